@@ -1,0 +1,1 @@
+"""Blind-spot denoising and localization of single-molecule movies."""

@@ -1,0 +1,1 @@
+"""From noisy frames to posterior means: noise model, networks, training, prediction."""

@@ -1,0 +1,1 @@
+"""Is it better, and by how much: simulation, scores, fair comparison, report."""

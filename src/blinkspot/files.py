@@ -1,0 +1,101 @@
+"""Write beside, then rename: a file that bears its final name is always whole."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+from blinkspot.errors import BlinkspotError
+
+
+def check_can_write(target: str | os.PathLike[str], needed_bytes: int = 0) -> Path:
+    """Check, before long work starts, that a new file can be written.
+
+    Parameters
+    ----------
+    target : path
+        The file that will be written. It must not exist: results are never overwritten.
+    needed_bytes : int
+        Size that the file will have, where that is known.
+
+    Returns
+    -------
+    Path
+        ``target`` as a path.
+
+    Raises
+    ------
+    BlinkspotError
+        If the target exists, its folder is missing or read-only, or the disk has too little room.
+    """
+    path = Path(target)
+    if path.exists():
+        raise BlinkspotError(
+            f"{path} exists already and is never overwritten: choose another name, or move it away."
+        )
+    folder = path.parent
+    if not folder.is_dir():
+        raise BlinkspotError(
+            f"The folder {folder} does not exist: make it, or choose another place for {path.name}."
+        )
+    probe = folder / f".{uuid.uuid4().hex}.probe"
+    try:
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise BlinkspotError(
+            f"The folder {folder} cannot be written to ({error.strerror}): choose another place for {path.name}."
+        ) from error
+    free = shutil.disk_usage(folder).free
+    if needed_bytes > free:
+        raise BlinkspotError(
+            f"{path.name} needs {needed_bytes / 1e9:.2f} GB, but {folder} has only {free / 1e9:.2f} GB free: "
+            "make room, or choose another disk."
+        )
+    return path
+
+
+@contextlib.contextmanager
+def written_whole(target: str | os.PathLike[str], needed_bytes: int = 0) -> Iterator[Path]:
+    """Give a temporary name beside ``target``; rename it to ``target`` only if the block ends well.
+
+    If the block raises (or the generator that holds it is closed), the temporary file is removed and
+    ``target`` does not come to exist.
+
+    Raises
+    ------
+    BlinkspotError
+        As :func:`check_can_write`, and where the disk fills up midway.
+    """
+    path = check_can_write(target, needed_bytes)
+    # The suffix stays last: writers choose the format by it.
+    temporary = path.with_name(f".{path.stem}.{uuid.uuid4().hex[:8]}.part{path.suffix}")
+    try:
+        try:
+            yield temporary
+            if path.exists():
+                raise BlinkspotError(
+                    f"{path} has come into being meanwhile and is not overwritten: choose another name."
+                )
+            os.replace(temporary, path)
+        except OSError as error:
+            raise BlinkspotError(
+                f"{path} could not be written ({error.strerror or error}): nothing was left behind; "
+                "check the room and the permissions there."
+            ) from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def unused_path(target: str | os.PathLike[str]) -> Path:
+    """Return ``target``, or ``target-2``, ``target-3``, ... where it exists already."""
+    path = Path(target)
+    number = 2
+    while path.exists():
+        path = Path(target).with_name(f"{Path(target).stem}-{number}{Path(target).suffix}")
+        number += 1
+    return path

@@ -1,0 +1,1 @@
+"""From frames to molecules: detection, fits, tables, pictures."""

@@ -1,0 +1,88 @@
+"""What a long job says while it runs.
+
+Long work is a generator that yields :class:`Progress` values at least every 100 ms and returns its result.
+It can be closed at any yield. The command line prints the values, a dock paints them, a test collects them.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Generator
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+ResultT = TypeVar("ResultT")
+ProgressT = TypeVar("ProgressT", bound="Progress")
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a job is.
+
+    Attributes
+    ----------
+    step : str
+        What is being done, as a present participle: ``"denoising"``.
+    done, total : float
+        Amount of work done and amount in all, in the same unit.
+    elapsed_s : float
+        Seconds since the job began.
+    """
+
+    step: str
+    done: float
+    total: float
+    elapsed_s: float
+
+    @property
+    def fraction(self) -> float:
+        """Part of the work that is done, from 0 to 1."""
+        return min(1.0, self.done / self.total) if self.total > 0 else 1.0
+
+    @property
+    def remaining_s(self) -> float | None:
+        """Estimated seconds still to go, or None while too little is done to tell."""
+        if self.fraction <= 0.0 or self.elapsed_s < 0.5:
+            return None
+        return self.elapsed_s * (1.0 - self.fraction) / self.fraction
+
+
+@dataclass
+class Stopwatch:
+    """Makes the :class:`Progress` values of one job."""
+
+    step: str
+    total: float
+    started: float = field(default_factory=time.perf_counter)
+
+    @property
+    def elapsed_s(self) -> float:
+        """Seconds since the stopwatch was made."""
+        return time.perf_counter() - self.started
+
+    def at(self, done: float) -> Progress:
+        """Return the progress value for ``done`` units of work."""
+        return Progress(self.step, done, self.total, self.elapsed_s)
+
+
+def finish(
+    job: Generator[ProgressT, None, ResultT],
+    on_progress: Callable[[ProgressT], Any] | None = None,
+) -> ResultT:
+    """Run a job to its end and return what it returns.
+
+    Parameters
+    ----------
+    job : generator
+        Yields progress values and returns the result.
+    on_progress : callable, optional
+        Called with each value.
+    """
+    while True:
+        try:
+            value = next(job)
+        except StopIteration as stop:
+            result: ResultT = stop.value
+            return result
+        if on_progress is not None:
+            on_progress(value)
