@@ -132,8 +132,8 @@ def make_environment(extras: tuple[str, ...]) -> None:
     otherwise = "pip could not install {}; the reason stands above, and the same command tries again."
     say("Installing PyTorch (a large download, the first time)")
     need((*install, *torch_requirement(install)), otherwise.format("PyTorch"))
-    say("Installing napari-blinkspot and what it needs")
-    need((*install, "--editable", f".[{','.join(extras)}]"), otherwise.format("napari-blinkspot"))
+    say("Installing napari-blinkspot and what it needs (some hundred packages, a few minutes)")
+    need((*install, "--quiet", "--editable", f".[{','.join(extras)}]"), otherwise.format("napari-blinkspot"))
     STAMP.write_text(f"{fingerprint()}\n{' '.join(extras)}\n")
 
 
@@ -161,7 +161,7 @@ def add_pip(python: str) -> None:
 
     ``pip --python`` works inside the environment, so a system Python that is 'externally managed' allows it.
     """
-    own_copy = (python, "-m", "ensurepip")
+    own_copy = (python, "-m", "ensurepip", "--default-pip")
     system_pip = (sys.executable, "-m", "pip", "--python", python, "install", "--quiet", "pip")
     if succeeds(*own_copy) or succeeds(*system_pip):
         return
