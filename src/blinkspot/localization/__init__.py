@@ -1,1 +1,19 @@
-"""From frames to molecules: detection, fits, tables, pictures."""
+"""Find molecules in movies: candidates, fits with uncertainties, tables and super-resolved pictures.
+
+A :class:`Localizer` takes frames to a :class:`LocalizationTable`; :func:`render` draws the table. Fits are on the camera's counts, whose
+variance equals their mean, and tables are in photoelectrons and nm.
+"""
+
+from blinkspot.localization.localizer import Localizer, LocalizerSettings
+from blinkspot.localization.rendering import render, save_picture
+from blinkspot.localization.table import LocalizationTable
+from blinkspot.localization.thunderstorm_csv import read_table
+
+__all__ = [
+    "LocalizationTable",
+    "Localizer",
+    "LocalizerSettings",
+    "read_table",
+    "render",
+    "save_picture",
+]

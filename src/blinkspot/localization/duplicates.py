@@ -1,0 +1,45 @@
+"""Two fits of one molecule."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.spatial import cKDTree
+
+FloatArray = NDArray[np.float64]
+
+
+def without_duplicates(positions: FloatArray, strength: FloatArray, distance: float) -> NDArray[np.int64]:
+    """Choose the localizations of one frame that have no stronger one nearby.
+
+    From the strongest down, each is kept unless one that is kept lies closer than ``distance``. The fate of each so depends on stronger
+    ones only, and filtering the result by strength is the same as filtering first.
+
+    Parameters
+    ----------
+    positions : ndarray of float64, shape (n, 2)
+    strength : ndarray of float64, shape (n,)
+        Of equal ones the first counts as the stronger.
+    distance : float
+        In the unit of the positions.
+
+    Returns
+    -------
+    ndarray of int64
+        Indices of those kept, ascending.
+    """
+    n = len(positions)
+    pairs = (
+        cKDTree(positions).query_pairs(np.nextafter(distance, 0.0), output_type="ndarray") if n > 1 else ()
+    )
+    if len(pairs) == 0:
+        return np.arange(n)
+    neighbours: dict[int, list[int]] = {}
+    for one, other in pairs.tolist():
+        neighbours.setdefault(one, []).append(other)
+        neighbours.setdefault(other, []).append(one)
+    kept = np.ones(n, dtype=np.bool_)
+    for index in np.argsort(-strength, kind="stable").tolist():
+        if kept[index]:
+            kept[neighbours.get(index, [])] = False
+    return np.flatnonzero(kept)

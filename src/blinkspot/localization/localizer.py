@@ -1,0 +1,289 @@
+"""From movies to tables of localizations."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Generator
+from dataclasses import dataclass
+from typing import Any, Protocol, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from blinkspot.camera import Camera
+from blinkspot.errors import BlinkspotError
+from blinkspot.localization.detection import find_candidates
+from blinkspot.localization.duplicates import without_duplicates
+from blinkspot.localization.fitting import FitMethod, FitPixels, fit_molecules
+from blinkspot.localization.table import COLUMNS, LocalizationTable
+from blinkspot.progress import Progress, Stopwatch, finish
+from blinkspot.provenance import provenance
+
+Rows = NDArray[np.float64]
+
+# What is worked on between two looks at the clock: some 10 ms each.
+PIXELS_READ_AT_ONCE = 2**20
+CANDIDATES_FITTED_AT_ONCE = 500
+SECONDS_BETWEEN_PROGRESS = 0.04
+
+# Closer maxima of the filter are not resolved: two fits there have found one molecule.
+DUPLICATE_DISTANCE_PX = 1.0
+
+
+class Movie(Protocol):
+    """What the localizer needs of a movie; :class:`blinkspot.stack.Stack` is one."""
+
+    @property
+    def n_frames(self) -> int:
+        """Number of frames."""
+
+    @property
+    def height(self) -> int:
+        """Rows of a frame."""
+
+    @property
+    def width(self) -> int:
+        """Columns of a frame."""
+
+    def frames(self, start: int, stop: int) -> NDArray[Any]:
+        """Read frames as an array of shape (stop - start, height, width)."""
+
+
+@dataclass(frozen=True)
+class LocalizerSettings:
+    """How molecules are found and fitted.
+
+    Attributes
+    ----------
+    threshold : float
+        Smallest response of the wavelet filter, in units of the frame's std(Wave.F1).
+    fit : {"mle", "wlsq"}
+        Maximum likelihood for Poisson counts, or weighted least squares as ThunderSTORM's.
+    fit_on : {"raw", "denoised"}
+        Pixels that are fitted where a denoised movie is given. Uncertainties are valid only on raw ones.
+    fit_window_px : int
+        Side of the square that is fitted, odd.
+    initial_sigma_px : float
+        Standard deviation of the Gaussian that fits start from, pixels.
+
+    Raises
+    ------
+    BlinkspotError
+        If a value is out of its range.
+    """
+
+    threshold: float = 1.0
+    fit: FitMethod = "mle"
+    fit_on: FitPixels = "raw"
+    fit_window_px: int = 7
+    initial_sigma_px: float = 1.6
+
+    def __post_init__(self) -> None:
+        if not (math.isfinite(self.threshold) and self.threshold > 0):
+            raise BlinkspotError(
+                f"The threshold must be a number above 0 (in units of std(Wave.F1)), not {self.threshold}."
+            )
+        for name, allowed in (("fit", get_args(FitMethod)), ("fit_on", get_args(FitPixels))):
+            if getattr(self, name) not in allowed:
+                raise BlinkspotError(
+                    f"{name} must be {' or '.join(map(repr, allowed))}, not {getattr(self, name)!r}."
+                )
+        if self.fit_window_px % 2 != 1 or not 5 <= self.fit_window_px <= 31:
+            raise BlinkspotError(
+                f"The fit window must be an odd number of pixels from 5 to 31, not {self.fit_window_px}."
+            )
+        if not 0.3 <= self.initial_sigma_px <= self.fit_window_px / 2:
+            raise BlinkspotError(
+                f"The initial sigma must be from 0.3 pixels to half the fit window, not {self.initial_sigma_px}."
+            )
+
+
+class Localizer:
+    """Finds the molecules of movies.
+
+    Parameters
+    ----------
+    camera : Camera
+        The camera of the movies.
+    settings : LocalizerSettings, optional
+    """
+
+    def __init__(self, camera: Camera, settings: LocalizerSettings | None = None) -> None:
+        self.camera = camera
+        self.settings = LocalizerSettings() if settings is None else settings
+
+    def localize_frame(
+        self, raw_adu: NDArray[Any], denoised_adu: NDArray[Any] | None = None
+    ) -> LocalizationTable:
+        """Find the molecules of one frame; it counts as frame 0.
+
+        Parameters
+        ----------
+        raw_adu : ndarray, shape (height, width)
+            The frame as recorded.
+        denoised_adu : ndarray, shape (height, width), optional
+            The frame denoised, in ADU too. Candidates then come from here.
+
+        Returns
+        -------
+        LocalizationTable
+
+        Raises
+        ------
+        BlinkspotError
+            As :meth:`localize`.
+        """
+        if raw_adu.ndim != 2:
+            raise BlinkspotError(
+                f"A frame has two axes, but an array of shape {raw_adu.shape} was given: choose one frame of the movie."
+            )
+        if denoised_adu is not None and denoised_adu.shape != raw_adu.shape:
+            raise BlinkspotError(
+                f"The denoised frame is {_by(denoised_adu.shape)} pixels and the raw one {_by(raw_adu.shape)}: "
+                "give the same frame twice."
+            )
+        self._check_denoised(denoised_adu is not None)
+        rows = finish(self._localize_frame(0, raw_adu, denoised_adu, Stopwatch("localizing", 1)))
+        return self._table([rows], on_denoised=denoised_adu is not None, source={})
+
+    def localize(
+        self, movie: Movie, denoised: Movie | None = None
+    ) -> Generator[Progress, None, LocalizationTable]:
+        """Find the molecules of every frame of a movie.
+
+        Parameters
+        ----------
+        movie : Stack
+            The movie as recorded, shape (T, height, width), ADU.
+        denoised : Stack, optional
+            The same movie denoised, in ADU too. Candidates then come from here; fits are on the raw frames unless the settings say otherwise.
+
+        Yields
+        ------
+        Progress
+            In frames.
+
+        Returns
+        -------
+        LocalizationTable
+            In the order of frames. What is found with a higher threshold is ``table.above(threshold)``.
+
+        Raises
+        ------
+        BlinkspotError
+            If the movies differ in shape, a frame holds NaN or infinite values, or the settings ask for fits on a denoised movie and none
+            is given.
+        """
+        self._check_denoised(denoised is not None)
+        if denoised is not None:
+            shapes = [(each.n_frames, each.height, each.width) for each in (movie, denoised)]
+            if shapes[0] != shapes[1]:
+                raise BlinkspotError(
+                    f"The denoised movie is {_by(shapes[1])} (frames, height, width) and the raw one {_by(shapes[0])}: "
+                    "give the denoised version of the same movie."
+                )
+        return self._localize(movie, denoised)
+
+    def _localize(self, movie: Movie, denoised: Movie | None) -> Generator[Progress, None, LocalizationTable]:
+        clock = Stopwatch("localizing", movie.n_frames)
+        # The first call compiles, or loads machine code from disk: say something before it.
+        yield clock.at(0)
+        reported_s = clock.elapsed_s
+        block = max(1, PIXELS_READ_AT_ONCE // (movie.height * movie.width))
+        found: list[Rows] = []
+        for start in range(0, movie.n_frames, block):
+            stop = min(start + block, movie.n_frames)
+            raw_frames = movie.frames(start, stop)
+            denoised_frames = None if denoised is None else denoised.frames(start, stop)
+            for index in range(start, stop):
+                if clock.elapsed_s - reported_s > SECONDS_BETWEEN_PROGRESS:
+                    yield clock.at(index)
+                    reported_s = clock.elapsed_s
+                denoised_frame = None if denoised_frames is None else denoised_frames[index - start]
+                found.append(
+                    (yield from self._localize_frame(index, raw_frames[index - start], denoised_frame, clock))
+                )
+        yield clock.at(movie.n_frames)
+        source = {
+            name: each.path.name
+            for name, each in (("movie", movie), ("denoised", denoised))
+            if getattr(each, "path", None) is not None
+        }
+        return self._table(found, on_denoised=denoised is not None, source=source)
+
+    def _localize_frame(
+        self, index: int, raw_adu: NDArray[Any], denoised_adu: NDArray[Any] | None, clock: Stopwatch
+    ) -> Generator[Progress, None, Rows]:
+        """Find one frame's molecules; rows of the columns of a table."""
+        settings, camera = self.settings, self.camera
+        raw = _finite(camera.counts(raw_adu), "movie", index)
+        guide = raw if denoised_adu is None else _finite(camera.counts(denoised_adu), "denoised movie", index)
+        fitted = guide if settings.fit_on == "denoised" else raw
+        candidates = find_candidates(guide, settings.threshold)
+        parts = []
+        for first in range(0, len(candidates), CANDIDATES_FITTED_AT_ONCE):
+            if first:
+                yield clock.at(index + first / len(candidates))
+            part = slice(first, first + CANDIDATES_FITTED_AT_ONCE)
+            fits = fit_molecules(
+                fitted,
+                candidates.rows[part],
+                candidates.columns[part],
+                method=settings.fit,
+                start=guide,
+                window_px=settings.fit_window_px,
+                initial_sigma_px=settings.initial_sigma_px,
+            )
+            pixel, factor = camera.pixel_size_nm, camera.excess_noise_factor
+            parts.append(
+                np.column_stack(
+                    (
+                        np.full(len(fits), float(index)),
+                        (fits.x + 0.5) * pixel,
+                        (fits.y + 0.5) * pixel,
+                        fits.sigma * pixel,
+                        fits.amplitude * factor,
+                        (fits.background - camera.read_counts) * factor,
+                        fits.residual_std * factor,
+                        np.sqrt(0.5 * (fits.variance_x + fits.variance_y)) * pixel,
+                        candidates.strength[part][fits.candidate],
+                    )
+                )
+            )
+        if not parts:
+            return np.empty((0, len(COLUMNS)))
+        rows = np.concatenate(parts)
+        keep = without_duplicates(rows[:, 1:3], rows[:, -1], DUPLICATE_DISTANCE_PX * camera.pixel_size_nm)
+        return rows[keep]
+
+    def _check_denoised(self, given: bool) -> None:
+        if self.settings.fit_on == "denoised" and not given:
+            raise BlinkspotError(
+                "The settings ask for fits on the denoised movie, but none was given: give it, or fit on the raw one."
+            )
+
+    def _table(self, found: list[Rows], *, on_denoised: bool, source: dict[str, str]) -> LocalizationTable:
+        rows = np.concatenate([np.empty((0, len(COLUMNS))), *found])
+        return LocalizationTable.from_columns(
+            dict(zip(COLUMNS, rows.T, strict=True)),
+            uncertainty_is_valid=self.settings.fit_on == "raw",
+            provenance=provenance(
+                "localize",
+                camera=self.camera,
+                settings=self.settings,
+                candidates_from="denoised" if on_denoised else "raw",
+                source=source,
+            ),
+        )
+
+
+def _finite(counts: NDArray[np.float32], name: str, index: int) -> NDArray[np.float32]:
+    if not np.isfinite(counts).all():
+        raise BlinkspotError(
+            f"Frame {index + 1} of the {name} holds NaN or infinite values: mend or leave out that frame."
+        )
+    return counts
+
+
+def _by(shape: tuple[int, ...]) -> str:
+    return " x ".join(map(str, shape))

@@ -1,0 +1,137 @@
+"""The table of localizations."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike, NDArray
+
+from blinkspot.errors import BlinkspotError
+
+COLUMNS = (
+    "frame",
+    "x_nm",
+    "y_nm",
+    "sigma_nm",
+    "photons",
+    "background_photons",
+    "background_std_photons",
+    "uncertainty_nm",
+    "detection_strength",
+)
+REQUIRED_COLUMNS = ("frame", "x_nm", "y_nm")
+
+
+@dataclass(frozen=True, eq=False)
+class LocalizationTable:
+    """Molecules found, one a row.
+
+    Attributes
+    ----------
+    data : DataFrame
+        Columns ``frame`` (int64, from 0) and, float64, ``x_nm``, ``y_nm`` (0 is the outer corner of the first pixel, as in ThunderSTORM),
+        ``sigma_nm``, ``photons``, ``background_photons`` (per pixel), ``background_std_photons`` (of the fit's residual),
+        ``uncertainty_nm`` (standard deviation of the position along an axis) and ``detection_strength`` (the filter's response in units
+        of std(Wave.F1)). A column other than the first three is NaN where its value is not known. The index runs from 0.
+    uncertainty_is_valid : bool
+        False where ``uncertainty_nm`` is not calibrated: the fit was on denoised pixels, which are not Poisson counts.
+    provenance : dict
+        What made the table, JSON-ready.
+
+    Raises
+    ------
+    BlinkspotError
+        If a frame or a position is missing from the data, or is not a finite number.
+    """
+
+    data: pd.DataFrame
+    uncertainty_is_valid: bool = True
+    provenance: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for name in REQUIRED_COLUMNS:
+            if name not in self.data.columns:
+                raise BlinkspotError(f"A localization table needs the column {name}, and this one has none.")
+        complete = {
+            name: np.asarray(self.data[name], dtype=np.float64)
+            if name in self.data.columns
+            else np.full(len(self.data), np.nan)
+            for name in COLUMNS
+        }
+        for name in REQUIRED_COLUMNS:
+            bad = np.flatnonzero(~np.isfinite(complete[name]))
+            if len(bad):
+                raise BlinkspotError(
+                    f"Row {bad[0] + 1} of a localization table has no finite {name}: leave such rows out."
+                )
+        object.__setattr__(
+            self, "data", pd.DataFrame(complete, columns=list(COLUMNS)).astype({"frame": np.int64})
+        )
+
+    @classmethod
+    def from_columns(
+        cls,
+        columns: Mapping[str, ArrayLike],
+        *,
+        uncertainty_is_valid: bool = True,
+        provenance: dict[str, Any] | None = None,
+    ) -> LocalizationTable:
+        """Make a table from arrays by column name; an empty mapping gives an empty table."""
+        data = pd.DataFrame({name: np.asarray(columns.get(name, ())) for name in columns or REQUIRED_COLUMNS})
+        return cls(data, uncertainty_is_valid, provenance or {})
+
+    def __len__(self) -> int:
+        return len(self.data)
+
+    def column(self, name: str) -> NDArray[Any]:
+        """Return a column's values, shape (n,)."""
+        return self.data[name].to_numpy()
+
+    def chosen(self, rows: NDArray[np.bool_]) -> LocalizationTable:
+        """Return the rows where ``rows``, of shape (n,), is True."""
+        return LocalizationTable(self.data[rows], self.uncertainty_is_valid, self.provenance)
+
+    def above(self, threshold: float) -> LocalizationTable:
+        """Return the rows whose detection strength is at least ``threshold``.
+
+        They are what the localizer finds with this threshold, where the table was made with a lower one.
+
+        Raises
+        ------
+        BlinkspotError
+            If the table has rows without a detection strength.
+        """
+        strength = self.column("detection_strength")
+        if np.isnan(strength).any():
+            raise BlinkspotError(
+                "This table holds no detection strengths, so a threshold cannot be applied to it: localize the movie "
+                "with blinkspot first."
+            )
+        return self.chosen(strength >= threshold)
+
+    def in_frame(self, frame: int) -> LocalizationTable:
+        """Return the rows of one frame, counted from 0."""
+        return self.chosen(self.column("frame") == frame)
+
+    def save_csv(self, path: str | os.PathLike[str]) -> None:
+        """Write a new file in ThunderSTORM's format, with the provenance as JSON beside it.
+
+        Parameters
+        ----------
+        path : path
+            ``NAME.csv``; the provenance goes to ``NAME.provenance.json``.
+
+        Raises
+        ------
+        BlinkspotError
+            If either file exists or cannot be written.
+        """
+        # The format knows the table, so it is not known at the top.
+        from blinkspot.localization.thunderstorm_csv import write_csv
+
+        write_csv(self, path)
