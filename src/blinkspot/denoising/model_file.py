@@ -1,0 +1,104 @@
+"""A model as one file: weights in safetensors, everything else as JSON in its header."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+
+from blinkspot.camera import Camera
+from blinkspot.denoising.networks import NETWORKS, NetworkName, build_network
+from blinkspot.denoising.prior import InputScaling, PriorNetwork
+from blinkspot.denoising.settings import MAX_CONTEXT_FRAMES
+from blinkspot.errors import BlinkspotError
+from blinkspot.files import written_whole
+
+_HEADER_KEY = "napari-blinkspot"
+_FORMAT = 1
+_MAX_CHANNELS = 512
+
+
+@dataclass(frozen=True)
+class ModelRecord:
+    """What a model file holds beside its weights."""
+
+    network: NetworkName
+    context_frames: int
+    scaling: InputScaling
+    camera: Camera
+    provenance: dict[str, Any]
+
+
+def save_model(path: str | os.PathLike[str], record: ModelRecord, model: PriorNetwork) -> None:
+    """Write a new model file.
+
+    Raises
+    ------
+    BlinkspotError
+        If the file exists already or cannot be written.
+    """
+    header = {
+        "format": _FORMAT,
+        "network": record.network,
+        "context_frames": record.context_frames,
+        "channels": model.network.channels,
+        "scaling": dataclasses.asdict(record.scaling),
+        "camera": record.camera.as_dict(),
+        "provenance": record.provenance,
+    }
+    weights = {
+        name: value.detach().to("cpu", torch.float32).contiguous()
+        for name, value in model.state_dict().items()
+    }
+    with written_whole(path, sum(value.nbytes for value in weights.values())) as temporary:
+        save_file(weights, temporary, metadata={_HEADER_KEY: json.dumps(header)})
+
+
+def load_model(path: str | os.PathLike[str]) -> tuple[ModelRecord, PriorNetwork]:
+    """Read a model file; nothing in it is run.
+
+    Raises
+    ------
+    BlinkspotError
+        If the file cannot be read, is no model of ours, or is damaged.
+    """
+    if not Path(path).is_file():
+        raise BlinkspotError(f"There is no model file {path}.")
+    try:
+        with safe_open(path, framework="pt", device="cpu") as file:
+            header = json.loads((file.metadata() or {})[_HEADER_KEY])
+            weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except (SafetensorError, OSError, KeyError, ValueError) as error:
+        raise BlinkspotError(
+            f"{path} is not a model of napari-blinkspot, or it is damaged: choose a file saved by training."
+        ) from error
+    if header.get("format") != _FORMAT:
+        raise BlinkspotError(
+            f"{path} has the model format {header.get('format')!r}, but this version reads {_FORMAT}: "
+            "update napari-blinkspot, or train again."
+        )
+    try:
+        record = ModelRecord(
+            network=header["network"],
+            context_frames=header["context_frames"],
+            scaling=InputScaling(**{name: float(value) for name, value in header["scaling"].items()}),
+            camera=Camera.from_dict(header["camera"], source=f"The model file {path}"),
+            provenance=dict(header["provenance"]),
+        )
+        channels = header["channels"]
+        if record.network not in NETWORKS or record.context_frames not in range(MAX_CONTEXT_FRAMES + 1):
+            raise ValueError("unknown network")
+        if not 1 <= channels <= _MAX_CHANNELS:
+            raise ValueError("absurd number of channels")
+        model = PriorNetwork(build_network(record.network, record.context_frames, channels), record.scaling)
+        model.load_state_dict(weights)
+    except (KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:
+        raise BlinkspotError(f"The model file {path} is damaged: its description does not fit.") from error
+    return record, model

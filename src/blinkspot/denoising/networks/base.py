@@ -1,0 +1,61 @@
+"""What every blind-spot network offers to training and prediction."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+
+import torch
+from torch import Tensor, nn
+
+
+class BlindSpotNetwork(nn.Module, ABC):
+    """A network whose output at a pixel of the centre frame does not depend on that pixel.
+
+    Input: ``(N, 2 * context_frames + 1, Y, X)``, the frame to denoise in the middle, its neighbours in time
+    around it. Neighbouring frames are seen whole: their noise is independent of the centre frame's.
+    Output: ``(N, 2, Y, X)``, unbounded.
+
+    Attributes
+    ----------
+    context_frames : int
+        Neighbouring frames on each side.
+    channels : int
+        Feature channels.
+    halo_px : int
+        A tile cut with this many pixels around it gives the same output inside as the whole frame.
+    alignment_px : int
+        Tiles must begin and end at multiples of this.
+    pixels_at_once : int
+        Pixels of one training step that are computed in one go, so that a laptop needs about 0.1 s for
+        them and a job can be stopped in between.
+    """
+
+    halo_px: int
+    alignment_px: int
+    pixels_at_once: int
+
+    def __init__(self, context_frames: int, channels: int) -> None:
+        super().__init__()
+        self.context_frames = context_frames
+        self.channels = channels
+
+    @abstractmethod
+    def forward(self, frames: Tensor) -> Tensor:
+        """Map ``(N, 2 * context_frames + 1, Y, X)`` to ``(N, 2, Y, X)``."""
+
+    def split(self, frames: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the centre frame ``(N, 1, Y, X)`` and its neighbours ``(N, 2 * context_frames, Y, X)``."""
+        before, centre, after = frames.tensor_split((self.context_frames, self.context_frames + 1), dim=1)
+        return centre, torch.cat((before, after), dim=1)
+
+
+def pointwise_head(n_in: int, channels: int) -> nn.Sequential:
+    """Return the 1x1 convolutions that join the branches into the two outputs."""
+    return nn.Sequential(
+        nn.LeakyReLU(0.1),
+        nn.Conv2d(n_in, 2 * channels, 1),
+        nn.LeakyReLU(0.1),
+        nn.Conv2d(2 * channels, channels, 1),
+        nn.LeakyReLU(0.1),
+        nn.Conv2d(channels, 2, 1),
+    )

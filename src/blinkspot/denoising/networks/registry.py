@@ -1,0 +1,40 @@
+"""Networks by name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Literal, get_args
+
+from blinkspot.denoising.networks.base import BlindSpotNetwork
+from blinkspot.denoising.networks.dilated import DilatedNetwork
+from blinkspot.denoising.networks.laine import LaineNetwork
+
+NetworkName = Literal["dilated", "laine"]
+NETWORKS: tuple[NetworkName, ...] = get_args(NetworkName)
+
+_BUILDERS: dict[NetworkName, Callable[[int, int], BlindSpotNetwork]] = {
+    "dilated": DilatedNetwork,
+    "laine": LaineNetwork,
+}
+# laine: as in the paper. dilated: the smallest with which the validation loss no longer fell.
+_DEFAULT_CHANNELS: dict[NetworkName, int] = {"dilated": 32, "laine": 48}
+
+
+def default_channels(name: NetworkName) -> int:
+    """Return the number of feature channels that a network has unless told otherwise."""
+    return _DEFAULT_CHANNELS[name]
+
+
+def build_network(name: NetworkName, context_frames: int, channels: int) -> BlindSpotNetwork:
+    """Make an untrained network.
+
+    Parameters
+    ----------
+    name : {"dilated", "laine"}
+        Which network.
+    context_frames : int
+        Neighbouring frames on each side, 0 to 2.
+    channels : int
+        Feature channels.
+    """
+    return _BUILDERS[name](context_frames, channels)

@@ -1,0 +1,93 @@
+"""Settings of a training."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+from blinkspot.denoising.networks import NETWORKS, NetworkName
+from blinkspot.errors import BlinkspotError
+
+DeviceName = Literal["auto", "cpu", "cuda", "mps"]
+DEVICES: tuple[DeviceName, ...] = get_args(DeviceName)
+MAX_CONTEXT_FRAMES = 2
+
+
+@dataclass(frozen=True)
+class TrainingSettings:
+    """How a denoiser is trained.
+
+    Attributes
+    ----------
+    network : {"dilated", "laine"}
+        The light network, or the paper's.
+    context_frames : int
+        Neighbouring frames on each side that the network sees whole: 0, 1 or 2. They hold photons of
+        molecules that stay on for several frames; localizations of neighbouring frames are then not
+        independent.
+    channels : int or None
+        Feature channels; None means the network's own default.
+    epochs : int or None
+        Passes over the training frames.
+    minutes : float or None
+        Time limit instead of a number of epochs. Not repeatable to the bit, as machines differ in speed. With
+        neither, as many epochs as make about 2,000 steps.
+    crop_size_px : int
+        Side of the square crops shown to the network.
+    batch_size : int
+        Crops per step.
+    learning_rate : float
+        Largest step size of the optimiser (AdamW); it falls to zero along a cosine.
+    max_frames : int
+        Most frames used, in runs spread over the movie.
+    min_relative_signal : float
+        Frames with less signal than this many times the average are left out.
+    seed : int
+        Seed of every random choice.
+    device : {"auto", "cpu", "cuda", "mps"}
+        Where to train.
+
+    Raises
+    ------
+    BlinkspotError
+        If a value is out of its range.
+    """
+
+    network: NetworkName = "dilated"
+    context_frames: int = 1
+    channels: int | None = None
+    epochs: int | None = None
+    minutes: float | None = None
+    crop_size_px: int = 64
+    batch_size: int = 16
+    learning_rate: float = 2e-3
+    max_frames: int = 1000
+    min_relative_signal: float = 0.5
+    seed: int = 0
+    device: DeviceName = "auto"
+
+    def __post_init__(self) -> None:
+        _check(
+            self.network in NETWORKS, f"network must be one of {', '.join(NETWORKS)}, not {self.network!r}"
+        )
+        _check(self.device in DEVICES, f"device must be one of {', '.join(DEVICES)}, not {self.device!r}")
+        _check(
+            0 <= self.context_frames <= MAX_CONTEXT_FRAMES,
+            f"context_frames must be 0, 1 or {MAX_CONTEXT_FRAMES}, not {self.context_frames}",
+        )
+        _check(self.epochs is None or self.minutes is None, "give epochs or minutes, not both")
+        _check(self.epochs is None or self.epochs >= 1, f"epochs must be 1 or more, not {self.epochs}")
+        _check(self.minutes is None or self.minutes > 0, f"minutes must be above 0, not {self.minutes}")
+        _check(
+            self.channels is None or self.channels >= 1, f"channels must be 1 or more, not {self.channels}"
+        )
+        _check(self.crop_size_px >= 16, f"crop_size_px must be 16 or more, not {self.crop_size_px}")
+        _check(self.batch_size >= 1, f"batch_size must be 1 or more, not {self.batch_size}")
+        _check(self.learning_rate > 0, f"learning_rate must be above 0, not {self.learning_rate}")
+        _check(self.max_frames >= 10, f"max_frames must be 10 or more, not {self.max_frames}")
+        _check(self.seed >= 0, f"seed must be 0 or more, not {self.seed}")
+
+
+def _check(holds: bool, demand: str) -> None:
+    if not holds:
+        raise BlinkspotError(f"Training settings: {demand}.")
