@@ -206,8 +206,8 @@ def provide_system_packages(packages: tuple[str, ...]) -> None:
     if os.geteuid() != 0:
         raise CannotGoOnError(f"the system lacks {len(missing)} of the packages that this needs: {by_hand}")
     say(f"Installing system packages: {' '.join(missing)}")
-    need(("apt-get", "update"), f"apt-get could not read the package lists; when it can, {by_hand}")
-    unasked = ("env", "DEBIAN_FRONTEND=noninteractive", *install)
+    need(("apt-get", "update", "-qq"), f"apt-get could not read the package lists; when it can, {by_hand}")
+    unasked = ("env", "DEBIAN_FRONTEND=noninteractive", *install[:3], "-qq", *missing)
     need(unasked, f"apt-get could not install them; when it can, {by_hand}")
 
 

@@ -1,0 +1,133 @@
+"""The house keeps its shape: who may import whom, and what is written in two places agrees."""
+
+import ast
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+PROJECT = Path(__file__).resolve().parents[1]
+SOURCE = PROJECT / "src"
+HOST = {"PyQt6", "magicgui", "napari", "pyqtgraph", "qtpy", "superqt"}
+UPPER_PARTS = {"cli", "denoising", "evaluation", "localization", "plugin"}
+MAY_NOT_IMPORT = {
+    "denoising": {"cli", "evaluation", "localization", "plugin"},
+    "localization": {"cli", "denoising", "evaluation", "plugin"},
+    "evaluation": {"cli", "plugin"},
+    "cli": {"plugin"},
+}
+
+FILES = sorted((SOURCE / "blinkspot").rglob("*.py"))
+BACKEND = [path for path in FILES if "plugin" not in path.relative_to(SOURCE / "blinkspot").parts]
+GROUND_FLOOR = [
+    path
+    for path in BACKEND
+    if path.parent.name == "blinkspot" and not path.name.startswith(("__", "cli", "demo"))
+]
+
+
+def module_name(path: Path) -> str:
+    """Return the dotted name under which a source file is imported."""
+    parts = path.relative_to(SOURCE).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def part_of(path: Path) -> str:
+    """Return the part of the house that a file belongs to: the name right below ``blinkspot``."""
+    return path.relative_to(SOURCE / "blinkspot").with_suffix("").parts[0]
+
+
+def imports_of(source: str, module: str, is_package: bool) -> set[str]:
+    """Return the dotted names that a source imports, anywhere in it, relative ones made absolute."""
+    package = module.split(".") if is_package else module.split(".")[:-1]
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            names.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            above = package[: len(package) - node.level + 1] if node.level else []
+            base = ".".join([*above, *([node.module] if node.module else [])])
+            names.update(f"{base}.{alias.name}" for alias in node.names)
+    return names
+
+
+def imports_in(path: Path) -> set[str]:
+    """Return the dotted names that a source file imports."""
+    return imports_of(path.read_text(encoding="utf-8"), module_name(path), path.name == "__init__.py")
+
+
+def parts_imported(path: Path) -> set[str]:
+    """Return the upper parts of the house that a source file imports."""
+    split = (name.split(".") for name in imports_in(path))
+    return {name[1] for name in split if name[0] == "blinkspot" and len(name) > 1} & UPPER_PARTS
+
+
+def test_every_way_of_importing_is_seen() -> None:
+    source = (
+        "import napari.layers\n"
+        "from . import fitting\n"
+        "def later():\n"
+        "    from ..denoising import Denoiser\n"
+        "    from blinkspot import evaluation\n"
+    )
+    assert imports_of(source, "blinkspot.localization.localizer", is_package=False) == {
+        "napari.layers",
+        "blinkspot.localization.fitting",
+        "blinkspot.denoising.Denoiser",
+        "blinkspot.evaluation",
+    }
+    assert imports_of("from .table import read", "blinkspot.localization", is_package=True) == {
+        "blinkspot.localization.table.read"
+    }
+
+
+@pytest.mark.parametrize("path", BACKEND, ids=module_name)
+def test_only_the_plugin_imports_napari_or_qt(path: Path) -> None:
+    assert not {name.split(".")[0] for name in imports_in(path)} & HOST
+
+
+@pytest.mark.parametrize(
+    "path", [path for path in BACKEND if part_of(path) in MAY_NOT_IMPORT], ids=module_name
+)
+def test_parts_import_only_what_lies_below_them(path: Path) -> None:
+    assert not parts_imported(path) & MAY_NOT_IMPORT[part_of(path)]
+
+
+@pytest.mark.parametrize("path", GROUND_FLOOR, ids=module_name)
+def test_ground_floor_imports_nothing_above_it(path: Path) -> None:
+    assert not parts_imported(path)
+
+
+def test_backend_runs_where_neither_napari_nor_qt_is_installed() -> None:
+    modules = [module_name(path) for path in BACKEND if path.name != "__main__.py"]
+    program = f"""
+import importlib, importlib.abc, sys
+
+class NotInstalled(importlib.abc.MetaPathFinder):
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] in {HOST!r}:
+            raise ModuleNotFoundError(f"No module named {{name!r}}", name=name)
+
+sys.meta_path.insert(0, NotInstalled())
+for name in {modules!r}:
+    importlib.import_module(name)
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def test_manifest_at_the_top_is_a_link_to_the_packaged_one() -> None:
+    link = PROJECT / "napari.yaml"
+    assert link.is_symlink()
+    assert link.readlink() == Path("src/blinkspot/napari.yaml")
+    assert link.is_file()
+
+
+def test_citation_names_the_version_of_the_project() -> None:
+    project = tomllib.loads((PROJECT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    citation = (PROJECT / "CITATION.cff").read_text(encoding="utf-8")
+    assert re.findall(r"^version: (.+)$", citation, re.MULTILINE) == [project["version"]]
+    assert re.findall(r"^license: (.+)$", citation, re.MULTILINE) == [project["license"]]
