@@ -251,6 +251,7 @@ def test_missing_packages_are_those_neither_installed_nor_provided(
         "config-files, xvfb, xserver\n"
     )
     assert run.missing_packages(("xvfb", "xauth", "libglib2.0-0", "libegl1")) == ["xvfb", "libegl1"]
+    assert machine.lines_with("${db:Status-Status}, ${Package}, ${Provides}")
 
 
 def test_root_installs_just_what_is_missing(
