@@ -12,6 +12,7 @@ from types import ModuleType
 import pytest
 
 RUN_SCRIPT = Path(__file__).resolve().parents[1] / "run.py"
+Programs = list[tuple[list[str], dict[str, str]]]
 
 
 def load() -> ModuleType:
@@ -276,10 +277,7 @@ def test_nothing_is_installed_where_all_is_there(
 
 
 def test_ordinary_user_is_given_the_line_and_status_2(
-    run: ModuleType,
-    machine: FakeMachine,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+    run: ModuleType, machine: FakeMachine, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     debian(run, monkeypatch, root=False)
     machine.installed_packages = "installed, xauth, \n"
@@ -296,10 +294,7 @@ def test_window_needs_no_virtual_display_and_the_demo_needs_no_window(run: Modul
 
 
 def test_another_linux_goes_on_with_a_word(
-    run: ModuleType,
-    machine: FakeMachine,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+    run: ModuleType, machine: FakeMachine, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(run.shutil, "which", lambda name: None)
     run.provide_system_packages(("libegl1",))
@@ -311,9 +306,9 @@ def test_another_linux_goes_on_with_a_word(
 
 
 @pytest.fixture
-def handed_over(run: ModuleType, monkeypatch: pytest.MonkeyPatch) -> list[tuple[list[str], dict[str, str]]]:
+def handed_over(run: ModuleType, monkeypatch: pytest.MonkeyPatch) -> Programs:
     """Note the program that takes this process's place, and its environment, instead of letting it."""
-    noted: list[tuple[list[str], dict[str, str]]] = []
+    noted: Programs = []
 
     def execve(path: str, program: list[str], environment: dict[str, str]) -> None:
         noted.append((program, environment))
@@ -329,7 +324,7 @@ def handed_over(run: ModuleType, monkeypatch: pytest.MonkeyPatch) -> list[tuple[
 def test_extra_arguments_reach_the_program(
     run: ModuleType,
     machine: FakeMachine,
-    handed_over: list[tuple[list[str], dict[str, str]]],
+    handed_over: Programs,
     monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
     arguments: list[str],
@@ -350,7 +345,7 @@ def test_extra_arguments_reach_the_program(
 def test_demo_writes_where_the_user_stands(
     run: ModuleType,
     machine: FakeMachine,
-    handed_over: list[tuple[list[str], dict[str, str]]],
+    handed_over: Programs,
     monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
 ) -> None:
