@@ -1,7 +1,7 @@
-"""Find molecules in movies: candidates, fits with uncertainties, tables and super-resolved pictures.
+"""Find molecules in movies: candidates, fits with uncertainties, tables, super-resolved pictures.
 
-A :class:`Localizer` takes frames to a :class:`LocalizationTable`; :func:`render` draws the table. Fits are on the camera's counts, whose
-variance equals their mean, and tables are in photoelectrons and nm.
+A :class:`Localizer` takes frames to a :class:`LocalizationTable`; :func:`render` draws the table. Fits are on
+the camera's counts, whose variance equals their mean; tables are in photoelectrons and nm.
 """
 
 from blinkspot.localization.localizer import Localizer, LocalizerSettings

@@ -13,9 +13,9 @@ FunctionT = TypeVar("FunctionT", bound=Callable[..., Any])
 def compiled(function: FunctionT) -> FunctionT:
     """Compile a function with numba on its first call, and keep the machine code on disk.
 
-    The global interpreter lock is released, so that a window stays responsive while fits run in another thread.
-    Division by zero gives inf or NaN, as in numpy. Nothing runs in parallel: numba's thread pools must not be
-    entered from several threads.
+    The global interpreter lock is released, so that a window stays responsive while fits run in another
+    thread. Division by zero gives inf or NaN, as in numpy. Nothing runs in parallel: numba's thread pools
+    must not be entered from several threads.
 
     numba notices a change only in the file that holds the function it stored, not in files that hold the
     functions called from there. Hence a compiled function calls compiled functions of its own file only.

@@ -1,12 +1,12 @@
 """Where molecules may be: the wavelet filter and its local maxima.
 
-The filter is the undecimated B-spline wavelet transform of order 3 and scale 2 that ThunderSTORM uses by default
+The filter is the undecimated B-spline wavelet transform of order 3 and scale 2, ThunderSTORM's default
 (Izeddin et al. 2012, Optics Express 20:2081; Ovesny et al. 2014, Bioinformatics 30:2389)::
 
     V1 = I  smoothed by k1 = [1, 4, 6, 4, 1] / 16 along x and y
     V2 = V1 smoothed by k1 with a zero between its taps
-    F  = V1 - V2          first the noise, then the background is gone: molecules stay
-    F1 = I  - V1          the finest plane: mostly noise, so its standard deviation is the unit of the threshold
+    F  = V1 - V2          the finest noise is gone, and the background: molecules stay
+    F1 = I  - V1          mostly noise: its standard deviation is the unit of the threshold
 """
 
 from __future__ import annotations
@@ -67,8 +67,8 @@ def find_candidates(picture: Float32Array, threshold: float) -> Candidates:
     """Find the local maxima of the wavelet filter's response.
 
     A candidate is exceeded by none of its 8 neighbours (fewer at the border) and its response is at least
-    ``threshold * std(F1)``. Of pixels that touch and share one value, one is reported. Candidates at a higher threshold
-    are those at a lower one whose strength reaches the higher.
+    ``threshold * std(F1)``. Of pixels that touch and share one value, one is reported. The candidates at a
+    higher threshold are those at a lower one whose strength reaches the higher.
 
     Parameters
     ----------

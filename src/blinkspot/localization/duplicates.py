@@ -12,8 +12,8 @@ FloatArray = NDArray[np.float64]
 def without_duplicates(positions: FloatArray, strength: FloatArray, distance: float) -> NDArray[np.int64]:
     """Choose the localizations of one frame that have no stronger one nearby.
 
-    From the strongest down, each is kept unless one that is kept lies closer than ``distance``. The fate of each so depends on stronger
-    ones only, and filtering the result by strength is the same as filtering first.
+    From the strongest down, each is kept unless one that is kept lies closer than ``distance``. So the fate of
+    each depends on stronger ones only, and to filter the result by strength is to filter first.
 
     Parameters
     ----------
@@ -29,11 +29,9 @@ def without_duplicates(positions: FloatArray, strength: FloatArray, distance: fl
         Indices of those kept, ascending.
     """
     n = len(positions)
-    pairs = (
-        cKDTree(positions).query_pairs(np.nextafter(distance, 0.0), output_type="ndarray") if n > 1 else ()
-    )
-    if len(pairs) == 0:
+    if n < 2:
         return np.arange(n)
+    pairs = cKDTree(positions).query_pairs(np.nextafter(distance, 0.0), output_type="ndarray")
     neighbours: dict[int, list[int]] = {}
     for one, other in pairs.tolist():
         neighbours.setdefault(one, []).append(other)

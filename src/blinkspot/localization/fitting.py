@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import dataclasses
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from blinkspot.localization.gaussian_fit import fit_windows
+from blinkspot.localization.gaussian_fit import N_RESULTS, fit_windows
 
 FitMethod = Literal["mle", "wlsq"]
 FitPixels = Literal["raw", "denoised"]
@@ -49,9 +48,6 @@ class Fits:
     def __len__(self) -> int:
         return len(self.x)
 
-    def __getitem__(self, chosen: NDArray[np.int64] | NDArray[np.bool_]) -> Fits:
-        return Fits(*(getattr(self, field.name)[chosen] for field in dataclasses.fields(self)))
-
 
 def fit_molecules(
     counts: NDArray[np.float32],
@@ -87,7 +83,7 @@ def fit_molecules(
     """
     pixels = np.ascontiguousarray(counts, dtype=np.float32)
     start_pixels = pixels if start is None else np.ascontiguousarray(start, dtype=np.float32)
-    results = np.empty((len(rows), 8))
+    results = np.empty((len(rows), N_RESULTS))
     converged = np.empty(len(rows), dtype=np.bool_)
     fit_windows(
         pixels,
@@ -100,4 +96,4 @@ def fit_molecules(
         results,
         converged,
     )
-    return Fits(*np.ascontiguousarray(results[converged].T), candidate=np.flatnonzero(converged))
+    return Fits(*np.ascontiguousarray(results[converged].T), np.flatnonzero(converged))

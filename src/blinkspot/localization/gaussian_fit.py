@@ -1,12 +1,13 @@
-"""The compiled fit of an integrated Gaussian to a small window of pixels.
+"""The compiled fit of an integrated Gaussian to small windows of pixels.
 
-The model of a pixel's mean, in counts, is the integral over the pixel's area (Smith et al. 2010, Nature Methods 7:373)::
+The model of a pixel's mean count is the Gaussian's integral over the pixel (Smith et al. 2010, Nature
+Methods 7:373)::
 
-    mean = background + photons * share(column; x, sigma) * share(row; y, sigma)
+    mean = background + amplitude * share(column; x, sigma) * share(row; y, sigma)
     share(i; c, sigma) = (erf((i + 1/2 - c) / (sigma sqrt 2)) - erf((i - 1/2 - c) / (sigma sqrt 2))) / 2
 
-Its five parameters stand in this order everywhere here: x, y, sigma (pixels), amplitude, background (counts). The background is
-last so that it can be left out of a step by solving for the first four.
+Its five parameters stand in one order throughout: x, y, sigma (pixels), amplitude, background (counts). The
+background is last so that it can be left out by solving for the first four.
 """
 
 from __future__ import annotations
@@ -21,51 +22,54 @@ from blinkspot.localization._compiling import compiled
 FloatArray = NDArray[np.float64]
 
 N_PARAMETERS = 5
+N_RESULTS = 8
 
 # A Gaussian narrower than this has all its light in one pixel; one wider than half the window is background.
 SMALLEST_SIGMA_PX = 0.3
+LARGEST_SIGMA_WINDOWS = 0.5
 
-MAX_STEPS = 60
-# Fisher scoring converges linearly, a few times closer at each step: the last step bounds what is left.
+MAX_STEPS = 100
 TOLERANCE = 1e-4
 FIRST_DAMPING = 1e-3
 LARGEST_DAMPING = 1e10
-# The mean is kept above this part of the window's largest pixel: a Poisson likelihood needs a mean above 0.
+# A Poisson likelihood needs a mean above 0: this part of the window's largest pixel at the least.
 FLOOR = 1e-4
+# ThunderSTORM's cap of the weights 1 / pixel, as a part of the largest pixel.
+SMALLEST_WEIGHED = 1e-3
 
 
 @compiled
-def pixel_shares(
-    first: float,
-    centre: float,
-    sigma: float,
-    share: FloatArray,
-    by_centre: FloatArray,
-    by_sigma: FloatArray,
-) -> None:
-    """Integrate a Gaussian over the pixels of one axis, and differentiate the integrals.
+def pixel_shares(centre: float, sigma: float, shares: FloatArray) -> None:
+    """Integrate a Gaussian over the pixels 0, 1, 2, ... of one axis, and differentiate the integrals.
 
     Parameters
     ----------
-    first : float
-        Position of the centre of the first pixel.
     centre, sigma : float
-        The Gaussian, in pixels.
-    share, by_centre, by_sigma : ndarray of float64, shape (n,)
-        Filled with the share of the Gaussian in each pixel and its derivatives by centre and sigma.
+        The Gaussian, pixels.
+    shares : ndarray of float64, shape (5, n)
+        Filled with the share of the Gaussian in each pixel, its derivatives by centre and by sigma, and its
+        second derivatives by centre and sigma and by sigma twice. That by centre twice is the one by sigma
+        over sigma (the heat equation).
     """
-    left = first - 0.5 - centre
-    scale = 1.0 / (math.sqrt(2.0) * sigma)
-    height = 1.0 / (math.sqrt(2.0 * math.pi) * sigma)
-    left_erf = math.erf(left * scale)
-    left_density = height * math.exp(-((left * scale) ** 2))
-    for i in range(share.size):
-        right = left + 1.0
-        right_erf = math.erf(right * scale)
-        right_density = height * math.exp(-((right * scale) ** 2))
-        share[i] = 0.5 * (right_erf - left_erf)
-        by_centre[i] = left_density - right_density
-        by_sigma[i] = (left * left_density - right * right_density) / sigma
+    inverse = 1.0 / sigma
+    root_half = math.sqrt(0.5)
+    height = inverse / math.sqrt(2.0 * math.pi)
+    left = (-0.5 - centre) * inverse
+    left_erf = math.erf(left * root_half)
+    left_density = height * math.exp(-0.5 * left * left)
+    for i in range(shares.shape[1]):
+        right = (i + 0.5 - centre) * inverse
+        right_erf = math.erf(right * root_half)
+        right_density = height * math.exp(-0.5 * right * right)
+        shares[0, i] = 0.5 * (right_erf - left_erf)
+        shares[1, i] = left_density - right_density
+        shares[2, i] = left * left_density - right * right_density
+        left_bend = left * left - 1.0
+        right_bend = right * right - 1.0
+        shares[3, i] = (left_bend * left_density - right_bend * right_density) * inverse
+        shares[4, i] = (
+            (left_bend - 1.0) * left * left_density - (right_bend - 1.0) * right * right_density
+        ) * inverse
         left, left_erf, left_density = right, right_erf, right_density
 
 
@@ -75,171 +79,156 @@ def linearize(
     weights: FloatArray,
     poisson: bool,
     parameters: FloatArray,
-    axes: FloatArray,
+    x_shares: FloatArray,
+    y_shares: FloatArray,
     gradient: FloatArray,
-    curvature: FloatArray,
+    expected: FloatArray,
+    observed: FloatArray,
 ) -> float:
-    """Evaluate the loss of a window with its gradient and curvature.
+    """Evaluate the loss of a window, its gradient and two curvatures.
 
-    The loss is half the Poisson deviance, ``sum(mean - z + z log(z / mean))``, with the Fisher information as its curvature; or
-    half the weighted sum of squares, ``sum(weight * (mean - z)^2) / 2``, with the Gauss-Newton matrix.
+    The loss is half the Poisson deviance, ``sum(mean - z + z log(z / mean))``, or half the squares,
+    ``sum(weight * (mean - z)^2) / 2``.
 
     Parameters
     ----------
     window : ndarray of float64, shape (rows, columns)
-        Counts. For Poisson none is below 0. Its first pixel is the origin of x and y.
+        Counts, for Poisson not below 0. The centre of the first pixel is the origin of x and y.
     weights : ndarray of float64, shape (rows, columns)
-        Weights of the squares; not looked at for Poisson.
+        Weights of the squares; not used for Poisson.
     poisson : bool
         Which loss.
     parameters : ndarray of float64, shape (5,)
-    axes : ndarray of float64, shape (6, longest side of a window)
-        Scratch space.
-    gradient, curvature : ndarray of float64, shape (5,) and (5, 5)
-        Filled; of the curvature the lower triangle.
+    x_shares, y_shares : ndarray of float64, shape (5, columns) and (5, rows)
+        Filled as by :func:`pixel_shares`.
+    gradient : ndarray of float64, shape (5,)
+        Filled.
+    expected : ndarray of float64, shape (5, 5)
+        Lower triangle filled with a curvature that is never negative: the Fisher information, or the
+        Gauss-Newton matrix.
+    observed : ndarray of float64, shape (5, 5)
+        Lower triangle filled with the second derivatives.
 
     Returns
     -------
     float
         The loss.
     """
-    rows, columns = window.shape
-    x_share, x_centre, x_sigma = axes[0, :columns], axes[1, :columns], axes[2, :columns]
-    y_share, y_centre, y_sigma = axes[3, :rows], axes[4, :rows], axes[5, :rows]
-    pixel_shares(0.0, parameters[0], parameters[2], x_share, x_centre, x_sigma)
-    pixel_shares(0.0, parameters[1], parameters[2], y_share, y_centre, y_sigma)
-    amplitude, background = parameters[3], parameters[4]
+    pixel_shares(parameters[0], parameters[2], x_shares)
+    pixel_shares(parameters[1], parameters[2], y_shares)
+    sigma, amplitude, background = parameters[2], parameters[3], parameters[4]
     gradient[:] = 0.0
-    curvature[:] = 0.0
+    expected[:] = 0.0
+    observed[:] = 0.0
     loss = 0.0
-    for row in range(rows):
-        for column in range(columns):
-            share = x_share[column] * y_share[row]
-            mean = background + amplitude * share
+    for row in range(window.shape[0]):
+        v, v_c, v_s = y_shares[0, row], y_shares[1, row], y_shares[2, row]
+        v_cs, v_ss = y_shares[3, row], y_shares[4, row]
+        for column in range(window.shape[1]):
+            u, u_c, u_s = x_shares[0, column], x_shares[1, column], x_shares[2, column]
+            u_cs, u_ss = x_shares[3, column], x_shares[4, column]
+            mean = background + amplitude * u * v
             z = window[row, column]
             if poisson:
+                ratio = z / mean
                 loss += mean - z
                 if z > 0.0:
-                    loss += z * math.log(z / mean)
-                slope = 1.0 - z / mean
-                curve = 1.0 / mean
+                    loss += z * math.log(ratio)
+                slope = 1.0 - ratio
+                expected_bend = 1.0 / mean
+                observed_bend = ratio / mean
             else:
-                curve = weights[row, column]
-                slope = curve * (mean - z)
+                expected_bend = observed_bend = weights[row, column]
+                slope = observed_bend * (mean - z)
                 loss += 0.5 * slope * (mean - z)
-            d0 = amplitude * x_centre[column] * y_share[row]
-            d1 = amplitude * x_share[column] * y_centre[row]
-            d2 = amplitude * (x_sigma[column] * y_share[row] + x_share[column] * y_sigma[row])
-            derivatives = (d0, d1, d2, share, 1.0)
+            by_sigma = u_s * v + u * v_s
+            derivatives = (amplitude * u_c * v, amplitude * u * v_c, amplitude * by_sigma, u * v, 1.0)
             for i in range(N_PARAMETERS):
                 gradient[i] += slope * derivatives[i]
-                scaled = curve * derivatives[i]
                 for j in range(i + 1):
-                    curvature[i, j] += scaled * derivatives[j]
+                    product = derivatives[i] * derivatives[j]
+                    expected[i, j] += expected_bend * product
+                    observed[i, j] += observed_bend * product
+            slope_amplitude = slope * amplitude
+            observed[0, 0] += slope_amplitude * u_s * v / sigma
+            observed[1, 0] += slope_amplitude * u_c * v_c
+            observed[1, 1] += slope_amplitude * u * v_s / sigma
+            observed[2, 0] += slope_amplitude * (u_cs * v + u_c * v_s)
+            observed[2, 1] += slope_amplitude * (u * v_cs + u_s * v_c)
+            observed[2, 2] += slope_amplitude * (u_ss * v + 2.0 * u_s * v_s + u * v_ss)
+            observed[3, 0] += slope * u_c * v
+            observed[3, 1] += slope * u * v_c
+            observed[3, 2] += slope * by_sigma
     return loss
 
 
 @compiled
-def solve(
-    curvature: FloatArray,
-    damping: float,
-    right: FloatArray,
-    size: int,
-    factor: FloatArray,
-    solution: FloatArray,
+def _solve(
+    matrix: FloatArray, damping: float, right: FloatArray, size: int, factor: FloatArray, solution: FloatArray
 ) -> bool:
-    """Solve the first ``size`` damped equations by Cholesky's method.
+    """Solve the first ``size`` equations, the diagonal times 1 + damping, by Cholesky's method.
 
-    Parameters
-    ----------
-    curvature : ndarray of float64, shape (5, 5)
-        Lower triangle of a symmetric matrix.
-    damping : float
-        The diagonal is multiplied by 1 + damping (Marquardt 1963).
-    right : ndarray of float64, shape (5,)
-        Right-hand side.
-    size : int
-        Number of equations; the rest of the solution is 0.
-    factor : ndarray of float64, shape (5, 5)
-        Scratch space.
-    solution : ndarray of float64, shape (5,)
-        Filled.
-
-    Returns
-    -------
-    bool
-        False where the matrix is not positive definite.
+    The rest of the solution is 0. Returns False where the matrix (lower triangle) is not positive definite.
     """
     for i in range(size):
         for j in range(i + 1):
-            total = curvature[i, j]
-            if i == j:
-                total *= 1.0 + damping
+            rest = matrix[i, j] * (1.0 + damping) if i == j else matrix[i, j]
             for k in range(j):
-                total -= factor[i, k] * factor[j, k]
+                rest -= factor[i, k] * factor[j, k]
             if i == j:
-                if not total > 0.0:
+                if not rest > 0.0:
                     return False
-                factor[i, i] = math.sqrt(total)
+                factor[i, i] = math.sqrt(rest)
             else:
-                factor[i, j] = total / factor[j, j]
+                factor[i, j] = rest / factor[j, j]
     solution[:] = 0.0
     for i in range(size):
-        total = right[i]
+        rest = right[i]
         for k in range(i):
-            total -= factor[i, k] * solution[k]
-        solution[i] = total / factor[i, i]
+            rest -= factor[i, k] * solution[k]
+        solution[i] = rest / factor[i, i]
     for i in range(size - 1, -1, -1):
-        total = solution[i]
+        rest = solution[i]
         for k in range(i + 1, size):
-            total -= factor[k, i] * solution[k]
-        solution[i] = total / factor[i, i]
+            rest -= factor[k, i] * solution[k]
+        solution[i] = rest / factor[i, i]
     return True
 
 
 @compiled
-def minimize(
+def _minimize(
     window: FloatArray,
     weights: FloatArray,
     poisson: bool,
     parameters: FloatArray,
     floor: float,
-    axes: FloatArray,
+    x_shares: FloatArray,
+    y_shares: FloatArray,
     vectors: FloatArray,
     matrices: FloatArray,
 ) -> bool:
-    """Minimize a window's loss by Levenberg-Marquardt steps that keep sigma, amplitude and background positive.
+    """Take Levenberg-Marquardt steps from ``parameters`` to the optimum, sigma and amplitude above 0.
 
-    Parameters
-    ----------
-    window, weights, poisson, axes
-        As for :func:`linearize`.
-    parameters : ndarray of float64, shape (5,)
-        The start; overwritten by the optimum.
-    floor : float
-        Smallest background.
-    vectors, matrices : ndarray of float64, shape (4, 5) and (3, 5, 5)
-        Scratch space.
-
-    Returns
-    -------
-    bool
-        Whether the steps converged on a molecule whose centre is in the window.
+    A step follows the second derivatives where they bend upwards (Newton), else the expected curvature. The
+    background stays at or above ``floor``. Returns whether the steps converged on a plausible molecule in the
+    window. ``vectors`` (4, 5) and ``matrices`` (5, 5, 5) are scratch space.
     """
     rows, columns = window.shape
-    largest_sigma = 0.5 * max(rows, columns)
+    largest_sigma = LARGEST_SIGMA_WINDOWS * max(rows, columns)
     gradient, trial_gradient, step, trial = vectors[0], vectors[1], vectors[2], vectors[3]
-    curvature, trial_curvature, factor = matrices[0], matrices[1], matrices[2]
-    loss = linearize(window, weights, poisson, parameters, axes, gradient, curvature)
+    expected, trial_expected, observed, trial_observed = matrices[0], matrices[1], matrices[2], matrices[3]
+    factor = matrices[4]
+    loss = linearize(window, weights, poisson, parameters, x_shares, y_shares, gradient, expected, observed)
     damping = FIRST_DAMPING
     for _ in range(MAX_STEPS):
-        # A background that rests on its floor and would go below is left out, else it would bend the other steps.
-        resting = parameters[4] <= floor and gradient[4] > 0.0
-        size = N_PARAMETERS - 1 if resting else N_PARAMETERS
-        if not solve(curvature, damping, gradient, size, factor, step):
+        # A background on its floor that would go below is left out, else it would bend the other steps.
+        on_floor = parameters[4] <= floor and gradient[4] > 0.0
+        size = N_PARAMETERS - 1 if on_floor else N_PARAMETERS
+        if not (
+            _solve(observed, damping, gradient, size, factor, step)
+            or _solve(expected, damping, gradient, size, factor, step)
+        ):
             damping *= 10.0
-            if damping > LARGEST_DAMPING:
-                return False
             continue
         trial[0] = parameters[0] - min(max(step[0], -1.0), 1.0)
         trial[1] = parameters[1] - min(max(step[1], -1.0), 1.0)
@@ -248,101 +237,96 @@ def minimize(
         trial[4] = max(parameters[4] - step[4], floor)
         if not (-0.5 <= trial[0] <= columns - 0.5 and -0.5 <= trial[1] <= rows - 0.5):
             return False
-        small = (
-            abs(trial[0] - parameters[0]) < TOLERANCE
+        # Strong damping makes any step small.
+        arrived = (
+            damping <= 1.0
+            and abs(trial[0] - parameters[0]) < TOLERANCE
             and abs(trial[1] - parameters[1]) < TOLERANCE
             and abs(trial[2] - parameters[2]) < TOLERANCE * parameters[2]
             and abs(trial[3] - parameters[3]) < TOLERANCE * parameters[3]
         )
-        trial_loss = linearize(window, weights, poisson, trial, axes, trial_gradient, trial_curvature)
+        trial_loss = linearize(
+            window,
+            weights,
+            poisson,
+            trial,
+            x_shares,
+            y_shares,
+            trial_gradient,
+            trial_expected,
+            trial_observed,
+        )
         if trial_loss <= loss:
             loss = trial_loss
             parameters[:] = trial
-            gradient[:] = trial_gradient
-            curvature[:] = trial_curvature
-            # Strong damping makes any step small.
-            if small and damping <= 1.0:
-                return SMALLEST_SIGMA_PX <= parameters[2] <= largest_sigma
+            gradient, trial_gradient = trial_gradient, gradient
+            expected, trial_expected = trial_expected, expected
+            observed, trial_observed = trial_observed, observed
             damping *= 0.1
         else:
-            if small and damping <= 1.0:
-                return SMALLEST_SIGMA_PX <= parameters[2] <= largest_sigma
             damping *= 10.0
-            if not damping < LARGEST_DAMPING:
-                return False
+        if arrived:
+            return bool(SMALLEST_SIGMA_PX <= parameters[2] <= largest_sigma)
+        if not damping < LARGEST_DAMPING:
+            return False
     return False
 
 
 @compiled
-def position_variances(
+def _position_variances(
     window: FloatArray,
     weights: FloatArray,
     poisson: bool,
     parameters: FloatArray,
-    axes: FloatArray,
+    x_shares: FloatArray,
+    y_shares: FloatArray,
     vectors: FloatArray,
     matrices: FloatArray,
-) -> tuple[float, float]:
-    """Predict the variances of x and y of a fit, for pixels whose variance is their mean.
+) -> tuple[float, float, float]:
+    """Predict the variances of x and y at the optimum, pixels^2, and the standard deviation of the residual.
 
-    For maximum likelihood this is the Cramer-Rao bound, the inverse of the Fisher information (Smith et al. 2010). For weighted
-    least squares it is the sandwich ``A^-1 B A^-1`` with ``A = J' W J`` and ``B = J' W V W J``, J the derivatives of the means, W the
-    weights and V the means (White 1982, Econometrica 50:1): the weights are those of noisy pixels, not the inverse variances.
-
-    Parameters
-    ----------
-    window, weights, poisson, axes
-        As for :func:`linearize`; ``weights`` are overwritten.
-    parameters : ndarray of float64, shape (5,)
-        The optimum.
-    vectors, matrices : ndarray of float64, shape (4, 5) and (3, 5, 5)
-        Scratch space.
-
-    Returns
-    -------
-    variance_x, variance_y : float
-        Square pixels; NaN where the window does not determine the parameters.
+    For maximum likelihood: the inverse of the observed information (Efron & Hinkley 1978, Biometrika 65:457).
+    Its expectation is the Fisher information of the Cramer-Rao bound; where photons are few it is the
+    better guide to the error of the fit at hand. For weighted least squares: the sandwich ``A^-1 B A^-1`` (White
+    1982, Econometrica 50:1), with A the loss's second derivatives and ``B = J' W V W J``, J the derivatives of
+    the means, W the weights, V the variances of the pixels. V is the fitted mean plus the mean residual,
+    since weights from noisy pixels pull the fit below the data. NaN where the window does not determine
+    the parameters. ``weights`` are overwritten.
     """
-    unused, right, by_x, by_y = vectors[0], vectors[1], vectors[2], vectors[3]
-    curvature, spread, factor = matrices[0], matrices[1], matrices[2]
-    linearize(window, weights, poisson, parameters, axes, unused, curvature)
+    gradient, right, to_x, to_y = vectors[0], vectors[1], vectors[2], vectors[3]
+    expected, observed, spread, factor = matrices[0], matrices[1], matrices[2], matrices[3]
+    linearize(window, weights, poisson, parameters, x_shares, y_shares, gradient, expected, observed)
+    total = 0.0
+    squares = 0.0
+    for row in range(window.shape[0]):
+        for column in range(window.shape[1]):
+            mean = parameters[4] + parameters[3] * x_shares[0, column] * y_shares[0, row]
+            residual = window[row, column] - mean
+            total += residual
+            squares += residual * residual
+    mean_residual = total / window.size
+    residual_std = math.sqrt(max(squares / window.size - mean_residual * mean_residual, 0.0))
     right[:] = 0.0
     right[0] = 1.0
-    determined = solve(curvature, 0.0, right, N_PARAMETERS, factor, by_x)
+    determined = _solve(observed, 0.0, right, N_PARAMETERS, factor, to_x)
     right[0], right[1] = 0.0, 1.0
-    determined = determined and solve(curvature, 0.0, right, N_PARAMETERS, factor, by_y)
-    if not determined:
-        return np.nan, np.nan
+    if not (determined and _solve(observed, 0.0, right, N_PARAMETERS, factor, to_y)):
+        return np.nan, np.nan, residual_std
     if poisson:
-        return by_x[0], by_y[1]
-    rows, columns = window.shape
-    for row in range(rows):
-        for column in range(columns):
-            mean = parameters[4] + parameters[3] * axes[0, column] * axes[3, row]
-            weights[row, column] *= weights[row, column] * mean
-    linearize(window, weights, poisson, parameters, axes, unused, spread)
+        return to_x[0], to_y[1], residual_std
+    for row in range(window.shape[0]):
+        for column in range(window.shape[1]):
+            mean = parameters[4] + parameters[3] * x_shares[0, column] * y_shares[0, row]
+            weights[row, column] *= weights[row, column] * max(mean + mean_residual, 0.0)
+    linearize(window, weights, False, parameters, x_shares, y_shares, gradient, spread, observed)
     variance_x = 0.0
     variance_y = 0.0
     for i in range(N_PARAMETERS):
         for j in range(N_PARAMETERS):
             entry = spread[max(i, j), min(i, j)]
-            variance_x += by_x[i] * entry * by_x[j]
-            variance_y += by_y[i] * entry * by_y[j]
-    return variance_x, variance_y
-
-
-@compiled
-def _residual_std(window: FloatArray, parameters: FloatArray, axes: FloatArray) -> float:
-    rows, columns = window.shape
-    total = 0.0
-    squares = 0.0
-    for row in range(rows):
-        for column in range(columns):
-            residual = window[row, column] - parameters[4] - parameters[3] * axes[0, column] * axes[3, row]
-            total += residual
-            squares += residual * residual
-    mean = total / window.size
-    return math.sqrt(max(squares / window.size - mean * mean, 0.0))
+            variance_x += to_x[i] * entry * to_x[j]
+            variance_y += to_y[i] * entry * to_y[j]
+    return variance_x, variance_y, residual_std
 
 
 @compiled
@@ -357,7 +341,7 @@ def fit_windows(
     results: FloatArray,
     converged: NDArray[np.bool_],
 ) -> None:
-    """Fit a window around each pixel given; at the frame's border the window is the part that exists.
+    """Fit a window around each pixel given; at the frame's border it is the part that exists.
 
     Parameters
     ----------
@@ -371,55 +355,53 @@ def fit_windows(
         Side of the window, odd.
     initial_sigma_px : float
     poisson : bool
-        Maximum likelihood; else weighted least squares with ThunderSTORM's weights, 1 / pixel but at most 1000 / largest pixel.
+        Maximum likelihood; else least squares with ThunderSTORM's weights, 1 / pixel but at most
+        1000 / largest pixel.
     results : ndarray of float64, shape (n, 8)
-        Filled: x, y, sigma (pixels of the frame), amplitude, background (counts), variances of x and y (square pixels), standard deviation
-        of the residual (counts).
+        Filled: x, y, sigma (pixels of the frame), amplitude, background (counts), variances of x and y
+        (square pixels), standard deviation of the residual (counts).
     converged : ndarray of bool, shape (n,)
-        Filled: False where there is no molecule to be had; its result is then not to be used.
+        Filled: False where there is no molecule; its row of results is then not to be used.
     """
     height, width = counts.shape
     reach = window_px // 2
-    space = np.empty((2, window_px * window_px))
-    axes = np.empty((6, window_px))
+    pixels = np.empty((2, window_px * window_px))
+    shares = np.empty((2, 5 * window_px))
     vectors = np.empty((4, N_PARAMETERS))
-    matrices = np.empty((3, N_PARAMETERS, N_PARAMETERS))
+    matrices = np.empty((5, N_PARAMETERS, N_PARAMETERS))
     parameters = np.empty(N_PARAMETERS)
     for index in range(rows.size):
         converged[index] = False
         top, bottom = max(rows[index] - reach, 0), min(rows[index] + reach + 1, height)
         left, right = max(columns[index] - reach, 0), min(columns[index] + reach + 1, width)
-        n_pixels = (bottom - top) * (right - left)
-        window = space[0, :n_pixels].reshape(bottom - top, right - left)
-        weights = space[1, :n_pixels].reshape(bottom - top, right - left)
-        largest = 0.0
-        lowest_start, highest_start = np.inf, -np.inf
-        for y in range(top, bottom):
-            for x in range(left, right):
-                value = float(counts[y, x])
-                # Read noise may push a count below 0, where a Poisson likelihood is not defined.
-                window[y - top, x - left] = max(value, 0.0) if poisson else value
-                largest = max(largest, value)
-                lowest_start = min(lowest_start, start[y, x])
-                highest_start = max(highest_start, start[y, x])
-        floor = FLOOR * largest
-        if not (floor > 0.0 and highest_start > lowest_start):
+        shape = (bottom - top, right - left)
+        window = pixels[0, : shape[0] * shape[1]].reshape(shape)
+        weights = pixels[1, : shape[0] * shape[1]].reshape(shape)
+        x_shares = shares[0, : 5 * shape[1]].reshape((5, shape[1]))
+        y_shares = shares[1, : 5 * shape[0]].reshape((5, shape[0]))
+        # Read noise may push a count below 0, where a Poisson likelihood is not defined.
+        lowest = 0.0 if poisson else -np.inf
+        window[:] = np.maximum(counts[top:bottom, left:right], lowest)
+        largest = window.max()
+        start_low = float(start[top:bottom, left:right].min())
+        start_high = float(start[top:bottom, left:right].max())
+        if not (largest > 0.0 and start_high > start_low):
             continue
-        for y in range(bottom - top):
-            for x in range(right - left):
-                weights[y, x] = 1.0 / max(window[y, x], 1e-3 * largest)
+        weights[:] = 1.0 / np.maximum(window, SMALLEST_WEIGHED * largest)
         parameters[0] = columns[index] - left
         parameters[1] = rows[index] - top
         parameters[2] = initial_sigma_px
-        parameters[3] = (highest_start - lowest_start) * 2.0 * math.pi * initial_sigma_px**2
-        parameters[4] = max(float(lowest_start), 0.01 * largest)
-        if not minimize(window, weights, poisson, parameters, floor, axes, vectors, matrices):
+        parameters[3] = (start_high - start_low) * 2.0 * math.pi * initial_sigma_px**2
+        parameters[4] = max(start_low, 0.01 * largest)
+        if not _minimize(
+            window, weights, poisson, parameters, FLOOR * largest, x_shares, y_shares, vectors, matrices
+        ):
             continue
         x, y = left + parameters[0], top + parameters[1]
         if abs(x - columns[index]) > reach or abs(y - rows[index]) > reach:
             continue
-        variance_x, variance_y = position_variances(
-            window, weights, poisson, parameters, axes, vectors, matrices
+        variance_x, variance_y, residual_std = _position_variances(
+            window, weights, poisson, parameters, x_shares, y_shares, vectors, matrices
         )
         if not variance_x + variance_y < np.inf:
             continue
@@ -428,5 +410,5 @@ def fit_windows(
         results[index, 2:5] = parameters[2:5]
         results[index, 5] = variance_x
         results[index, 6] = variance_y
-        results[index, 7] = _residual_std(window, parameters, axes)
+        results[index, 7] = residual_std
         converged[index] = True

@@ -29,8 +29,8 @@ def render(
 ) -> Picture:
     """Draw localizations as an averaged shifted histogram.
 
-    Histograms with bins twice the picture's pixel, shifted by one pixel along each axis, are averaged (Scott 1985, Annals of
-    Statistics 13:1024). ThunderSTORM's default renderer does the same.
+    Histograms with bins twice the picture's pixel, shifted by one pixel along each axis, are averaged (Scott
+    1985, Annals of Statistics 13:1024). ThunderSTORM's default renderer does the same.
 
     Parameters
     ----------
@@ -38,8 +38,8 @@ def render(
     pixel_size_nm : float
         Size of the picture's pixel.
     extent_nm : (height, width), optional
-        What the picture covers, from the corner of the movie's first pixel: the movie's size times its pixel. The smallest that
-        holds every localization unless given.
+        What the picture covers, from the corner of the movie's first pixel: the movie's size times its pixel.
+        The smallest that holds every localization unless given.
 
     Returns
     -------
@@ -64,7 +64,8 @@ def render(
         height, width = (math.ceil(length / pixel_size_nm - 1e-6) for length in extent_nm)
     if height * width > LARGEST_PICTURE_PIXELS:
         raise BlinkspotError(
-            f"A picture of {width} x {height} pixels of {pixel_size_nm:g} nm is too large: choose a larger pixel."
+            f"A picture of {width} x {height} pixels of {pixel_size_nm:g} nm is too large: "
+            "choose a larger pixel."
         )
     # One pixel more on each side: what lies just outside reaches in.
     rows = np.floor(y / pixel_size_nm) + 1
@@ -73,9 +74,10 @@ def render(
     flat = (rows[inside] * (width + 2) + columns[inside]).astype(np.int64)
     fine = np.bincount(flat, minlength=(height + 2) * (width + 2)).astype(np.float32)
     fine = fine.reshape(height + 2, width + 2)
-    # The mean of the histograms of double bins, at both shifts along an axis, is the fine histogram smoothed by 1/4, 1/2, 1/4.
+    # The mean of histograms of double bins at both shifts is the fine histogram smoothed by 1/4, 1/2, 1/4.
     fine = 0.25 * fine[:-2] + 0.5 * fine[1:-1] + 0.25 * fine[2:]
-    return 0.25 * fine[:, :-2] + 0.5 * fine[:, 1:-1] + 0.25 * fine[:, 2:]
+    picture: Picture = 0.25 * fine[:, :-2] + 0.5 * fine[:, 1:-1] + 0.25 * fine[:, 2:]
+    return picture
 
 
 def save_picture(
@@ -90,8 +92,8 @@ def save_picture(
     ----------
     picture : ndarray of float32, shape (height, width)
     path : path
-        ``.png``: colours, contrast stretched between 0 and a high percentile. ``.tif`` or ``.tiff``: the values themselves as float32,
-        with the pixel size as ImageJ reads it. Both carry the provenance.
+        ``.png``: colours, contrast stretched between 0 and a high percentile. ``.tif`` or ``.tiff``: the
+        values themselves as float32, with the pixel size as ImageJ reads it. Both carry the provenance.
     pixel_size_nm : float
     provenance : dict, optional
         JSON-ready.

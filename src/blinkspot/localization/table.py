@@ -34,12 +34,14 @@ class LocalizationTable:
     Attributes
     ----------
     data : DataFrame
-        Columns ``frame`` (int64, from 0) and, float64, ``x_nm``, ``y_nm`` (0 is the outer corner of the first pixel, as in ThunderSTORM),
-        ``sigma_nm``, ``photons``, ``background_photons`` (per pixel), ``background_std_photons`` (of the fit's residual),
-        ``uncertainty_nm`` (standard deviation of the position along an axis) and ``detection_strength`` (the filter's response in units
-        of std(Wave.F1)). A column other than the first three is NaN where its value is not known. The index runs from 0.
+        Columns ``frame`` (int64, from 0) and, float64, ``x_nm``, ``y_nm`` (0 is the outer corner of the first
+        pixel, as in ThunderSTORM), ``sigma_nm``, ``photons``, ``background_photons`` (per pixel),
+        ``background_std_photons`` (of the fit's residual), ``uncertainty_nm`` (standard deviation of the position
+        along an axis) and ``detection_strength`` (the filter's response in units of std(Wave.F1)). All but the
+        first three are NaN where not known. The index runs from 0.
     uncertainty_is_valid : bool
-        False where ``uncertainty_nm`` is not calibrated: the fit was on denoised pixels, which are not Poisson counts.
+        False where ``uncertainty_nm`` is not calibrated: the fit was on denoised pixels, which are not Poisson
+        counts.
     provenance : dict
         What made the table, JSON-ready.
 
@@ -109,8 +111,8 @@ class LocalizationTable:
         strength = self.column("detection_strength")
         if np.isnan(strength).any():
             raise BlinkspotError(
-                "This table holds no detection strengths, so a threshold cannot be applied to it: localize the movie "
-                "with blinkspot first."
+                "This table holds no detection strengths, so no threshold can be applied to it: "
+                "localize the movie with blinkspot first."
             )
         return self.chosen(strength >= threshold)
 

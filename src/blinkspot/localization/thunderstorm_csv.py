@@ -1,6 +1,7 @@
 """ThunderSTORM's tables of localizations, as text.
 
-Frames count from 1 in a file and from 0 in a :class:`LocalizationTable`; positions are in nm from the first pixel's corner in both.
+Frames count from 1 in a file and from 0 in a :class:`LocalizationTable`; positions are in nm from the first
+pixel's corner in both.
 """
 
 from __future__ import annotations
@@ -52,8 +53,8 @@ def provenance_path(path: str | os.PathLike[str]) -> Path:
 def write_csv(table: LocalizationTable, path: str | os.PathLike[str]) -> None:
     """Write a table as a new CSV file, and its provenance beside it.
 
-    An uncertainty that is not valid goes to a column of another name, ``uncertainty_uncalibrated [nm]``, so that no program takes it
-    for a true one. Columns of which nothing is known are left out.
+    An uncertainty that is not valid goes to a column of another name, ``uncertainty_uncalibrated [nm]``, so that
+    no program takes it for a true one. Columns of which nothing is known are left out.
 
     Raises
     ------
@@ -82,8 +83,8 @@ def write_csv(table: LocalizationTable, path: str | os.PathLike[str]) -> None:
 def read_table(path: str | os.PathLike[str]) -> LocalizationTable:
     """Read a table of localizations, or of true molecules, in ThunderSTORM's CSV format.
 
-    Columns may be in any order, their headings quoted or not; those that a :class:`LocalizationTable` does not know are left out. The
-    provenance is read where its file lies beside.
+    Columns may be in any order, their headings quoted or not; those that a :class:`LocalizationTable` does not
+    know are left out. The provenance is read where its file lies beside.
 
     Parameters
     ----------
@@ -122,13 +123,15 @@ def read_table(path: str | os.PathLike[str]) -> LocalizationTable:
     for column in _COLUMNS:
         if column.name in REQUIRED_COLUMNS and column.name not in known:
             raise BlinkspotError(
-                f"The table {path} has no column {column.title!r}: it needs at least 'frame', 'x [nm]' and 'y [nm]'."
+                f"The table {path} has no column {column.title!r}: "
+                "it needs at least 'frame', 'x [nm]' and 'y [nm]'."
             )
     frames = known["frame"]
     wrong = np.flatnonzero((frames < 1) | (frames != np.floor(frames)) | (frames > 2**53))
     if len(wrong):
         raise BlinkspotError(
-            f"The table {path} has the frame {frames[wrong[0]]:g} in data row {wrong[0] + 1}: frames must be whole numbers from 1."
+            f"The table {path} has the frame {frames[wrong[0]]:g} in data row {wrong[0] + 1}: "
+            "frames must be whole numbers from 1."
         )
     known["frame"] = frames - 1
     return LocalizationTable.from_columns(
@@ -145,7 +148,8 @@ def _read_text(path: Path) -> pd.DataFrame:
         raise BlinkspotError(f"The table {path} is empty: not even a line of headings is there.") from error
     except (UnicodeError, pd.errors.ParserError, ValueError) as error:
         raise BlinkspotError(
-            f"The table {path} is not a text file of comma-separated values: give a CSV file as ThunderSTORM writes it."
+            f"The table {path} is not a text file of comma-separated values: "
+            "give a CSV file as ThunderSTORM writes it."
         ) from error
 
 
@@ -156,7 +160,8 @@ def _numbers(path: Path, heading: str, values: pd.Series[Any], required: bool) -
     if missing.any():
         row = int(np.flatnonzero(missing)[0])
         raise BlinkspotError(
-            f"The table {path} has {values.iloc[row]!s} for {heading!r} in data row {row + 1}: a number is needed there."
+            f"The table {path} has {values.iloc[row]!s} for {heading!r} in data row {row + 1}: "
+            "a number is needed there."
         )
     return numbers
 
