@@ -74,9 +74,6 @@ def machine(run: ModuleType, monkeypatch: pytest.MonkeyPatch) -> FakeMachine:
     return fake
 
 
-# ---- what is done once is not done again -------------------------------------------------------------
-
-
 def test_first_run_makes_environment_then_torch_then_the_project(
     run: ModuleType, machine: FakeMachine
 ) -> None:
@@ -163,9 +160,6 @@ def test_environment_of_another_python_is_made_anew(
     assert any("-m venv --clear" in line for line in needed) == made_anew
 
 
-# ---- pip where Python brings none --------------------------------------------------------------------
-
-
 def test_pip_comes_from_python_itself_where_it_can(run: ModuleType, machine: FakeMachine) -> None:
     machine.fails = lambda line: line.endswith("-m pip --version")
     run.make_environment(("all",))
@@ -189,9 +183,6 @@ def test_without_any_pip_the_line_to_type_is_named(
         run.CannotGoOnError, match=rf"sudo apt-get install --yes python{run.PYTHON_VERSION}-venv"
     ):
         run.make_environment(("all",))
-
-
-# ---- which PyTorch -----------------------------------------------------------------------------------
 
 
 def test_without_gpu_the_cpu_build_that_pip_knows_is_taken(run: ModuleType, machine: FakeMachine) -> None:
@@ -232,9 +223,6 @@ def test_nvidia_driver_is_known_by_its_tool(tmp_path: Path, monkeypatch: pytest.
     assert load().has_nvidia_gpu() == any(Path("/dev").glob("nvidia[0-9]*"))
     (tmp_path / "nvidia-smi").touch(mode=0o755)
     assert load().has_nvidia_gpu()
-
-
-# ---- system packages ---------------------------------------------------------------------------------
 
 
 def debian(run: ModuleType, monkeypatch: pytest.MonkeyPatch, *, root: bool) -> None:
@@ -300,9 +288,6 @@ def test_another_linux_goes_on_with_a_word(
     run.provide_system_packages(("libegl1",))
     assert "libegl1" in capsys.readouterr().out
     assert machine.started == []
-
-
-# ---- handing over ------------------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -385,9 +370,6 @@ def test_usage_is_shown_where_no_command_is_named(
     assert run.main(arguments) == status
     shown = capsys.readouterr()
     assert "run.py demo" in (shown.err if status else shown.out)
-
-
-# ---- an older Python ---------------------------------------------------------------------------------
 
 
 def test_older_python_can_read_the_file_and_gets_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
