@@ -15,7 +15,10 @@ from numpy.typing import NDArray
 
 from blinkspot.errors import BlinkspotError
 from blinkspot.lazy_frames import JoinedFrames
+from blinkspot.stack_writing import StackWriter, write_stack
 from blinkspot.tiff_reading import check_pixel_type, read_tiff
+
+__all__ = ["Stack", "StackWriter", "as_stack", "open_stack", "write_stack"]
 
 # A viewer reads a whole chunk to show one frame: large enough to keep the graph of a long movie small,
 # small enough to read in about a millisecond.

@@ -1,0 +1,121 @@
+"""Look at a sample of a movie's pixels, before long work starts, for what would spoil it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from blinkspot.camera import Camera
+from blinkspot.errors import BlinkspotError
+from blinkspot.stack import Stack
+
+SMALLEST_SIDE_PX = 16
+# Above this share of pixels at one ceiling, photon numbers of molecules are cut off.
+LARGEST_SATURATED_SHARE = 0.01
+# A sample this large tells shares of one per cent, and reads in well under a second.
+_SAMPLE_FRAMES = 32
+_SAMPLE_PIXELS = 1 << 24
+
+
+def check_movie(stack: Stack) -> None:
+    """Check that a movie can be denoised and localized, by frames spread over it.
+
+    Values below zero are allowed where most are not: an offset may have been subtracted.
+
+    Parameters
+    ----------
+    stack : Stack
+        The movie.
+
+    Raises
+    ------
+    BlinkspotError
+        If the frames are too small, or a sampled frame holds values that are not finite or is all one
+        value, or the sample is mostly negative or saturated.
+    """
+    if min(stack.height, stack.width) < SMALLEST_SIDE_PX:
+        raise BlinkspotError(
+            f"{stack.name} has frames of {stack.height} x {stack.width} pixels: at least "
+            f"{SMALLEST_SIDE_PX} x {SMALLEST_SIDE_PX} are needed."
+        )
+    indices = _sample_indices(stack)
+    frames = stack.selected(indices)
+    for index, frame in zip(indices.tolist(), frames, strict=True):
+        _check_frame(stack, index, frame)
+    if np.median(frames) < 0:
+        raise BlinkspotError(
+            f"{stack.name} is mostly negative, which no camera gives: use the movie as it was recorded, "
+            "without subtracting a background."
+        )
+    _check_not_saturated(stack, frames)
+
+
+def check_camera(stack: Stack, camera: Camera) -> None:
+    """Check that a camera's settings fit a movie: that it does not make light negative.
+
+    Read noise alone puts half of the pixels of a dark movie below zero. When the median lies below by
+    more than the standard deviation of the noise, the offset is wrong.
+
+    Parameters
+    ----------
+    stack : Stack
+        The movie.
+    camera : Camera
+        Its supposed camera.
+
+    Raises
+    ------
+    BlinkspotError
+        If it does.
+    """
+    photoelectrons = camera.photoelectrons(stack.selected(_sample_indices(stack)))
+    # Differences of neighbours hold the noise but hardly the scene; their median is blind to molecules.
+    steps = np.diff(photoelectrons, axis=2)
+    noise = 1.4826 * float(np.median(np.abs(steps))) / np.sqrt(2.0)
+    if float(np.median(photoelectrons)) < -noise:
+        negative = 100.0 * float(np.mean(photoelectrons < 0))
+        level = float(camera.adu(np.median(photoelectrons)))
+        raise BlinkspotError(
+            f"With an offset of {camera.offset_adu:g} ADU, {negative:.0f} % of the pixels of {stack.name} "
+            f"would hold less than no light: its median is {level:g} ADU, and the offset must lie below that."
+        )
+
+
+def _sample_indices(stack: Stack) -> NDArray[np.int64]:
+    """Return frames spread over the movie, the first and the last among them."""
+    affordable = max(2, _SAMPLE_PIXELS // (stack.height * stack.width))
+    number = min(stack.n_frames, affordable, _SAMPLE_FRAMES)
+    return np.linspace(0, stack.n_frames - 1, number).round().astype(np.int64)
+
+
+def _check_frame(stack: Stack, index: int, frame: NDArray[Any]) -> None:
+    """Check that a frame holds numbers, and a picture."""
+    where = f"Frame {index} (the first is 0) of {stack.name}"
+    if not np.isfinite(frame).all():
+        count = int(np.count_nonzero(~np.isfinite(frame)))
+        raise BlinkspotError(
+            f"{where} has {count} pixels that are not finite numbers (NaN or infinite): replace them first."
+        )
+    if frame.min() == frame.max():
+        raise BlinkspotError(
+            f"{where} is empty: all its pixels are {frame.flat[0]:g}; "
+            "remove such frames, or save the movie anew."
+        )
+
+
+def _check_not_saturated(stack: Stack, frames: NDArray[Any]) -> None:
+    """Check that pixels do not pile up at a ceiling: the pixel type's, or a camera's own (4095, say)."""
+    ceiling = frames.max()
+    at_ceiling = np.count_nonzero(frames == ceiling)
+    if at_ceiling <= LARGEST_SATURATED_SHARE * frames.size:
+        return
+    # Without a ceiling there are fewer pixels at the highest value than just below it.
+    just_below = np.count_nonzero(frames == frames[frames < ceiling].max())
+    is_type_limit = frames.dtype.kind in "ui" and ceiling == np.iinfo(frames.dtype).max
+    if is_type_limit or at_ceiling > just_below:
+        raise BlinkspotError(
+            f"{stack.name} is saturated: {100.0 * at_ceiling / frames.size:.1f} % of its pixels are at the "
+            f"ceiling of {ceiling:g}, so their light is unknown; record it with less light or gain."
+        )
