@@ -12,8 +12,8 @@ FloatArray = NDArray[np.float64]
 def without_duplicates(positions: FloatArray, strength: FloatArray, distance: float) -> NDArray[np.int64]:
     """Choose the localizations of one frame that have no stronger one nearby.
 
-    From the strongest down, each is kept unless one that is kept lies closer than ``distance``. So the fate of
-    each depends on stronger ones only, and to filter the result by strength is to filter first.
+    From the strongest down, each is kept unless one that is kept lies closer than ``distance``. So the fate
+    of each depends on stronger ones only, and to filter the result by strength is to filter first.
 
     Parameters
     ----------

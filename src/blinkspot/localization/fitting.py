@@ -96,4 +96,15 @@ def fit_molecules(
         results,
         converged,
     )
-    return Fits(*np.ascontiguousarray(results[converged].T), np.flatnonzero(converged))
+    x, y, sigma, amplitude, background, variance_x, variance_y, residual_std = results[converged].T
+    return Fits(
+        x,
+        y,
+        sigma,
+        amplitude,
+        background,
+        variance_x,
+        variance_y,
+        residual_std,
+        candidate=np.flatnonzero(converged),
+    )

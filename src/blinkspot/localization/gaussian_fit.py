@@ -34,7 +34,7 @@ FIRST_DAMPING = 1e-3
 LARGEST_DAMPING = 1e10
 # A Poisson likelihood needs a mean above 0: this part of the window's largest pixel at the least.
 FLOOR = 1e-4
-# ThunderSTORM's cap of the weights 1 / pixel, as a part of the largest pixel.
+# Pixels below this part of the largest weigh as if they were it: ThunderSTORM's cap.
 SMALLEST_WEIGHED = 1e-3
 
 
@@ -79,8 +79,7 @@ def linearize(
     weights: FloatArray,
     poisson: bool,
     parameters: FloatArray,
-    x_shares: FloatArray,
-    y_shares: FloatArray,
+    shares: tuple[FloatArray, FloatArray],
     gradient: FloatArray,
     expected: FloatArray,
     observed: FloatArray,
@@ -99,10 +98,9 @@ def linearize(
     poisson : bool
         Which loss.
     parameters : ndarray of float64, shape (5,)
-    x_shares, y_shares : ndarray of float64, shape (5, columns) and (5, rows)
-        Filled as by :func:`pixel_shares`.
-    gradient : ndarray of float64, shape (5,)
-        Filled.
+    shares : two ndarrays of float64, shape (5, columns) and (5, rows)
+        Filled for x and y as by :func:`pixel_shares`.
+    gradient : ndarray of float64, shape (5,), filled
     expected : ndarray of float64, shape (5, 5)
         Lower triangle filled with a curvature that is never negative: the Fisher information, or the
         Gauss-Newton matrix.
@@ -114,6 +112,7 @@ def linearize(
     float
         The loss.
     """
+    x_shares, y_shares = shares
     pixel_shares(parameters[0], parameters[2], x_shares)
     pixel_shares(parameters[1], parameters[2], y_shares)
     sigma, amplitude, background = parameters[2], parameters[3], parameters[4]
@@ -122,11 +121,9 @@ def linearize(
     observed[:] = 0.0
     loss = 0.0
     for row in range(window.shape[0]):
-        v, v_c, v_s = y_shares[0, row], y_shares[1, row], y_shares[2, row]
-        v_cs, v_ss = y_shares[3, row], y_shares[4, row]
+        v, v_c, v_s, v_cs, v_ss = y_shares[:, row]
         for column in range(window.shape[1]):
-            u, u_c, u_s = x_shares[0, column], x_shares[1, column], x_shares[2, column]
-            u_cs, u_ss = x_shares[3, column], x_shares[4, column]
+            u, u_c, u_s, u_cs, u_ss = x_shares[:, column]
             mean = background + amplitude * u * v
             z = window[row, column]
             if poisson:
@@ -202,8 +199,7 @@ def _minimize(
     poisson: bool,
     parameters: FloatArray,
     floor: float,
-    x_shares: FloatArray,
-    y_shares: FloatArray,
+    shares: tuple[FloatArray, FloatArray],
     vectors: FloatArray,
     matrices: FloatArray,
 ) -> bool:
@@ -214,11 +210,10 @@ def _minimize(
     window. ``vectors`` (4, 5) and ``matrices`` (5, 5, 5) are scratch space.
     """
     rows, columns = window.shape
-    largest_sigma = LARGEST_SIGMA_WINDOWS * max(rows, columns)
     gradient, trial_gradient, step, trial = vectors[0], vectors[1], vectors[2], vectors[3]
-    expected, trial_expected, observed, trial_observed = matrices[0], matrices[1], matrices[2], matrices[3]
-    factor = matrices[4]
-    loss = linearize(window, weights, poisson, parameters, x_shares, y_shares, gradient, expected, observed)
+    expected, trial_expected = matrices[0], matrices[1]
+    observed, trial_observed, factor = matrices[2], matrices[3], matrices[4]
+    loss = linearize(window, weights, poisson, parameters, shares, gradient, expected, observed)
     damping = FIRST_DAMPING
     for _ in range(MAX_STEPS):
         # A background on its floor that would go below is left out, else it would bend the other steps.
@@ -246,15 +241,7 @@ def _minimize(
             and abs(trial[3] - parameters[3]) < TOLERANCE * parameters[3]
         )
         trial_loss = linearize(
-            window,
-            weights,
-            poisson,
-            trial,
-            x_shares,
-            y_shares,
-            trial_gradient,
-            trial_expected,
-            trial_observed,
+            window, weights, poisson, trial, shares, trial_gradient, trial_expected, trial_observed
         )
         if trial_loss <= loss:
             loss = trial_loss
@@ -266,7 +253,7 @@ def _minimize(
         else:
             damping *= 10.0
         if arrived:
-            return bool(SMALLEST_SIGMA_PX <= parameters[2] <= largest_sigma)
+            return bool(SMALLEST_SIGMA_PX <= parameters[2] <= LARGEST_SIGMA_WINDOWS * max(rows, columns))
         if not damping < LARGEST_DAMPING:
             return False
     return False
@@ -278,8 +265,7 @@ def _position_variances(
     weights: FloatArray,
     poisson: bool,
     parameters: FloatArray,
-    x_shares: FloatArray,
-    y_shares: FloatArray,
+    shares: tuple[FloatArray, FloatArray],
     vectors: FloatArray,
     matrices: FloatArray,
 ) -> tuple[float, float, float]:
@@ -287,15 +273,16 @@ def _position_variances(
 
     For maximum likelihood: the inverse of the observed information (Efron & Hinkley 1978, Biometrika 65:457).
     Its expectation is the Fisher information of the Cramer-Rao bound; where photons are few it is the
-    better guide to the error of the fit at hand. For weighted least squares: the sandwich ``A^-1 B A^-1`` (White
-    1982, Econometrica 50:1), with A the loss's second derivatives and ``B = J' W V W J``, J the derivatives of
-    the means, W the weights, V the variances of the pixels. V is the fitted mean plus the mean residual,
-    since weights from noisy pixels pull the fit below the data. NaN where the window does not determine
-    the parameters. ``weights`` are overwritten.
+    better guide to the error of the fit at hand. For weighted least squares: the sandwich ``A^-1 B A^-1``
+    (White 1982, Econometrica 50:1), A being the loss's second derivatives, ``B = J' W V W J``, J the
+    derivatives of the means, W the weights and V the variances of the pixels: the fitted mean plus the mean
+    residual, since weights from noisy pixels pull the fit below the data. NaN where the window does not
+    determine the parameters. ``weights`` are overwritten.
     """
     gradient, right, to_x, to_y = vectors[0], vectors[1], vectors[2], vectors[3]
+    x_shares, y_shares = shares
     expected, observed, spread, factor = matrices[0], matrices[1], matrices[2], matrices[3]
-    linearize(window, weights, poisson, parameters, x_shares, y_shares, gradient, expected, observed)
+    linearize(window, weights, poisson, parameters, shares, gradient, expected, observed)
     total = 0.0
     squares = 0.0
     for row in range(window.shape[0]):
@@ -305,7 +292,7 @@ def _position_variances(
             total += residual
             squares += residual * residual
     mean_residual = total / window.size
-    residual_std = math.sqrt(max(squares / window.size - mean_residual * mean_residual, 0.0))
+    residual_std = math.sqrt(max(squares / window.size - mean_residual**2, 0.0))
     right[:] = 0.0
     right[0] = 1.0
     determined = _solve(observed, 0.0, right, N_PARAMETERS, factor, to_x)
@@ -318,7 +305,7 @@ def _position_variances(
         for column in range(window.shape[1]):
             mean = parameters[4] + parameters[3] * x_shares[0, column] * y_shares[0, row]
             weights[row, column] *= weights[row, column] * max(mean + mean_residual, 0.0)
-    linearize(window, weights, False, parameters, x_shares, y_shares, gradient, spread, observed)
+    linearize(window, weights, False, parameters, shares, gradient, spread, observed)
     variance_x = 0.0
     variance_y = 0.0
     for i in range(N_PARAMETERS):
@@ -366,7 +353,7 @@ def fit_windows(
     height, width = counts.shape
     reach = window_px // 2
     pixels = np.empty((2, window_px * window_px))
-    shares = np.empty((2, 5 * window_px))
+    axes = np.empty((2, 5 * window_px))
     vectors = np.empty((4, N_PARAMETERS))
     matrices = np.empty((5, N_PARAMETERS, N_PARAMETERS))
     parameters = np.empty(N_PARAMETERS)
@@ -377,8 +364,10 @@ def fit_windows(
         shape = (bottom - top, right - left)
         window = pixels[0, : shape[0] * shape[1]].reshape(shape)
         weights = pixels[1, : shape[0] * shape[1]].reshape(shape)
-        x_shares = shares[0, : 5 * shape[1]].reshape((5, shape[1]))
-        y_shares = shares[1, : 5 * shape[0]].reshape((5, shape[0]))
+        shares = (
+            axes[0, : 5 * shape[1]].reshape((5, shape[1])),
+            axes[1, : 5 * shape[0]].reshape((5, shape[0])),
+        )
         # Read noise may push a count below 0, where a Poisson likelihood is not defined.
         lowest = 0.0 if poisson else -np.inf
         window[:] = np.maximum(counts[top:bottom, left:right], lowest)
@@ -393,22 +382,17 @@ def fit_windows(
         parameters[2] = initial_sigma_px
         parameters[3] = (start_high - start_low) * 2.0 * math.pi * initial_sigma_px**2
         parameters[4] = max(start_low, 0.01 * largest)
-        if not _minimize(
-            window, weights, poisson, parameters, FLOOR * largest, x_shares, y_shares, vectors, matrices
-        ):
+        if not _minimize(window, weights, poisson, parameters, FLOOR * largest, shares, vectors, matrices):
             continue
         x, y = left + parameters[0], top + parameters[1]
-        if abs(x - columns[index]) > reach or abs(y - rows[index]) > reach:
+        if max(abs(x - columns[index]), abs(y - rows[index])) > reach:
             continue
         variance_x, variance_y, residual_std = _position_variances(
-            window, weights, poisson, parameters, x_shares, y_shares, vectors, matrices
+            window, weights, poisson, parameters, shares, vectors, matrices
         )
         if not variance_x + variance_y < np.inf:
             continue
-        results[index, 0] = x
-        results[index, 1] = y
+        results[index, :2] = x, y
         results[index, 2:5] = parameters[2:5]
-        results[index, 5] = variance_x
-        results[index, 6] = variance_y
-        results[index, 7] = residual_std
+        results[index, 5:8] = variance_x, variance_y, residual_std
         converged[index] = True

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
+import threading
 from collections.abc import Generator
 from dataclasses import dataclass
-from typing import Any, Protocol, get_args
+from typing import Any, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +19,7 @@ from blinkspot.localization.fitting import FitMethod, FitPixels, fit_molecules
 from blinkspot.localization.table import COLUMNS, LocalizationTable
 from blinkspot.progress import Progress, Stopwatch, finish
 from blinkspot.provenance import provenance
+from blinkspot.stack import Stack, as_stack
 
 Rows = NDArray[np.float64]
 
@@ -28,25 +30,6 @@ SECONDS_BETWEEN_PROGRESS = 0.04
 
 # Closer maxima of the filter are not resolved: two fits there have found one molecule.
 DUPLICATE_DISTANCE_PX = 1.0
-
-
-class Movie(Protocol):
-    """What the localizer needs of a movie; :class:`blinkspot.stack.Stack` is one."""
-
-    @property
-    def n_frames(self) -> int:
-        """Number of frames."""
-
-    @property
-    def height(self) -> int:
-        """Rows of a frame."""
-
-    @property
-    def width(self) -> int:
-        """Columns of a frame."""
-
-    def frames(self, start: int, stop: int) -> NDArray[Any]:
-        """Read frames as an array of shape (stop - start, height, width)."""
 
 
 @dataclass(frozen=True)
@@ -94,7 +77,8 @@ class LocalizerSettings:
             )
         if not 0.3 <= self.initial_sigma_px <= self.fit_window_px / 2:
             raise BlinkspotError(
-                f"The initial sigma must be from 0.3 pixels to half the fit window, not {self.initial_sigma_px}."
+                "The initial sigma must be from 0.3 pixels to half the fit window, "
+                f"not {self.initial_sigma_px}."
             )
 
 
@@ -117,6 +101,8 @@ class Localizer:
     ) -> LocalizationTable:
         """Find the molecules of one frame; it counts as frame 0.
 
+        The first call of an installation compiles for some 10 s.
+
         Parameters
         ----------
         raw_adu : ndarray, shape (height, width)
@@ -135,58 +121,50 @@ class Localizer:
         """
         if raw_adu.ndim != 2:
             raise BlinkspotError(
-                f"A frame has two axes, but an array of shape {raw_adu.shape} was given: choose one frame of the movie."
+                f"A frame has two axes, but the array given has the shape {raw_adu.shape}: "
+                "choose one frame of the movie."
             )
-        if denoised_adu is not None and denoised_adu.shape != raw_adu.shape:
-            raise BlinkspotError(
-                f"The denoised frame is {_by(denoised_adu.shape)} pixels and the raw one {_by(raw_adu.shape)}: "
-                "give the same frame twice."
-            )
-        self._check_denoised(denoised_adu is not None)
+        self._check_denoised(raw_adu.shape, None if denoised_adu is None else denoised_adu.shape)
         rows = finish(self._localize_frame(0, raw_adu, denoised_adu, Stopwatch("localizing", 1)))
         return self._table([rows], on_denoised=denoised_adu is not None, source={})
 
     def localize(
-        self, movie: Movie, denoised: Movie | None = None
+        self, movie: Stack | Any, denoised: Stack | Any | None = None
     ) -> Generator[Progress, None, LocalizationTable]:
         """Find the molecules of every frame of a movie.
 
         Parameters
         ----------
-        movie : Stack
-            The movie as recorded, shape (T, height, width), ADU.
-        denoised : Stack, optional
-            The same movie denoised, in ADU too. Candidates then come from here; fits are on the raw frames unless the settings say otherwise.
+        movie : Stack or array, shape (T, height, width)
+            The movie as recorded, ADU.
+        denoised : Stack or array, shape (T, height, width), optional
+            The same movie denoised, in ADU too. Candidates then come from here; fits are on the raw frames
+            unless the settings say otherwise.
 
         Yields
         ------
         Progress
-            In frames.
+            In frames; first of compiling, where nothing is compiled yet.
 
         Returns
         -------
         LocalizationTable
-            In the order of frames. What is found with a higher threshold is ``table.above(threshold)``.
+            In the order of frames. What a higher threshold finds is ``table.above(threshold)``.
 
         Raises
         ------
         BlinkspotError
-            If the movies differ in shape, a frame holds NaN or infinite values, or the settings ask for fits on a denoised movie and none
-            is given.
+            If the movies differ in shape, a frame holds NaN or infinite values, or the settings ask for
+            fits on a denoised movie and none is given.
         """
-        self._check_denoised(denoised is not None)
-        if denoised is not None:
-            shapes = [(each.n_frames, each.height, each.width) for each in (movie, denoised)]
-            if shapes[0] != shapes[1]:
-                raise BlinkspotError(
-                    f"The denoised movie is {_by(shapes[1])} (frames, height, width) and the raw one {_by(shapes[0])}: "
-                    "give the denoised version of the same movie."
-                )
-        return self._localize(movie, denoised)
+        raw_stack = as_stack(movie)
+        denoised_stack = None if denoised is None else as_stack(denoised)
+        self._check_denoised(raw_stack.shape, None if denoised_stack is None else denoised_stack.shape)
+        return self._localize(raw_stack, denoised_stack)
 
-    def _localize(self, movie: Movie, denoised: Movie | None) -> Generator[Progress, None, LocalizationTable]:
+    def _localize(self, movie: Stack, denoised: Stack | None) -> Generator[Progress, None, LocalizationTable]:
+        yield from _compiling()
         clock = Stopwatch("localizing", movie.n_frames)
-        # The first call compiles, or loads machine code from disk: say something before it.
         yield clock.at(0)
         reported_s = clock.elapsed_s
         block = max(1, PIXELS_READ_AT_ONCE // (movie.height * movie.width))
@@ -200,15 +178,14 @@ class Localizer:
                     yield clock.at(index)
                     reported_s = clock.elapsed_s
                 denoised_frame = None if denoised_frames is None else denoised_frames[index - start]
-                found.append(
-                    (yield from self._localize_frame(index, raw_frames[index - start], denoised_frame, clock))
+                rows = yield from self._localize_frame(
+                    index, raw_frames[index - start], denoised_frame, clock
                 )
+                found.append(rows)
         yield clock.at(movie.n_frames)
-        source = {
-            name: each.path.name
-            for name, each in (("movie", movie), ("denoised", denoised))
-            if getattr(each, "path", None) is not None
-        }
+        source = {"movie": _described(movie)}
+        if denoised is not None:
+            source["denoised"] = _described(denoised)
         return self._table(found, on_denoised=denoised is not None, source=source)
 
     def _localize_frame(
@@ -256,13 +233,19 @@ class Localizer:
         keep = without_duplicates(rows[:, 1:3], rows[:, -1], DUPLICATE_DISTANCE_PX * camera.pixel_size_nm)
         return rows[keep]
 
-    def _check_denoised(self, given: bool) -> None:
-        if self.settings.fit_on == "denoised" and not given:
+    def _check_denoised(self, raw_shape: tuple[int, ...], denoised_shape: tuple[int, ...] | None) -> None:
+        if denoised_shape is None and self.settings.fit_on == "denoised":
             raise BlinkspotError(
-                "The settings ask for fits on the denoised movie, but none was given: give it, or fit on the raw one."
+                "The settings ask for fits on the denoised movie, but none was given: "
+                "give it, or fit on the raw one."
+            )
+        if denoised_shape is not None and denoised_shape != raw_shape:
+            raise BlinkspotError(
+                f"The denoised movie has the shape {denoised_shape} and the raw one {raw_shape}: "
+                "give the denoised version of the same movie."
             )
 
-    def _table(self, found: list[Rows], *, on_denoised: bool, source: dict[str, str]) -> LocalizationTable:
+    def _table(self, found: list[Rows], *, on_denoised: bool, source: dict[str, Any]) -> LocalizationTable:
         rows = np.concatenate([np.empty((0, len(COLUMNS))), *found])
         return LocalizationTable.from_columns(
             dict(zip(COLUMNS, rows.T, strict=True)),
@@ -272,9 +255,28 @@ class Localizer:
                 camera=self.camera,
                 settings=self.settings,
                 candidates_from="denoised" if on_denoised else "raw",
-                source=source,
+                **source,
             ),
         )
+
+
+def _compiling() -> Generator[Progress, None, None]:
+    """Have everything compiled in another thread, saying so while that lasts."""
+    clock = Stopwatch("compiling the fits (once per installation)", 1.0)
+    thread = threading.Thread(target=_compile, name="compiling the fits", daemon=True)
+    thread.start()
+    while True:
+        thread.join(SECONDS_BETWEEN_PROGRESS)
+        if not thread.is_alive():
+            return
+        yield clock.at(0.0)
+
+
+def _compile() -> None:
+    picture = np.zeros((7, 7), dtype=np.float32)
+    picture[3, 3] = 1.0
+    candidates = find_candidates(picture, 1.0)
+    fit_molecules(picture, candidates.rows, candidates.columns)
 
 
 def _finite(counts: NDArray[np.float32], name: str, index: int) -> NDArray[np.float32]:
@@ -285,5 +287,9 @@ def _finite(counts: NDArray[np.float32], name: str, index: int) -> NDArray[np.fl
     return counts
 
 
-def _by(shape: tuple[int, ...]) -> str:
-    return " x ".join(map(str, shape))
+def _described(movie: Stack) -> dict[str, Any]:
+    return {
+        "name": None if movie.path is None else movie.path.name,
+        "shape": list(movie.shape),
+        "provenance": movie.metadata.get("provenance"),
+    }

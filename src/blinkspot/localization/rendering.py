@@ -116,7 +116,7 @@ def save_picture(
                 np.asarray(picture, dtype=np.float32),
                 imagej=True,
                 resolution=(pixels_per_um, pixels_per_um),
-                metadata={"unit": "um", "Info": about},
+                metadata={"unit": "micron", "Info": about},
             )
     else:
         raise BlinkspotError(

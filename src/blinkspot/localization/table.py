@@ -34,14 +34,14 @@ class LocalizationTable:
     Attributes
     ----------
     data : DataFrame
-        Columns ``frame`` (int64, from 0) and, float64, ``x_nm``, ``y_nm`` (0 is the outer corner of the first
-        pixel, as in ThunderSTORM), ``sigma_nm``, ``photons``, ``background_photons`` (per pixel),
-        ``background_std_photons`` (of the fit's residual), ``uncertainty_nm`` (standard deviation of the position
-        along an axis) and ``detection_strength`` (the filter's response in units of std(Wave.F1)). All but the
-        first three are NaN where not known. The index runs from 0.
+        Columns ``frame`` (int64, from 0) and, float64, ``x_nm``, ``y_nm`` (0 is the outer corner of the
+        first pixel, as in ThunderSTORM), ``sigma_nm``, ``photons``, ``background_photons`` (per pixel),
+        ``background_std_photons`` (of the fit's residual), ``uncertainty_nm`` (standard deviation of the
+        position along an axis) and ``detection_strength`` (the filter's response in units of
+        std(Wave.F1)). All but the first three are NaN where not known. The index runs from 0.
     uncertainty_is_valid : bool
-        False where ``uncertainty_nm`` is not calibrated: the fit was on denoised pixels, which are not Poisson
-        counts.
+        False where ``uncertainty_nm`` is not calibrated: the fit was on denoised pixels, which are not
+        Poisson counts.
     provenance : dict
         What made the table, JSON-ready.
 

@@ -53,8 +53,8 @@ def provenance_path(path: str | os.PathLike[str]) -> Path:
 def write_csv(table: LocalizationTable, path: str | os.PathLike[str]) -> None:
     """Write a table as a new CSV file, and its provenance beside it.
 
-    An uncertainty that is not valid goes to a column of another name, ``uncertainty_uncalibrated [nm]``, so that
-    no program takes it for a true one. Columns of which nothing is known are left out.
+    An uncertainty that is not valid goes to a column of another name, ``uncertainty_uncalibrated [nm]``, so
+    that no program takes it for a true one. Columns of which nothing is known are left out.
 
     Raises
     ------
@@ -83,8 +83,8 @@ def write_csv(table: LocalizationTable, path: str | os.PathLike[str]) -> None:
 def read_table(path: str | os.PathLike[str]) -> LocalizationTable:
     """Read a table of localizations, or of true molecules, in ThunderSTORM's CSV format.
 
-    Columns may be in any order, their headings quoted or not; those that a :class:`LocalizationTable` does not
-    know are left out. The provenance is read where its file lies beside.
+    Columns may be in any order, their headings quoted or not; those that a :class:`LocalizationTable` does
+    not know are left out. The provenance is read where its file lies beside.
 
     Parameters
     ----------
