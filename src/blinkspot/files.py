@@ -35,7 +35,7 @@ def check_can_write(target: str | os.PathLike[str], needed_bytes: int = 0) -> Pa
     path = Path(target)
     if path.exists():
         raise BlinkspotError(
-            f"{path} exists already and is never overwritten: choose another name, or move it away."
+            f"{path} exists already and is not overwritten: choose another name, or move it away."
         )
     folder = path.parent
     if not folder.is_dir():
@@ -48,7 +48,8 @@ def check_can_write(target: str | os.PathLike[str], needed_bytes: int = 0) -> Pa
         probe.unlink()
     except OSError as error:
         raise BlinkspotError(
-            f"The folder {folder} cannot be written to ({error.strerror}): choose another place for {path.name}."
+            f"The folder {folder} cannot be written to ({error.strerror}): "
+            f"choose another place for {path.name}."
         ) from error
     free = shutil.disk_usage(folder).free
     if needed_bytes > free:
@@ -99,3 +100,17 @@ def unused_path(target: str | os.PathLike[str]) -> Path:
         path = Path(target).with_name(f"{Path(target).stem}-{number}{Path(target).suffix}")
         number += 1
     return path
+
+
+def check_new_folder(target: str | os.PathLike[str]) -> Path:
+    """Check, before long work starts, that results can be written into a folder of their own.
+
+    Raises
+    ------
+    BlinkspotError
+        If ``target`` is a file, holds anything, or cannot be made.
+    """
+    path = Path(target)
+    if path.is_dir() and not any(path.iterdir()):
+        return path
+    return check_can_write(path)

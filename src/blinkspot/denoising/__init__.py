@@ -2,6 +2,7 @@
 
 from blinkspot.denoising.denoiser import DenoisedChunk, Denoiser
 from blinkspot.denoising.noise import ESTIMATES, Estimate
+from blinkspot.denoising.output import Units, denoise_to_file
 from blinkspot.denoising.settings import TrainingSettings
 from blinkspot.denoising.training import Training, TrainingProgress, train
 
@@ -13,5 +14,7 @@ __all__ = [
     "Training",
     "TrainingProgress",
     "TrainingSettings",
+    "Units",
+    "denoise_to_file",
     "train",
 ]

@@ -44,7 +44,7 @@ class CropSource:
         """Batches that hold as many pixels as the training frames."""
         _, height, width = self._chosen.pixels.shape
         pixels = len(self._chosen.training) * height * width
-        return max(1, round(pixels / (self._settings.batch_size * self.size**2)))
+        return max(1, int(pixels / (self._settings.batch_size * self.size**2) + 0.5))
 
     def training_batch(self, random: np.random.Generator) -> Tensor:
         """Return random training crops, turned and mirrored: ``(batch, 2c + 1, size, size)`` counts."""
@@ -57,7 +57,7 @@ class CropSource:
         """Return a fixed set of crops of the validation frames, in batches."""
         n_crops = max(self._settings.batch_size, _VALIDATION_PIXELS // self.size**2)
         crops = self._crops(self._chosen.validation, n_crops, random)
-        return list(crops.split(self._settings.batch_size))
+        return list(torch.split(crops, self._settings.batch_size))
 
     def _crops(self, frames: IndexArray, n_crops: int, random: np.random.Generator) -> Tensor:
         _, height, width = self._chosen.pixels.shape

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from blinkspot.camera import Camera, FloatArray
+from blinkspot.camera_estimate import noise_ratio
 from blinkspot.denoising.context import check_length, counts_with_context
 from blinkspot.denoising.devices import fast_precision
 from blinkspot.denoising.model_file import ModelRecord, load_model, save_model
@@ -20,6 +21,7 @@ from blinkspot.denoising.noise import ESTIMATES, Estimate, estimate_counts
 from blinkspot.denoising.prior import PriorNetwork
 from blinkspot.denoising.tiles import tiles
 from blinkspot.errors import BlinkspotError
+from blinkspot.movie_checks import check_camera, check_movie
 from blinkspot.progress import Progress, Stopwatch
 from blinkspot.stack import Stack
 
@@ -78,6 +80,40 @@ class Denoiser:
     def device(self) -> torch.device:
         """Where the model runs."""
         return next(self._model.parameters()).device
+
+    def check_matches(self, movie: Stack, camera: Camera | None = None) -> None:
+        """Check that a movie is one that this model can denoise.
+
+        Parameters
+        ----------
+        movie : Stack
+            Movie to denoise.
+        camera : Camera, optional
+            The movie's camera, where it is known.
+
+        Raises
+        ------
+        BlinkspotError
+            If the movie cannot be used at all, its camera is not the model's, or its noise has less than half
+            or more than twice the variance that it would have with the model's camera.
+        """
+        if camera is not None:
+            for name, value in camera.as_dict().items():
+                own = getattr(self.camera, name)
+                if not np.isclose(value, own, rtol=0.01, atol=1e-6):
+                    raise BlinkspotError(
+                        f"The model was made for another camera: its {name} is {own:g}, "
+                        f"the movie's is {value:g}; train a model on this movie, or correct the camera."
+                    )
+        check_movie(movie)
+        check_camera(movie, self.camera)
+        check_length(movie.n_frames, self.context_frames)
+        excess = noise_ratio(movie, self.camera) / self.provenance.get("noise_ratio", 1.0)
+        if not 0.5 <= excess <= 2.0:
+            raise BlinkspotError(
+                f"The noise of {movie.name} has {excess:.2g} times the variance that the model's camera "
+                "predicts, so the model was made for another camera: train one on this movie."
+            )
 
     def denoise_frame(self, movie: Stack, index: int, estimate: Estimate = "posterior-mean") -> FloatArray:
         """Denoise one frame of a movie.
@@ -189,5 +225,5 @@ class Denoiser:
             If the file cannot be read or is no model of ours.
         """
         record, model = load_model(path)
-        model = model.to(device, memory_format=torch.channels_last)
+        model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         return cls(model, record.network, record.camera, record.provenance)

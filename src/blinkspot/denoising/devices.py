@@ -31,9 +31,9 @@ def pick_device(name: DeviceName) -> torch.device:
 def uses_bfloat16(device: torch.device) -> bool:
     """Tell whether bfloat16 is faster there than float32 (elsewhere it is emulated, and slower)."""
     if device.type == "cuda":
-        return torch.cuda.is_bf16_supported(including_emulation=False)
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     # Older torch versions cannot tell: float32 is always right there.
-    abilities = getattr(torch.cpu, "get_capabilities", dict)()
+    abilities: dict[str, bool] = getattr(torch.cpu, "get_capabilities", dict)()
     return device.type == "cpu" and bool(abilities.get("avx512_bf16") or abilities.get("amx_bf16"))
 
 

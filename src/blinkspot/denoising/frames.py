@@ -47,8 +47,8 @@ def frame_signal(frames: NDArray[np.generic]) -> NDArray[np.float64]:
 
     A background that drifts moves both; molecules, which cover few pixels, move the mean alone.
     """
-    flat = frames.reshape(len(frames), -1)
-    signal: NDArray[np.float64] = flat.mean(axis=1, dtype=np.float64) - np.median(flat, axis=1)
+    flat = frames.reshape(len(frames), -1).astype(np.float64)
+    signal: NDArray[np.float64] = flat.mean(axis=1) - np.median(flat, axis=1)
     return signal
 
 

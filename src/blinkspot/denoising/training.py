@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from blinkspot.camera import Camera
+from blinkspot.camera_estimate import noise_ratio
 from blinkspot.denoising.batches import CropSource
 from blinkspot.denoising.denoiser import Denoiser
 from blinkspot.denoising.devices import fast_precision, pick_device
@@ -33,6 +34,8 @@ _WARM_UP_STEPS = 20
 _FIRST_VALIDATION = 10
 _MAX_VALIDATION_INTERVAL = 100
 _AVERAGE_DECAY = 0.998
+# Measured over predicted variance of the background's noise; with the right camera it is within 10 % of 1.
+_TRUSTED_NOISE_RATIO = (0.75, 1.35)
 
 
 @dataclass(frozen=True)
@@ -77,6 +80,8 @@ class Training:
         :meth:`run` is closed early.
     history : list of TrainingProgress
         The values at each validation.
+    warnings : list of str
+        What speaks against trusting the model, a sentence each; filled as :meth:`run` finds it.
 
     Raises
     ------
@@ -91,6 +96,8 @@ class Training:
         self.device = pick_device(self.settings.device)
         self.best: Denoiser | None = None
         self.history: list[TrainingProgress] = []
+        self.warnings: list[str] = []
+        self._noise_ratio = 1.0
 
     def run(self) -> Generator[Progress, None, Denoiser]:
         """Train; yield progress; return the best model.
@@ -103,6 +110,7 @@ class Training:
         settings = self.settings
         check_movie(self.movie)
         check_camera(self.movie, self.camera)
+        self._check_noise()
         limit_s = None if settings.minutes is None else 60.0 * settings.minutes
         watch = Stopwatch("training", limit_s or 1.0)
         chosen = yield from choose_frames(self.movie, settings)
@@ -127,7 +135,7 @@ class Training:
             optimiser.zero_grad(set_to_none=True)
             batch = source.training_batch(random)
             loss = 0.0
-            for part in batch.split(self._crops_at_once(model, source)):
+            for part in torch.split(batch, self._crops_at_once(model, source)):
                 part_loss = self._loss(model, part) * (len(part) / len(batch))
                 part_loss.backward()  # type: ignore[no-untyped-call]
                 loss += float(part_loss.detach())
@@ -175,6 +183,14 @@ class Training:
         assert self.best is not None
         return self.best
 
+    def _check_noise(self) -> None:
+        self._noise_ratio = noise_ratio(self.movie, self.camera)
+        if not _TRUSTED_NOISE_RATIO[0] <= self._noise_ratio <= _TRUSTED_NOISE_RATIO[1]:
+            self.warnings.append(
+                f"The noise of the movie has {self._noise_ratio:.2g} times the variance that the camera's "
+                "settings predict: check offset, electrons per ADU and EM gain, or that the pixels are as recorded."
+            )
+
     def _total_steps(self, source: CropSource) -> int:
         epochs = self.settings.epochs or math.ceil(_DEFAULT_STEPS / source.steps_per_epoch)
         return epochs * source.steps_per_epoch
@@ -186,12 +202,13 @@ class Training:
             torch.manual_seed(settings.seed)
             network = build_network(settings.network, settings.context_frames, channels)
         model = PriorNetwork(network, InputScaling.of(torch.cat(validation)))
-        return model.to(self.device, memory_format=torch.channels_last)
+        model.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        return model
 
     def _crops_at_once(self, model: PriorNetwork, source: CropSource) -> int:
         if self.device.type == "cuda":
             return self.settings.batch_size
-        return max(1, model.network.pixels_at_once // source.size**2)
+        return max(1, int(model.network.pixels_at_once // source.size**2))
 
     def _loss(self, model: PriorNetwork, counts: Tensor) -> Tensor:
         counts = counts.to(self.device).contiguous(memory_format=torch.channels_last)
@@ -219,6 +236,7 @@ class Training:
             steps=step,
             validation_loss=validation_loss,
             device=self.device.type,
+            noise_ratio=self._noise_ratio,
         )
         return Denoiser(copy.deepcopy(model), self.settings.network, self.camera, record)
 

@@ -1,0 +1,57 @@
+"""The command ``blinkspot demo``: the whole path on a simulated movie, without a window."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from blinkspot.cli.console import answer, run, say
+from blinkspot.cli.movie_commands import Json, training_words
+from blinkspot.evaluation import PRESETS, compare, simulate_to_files, summary, write_report
+from blinkspot.files import check_new_folder, unused_path
+from blinkspot.localization import read_table
+from blinkspot.stack import open_stack
+
+_DEFAULT_FOLDER = "blinkspot-demo"
+_TRAINING_MINUTES = 2.5
+_SEED = 20
+
+
+def demo(
+    folder: Annotated[
+        Path | None,
+        typer.Argument(metavar="[FOLDER]", help=f"Folder to make; {_DEFAULT_FOLDER} by default."),
+    ] = None,
+    minutes: Annotated[float, typer.Option(help="Time for training.")] = _TRAINING_MINUTES,
+    as_json: Json = False,
+) -> None:
+    """Simulate a dim blinking movie, train, denoise, localize, score; ends with a page to read."""
+    from blinkspot.denoising import Denoiser, Training, TrainingSettings, denoise_to_file
+
+    started = time.perf_counter()
+    target = unused_path(_DEFAULT_FOLDER) if folder is None else check_new_folder(folder)
+    settings = TrainingSettings(minutes=minutes, context_frames=1, seed=_SEED)
+    target.mkdir(exist_ok=True)
+
+    say(f"1/4 A dim blinking movie with known molecules -> {target / 'noisy.tif'}")
+    files = run(simulate_to_files(replace(PRESETS["low-light"], seed=_SEED), target / "noisy.tif"))
+    movie, camera = open_stack(files.movie), PRESETS["low-light"].camera
+
+    say(f"2/4 Training on that movie alone, {minutes:g} minutes -> {target / 'model.blinkspot'}")
+    model: Denoiser = run(Training(movie, camera, settings).run(), training_words)
+    model.save(target / "model.blinkspot")
+
+    say(f"3/4 Denoising -> {target / 'denoised.tif'}")
+    run(denoise_to_file(model, movie, target / "denoised.tif"))
+
+    say(f"4/4 Localizing both and comparing -> {target / 'comparison'}")
+    denoised = open_stack(target / "denoised.tif")
+    comparison = run(compare(movie, denoised, camera, read_table(files.truth)))
+    page = write_report(comparison, target / "comparison")
+
+    seconds = time.perf_counter() - started
+    answer({"verdict": summary(comparison)["verdict"], "page": str(page), "seconds": seconds}, as_json)

@@ -1,0 +1,216 @@
+"""Commands that read or make movies: camera, simulate, train, denoise."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+
+from blinkspot.cli.camera_options import (
+    CameraFile,
+    ElectronsPerAdu,
+    EmGain,
+    Offset,
+    PixelSize,
+    ReadNoise,
+    find_camera,
+    given_camera,
+)
+from blinkspot.cli.console import answer, run, say
+from blinkspot.errors import BlinkspotError
+from blinkspot.evaluation import PRESETS, simulate_to_files
+from blinkspot.files import check_can_write
+from blinkspot.progress import Progress
+from blinkspot.stack import open_stack
+
+StackPath = Annotated[Path, typer.Argument(metavar="STACK", help="TIFF movie, or a folder of TIFFs.")]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
+
+
+def training_words(progress: Progress) -> str:
+    """Return what a training says beside its progress: how well it goes."""
+    validation_loss = getattr(progress, "validation_loss", None)
+    if validation_loss is None:
+        return ""
+    return f", epoch {getattr(progress, 'epoch', 0.0):.1f}, validation loss {validation_loss:.4f}"
+
+
+def camera(
+    stack: StackPath,
+    offset_adu: Offset = None,
+    em_gain: EmGain = None,
+    as_json: Json = False,
+) -> None:
+    """Tell what the movie says of its camera: offset, ADU per count, noise."""
+    from blinkspot.camera_estimate import estimate_camera, estimate_slope
+
+    movie = open_stack(stack)
+    estimate = estimate_camera(movie) if offset_adu is None else estimate_slope(movie, offset_adu)
+    gain = em_gain or movie.camera_hints.get("em_gain", 1.0)
+    estimated = estimate.camera(gain) if estimate.identifiable else None
+    answer(
+        {
+            "stack": str(stack),
+            "frames": movie.n_frames,
+            "height_px": movie.height,
+            "width_px": movie.width,
+            "pixel_type": str(movie.dtype),
+            "first_axis_is_time": "guessed" if movie.axes_guessed else "stated",
+            "in_the_file": movie.camera_hints,
+            "background_level_adu": estimate.level_adu,
+            "background_noise_adu": estimate.noise_adu,
+            "adu_per_count": estimate.adu_per_count,
+            "adu_per_count_error": estimate.adu_per_count_error,
+            "offset_adu": estimate.offset_adu,
+            "offset_error_adu": estimate.offset_error_adu,
+            "assumed_em_gain": gain,
+            "electrons_per_adu": None if estimated is None else estimated.electrons_per_adu,
+            "estimated": estimate.identifiable,
+            "description": estimate.description,
+        },
+        as_json,
+    )
+
+
+def simulate(
+    out: Annotated[Path, typer.Argument(metavar="OUT.tif", help="Movie to make.")],
+    preset: Annotated[str, typer.Option(help=f"Kind of movie: {', '.join(PRESETS)}.")] = "low-light",
+    frames: Annotated[int | None, typer.Option(help="Number of frames.")] = None,
+    size: Annotated[int | None, typer.Option(help="Height and width, pixels.")] = None,
+    density_per_um2: Annotated[
+        float | None, typer.Option(help="Molecules that shine at a time, per square um.")
+    ] = None,
+    background_photons: Annotated[
+        float | None, typer.Option(help="Background, photons per pixel and frame.")
+    ] = None,
+    mean_on_frames: Annotated[
+        float | None, typer.Option(help="Mean on-time, frames; 0: independent frames.")
+    ] = None,
+    clean: Annotated[bool, typer.Option("--clean", help="Write the noise-free movie too.")] = False,
+    seed: Annotated[int, typer.Option(help="Seed of the random numbers.")] = 1,
+    as_json: Json = False,
+) -> None:
+    """Simulate a movie with known truth: OUT.tif, OUT_truth.csv, OUT_camera.toml."""
+    if preset not in PRESETS:
+        raise BlinkspotError(f"There is no preset {preset!r}: choose one of {', '.join(PRESETS)}.")
+    given = {
+        "frames": frames,
+        "size_px": size,
+        "density_per_um2": density_per_um2,
+        "background_photons": background_photons,
+        "mean_on_frames": mean_on_frames,
+    }
+    changes: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
+    settings = replace(PRESETS[preset], seed=seed, **changes)
+    files = run(simulate_to_files(settings, out, keep_clean=clean))
+    answer(
+        {
+            "movie": str(files.movie),
+            "truth": str(files.truth),
+            "camera": str(files.camera),
+            "clean": None if files.clean is None else str(files.clean),
+        },
+        as_json,
+    )
+
+
+def train(
+    stack: StackPath,
+    output: Annotated[Path, typer.Option("-o", "--output", metavar="MODEL", help="Model file to make.")],
+    camera: CameraFile = None,
+    pixel_size_nm: PixelSize = None,
+    offset_adu: Offset = None,
+    electrons_per_adu: ElectronsPerAdu = None,
+    em_gain: EmGain = None,
+    read_noise_electrons: ReadNoise = None,
+    epochs: Annotated[int | None, typer.Option(help="Passes over the training frames.")] = None,
+    minutes: Annotated[float | None, typer.Option(help="Time limit instead of epochs.")] = None,
+    context_frames: Annotated[
+        int, typer.Option(help="Neighbouring frames seen on each side: 0, 1 or 2.")
+    ] = 1,
+    network: Annotated[Literal["dilated", "laine"], typer.Option(help="Network.")] = "dilated",
+    channels: Annotated[
+        int | None, typer.Option(help="Feature channels; the network's own by default.")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Seed of the random numbers.")] = 0,
+    device: Annotated[Literal["auto", "cpu", "cuda", "mps"], typer.Option(help="Where to train.")] = "auto",
+    as_json: Json = False,
+) -> None:
+    """Train a denoiser on the noisy movie itself.
+
+    Interrupted (Ctrl-C), it keeps the best model so far.
+    """
+    from blinkspot.denoising import Training, TrainingSettings
+
+    settings = TrainingSettings(
+        network=network,
+        context_frames=context_frames,
+        channels=channels,
+        epochs=epochs,
+        minutes=minutes,
+        seed=seed,
+        device=device,
+    )
+    movie = open_stack(stack)
+    given = given_camera(camera, pixel_size_nm, offset_adu, electrons_per_adu, em_gain, read_noise_electrons)
+    check_can_write(output)
+    training = Training(movie, find_camera(given, movie), settings)
+
+    started = time.perf_counter()
+    try:
+        run(training.run(), training_words)
+    except KeyboardInterrupt:
+        if training.best is not None:
+            training.best.save(output)
+            say(f"Stopped: the best model so far is {output}.")
+        raise
+    assert training.best is not None  # run() has ended
+    training.best.save(output)
+    for warning in training.warnings:
+        say(f"Warning: {warning}")
+    answer(
+        {
+            "model": str(output),
+            "steps": training.best.provenance["steps"],
+            "epochs": training.history[-1].epoch,
+            "validation_loss": training.best.provenance["validation_loss"],
+            "seconds": time.perf_counter() - started,
+            "camera": training.camera.as_dict(),
+            "warnings": training.warnings,
+        },
+        as_json,
+    )
+
+
+def denoise(
+    stack: StackPath,
+    model: Annotated[Path, typer.Option("-m", "--model", metavar="MODEL", help="Trained model.")],
+    output: Annotated[Path, typer.Option("-o", "--output", metavar="OUT.tif", help="Movie to make.")],
+    estimate: Annotated[
+        Literal["posterior-mean", "map", "blind"], typer.Option(help="What stands for a pixel.")
+    ] = "posterior-mean",
+    units: Annotated[Literal["adu", "photons"], typer.Option(help="Units of the output.")] = "adu",
+    as_json: Json = False,
+) -> None:
+    """Denoise every frame; float32, by default in the input's ADU."""
+    from blinkspot.denoising import Denoiser, denoise_to_file
+
+    check_can_write(output)
+    movie = open_stack(stack)
+    denoiser = Denoiser.load(model)
+    denoiser.check_matches(movie)
+    started = time.perf_counter()
+    run(denoise_to_file(denoiser, movie, output, estimate, units))
+    answer(
+        {
+            "denoised": str(output),
+            "frames": movie.n_frames,
+            "estimate": estimate,
+            "units": units,
+            "seconds": time.perf_counter() - started,
+        },
+        as_json,
+    )

@@ -1,0 +1,150 @@
+"""Commands that make or use tables of localizations: localize, render, score, compare."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from blinkspot.cli.camera_options import (
+    CameraFile,
+    ElectronsPerAdu,
+    EmGain,
+    Offset,
+    PixelSize,
+    ReadNoise,
+    find_camera,
+    given_camera,
+)
+from blinkspot.cli.console import answer, run
+from blinkspot.cli.movie_commands import Json, StackPath
+from blinkspot.errors import BlinkspotError
+from blinkspot.evaluation import ComparisonSettings, summary, write_report
+from blinkspot.evaluation import compare as compare_movies
+from blinkspot.evaluation import score as score_tables
+from blinkspot.files import check_can_write, check_new_folder
+from blinkspot.localization import Localizer, LocalizerSettings, read_table, save_picture
+from blinkspot.localization import render as draw
+from blinkspot.movie_checks import check_camera, check_movie
+from blinkspot.stack import Stack, open_stack
+
+TablePath = Annotated[Path, typer.Argument(metavar="TABLE", help="ThunderSTORM CSV.")]
+Fit = Annotated[Literal["mle", "wlsq"], typer.Option(help="Maximum likelihood, or weighted least squares.")]
+
+
+def _open_denoised(path: Path) -> Stack:
+    """Open a denoised movie, which must be in ADU."""
+    denoised = open_stack(path)
+    settings = denoised.metadata.get("provenance", {}).get("settings") or {}
+    if settings.get("units") == "photons":
+        raise BlinkspotError(
+            f"{path} is in photons: denoise with --units adu to localize in it beside the noisy movie."
+        )
+    return denoised
+
+
+def localize(
+    stack: StackPath,
+    output: Annotated[Path, typer.Option("-o", "--output", metavar="TABLE.csv", help="Table to make.")],
+    camera: CameraFile = None,
+    pixel_size_nm: PixelSize = None,
+    offset_adu: Offset = None,
+    electrons_per_adu: ElectronsPerAdu = None,
+    em_gain: EmGain = None,
+    read_noise_electrons: ReadNoise = None,
+    denoised: Annotated[
+        Path | None, typer.Option(help="Denoised movie (ADU), in which candidates are looked for.")
+    ] = None,
+    fit_on: Annotated[
+        Literal["raw", "denoised"], typer.Option(help="Pixels that are fitted, with --denoised.")
+    ] = "raw",
+    fit: Fit = "mle",
+    threshold: Annotated[float, typer.Option(help="Detection threshold in units of std(Wave.F1).")] = 1.0,
+    as_json: Json = False,
+) -> None:
+    """Find and fit the molecules of every frame."""
+    settings = LocalizerSettings(threshold=threshold, fit=fit, fit_on=fit_on)
+    if fit_on == "denoised" and denoised is None:
+        raise BlinkspotError("--fit-on denoised needs a denoised movie: give it with --denoised.")
+    movie = open_stack(stack)
+    guide = None if denoised is None else _open_denoised(denoised)
+    given = given_camera(camera, pixel_size_nm, offset_adu, electrons_per_adu, em_gain, read_noise_electrons)
+    check_can_write(output)
+    check_movie(movie)
+    used = find_camera(given, *(each for each in (movie, guide) if each is not None))
+    check_camera(movie, used)
+    table = run(Localizer(used, settings).localize(movie, guide))
+    table.save_csv(output)
+    uncertainty_nm = table.column("uncertainty_nm")
+    answer(
+        {
+            "table": str(output),
+            "localizations": len(table),
+            "frames": movie.n_frames,
+            "mean_photons": float(table.column("photons").mean()) if len(table) else None,
+            "mean_uncertainty_nm": float(uncertainty_nm.mean()) if len(table) else None,
+            "uncertainty_is_valid": table.uncertainty_is_valid,
+            "camera": used.as_dict(),
+        },
+        as_json,
+    )
+
+
+def render(
+    table: TablePath,
+    output: Annotated[
+        Path, typer.Option("-o", "--output", metavar="PICTURE.png|.tif", help="Picture to make.")
+    ],
+    pixel_size_nm: Annotated[float, typer.Option(help="Pixel of the picture, nm.")] = 20.0,
+    as_json: Json = False,
+) -> None:
+    """Draw the super-resolved picture of a table."""
+    check_can_write(output)
+    found = read_table(table)
+    picture = draw(found, pixel_size_nm)
+    save_picture(picture, output, pixel_size_nm, found.provenance)
+    answer({"picture": str(output), "height_px": picture.shape[0], "width_px": picture.shape[1]}, as_json)
+
+
+def score(
+    table: TablePath,
+    truth: Annotated[Path, typer.Argument(metavar="TRUTH.csv", help="Table of the molecules there.")],
+    tolerance_nm: Annotated[float, typer.Option(help="Greatest distance within a pair, nm.")] = 50.0,
+    as_json: Json = False,
+) -> None:
+    """Score a table against the truth, by ThunderSTORM's rule."""
+    scores = score_tables(read_table(table), read_table(truth), tolerance_nm)
+    answer(dict(scores.as_dict()), as_json)
+
+
+def compare(
+    noisy: Annotated[Path, typer.Argument(metavar="NOISY.tif", help="Movie as recorded.")],
+    denoised: Annotated[Path, typer.Argument(metavar="DENOISED.tif", help="The same, denoised (ADU).")],
+    output: Annotated[Path, typer.Option("-o", "--output", metavar="FOLDER", help="Folder to make.")],
+    camera: CameraFile = None,
+    pixel_size_nm: PixelSize = None,
+    offset_adu: Offset = None,
+    electrons_per_adu: ElectronsPerAdu = None,
+    em_gain: EmGain = None,
+    read_noise_electrons: ReadNoise = None,
+    truth: Annotated[
+        Path | None, typer.Option(metavar="TRUTH.csv", help="Table of the molecules there.")
+    ] = None,
+    tolerance_nm: Annotated[float, typer.Option(help="Greatest distance within a pair, nm.")] = 50.0,
+    fit: Fit = "mle",
+    as_json: Json = False,
+) -> None:
+    """Compare what is found in the noisy and in the denoised movie, each at its best; one HTML page."""
+    check_new_folder(output)
+    movie, restored = open_stack(noisy), _open_denoised(denoised)
+    given = given_camera(camera, pixel_size_nm, offset_adu, electrons_per_adu, em_gain, read_noise_electrons)
+    check_movie(movie)
+    used = find_camera(given, movie, restored)
+    check_camera(movie, used)
+    settings = replace(ComparisonSettings(), localizer=LocalizerSettings(fit=fit), tolerance_nm=tolerance_nm)
+    known = None if truth is None else read_table(truth)
+    comparison = run(compare_movies(movie, restored, used, known, settings))
+    page = write_report(comparison, output)
+    answer({"page": str(page), **summary(comparison)}, as_json)

@@ -1,0 +1,59 @@
+"""Denoise a movie into a file."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Generator
+from typing import Literal
+
+from blinkspot.denoising.denoiser import Denoiser
+from blinkspot.denoising.noise import Estimate
+from blinkspot.progress import Progress
+from blinkspot.provenance import provenance
+from blinkspot.stack import Stack
+from blinkspot.stack_writing import StackWriter
+
+Units = Literal["adu", "photons"]
+
+
+def denoise_to_file(
+    denoiser: Denoiser,
+    movie: Stack,
+    path: str | os.PathLike[str],
+    estimate: Estimate = "posterior-mean",
+    units: Units = "adu",
+) -> Generator[Progress, None, None]:
+    """Denoise every frame into a new float32 TIFF of the movie's shape.
+
+    Parameters
+    ----------
+    denoiser : Denoiser
+        Trained model.
+    movie : Stack
+        Movie in ADU of the model's camera.
+    path : path
+        TIFF to make.
+    estimate : {"posterior-mean", "map", "blind"}
+        See :func:`blinkspot.denoising.noise.estimate_counts`.
+    units : {"adu", "photons"}
+        ``adu``: the input's units, so that any program reads the file with the same camera settings;
+        ``photons``: photoelectrons.
+
+    Raises
+    ------
+    BlinkspotError
+        If the file exists already or cannot be written, or the movie cannot be denoised.
+    """
+    record = provenance(
+        "denoise",
+        camera=denoiser.camera,
+        settings={"estimate": estimate, "units": units},
+        seed=denoiser.provenance.get("seed"),
+        source=None if movie.path is None else movie.path.name,
+        model=denoiser.provenance,
+    )
+    camera = denoiser.camera
+    with StackWriter(path, movie.shape, pixel_size_nm=camera.pixel_size_nm, provenance=record) as writer:
+        for chunk in denoiser.denoise(movie, estimate=estimate):
+            writer.write(camera.adu(chunk.frames) if units == "adu" else chunk.frames)
+            yield chunk.progress
