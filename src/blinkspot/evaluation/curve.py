@@ -120,7 +120,7 @@ def threshold_curve(
     """Score a table at some 60 thresholds between its weakest and its strongest localization.
 
     At each threshold the pairs are chosen anew, since a localization that is gone sets its molecule free. Two
-    thirds of the thresholds part the localizations evenly, the others look closer around the highest F1.
+    thirds of the thresholds cover the whole range, the others look closer around the highest F1.
 
     Parameters
     ----------
@@ -140,18 +140,23 @@ def threshold_curve(
 
 
 def curve_steps(
-    found: LocalizationTable, truth: LocalizationTable, tolerance_nm: float, n_frames: int = 1
+    found: LocalizationTable,
+    truth: LocalizationTable,
+    tolerance_nm: float,
+    n_frames: int = 1,
+    also_at: tuple[float, ...] = (),
 ) -> Generator[Progress, None, Curve]:
     """Do :func:`threshold_curve` step by step, one threshold per yielded progress value.
 
-    The curve has at least ``n_frames`` frames: the movie may be longer than the tables say.
+    The curve has at least ``n_frames`` frames (the movie may be longer than the tables say) and the
+    thresholds ``also_at`` among its own.
     """
     strength = _strengths(found)
     found_frame = found.column("frame")
     truth_frame = truth.column("frame")
     n_frames = max(n_frames, 1 + found_frame.max(initial=0), 1 + truth_frame.max(initial=0))
     pairs = pairs_within(found, truth, tolerance_nm)
-    stopwatch = Stopwatch("scoring", _COARSE_THRESHOLDS + _FINE_THRESHOLDS)
+    stopwatch = Stopwatch("scoring", _COARSE_THRESHOLDS + _FINE_THRESHOLDS + len(also_at))
     points: dict[float, _Point] = {}
 
     def measure(thresholds: FloatArray) -> Generator[Progress, None, Curve]:
@@ -168,11 +173,11 @@ def curve_steps(
             error_nm=np.array([point.error_nm for point in ascending]),
         )
 
-    coarse = yield from measure(_evenly_parting(strength, _COARSE_THRESHOLDS))
+    coarse = yield from measure(np.union1d(_spread(strength, _COARSE_THRESHOLDS), also_at))
     below = coarse.threshold[max(coarse.best_index - 1, 0)]
     above = coarse.threshold[min(coarse.best_index + 1, len(coarse.threshold) - 1)]
     near_best = strength[(strength >= below) & (strength <= above)]
-    return (yield from measure(_evenly_parting(near_best, _FINE_THRESHOLDS)))
+    return (yield from measure(_spread(near_best, _FINE_THRESHOLDS)))
 
 
 def best_of(f1: FloatArray) -> int:
@@ -214,11 +219,12 @@ def _strengths(found: LocalizationTable) -> FloatArray:
     return values
 
 
-def _evenly_parting(strength: FloatArray, count: int) -> FloatArray:
-    """Return up to ``count`` of the strengths, such that about equally many lie between each two."""
+def _spread(strength: FloatArray, count: int) -> FloatArray:
+    """Return up to ``count`` of the strengths, closer together among the strong: these are few, and most true."""
     if len(strength) == 0:
         return np.zeros(1)
-    return np.unique(np.quantile(strength, np.linspace(0.0, 1.0, count), method="closest_observation"))
+    kept = np.linspace(0.0, 1.0, count) ** 2
+    return np.unique(np.quantile(strength, 1.0 - kept, method="closest_observation"))
 
 
 def _ratio(part: ArrayLike, whole: ArrayLike) -> FloatArray:

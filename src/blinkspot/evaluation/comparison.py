@@ -1,0 +1,216 @@
+"""Noisy against denoised, each at its best.
+
+The unit of the detection threshold, std(Wave.F1), falls as noise falls, so one threshold asks for different
+things of a noisy and of a denoised movie. Each is therefore localized once at a low threshold and, where the
+truth is known, scored along the threshold.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from blinkspot.camera import Camera
+from blinkspot.errors import BlinkspotError
+from blinkspot.evaluation.examples import Example, example_of
+from blinkspot.evaluation.resampling import best_f1_gain
+from blinkspot.evaluation.routes import ROUTE_NAMES, ComparisonSettings, Route, follow
+from blinkspot.localization import LocalizationTable, render
+from blinkspot.progress import Progress, Stopwatch
+from blinkspot.provenance import provenance
+from blinkspot.stack import Stack, as_stack
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What denoising did to the localizations of a movie.
+
+    Attributes
+    ----------
+    noisy, denoised_fit_raw, denoised_fit_denoised : Route
+        Localized on the noisy movie; found on the denoised movie and fitted on the raw counts; found and
+        fitted on the denoised movie.
+    truth : LocalizationTable or None
+        The truth, where it is known.
+    truth_picture : (H, W) float32 or None
+        Its super-resolved picture.
+    example : Example
+        A typical frame.
+    n_frames, height, width : int
+        Size of the movie.
+    camera : Camera
+        The movie's camera.
+    settings : ComparisonSettings
+        How it was compared.
+    provenance : dict
+        What made the comparison and the two movies, JSON-ready.
+    """
+
+    noisy: Route
+    denoised_fit_raw: Route
+    denoised_fit_denoised: Route
+    truth: LocalizationTable | None
+    truth_picture: NDArray[np.float32] | None
+    example: Example
+    n_frames: int
+    height: int
+    width: int
+    camera: Camera
+    settings: ComparisonSettings
+    provenance: dict[str, Any]
+
+    @property
+    def routes(self) -> tuple[Route, Route, Route]:
+        """All three routes, the noisy one first."""
+        return self.noisy, self.denoised_fit_raw, self.denoised_fit_denoised
+
+    @property
+    def denoised(self) -> Route:
+        """The denoised route with the better best F1; without truth the one fitted on raw counts."""
+        return _better(self.denoised_fit_raw, self.denoised_fit_denoised)
+
+
+def compare(
+    noisy: Any,
+    denoised: Any,
+    camera: Camera,
+    truth: LocalizationTable | None = None,
+    settings: ComparisonSettings | None = None,
+) -> Generator[Progress, None, Comparison]:
+    """Localize a noisy and a denoised movie and compare what is found.
+
+    Parameters
+    ----------
+    noisy, denoised : Stack or array, (T, Y, X)
+        The movie as recorded and denoised, both in ADU.
+    camera : Camera
+        The movie's camera.
+    truth : LocalizationTable, optional
+        The molecules that are there. Without it nothing is scored.
+    settings : ComparisonSettings, optional
+        How to compare.
+
+    Yields
+    ------
+    Progress
+        In frames, counted once for each of the three routes.
+
+    Returns
+    -------
+    Comparison
+        All three routes.
+
+    Raises
+    ------
+    BlinkspotError
+        If the movies are not of the same shape, or the truth is empty or of another movie.
+    """
+    settings = ComparisonSettings() if settings is None else settings
+    noisy, denoised = as_stack(noisy), as_stack(denoised)
+    _check(noisy, denoised, truth)
+    return _compare(noisy, denoised, camera, truth, settings)
+
+
+def _check(noisy: Stack, denoised: Stack, truth: LocalizationTable | None) -> None:
+    if noisy.shape != denoised.shape:
+        raise BlinkspotError(
+            f"The noisy movie has the shape {noisy.shape} (frames, height, width) and the denoised one "
+            f"{denoised.shape}: give the denoised version of the same movie."
+        )
+    if truth is None:
+        return
+    if len(truth) == 0:
+        raise BlinkspotError("The truth is empty: give the table of the molecules of this movie, or none.")
+    last = int(truth.column("frame").max())
+    if last >= noisy.n_frames:
+        raise BlinkspotError(
+            f"The truth reaches to frame {last + 1}, but the movie has {noisy.n_frames} frames: "
+            "give the truth of this movie."
+        )
+
+
+def _compare(
+    noisy: Stack,
+    denoised: Stack,
+    camera: Camera,
+    truth: LocalizationTable | None,
+    settings: ComparisonSettings,
+) -> Generator[Progress, None, Comparison]:
+    clock = Stopwatch("comparing", len(ROUTE_NAMES) * noisy.n_frames)
+    routes: list[Route] = []
+    for name in ROUTE_NAMES:
+        done = len(routes) * noisy.n_frames
+        route = yield from _as_part(
+            follow(name, noisy, denoised, camera, truth, settings), clock, done, noisy.n_frames
+        )
+        routes.append(_with_gain(route, routes[0], settings) if routes else route)
+    on_noisy, fit_raw, fit_denoised = routes
+    extent_nm = (noisy.height * camera.pixel_size_nm, noisy.width * camera.pixel_size_nm)
+    return Comparison(
+        noisy=on_noisy,
+        denoised_fit_raw=fit_raw,
+        denoised_fit_denoised=fit_denoised,
+        truth=truth,
+        truth_picture=None if truth is None else render(truth, settings.picture_pixel_size_nm, extent_nm),
+        example=example_of(
+            noisy,
+            denoised,
+            camera,
+            (on_noisy.table, _better(fit_raw, fit_denoised).table),
+            truth,
+            settings.tolerance_nm,
+        ),
+        n_frames=noisy.n_frames,
+        height=noisy.height,
+        width=noisy.width,
+        camera=camera,
+        settings=settings,
+        provenance=provenance(
+            "compare",
+            camera=camera,
+            settings=settings,
+            seed=settings.seed,
+            noisy=_source(noisy),
+            denoised=_source(denoised),
+            truth=None if truth is None else truth.provenance,
+        ),
+    )
+
+
+def _as_part(
+    job: Generator[Progress, None, Route], clock: Stopwatch, done: float, share: float
+) -> Generator[Progress, None, Route]:
+    """Run one job as a part of a longer one, whose progress never goes back."""
+    furthest = 0.0
+    while True:
+        try:
+            value = next(job)
+        except StopIteration as stop:
+            route: Route = stop.value
+            return route
+        # Scoring counts from 0 again, and so does a search that goes lower.
+        furthest = max(furthest, value.fraction)
+        yield clock.at(done + share * furthest)
+
+
+def _with_gain(route: Route, noisy: Route, settings: ComparisonSettings) -> Route:
+    if route.truthful is None or noisy.truthful is None:
+        return route
+    gain = best_f1_gain(noisy.truthful.curve, route.truthful.curve, settings.frames_per_block, settings.seed)
+    return replace(route, truthful=replace(route.truthful, gain=gain))
+
+
+def _better(fit_raw: Route, fit_denoised: Route) -> Route:
+    return fit_denoised if fit_denoised.best_f1 > fit_raw.best_f1 else fit_raw
+
+
+def _source(movie: Stack) -> dict[str, Any]:
+    """Say which movie this is: its file's name and what made it, where known."""
+    return {
+        "file": None if movie.path is None else movie.path.name,
+        "made_by": movie.metadata.get("provenance"),
+    }

@@ -1,0 +1,307 @@
+"""The pictures of a report, drawn without any window."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from matplotlib import patheffects
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.colors import Normalize, PowerNorm
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+from matplotlib.ticker import FormatStrFormatter, LogLocator, NullFormatter
+from numpy.typing import NDArray
+
+from blinkspot.evaluation.comparison import Comparison
+from blinkspot.evaluation.examples import Detections
+from blinkspot.evaluation.matching import FloatArray
+from blinkspot.evaluation.verdict import ROUTE_TITLES
+
+_INCHES_WIDE = 11.0
+_DPI = 130
+
+# Told apart by readers of all colour visions (Okabe & Ito), on white and on black.
+_ROUTE_COLOURS = {"noisy": "#D55E00", "denoised_fit_raw": "#0090D0", "denoised_fit_denoised": "#00A37A"}
+_TRUE, _FALSE, _MISSED, _FOUND = "#3DDC97", "#FF6B4A", "#FFD23F", "#4CC9F0"
+
+_OUTLINED = [patheffects.withStroke(linewidth=2.5, foreground="black")]
+# Of the noisy frame's pixels this many percent are shown white: single bright ones would dim all else.
+_WHITE_PERCENT = 0.4
+_BLACK_PERCENT = 5.0
+
+
+@dataclass(frozen=True)
+class Theme:
+    """Colours of what surrounds a picture."""
+
+    ink: str
+    faint: str
+    paper: str
+
+
+LIGHT = Theme(ink="#1c2430", faint="#d5dae1", paper="#ffffff")
+DARK = Theme(ink="#e4e8ee", faint="#3a4350", paper="#12161c")
+
+
+def png(figure: Figure) -> bytes:
+    """Return a figure as the bytes of a PNG."""
+    held = io.BytesIO()
+    figure.savefig(held, format="png", dpi=_DPI)
+    return held.getvalue()
+
+
+def example_frame(comparison: Comparison, theme: Theme) -> Figure:
+    """Draw the example's frame, noisy beside denoised, and below it the busiest part with what was found."""
+    example, pixel_size_nm = comparison.example, comparison.camera.pixel_size_nm
+    black, white = np.percentile(example.noisy, [_BLACK_PERCENT, 100.0 - _WHITE_PERCENT]).tolist()
+    contrast = Normalize(black, max(white, black + 1e-6))
+    aspect = comparison.height / comparison.width
+    figure, axes = _panels(theme, 2, _INCHES_WIDE * 0.45 * (1.0 + min(aspect, 1.6)) + 0.9, [aspect, 1.0])
+    for column, (picture, detections, title) in enumerate(
+        (
+            (example.noisy, example.noisy_detections, "Noisy"),
+            (example.denoised, example.denoised_detections, "Denoised"),
+        )
+    ):
+        whole, part = axes[0, column], axes[1, column]
+        shown = whole.imshow(picture, cmap="gray", norm=contrast)
+        whole.set_title(title, color=theme.ink, loc="left", fontweight="bold")
+        whole.add_patch(
+            Rectangle(
+                (example.columns.start - 0.5, example.rows.start - 0.5),
+                example.columns.stop - example.columns.start,
+                example.rows.stop - example.rows.start,
+                fill=False,
+                edgecolor=_MISSED,
+                linewidth=1.4,
+            )
+        )
+        _scale_bar(whole, picture.shape[1], pixel_size_nm)
+        part.imshow(picture, cmap="gray", norm=contrast, interpolation="nearest")
+        part.set_xlim(example.columns.start - 0.5, example.columns.stop - 0.5)
+        part.set_ylim(example.rows.stop - 0.5, example.rows.start - 0.5)
+        part.set_title("The marked part, with what was found", color=theme.ink, loc="left", fontsize=10)
+        _scale_bar(part, example.columns.stop - example.columns.start, pixel_size_nm)
+        _mark(part, detections, comparison.settings.tolerance_nm)
+    bar = figure.colorbar(shown, ax=axes, fraction=0.025, pad=0.015, shrink=0.6)
+    bar.set_label("photoelectrons per pixel", color=theme.ink)
+    bar.ax.tick_params(colors=theme.ink)
+    bar.outline.set_edgecolor(theme.faint)
+    handles, labels = axes[1, 1].get_legend_handles_labels()
+    if handles:
+        figure.legend(
+            handles,
+            labels,
+            loc="outside lower center",
+            ncols=len(handles),
+            frameon=False,
+            labelcolor=theme.ink,
+        )
+    return figure
+
+
+def reconstructions(comparison: Comparison, theme: Theme) -> Figure:
+    """Draw the super-resolved pictures of all routes, and of the truth, at the same contrast."""
+    pictures = [
+        (_capital(ROUTE_TITLES[route.name]), route.picture, len(route.table)) for route in comparison.routes
+    ]
+    if comparison.truth is not None and comparison.truth_picture is not None:
+        pictures.insert(0, ("Truth", comparison.truth_picture, len(comparison.truth)))
+    aspect = comparison.height / comparison.width
+    n_rows = (len(pictures) + 1) // 2
+    figure, axes = _panels(theme, n_rows, n_rows * (_INCHES_WIDE * 0.46 * aspect + 0.35), [1.0] * n_rows)
+    # Brightness as the square root: places of one localization are seen beside those of many.
+    contrast = PowerNorm(0.5, vmin=0.0, vmax=_white_of([picture for _, picture, _ in pictures]))
+    pixel_size_nm = comparison.settings.picture_pixel_size_nm
+    for axis in axes.flat[len(pictures) :]:
+        axis.set_visible(False)
+    for axis, (title, picture, count) in zip(axes.flat, pictures, strict=False):
+        shown = axis.imshow(picture, cmap="inferno", norm=contrast, interpolation="antialiased")
+        axis.set_title(f"{title}: {count:,}", color=theme.ink, loc="left", fontsize=10, fontweight="bold")
+        _scale_bar(axis, picture.shape[1], pixel_size_nm)
+    bar = figure.colorbar(shown, ax=axes, fraction=0.025, pad=0.015, shrink=0.6)
+    bar.set_label(f"localizations per pixel of {pixel_size_nm:g} nm", color=theme.ink)
+    bar.ax.tick_params(colors=theme.ink)
+    bar.outline.set_edgecolor(theme.faint)
+    return figure
+
+
+def precision_recall(comparison: Comparison, theme: Theme) -> Figure:
+    """Draw precision against recall, and F1 against the threshold; needs the truth."""
+    figure, (curve_axis, f1_axis) = _charts(theme, 2)
+    f1_levels = np.linspace(0.2, 0.9, 8)
+    recalls = np.linspace(0.01, 1.0, 200)
+    for f1 in f1_levels:
+        with np.errstate(divide="ignore"):
+            precisions = f1 * recalls / (2.0 * recalls - f1)
+        on_chart = (precisions > 0) & (precisions <= 1.0)
+        curve_axis.plot(recalls[on_chart], precisions[on_chart], color=theme.faint, linewidth=0.8, zorder=0)
+        curve_axis.annotate(
+            f"F1 {f1:.1f}",
+            (1.0, f1 / (2.0 - f1)),
+            xytext=(3, 0),
+            textcoords="offset points",
+            color=theme.ink,
+            alpha=0.6,
+            fontsize=7,
+            va="center",
+            annotation_clip=False,
+        )
+    for route in comparison.routes:
+        if route.truthful is None:
+            continue
+        curve, colour = route.truthful.curve, _ROUTE_COLOURS[route.name]
+        label = _capital(ROUTE_TITLES[route.name])
+        curve_axis.plot(curve.recall, curve.precision, color=colour, linewidth=2, label=label)
+        f1_axis.plot(curve.threshold, curve.f1, color=colour, linewidth=2)
+        best, default = route.truthful.at_best, route.truthful.at_default
+        for axis, x, y, marker in (
+            (curve_axis, best.recall, best.precision, "o"),
+            (curve_axis, default.recall, default.precision, "D"),
+            (f1_axis, curve.best, best.f1, "o"),
+            (f1_axis, comparison.settings.localizer.threshold, default.f1, "D"),
+        ):
+            axis.scatter(x, y, s=70, color=colour, edgecolors=theme.paper, marker=marker, zorder=4)
+    curve_axis.set(xlim=(0, 1), ylim=(0, 1.02), xlabel="recall", ylabel="precision")
+    figure.legend(loc="outside lower center", ncols=3, frameon=False, labelcolor=theme.ink, fontsize=9)
+    for marker, label in (("o", "best threshold"), ("D", "default threshold")):
+        f1_axis.scatter([], [], s=50, color=theme.ink, marker=marker, label=label)
+    _threshold_axis(f1_axis, comparison, theme)
+    f1_axis.set(ylim=(0, 1), ylabel="F1")
+    f1_axis.legend(loc="upper right", frameon=False, labelcolor=theme.ink, fontsize=9)
+    return figure
+
+
+def counts(comparison: Comparison, theme: Theme) -> Figure:
+    """Draw the number of localizations against the threshold: all that can be drawn without truth."""
+    figure, (axis,) = _charts(theme, 1)
+    for route in comparison.routes:
+        axis.plot(
+            route.counted_thresholds,
+            route.counts,
+            color=_ROUTE_COLOURS[route.name],
+            linewidth=2,
+            label=_capital(ROUTE_TITLES[route.name]),
+        )
+    _threshold_axis(axis, comparison, theme)
+    axis.set(ylabel="localizations", yscale="log")
+    figure.legend(loc="outside lower center", ncols=3, frameon=False, labelcolor=theme.ink, fontsize=9)
+    return figure
+
+
+def _panels(
+    theme: Theme, n_rows: int, inches_high: float, height_ratios: list[float]
+) -> tuple[Figure, NDArray[Any]]:
+    figure = Figure(figsize=(_INCHES_WIDE, inches_high), layout="constrained", facecolor=theme.paper)
+    FigureCanvasAgg(figure)
+    axes: NDArray[Any] = figure.subplots(n_rows, 2, squeeze=False, height_ratios=height_ratios)
+    for axis in axes.flat:
+        axis.set_xticks([])
+        axis.set_yticks([])
+        for spine in axis.spines.values():
+            spine.set_visible(False)
+    return figure, axes
+
+
+def _charts(theme: Theme, n_columns: int) -> tuple[Figure, list[Axes]]:
+    figure = Figure(figsize=(_INCHES_WIDE, 5.2), layout="constrained", facecolor=theme.paper)
+    FigureCanvasAgg(figure)
+    axes = list(figure.subplots(1, n_columns, squeeze=False).flat)
+    for axis in axes:
+        axis.set_facecolor("none")
+        axis.tick_params(colors=theme.ink, which="both")
+        axis.xaxis.label.set_color(theme.ink)
+        axis.yaxis.label.set_color(theme.ink)
+        for side, spine in axis.spines.items():
+            spine.set_visible(side in ("left", "bottom"))
+            spine.set_edgecolor(theme.faint)
+    return figure, axes
+
+
+def _threshold_axis(axis: Axes, comparison: Comparison, theme: Theme) -> None:
+    axis.set_xscale("log")
+    axis.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+    axis.xaxis.set_major_formatter(FormatStrFormatter("%g"))
+    axis.xaxis.set_minor_formatter(NullFormatter())
+    axis.set_xlabel("detection threshold, std(Wave.F1)")
+    default = comparison.settings.localizer.threshold
+    axis.axvline(default, color=theme.ink, alpha=0.5, linewidth=0.8, linestyle=(0, (4, 3)), zorder=0)
+    axis.annotate(
+        "default",
+        (default, 1.0),
+        xycoords=("data", "axes fraction"),
+        xytext=(4, -2),
+        textcoords="offset points",
+        color=theme.ink,
+        alpha=0.7,
+        fontsize=8,
+        va="top",
+    )
+
+
+def _mark(axis: Axes, detections: Detections, tolerance_nm: float) -> None:
+    """Draw what was found in a frame, and what was not."""
+    found = detections.found
+    if detections.is_true is None:
+        _rings(axis, found, _FOUND, "found")
+        return
+    _rings(axis, found[detections.is_true], _TRUE, f"found, a molecule within {tolerance_nm:g} nm")
+    rows, columns = found[~detections.is_true].T
+    axis.scatter(columns, rows, s=70, c=_FALSE, marker="x", linewidths=2, label="found, no molecule there")
+    _rings(axis, detections.missed, _MISSED, "molecule missed", "dotted")
+
+
+def _rings(axis: Axes, places: FloatArray, colour: str, label: str, style: str = "solid") -> None:
+    rows, columns = places.T
+    axis.scatter(
+        columns,
+        rows,
+        s=170,
+        facecolors="none",
+        edgecolors=colour,
+        linestyles=style,
+        linewidths=1.8,
+        label=label,
+    )
+
+
+def _scale_bar(axis: Axes, width_px: int, pixel_size_nm: float) -> None:
+    """Draw a bar of a round length, about a fifth of the picture, in its lower left corner."""
+    width_um = width_px * pixel_size_nm / 1000.0
+    lengths_um = np.array([factor * 10.0**power for power in range(-3, 4) for factor in (1, 2, 5)])
+    length_um = float(lengths_um[lengths_um <= width_um / 4.0].max(initial=lengths_um[0]))
+    fraction = length_um / width_um
+    axis.plot(
+        [0.04, 0.04 + fraction],
+        [0.045, 0.045],
+        transform=axis.transAxes,
+        color="white",
+        linewidth=4,
+        solid_capstyle="butt",
+        path_effects=[patheffects.withStroke(linewidth=6, foreground="black")],
+    )
+    axis.text(
+        0.04 + fraction / 2,
+        0.065,
+        f"{length_um:g} µm",
+        transform=axis.transAxes,
+        color="white",
+        ha="center",
+        va="bottom",
+        fontsize=9,
+        path_effects=_OUTLINED,
+    )
+
+
+def _white_of(pictures: list[NDArray[np.float32]]) -> float:
+    """Return the value that is white in pictures shown together: a high percentile of their filled pixels."""
+    filled = [picture[picture > 0] for picture in pictures]
+    return max([float(np.percentile(values, 98.0)) for values in filled if len(values)], default=1.0)
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]

@@ -1,0 +1,246 @@
+"""The three ways from a movie to localizations, and what comes of each."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from blinkspot.camera import Camera
+from blinkspot.errors import BlinkspotError
+from blinkspot.evaluation.curve import Curve, curve_steps
+from blinkspot.evaluation.matching import FloatArray, IndexArray
+from blinkspot.evaluation.resampling import Gain, held_out_f1
+from blinkspot.evaluation.scores import DEFAULT_TOLERANCE_NM, Scores, score
+from blinkspot.localization import LocalizationTable, Localizer, LocalizerSettings, render
+from blinkspot.progress import Progress
+from blinkspot.stack import Stack
+
+RouteName = Literal["noisy", "denoised_fit_raw", "denoised_fit_denoised"]
+ROUTE_NAMES: tuple[RouteName, ...] = ("noisy", "denoised_fit_raw", "denoised_fit_denoised")
+
+_COUNTED_THRESHOLDS = 60
+# A best threshold this close to the lowest that was searched may be the best of what was searched only.
+_CLOSE_TO_BOUND = 1.05
+_MOST_EXTENSIONS = 3
+
+
+@dataclass(frozen=True)
+class ComparisonSettings:
+    """How a noisy and a denoised movie are compared.
+
+    Attributes
+    ----------
+    localizer : LocalizerSettings
+        How molecules are found and fitted. Its threshold is the default one, at which all are scored too;
+        which pixels are fitted follows from the route.
+    search_threshold : float
+        Lowest threshold looked at, in units of std(Wave.F1). It is halved where the best lies there.
+    tolerance_nm : float
+        Greatest distance between a localization and its molecule, nm.
+    picture_pixel_size_nm : float
+        Pixel of the super-resolved pictures, nm.
+    frames_per_block : int
+        Frames drawn together for the 95 % interval; well above the time for which a molecule shines.
+    seed : int
+        Seed of these draws.
+
+    Raises
+    ------
+    BlinkspotError
+        If a value is out of its range.
+    """
+
+    localizer: LocalizerSettings = field(default=LocalizerSettings())
+    search_threshold: float = 0.5
+    tolerance_nm: float = DEFAULT_TOLERANCE_NM
+    picture_pixel_size_nm: float = 20.0
+    frames_per_block: int = 10
+    seed: int = 1
+
+    def __post_init__(self) -> None:
+        if not 0 < self.search_threshold <= self.localizer.threshold:
+            raise BlinkspotError(
+                "The lowest threshold searched must be above 0 and at most the default threshold "
+                f"({self.localizer.threshold:g}), not {self.search_threshold:g}."
+            )
+        if self.frames_per_block < 1:
+            raise BlinkspotError(f"A block must have at least 1 frame, not {self.frames_per_block}.")
+
+
+@dataclass(frozen=True)
+class Spread:
+    """Mean and standard deviation over localizations, nm; NaN where there are none."""
+
+    mean_nm: float
+    std_nm: float
+
+
+@dataclass(frozen=True)
+class Truthful:
+    """What only the truth can tell of a route.
+
+    Attributes
+    ----------
+    at_default, at_best : Scores
+        At the default threshold, and at the one with the best F1.
+    curve : Curve
+        Scores along the threshold.
+    best_f1_held_out : float
+        F1 at thresholds that were chosen on the other half of the frames.
+    gain : Gain or None
+        Best F1 minus that of the noisy route; None for that route itself.
+    """
+
+    at_default: Scores
+    at_best: Scores
+    curve: Curve
+    best_f1_held_out: float
+    gain: Gain | None = None
+
+
+@dataclass(frozen=True)
+class Route:
+    """One way from the movie to localizations, and what came of it.
+
+    Attributes
+    ----------
+    name : str
+        ``"noisy"``: localized on the noisy movie; ``"denoised_fit_raw"``: found on the denoised movie and
+        fitted on the raw counts; ``"denoised_fit_denoised"``: found and fitted on the denoised movie.
+    table : LocalizationTable
+        Localizations at ``threshold``.
+    threshold : float
+        The one with the best F1 where the truth is known, else the default.
+    search_threshold : float
+        Lowest threshold that was looked at.
+    n_default : int
+        Localizations at the default threshold.
+    sigma, uncertainty : Spread
+        Of the localizations at the default threshold.
+    counted_thresholds, counts : (K,) float64, (K,) int64
+        Localizations along the threshold.
+    picture : (H, W) float32
+        Super-resolved picture of ``table``.
+    truthful : Truthful or None
+        Scores; None without truth.
+    """
+
+    name: RouteName
+    table: LocalizationTable
+    threshold: float
+    search_threshold: float
+    n_default: int
+    sigma: Spread
+    uncertainty: Spread
+    counted_thresholds: FloatArray
+    counts: IndexArray
+    picture: NDArray[np.float32]
+    truthful: Truthful | None
+
+    @property
+    def best_f1(self) -> float:
+        """F1 at the best threshold; NaN without truth."""
+        return np.nan if self.truthful is None else self.truthful.at_best.f1
+
+
+def follow(
+    name: RouteName,
+    noisy: Stack,
+    denoised: Stack,
+    camera: Camera,
+    truth: LocalizationTable | None,
+    settings: ComparisonSettings,
+) -> Generator[Progress, None, Route]:
+    """Localize along one route and, where the truth is known, score along the threshold.
+
+    The movie is localized once, at the lowest threshold: what a higher one finds is a part of that. Where the
+    best threshold lies at the lowest, half of that is tried.
+
+    Parameters
+    ----------
+    name : str
+        The route.
+    noisy, denoised : Stack
+        The movie, ADU.
+    camera : Camera
+        Its camera.
+    truth : LocalizationTable or None
+        The molecules that are there.
+    settings : ComparisonSettings
+        How to compare.
+
+    Yields
+    ------
+    Progress
+        In frames localized, then in thresholds scored.
+
+    Returns
+    -------
+    Route
+        Without gain.
+    """
+    lowest = settings.search_threshold
+    found, curve = yield from _searched(name, noisy, denoised, camera, truth, settings, lowest)
+    for _ in range(_MOST_EXTENSIONS):
+        if curve is None or len(found) == 0 or curve.best > _CLOSE_TO_BOUND * lowest:
+            break
+        lowest /= 2.0
+        found, curve = yield from _searched(name, noisy, denoised, camera, truth, settings, lowest)
+    at_default = found.above(settings.localizer.threshold)
+    strengths = np.sort(found.column("detection_strength"))
+    thresholds = np.geomspace(lowest, max(strengths.max(initial=0.0), 2.0 * lowest), _COUNTED_THRESHOLDS)
+    threshold = settings.localizer.threshold if curve is None else curve.best
+    shown = found.above(threshold)
+    extent_nm = (noisy.height * camera.pixel_size_nm, noisy.width * camera.pixel_size_nm)
+    truthful = None
+    if truth is not None and curve is not None:
+        truthful = Truthful(
+            at_default=score(at_default, truth, settings.tolerance_nm),
+            at_best=curve.scores(curve.best_index),
+            curve=curve,
+            best_f1_held_out=held_out_f1(curve),
+        )
+    return Route(
+        name=name,
+        table=replace(shown, provenance={**found.provenance, "shown_above_threshold": threshold}),
+        threshold=threshold,
+        search_threshold=lowest,
+        n_default=len(at_default),
+        sigma=_spread(at_default.column("sigma_nm")),
+        uncertainty=_spread(at_default.column("uncertainty_nm")),
+        counted_thresholds=thresholds,
+        counts=len(strengths) - np.searchsorted(strengths, thresholds),
+        picture=render(shown, settings.picture_pixel_size_nm, extent_nm),
+        truthful=truthful,
+    )
+
+
+def _searched(
+    name: RouteName,
+    noisy: Stack,
+    denoised: Stack,
+    camera: Camera,
+    truth: LocalizationTable | None,
+    settings: ComparisonSettings,
+    threshold: float,
+) -> Generator[Progress, None, tuple[LocalizationTable, Curve | None]]:
+    """Localize at a threshold and score along it upwards."""
+    fit_on: Literal["raw", "denoised"] = "denoised" if name == "denoised_fit_denoised" else "raw"
+    localizer = Localizer(camera, replace(settings.localizer, threshold=threshold, fit_on=fit_on))
+    found = yield from localizer.localize(noisy, None if name == "noisy" else denoised)
+    curve = None
+    if truth is not None:
+        # With the default among them, the best is never below it.
+        default = (settings.localizer.threshold,)
+        curve = yield from curve_steps(found, truth, settings.tolerance_nm, noisy.n_frames, default)
+    return found, curve
+
+
+def _spread(values_nm: FloatArray) -> Spread:
+    if len(values_nm) == 0:
+        return Spread(np.nan, np.nan)
+    return Spread(float(np.mean(values_nm)), float(np.std(values_nm)))
