@@ -1,0 +1,43 @@
+"""The backend's slow parts, imported in a worker's thread.
+
+torch and numba take seconds to import: the window's thread must never do it.
+"""
+
+from __future__ import annotations
+
+import os
+from types import ModuleType
+
+from blinkspot.errors import BlinkspotError
+
+
+def denoising() -> ModuleType:
+    """Return :mod:`blinkspot.denoising`, and leave one core to the window.
+
+    torch keeps the number of threads for each thread that calls it, so each job must ask here anew.
+
+    Raises
+    ------
+    BlinkspotError
+        If torch cannot be loaded.
+    """
+    try:
+        import torch
+    except (ImportError, OSError) as error:
+        # On Windows, torch's libraries can fail to load once Qt has loaded its own.
+        raise BlinkspotError(
+            f"PyTorch could not be loaded ({error}): install it again with 'pip install --force-reinstall torch'; "
+            "on Windows also install the Microsoft Visual C++ Redistributable, and start napari with "
+            "'python -c \"import torch, napari; napari.Viewer(); napari.run()\"'."
+        ) from error
+    torch.set_num_threads(max(1, (os.cpu_count() or 2) - 1))
+    import blinkspot.denoising
+
+    return blinkspot.denoising
+
+
+def localization() -> ModuleType:
+    """Return :mod:`blinkspot.localization`."""
+    import blinkspot.localization
+
+    return blinkspot.localization

@@ -1,0 +1,105 @@
+"""Keeps the cameras of a viewer's movies, and finds them out where nobody has said."""
+
+from __future__ import annotations
+
+from functools import partial
+from weakref import WeakKeyDictionary
+
+from napari.layers import Layer
+from qtpy.QtCore import QObject, Signal
+
+from blinkspot.camera_estimate import CameraEstimate
+from blinkspot.errors import BlinkspotError
+from blinkspot.plugin import steps
+from blinkspot.plugin.camera_record import CameraRecord, Origin, Source
+from blinkspot.plugin.jobs import LatestOnly
+from blinkspot.plugin.movies import stack_of, why_not_a_movie
+from blinkspot.plugin.notify import tell_error
+
+_MEASURED = ("offset_adu", "electrons_per_adu")
+
+
+class CameraKeeper(QObject):  # type: ignore[misc]
+    """The cameras of a viewer's movies.
+
+    Signals
+    -------
+    changed : Layer
+        The camera of this movie was set.
+    estimating_changed : Layer
+        The camera of this movie is being estimated, or no longer.
+    """
+
+    changed = Signal(object)
+    estimating_changed = Signal(object)
+
+    def __init__(self, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self._records: WeakKeyDictionary[Layer, CameraRecord] = WeakKeyDictionary()
+        self._estimates: WeakKeyDictionary[Layer, LatestOnly] = WeakKeyDictionary()
+
+    def record(self, layer: Layer) -> CameraRecord | None:
+        """Return the camera of a movie, None where it was neither set nor sought yet."""
+        return self._records.get(layer)
+
+    def set(self, layer: Layer, record: CameraRecord) -> None:
+        """Set the camera of a movie."""
+        if self._records.get(layer) != record:
+            self._records[layer] = record
+            self.changed.emit(layer)
+
+    def ensure(self, layer: Layer) -> None:
+        """Fill in the camera of a movie that is new here: from its file, and else from its noise."""
+        if layer in self._records or why_not_a_movie(layer) is not None:
+            return
+        record = CameraRecord()
+        try:
+            record = record.with_values(stack_of(layer).camera_hints, Source(Origin.FILE))
+        except BlinkspotError as error:
+            tell_error(error, "Reading the camera from the file")
+        self.set(layer, record)
+        if set(record.unknown) & set(_MEASURED):
+            self.estimate(layer, keep_offset=True)
+
+    def is_estimating(self, layer: Layer) -> bool:
+        """Whether the camera of a movie is being estimated."""
+        return layer in self._estimates
+
+    def estimate(self, layer: Layer, keep_offset: bool = False) -> None:
+        """Estimate offset and conversion from the movie, in another thread.
+
+        Parameters
+        ----------
+        keep_offset : bool
+            Whether to believe an offset that somebody gave, and estimate the conversion only.
+        """
+        if self.is_estimating(layer):
+            return
+        try:
+            movie = stack_of(layer)
+        except BlinkspotError as error:
+            tell_error(error, "Estimating the camera")
+            return
+        record = self._records.get(layer, CameraRecord())
+        known = record.source("offset_adu").origin not in (Origin.DEFAULT, Origin.ESTIMATED)
+        offset_adu = record.camera.offset_adu if known else None
+        question = LatestOnly(self)
+        question.answered.connect(lambda estimate: self._on_estimated(layer, estimate))
+        question.failed.connect(lambda error: self._on_failed(layer, error))
+        self._estimates[layer] = question
+        self.estimating_changed.emit(layer)
+        question.ask(partial(steps.estimate_camera, movie, offset_adu, keep_offset))
+
+    def _on_estimated(self, layer: Layer, estimate: CameraEstimate) -> None:
+        self._end(layer)
+        self.set(layer, self._records.get(layer, CameraRecord()).with_estimate(estimate))
+
+    def _on_failed(self, layer: Layer, error: Exception) -> None:
+        self._end(layer)
+        tell_error(error, "Estimating the camera")
+
+    def _end(self, layer: Layer) -> None:
+        question = self._estimates.pop(layer, None)
+        if question is not None:
+            question.deleteLater()
+        self.estimating_changed.emit(layer)

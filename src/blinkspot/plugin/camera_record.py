@@ -1,0 +1,130 @@
+"""A movie's camera, and where each of its values came from."""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from blinkspot.camera import Camera
+from blinkspot.camera_estimate import CameraEstimate
+
+
+class Origin(enum.Enum):
+    """Where a value came from, as the docks say it."""
+
+    DEFAULT = "default: please check"
+    FILE = "from the file"
+    ESTIMATED = "estimated from the movie"
+    TYPED = "typed"
+    LOADED = "from a camera file"
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where one value came from.
+
+    Attributes
+    ----------
+    origin : Origin
+        The kind of source.
+    error : float or None
+        Standard error of an estimate, in the value's unit.
+    note : str
+        More about it, for a tooltip.
+    """
+
+    origin: Origin
+    error: float | None = None
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class CameraRecord:
+    """A camera whose values each remember their source.
+
+    Attributes
+    ----------
+    camera : Camera
+        The values.
+    sources : mapping
+        Source by name of the value; what is missing is a default.
+    remark : str
+        What the user should know about the whole, a sentence; may be empty.
+    """
+
+    camera: Camera = field(default_factory=Camera)
+    sources: Mapping[str, Source] = field(default_factory=dict)
+    remark: str = ""
+
+    def source(self, name: str) -> Source:
+        """Return where the value called ``name`` came from."""
+        return self.sources.get(name, Source(Origin.DEFAULT))
+
+    @property
+    def unknown(self) -> tuple[str, ...]:
+        """Names of the values that nobody gave: they stand at their defaults."""
+        names = (entry.name for entry in dataclasses.fields(Camera))
+        return tuple(name for name in names if self.source(name).origin is Origin.DEFAULT)
+
+    def with_values(self, values: Mapping[str, float], source: Source) -> CameraRecord:
+        """Return the record with some values from one source.
+
+        Raises
+        ------
+        BlinkspotError
+            If a value is out of its range.
+        """
+        camera = dataclasses.replace(self.camera, **values)
+        return CameraRecord(camera, {**self.sources, **dict.fromkeys(values, source)})
+
+    def typed(self, name: str, value: float) -> CameraRecord:
+        """Return the record with one value as the user typed it.
+
+        The noise of a movie tells em_gain * excess noise factor / electrons_per_adu and no more. So when the
+        user says what the EM gain is, an estimated electrons_per_adu changes with it: what was measured stays.
+
+        Raises
+        ------
+        BlinkspotError
+            If the value is out of its range.
+        """
+        record = self.with_values({name: value}, Source(Origin.TYPED))
+        estimated = self.source("electrons_per_adu")
+        if name != "em_gain" or estimated.origin is not Origin.ESTIMATED:
+            return record
+        factor = _gain_and_excess(record.camera) / _gain_and_excess(self.camera)
+        error = None if estimated.error is None else estimated.error * factor
+        return record.with_values(
+            {"electrons_per_adu": self.camera.electrons_per_adu * factor},
+            dataclasses.replace(estimated, error=error),
+        )
+
+    def with_estimate(self, estimate: CameraEstimate) -> CameraRecord:
+        """Return the record with what the movie's noise tells; the rest stays as it is."""
+        slope, slope_error = estimate.adu_per_count, estimate.adu_per_count_error
+        if slope is None or slope_error is None or estimate.offset_adu is None:
+            remark = (
+                f"The movie does not tell its camera: {estimate.reason}. Please type offset and conversion."
+            )
+            return dataclasses.replace(self, remark=remark)
+        conversion = _gain_and_excess(self.camera) / slope
+        note = f"Measured: {estimate.description}."
+        record = self.with_values(
+            {"electrons_per_adu": conversion},
+            Source(Origin.ESTIMATED, conversion * slope_error / slope, note),
+        )
+        if not estimate.offset_error_adu:
+            return record
+        record = record.with_values(
+            {"offset_adu": estimate.offset_adu}, Source(Origin.ESTIMATED, estimate.offset_error_adu, note)
+        )
+        return record.with_values(
+            {"read_noise_electrons": 0.0},
+            Source(Origin.ESTIMATED, note="Read noise is part of the estimated offset, so it is 0 here."),
+        )
+
+
+def _gain_and_excess(camera: Camera) -> float:
+    return camera.em_gain * camera.excess_noise_factor

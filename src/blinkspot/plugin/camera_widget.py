@@ -1,0 +1,222 @@
+"""The editor of a movie's camera."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from napari.layers import Layer
+from qtpy.QtCore import Signal
+from qtpy.QtWidgets import QDoubleSpinBox, QGridLayout, QHBoxLayout, QLabel, QPushButton, QWidget
+
+from blinkspot.camera import Camera
+from blinkspot.errors import BlinkspotError
+from blinkspot.plugin import file_dialogs
+from blinkspot.plugin.camera_keeper import CameraKeeper
+from blinkspot.plugin.camera_record import CameraRecord, Origin, Source
+from blinkspot.plugin.notify import tell_error
+
+
+@dataclass(frozen=True)
+class _Field:
+    name: str
+    label: str
+    unit: str
+    low: float
+    high: float
+    decimals: int
+    step: float
+    tip: str
+
+
+_FIELDS = (
+    _Field(
+        "pixel_size_nm", "Pixel size", " nm", 1.0, 10_000.0, 2, 1.0,
+        "Size of a pixel in the sample: the chip's pixel divided by the magnification. Typical: 80 to 160 nm.",
+    ),
+    _Field(
+        "offset_adu", "Offset", " ADU", -1e6, 1e6, 2, 1.0,
+        "Mean value of a pixel without light (baseline, bias). Typical: 100 to 500 ADU.",
+    ),
+    _Field(
+        "electrons_per_adu", "Conversion", " e⁻/ADU", 1e-4, 1e6, 4, 0.1,
+        "Electrons (after EM multiplication) for each step of the file's numbers, as the data sheet gives it. "
+        "Typical: 0.2 to 0.5 for sCMOS, 4 to 16 for EM-CCD.",
+    ),
+    _Field(
+        "em_gain", "EM gain", " ×", 1.0, 10_000.0, 1, 10.0,
+        "Mean gain of the EM register, as set in the acquisition; 1 for a camera without one. "
+        "Typical: 100 to 300 for EM-CCD.",
+    ),
+    _Field(
+        "read_noise_electrons", "Read noise", " e⁻", 0.0, 10_000.0, 2, 0.5,
+        "Standard deviation of the read noise in electrons (after EM multiplication), as the data sheet gives it. "
+        "Typical: 1 to 2 for sCMOS; 20 to 90 for EM-CCD, where the gain makes it small.",
+    ),
+)  # fmt: skip
+
+_COLOURS = {Origin.DEFAULT: "#e0a030", Origin.ESTIMATED: "#4aa3df"}
+
+
+class CameraWidget(QWidget):  # type: ignore[misc]
+    """Shows and edits the camera of one movie; each value says where it came from.
+
+    Parameters
+    ----------
+    keeper : CameraKeeper
+        Keeps the cameras of the viewer's movies.
+
+    Signals
+    -------
+    changed : Camera
+        The camera of the movie shown was changed, by whomever.
+    """
+
+    changed = Signal(object)
+
+    def __init__(self, keeper: CameraKeeper, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._keeper = keeper
+        self._layer: Layer | None = None
+        self.fields: dict[str, QDoubleSpinBox] = {}
+        self.origins: dict[str, QLabel] = {}
+        layout = QGridLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setVerticalSpacing(3)
+        for row, field in enumerate(_FIELDS):
+            label = QLabel(field.label)
+            label.setToolTip(field.tip)
+            layout.addWidget(label, row, 0)
+            layout.addWidget(self._spin_box(field), row, 1)
+            origin = QLabel()
+            self.origins[field.name] = origin
+            layout.addWidget(origin, row, 2)
+        layout.setColumnStretch(1, 2)
+        layout.setColumnStretch(2, 2)
+        layout.addLayout(self._buttons(), len(_FIELDS), 0, 1, 3)
+        self.remark = QLabel()
+        self.remark.setWordWrap(True)
+        layout.addWidget(self.remark, len(_FIELDS) + 1, 0, 1, 3)
+        keeper.changed.connect(self._on_kept)
+        keeper.estimating_changed.connect(self._on_kept)
+        self.show_layer(None)
+
+    @property
+    def camera(self) -> Camera:
+        """The camera of the movie shown."""
+        return self._record.camera
+
+    def show_layer(self, layer: Layer | None) -> None:
+        """Show and edit the camera of this movie."""
+        self._layer = layer
+        if layer is not None:
+            self._keeper.ensure(layer)
+        self._refresh()
+
+    @property
+    def _record(self) -> CameraRecord:
+        record = None if self._layer is None else self._keeper.record(self._layer)
+        return record or CameraRecord()
+
+    def _spin_box(self, field: _Field) -> QDoubleSpinBox:
+        box = QDoubleSpinBox()
+        box.setRange(field.low, field.high)
+        box.setDecimals(field.decimals)
+        box.setSingleStep(field.step)
+        box.setSuffix(field.unit)
+        box.setToolTip(field.tip)
+        box.setKeyboardTracking(False)
+        # napari's buttons would hide the unit, and these values are typed, not stepped.
+        box.setButtonSymbols(QDoubleSpinBox.ButtonSymbols.NoButtons)
+        box.setAccessibleName(field.label)
+        box.valueChanged.connect(lambda value, name=field.name: self._on_typed(name, value))
+        self.fields[field.name] = box
+        return box
+
+    def _buttons(self) -> QHBoxLayout:
+        self.estimate_button = QPushButton("Estimate")
+        self.estimate_button.setToolTip(
+            "Measure offset and conversion from the movie: in the background, the variance of a pixel grows "
+            "in a straight line with its mean."
+        )
+        self.estimate_button.clicked.connect(self._estimate)
+        self.load_button = QPushButton("Load...")
+        self.load_button.setToolTip("Read the camera from a TOML file.")
+        self.load_button.clicked.connect(self._load)
+        self.save_button = QPushButton("Save...")
+        self.save_button.setToolTip(
+            "Write the camera to a new TOML file, for other movies and the command line."
+        )
+        self.save_button.clicked.connect(self._save)
+        row = QHBoxLayout()
+        for button in (self.estimate_button, self.load_button, self.save_button):
+            row.addWidget(button)
+        return row
+
+    def _on_typed(self, name: str, value: float) -> None:
+        if self._layer is not None:
+            self._keeper.set(self._layer, self._record.typed(name, value))
+
+    def _on_kept(self, layer: Layer) -> None:
+        if layer is self._layer:
+            self._refresh()
+
+    def _refresh(self) -> None:
+        record = self._record
+        estimating = self._layer is not None and self._keeper.is_estimating(self._layer)
+        self.setEnabled(self._layer is not None)
+        self.estimate_button.setEnabled(not estimating)
+        self.estimate_button.setText("Estimating..." if estimating else "Estimate")
+        for name, box in self.fields.items():
+            # The record keeps the exact value: the field's rounding must not come back as typed.
+            box.blockSignals(True)
+            box.setValue(getattr(record.camera, name))
+            box.blockSignals(False)
+            self._show_origin(self.origins[name], record.source(name), box)
+        self.remark.setText(record.remark)
+        self.remark.setVisible(bool(record.remark))
+        self.changed.emit(record.camera)
+
+    def _show_origin(self, label: QLabel, source: Source, box: QDoubleSpinBox) -> None:
+        text = source.origin.value
+        if source.origin is Origin.ESTIMATED and source.error is not None:
+            text = f"estimate ± {source.error:.2g}"
+        elif source.origin is Origin.DEFAULT:
+            text = "please check"
+        label.setText(text if self._layer is not None else "")
+        colour = _COLOURS.get(source.origin)
+        label.setStyleSheet("" if colour is None else f"color: {colour}")
+        details = [source.origin.value.capitalize() + "."]
+        if source.error is not None:
+            details.append(f"Standard error {source.error:.3g}{box.suffix()}.")
+        label.setToolTip(" ".join([*details, source.note]).strip())
+
+    def _estimate(self) -> None:
+        if self._layer is not None:
+            self._keeper.estimate(self._layer)
+
+    def _load(self) -> None:
+        path = file_dialogs.ask_open(self, "Load a camera", "Camera (*.toml)")
+        if path is not None:
+            self.load(path)
+
+    def load(self, path: Path) -> None:
+        """Read the camera from a TOML file."""
+        if self._layer is None:
+            return
+        try:
+            camera = Camera.load(path)
+        except BlinkspotError as error:
+            tell_error(error, "Loading the camera")
+            return
+        source = Source(Origin.LOADED, note=path.name)
+        self._keeper.set(self._layer, self._record.with_values(camera.as_dict(), source))
+
+    def _save(self) -> None:
+        path = file_dialogs.ask_save(self, "Save the camera", "camera.toml", "Camera (*.toml)")
+        if path is None:
+            return
+        try:
+            self.camera.save(path)
+        except BlinkspotError as error:
+            tell_error(error, "Saving the camera")

@@ -1,0 +1,218 @@
+"""The dock that denoises a movie with a trained model."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from napari.components import ViewerModel
+from napari.layers import Image, Layer
+from qtpy.QtWidgets import QComboBox, QFormLayout, QPushButton, QSpinBox
+
+from blinkspot.errors import BlinkspotError
+from blinkspot.plugin import file_dialogs, steps
+from blinkspot.plugin.denoised_layer import FrameRange, GrowingLayer, Request, add_denoised
+from blinkspot.plugin.dock import Dock
+from blinkspot.plugin.forms import combo, row
+from blinkspot.plugin.jobs import End, Outcome
+from blinkspot.plugin.layer_choice import LayerChoice, is_source
+from blinkspot.plugin.model_choice import ModelChoice, ModelLoader
+from blinkspot.plugin.movies import PROVENANCE, Place, frame_shown, stack_of, why_not_a_movie
+from blinkspot.plugin.side_by_side import SideBySideButton
+from blinkspot.stack import Stack
+
+TIFF_FILES = "TIFF (*.tif)"
+_ALL, _THIS, _RANGE = "All frames", "This frame", "Frames"
+_ESTIMATES = {
+    "posterior-mean": "Posterior mean",
+    "map": "Most probable (MAP)",
+    "blind": "Blind: without the pixel itself",
+}
+_ESTIMATE_TIP = (
+    "What to make of the network's answer and the pixel itself. The posterior mean is the best estimate of the light; "
+    "MAP is its most probable value; blind shows what the neighbours alone predict."
+)
+
+
+class DenoiseDock(Dock):
+    """Denoises frames of a movie into a new layer, in the movie's own units."""
+
+    title = "Denoise"
+
+    def __init__(self, napari_viewer: ViewerModel) -> None:
+        super().__init__(napari_viewer, "Cancel", "Stop denoising; the frames that are done are kept.")
+        self._request: Request | None = None
+        self._growing: GrowingLayer | None = None
+        self._build()
+        self.movies.chosen.connect(self._on_movie_chosen)
+        self.models.currentIndexChanged.connect(self._refresh)
+        self.frames.currentIndexChanged.connect(self._refresh)
+        self.session.denoised_added.connect(self._refresh)
+        self.runner.started.connect(self._refresh)
+        self.runner.progressed.connect(self._on_progressed)
+        self.runner.ended.connect(self._on_ended)
+        self._on_movie_chosen(self.movies.layer)
+
+    def _build(self) -> None:
+        form = QFormLayout()
+        form.setVerticalSpacing(4)
+        self.movies = LayerChoice(self.viewer, is_source)
+        self.open_button = self.make_open_button(self.movies)
+        form.addRow("Movie", row(self.movies, self.open_button))
+        self.models = ModelChoice(self.session)
+        self.loader = ModelLoader(self.session, self)
+        self.loader.said.connect(self.job_bar.say)
+        self.load_button = QPushButton("Load...")
+        self.load_button.setToolTip("Load a model file.")
+        self.load_button.clicked.connect(self.loader.ask)
+        form.addRow("Model", row(self.models, self.load_button))
+        self.frames = QComboBox()
+        self.frames.addItems([_ALL, _THIS, _RANGE])
+        self.frames.setToolTip("Which frames to denoise. Frames count from 0, as in napari's slider.")
+        self.first, self.last = QSpinBox(), QSpinBox()
+        self.first.setToolTip("First frame.")
+        self.last.setToolTip("Last frame.")
+        form.addRow("Frames", row(self.frames, self.first, self.last))
+        self.estimate = combo(_ESTIMATES, _ESTIMATE_TIP)
+        form.addRow("Estimate", self.estimate)
+        self.controls.addLayout(form)
+        self.run_button = QPushButton("Denoise")
+        self.run_button.setToolTip("Denoise into a new layer in the movie's own units (ADU).")
+        self.run_button.clicked.connect(self._run)
+        self.side_by_side = SideBySideButton(
+            self.session.comparison, lambda: self.denoised_pair(self.movies.layer)
+        )
+        self.controls.addLayout(row(self.run_button, self.side_by_side))
+        self.save_button = QPushButton("Save as TIFF...")
+        self.save_button.setToolTip(
+            "Write the denoised movie as a new float32 TIFF in the movie's own units: ImageJ and ThunderSTORM read it "
+            "with the same camera settings."
+        )
+        self.save_button.clicked.connect(self._ask_save)
+        self.controls.addWidget(self.save_button)
+        self.controls.addStretch(1)
+
+    def _on_movie_chosen(self, layer: Layer | None) -> None:
+        reason = None if layer is None else why_not_a_movie(layer)
+        if layer is not None and reason is None:
+            for box in (self.first, self.last):
+                box.setRange(0, layer.data.shape[0] - 1)
+            self.first.setValue(0)
+            self.last.setValue(layer.data.shape[0] - 1)
+        if not self.runner.busy:
+            self.job_bar.say(reason or "")
+        self._refresh()
+
+    def _refresh(self, *_: object) -> None:
+        layer = self.movies.layer
+        usable = layer is not None and why_not_a_movie(layer) is None
+        for box in (self.first, self.last):
+            box.setVisible(self.frames.currentText() == _RANGE)
+        self.run_button.setEnabled(usable and self.models.model is not None and not self.runner.busy)
+        self.save_button.setEnabled(self.denoised_pair(layer) is not None and not self.runner.busy)
+        if self.models.model is None and not self.runner.busy:
+            self.job_bar.say("Train a model in the Train dock, or load one.")
+
+    def _frame_range(self, layer: Image, movie: Stack) -> FrameRange:
+        if self.frames.currentText() == _THIS:
+            index = frame_shown(self.viewer, layer)
+            return FrameRange(index, index + 1, movie.n_frames)
+        if self.frames.currentText() == _RANGE:
+            first, last = self.first.value(), self.last.value()
+            if first > last:
+                raise BlinkspotError(
+                    f"Frames {first} to {last} are none: the first must not come after the last."
+                )
+            return FrameRange(first, last + 1, movie.n_frames)
+        return FrameRange(0, movie.n_frames, movie.n_frames)
+
+    def _run(self) -> None:
+        model = self.models.model
+        if model is None:
+            return
+        try:
+            layer = self.usable_movie(self.movies.layer)
+            movie = stack_of(layer)
+            frames = self._frame_range(layer, movie)
+        except BlinkspotError as error:
+            self.complain(error, "Denoising")
+            return
+        request = Request(layer, movie, Place.of(layer), model, frames, self.estimate.currentData())
+        if request.fits_in_memory:
+            self._denoise_in_memory(request)
+            return
+        self.job_bar.say(
+            "The result is too large for the memory: it goes to a file, and is opened from there."
+        )
+        path = file_dialogs.ask_save(self, "Denoise into a file", f"{request.name}.tif", TIFF_FILES)
+        if path is not None:
+            self.denoise_to_file(request, path)
+
+    def _denoise_in_memory(self, request: Request) -> None:
+        growing = GrowingLayer(self.viewer, self.session, request)
+        job = partial(
+            steps.denoise_into,
+            request.model,
+            request.movie,
+            request.frames.start,
+            request.frames.stop,
+            request.estimate,
+            growing.write,
+        )
+        if self.start_job(f"Denoising {request.source.name}", job, [request.source]):
+            self._request, self._growing = request, growing
+
+    def denoise_to_file(self, request: Request, path: Path) -> None:
+        """Denoise into a new TIFF, which is then opened lazily."""
+        job = partial(
+            steps.denoise_to_file,
+            request.model,
+            request.movie,
+            request.frames.start,
+            request.frames.stop,
+            request.estimate,
+            path,
+            request.provenance,
+        )
+        if self.start_job(f"Denoising {request.source.name} into {path.name}", job, [request.source]):
+            self._request, self._growing = request, None
+
+    def _on_progressed(self, value: Any) -> None:
+        if not isinstance(value, steps.FramesReady) or self._growing is None:
+            return
+        if self._growing.layer is None and self.in_viewer(self._request.source):
+            self._growing.show(value)
+            self.job_layers.append(self._growing.layer)
+        elif self.in_viewer(self._growing.layer):
+            self._growing.show(value)
+
+    def _on_ended(self, outcome: Outcome) -> None:
+        request, growing = self._request, self._growing
+        self._request = self._growing = None
+        if growing is not None and self.in_viewer(growing.layer):
+            growing.cut()
+            self.job_bar.say(f"{growing.layer.name!r} is in the layer list.")
+        elif isinstance(outcome.result, Stack) and request is not None and self.in_viewer(request.source):
+            stack = outcome.result
+            layer = add_denoised(self.viewer, self.session, request, stack.as_dask(), stack)
+            self.job_bar.say(f"{layer.name!r} is in {stack.path}.")
+        elif isinstance(outcome.result, Path):
+            self.job_bar.say(f"Saved as {outcome.result}.")
+        if outcome.end is End.FAILED:
+            self.job_bar.say(outcome.message)
+        self._refresh()
+
+    def _ask_save(self) -> None:
+        pair = self.denoised_pair(self.movies.layer)
+        if pair is None:
+            return
+        path = file_dialogs.ask_save(self, "Save the denoised movie", f"{pair[1].name}.tif", TIFF_FILES)
+        if path is not None:
+            self.save(pair[1], path)
+
+    def save(self, layer: Image, path: Path) -> None:
+        """Write a denoised layer as a new TIFF."""
+        record = layer.metadata.get(PROVENANCE)
+        job = partial(steps.save_movie, layer.data, path, record)
+        self.start_job(f"Saving {layer.name}", job, [layer])

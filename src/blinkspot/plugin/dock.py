@@ -1,0 +1,142 @@
+"""What the three docks have in common."""
+
+from __future__ import annotations
+
+from napari.components import ViewerModel
+from napari.layers import Image, Layer
+from qtpy.QtCore import QEvent, QSize, Qt
+from qtpy.QtGui import QShowEvent
+from qtpy.QtWidgets import QDockWidget, QFrame, QMainWindow, QScrollArea, QVBoxLayout, QWidget
+
+from blinkspot.errors import BlinkspotError
+from blinkspot.plugin.job_bar import JobBar
+from blinkspot.plugin.jobs import JobRunner, MakeJob
+from blinkspot.plugin.layer_choice import LayerChoice, follow
+from blinkspot.plugin.movies import why_not_a_movie
+from blinkspot.plugin.notify import tell_error
+from blinkspot.plugin.opener import OpenButton
+from blinkspot.plugin.session import session_of
+
+_WIDTH_PX = 360
+
+
+class Dock(QWidget):  # type: ignore[misc]
+    """A dock: its controls in a scroll area, and below them what it is doing.
+
+    Attributes
+    ----------
+    title : str
+        What its tab says.
+
+    Parameters
+    ----------
+    napari_viewer : ViewerModel
+        The viewer to work in.
+    stop_text, stop_tip : str
+        Text and tooltip of the button that stops the dock's job.
+    """
+
+    title: str
+
+    def __init__(self, napari_viewer: ViewerModel, stop_text: str, stop_tip: str) -> None:
+        super().__init__()
+        # napari wraps the viewer of a plugin in a proxy, through which a layer is not the layer in its list.
+        self.viewer: ViewerModel = getattr(napari_viewer, "__wrapped__", napari_viewer)
+        self.session = session_of(self.viewer)
+        self.runner = JobRunner(self)
+        self.job_bar = JobBar(self.runner, stop_text, stop_tip)
+        content = QWidget()
+        self.controls = QVBoxLayout(content)
+        self.controls.setContentsMargins(6, 6, 6, 6)
+        self.controls.setSpacing(6)
+        scroll = QScrollArea()
+        scroll.setWidget(content)
+        scroll.setWidgetResizable(True)
+        scroll.setFrameShape(QFrame.Shape.NoFrame)
+        scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addWidget(scroll, stretch=1)
+        layout.addWidget(self.job_bar)
+        self.job_layers: list[Layer] = []
+        self._arranged = False
+        follow(self, self.viewer.layers.events.removed, self._stop_if_layer_removed)
+
+    def sizeHint(self) -> QSize:
+        """Return a size that leaves most of a small screen to the picture."""
+        return QSize(_WIDTH_PX, 600)
+
+    def start_job(self, title: str, make_job: MakeJob, layers: list[Layer]) -> bool:
+        """Start a job that makes no sense without some layers: it is stopped if one of them is removed."""
+        if self.runner.busy:
+            self.job_bar.say("Still busy: stop that first.")
+            return False
+        self.job_layers = layers
+        return self.runner.start(title, make_job)
+
+    def usable_movie(self, layer: Layer | None) -> Image:
+        """Return a layer if it is a movie.
+
+        Raises
+        ------
+        BlinkspotError
+            With the reason why it is none.
+        """
+        if layer is None:
+            raise BlinkspotError("There is no movie yet: open one, or drag it into the window.")
+        reason = why_not_a_movie(layer)
+        if reason is not None:
+            raise BlinkspotError(reason)
+        return layer
+
+    def complain(self, error: BaseException, doing: str) -> None:
+        """Tell the user, in a notification and in the dock, why something did not work."""
+        self.job_bar.say(tell_error(error, doing))
+
+    def make_open_button(self, choice: LayerChoice) -> OpenButton:
+        """Make a button that opens a movie and chooses it."""
+        button = OpenButton(self.viewer)
+        button.opened.connect(choice.choose)
+        return button
+
+    def denoised_pair(self, source: Layer | None) -> tuple[Layer, Layer] | None:
+        """Return a movie and its newest denoised version, None where there is none."""
+        denoised = self.session.denoised_of(source, self.viewer.layers)
+        return None if source is None or denoised is None else (source, denoised)
+
+    def in_viewer(self, layer: Layer | None) -> bool:
+        """Whether a layer is (still) in the viewer."""
+        return layer is not None and layer in self.viewer.layers
+
+    def _stop_if_layer_removed(self, event: object) -> None:
+        if self.runner.busy and not all(self.in_viewer(layer) for layer in self.job_layers):
+            self.runner.stop()
+
+    def event(self, event: QEvent) -> bool:
+        """Stop the job when the dock's panel is closed for good."""
+        if event.type() == QEvent.Type.ParentChange and self._arranged and self.parent() is None:
+            self.runner.stop()
+        return bool(super().event(event))
+
+    def showEvent(self, event: QShowEvent) -> None:
+        """Lie over the other docks of ours, as tabs, when shown first: a small screen has no room for three."""
+        super().showEvent(event)
+        if self._arranged:
+            return
+        self._arranged = True
+        panel, window = self.parent(), self.window()
+        if not isinstance(panel, QDockWidget) or not isinstance(window, QMainWindow):
+            return
+        # The tab's text: with the plugin's name behind it, as in the panel's title, it would be cut off.
+        panel.setWindowTitle(self.title)
+        area = window.dockWidgetArea(panel)
+        for other in window.findChildren(QDockWidget):
+            if (
+                other is not panel
+                and isinstance(other.widget(), Dock)
+                and window.dockWidgetArea(other) == area
+                and not other.isFloating()
+            ):
+                window.tabifyDockWidget(other, panel)
+                panel.raise_()
+                return

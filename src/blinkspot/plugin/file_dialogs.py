@@ -1,0 +1,54 @@
+"""Asking for a file's name."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from qtpy.QtCore import QSettings
+from qtpy.QtWidgets import QFileDialog, QWidget
+
+
+def ask_open(parent: QWidget, title: str, kinds: str) -> Path | None:
+    """Ask for a file that exists; None where the user cancels."""
+    name, _ = QFileDialog.getOpenFileName(parent, title, _last_folder(), kinds)
+    return _chosen(name)
+
+
+def ask_open_folder(parent: QWidget, title: str) -> Path | None:
+    """Ask for a folder; None where the user cancels."""
+    return _chosen(QFileDialog.getExistingDirectory(parent, title, _last_folder()))
+
+
+def ask_save(parent: QWidget, title: str, suggested: str, kinds: str) -> Path | None:
+    """Ask for the name of a new file; None where the user cancels.
+
+    Results are never overwritten: a name that exists is refused where the file is written, so the dialog does
+    not ask whether to replace it.
+    """
+    name, _ = QFileDialog.getSaveFileName(
+        parent,
+        title,
+        str(Path(_last_folder()) / suggested),
+        kinds,
+        options=QFileDialog.Option.DontConfirmOverwrite,
+    )
+    path = _chosen(name)
+    if path is not None and not path.suffix:
+        path = path.with_suffix(Path(suggested).suffix)
+    return path
+
+
+def _settings() -> QSettings:
+    return QSettings("napari-blinkspot", "napari-blinkspot")
+
+
+def _last_folder() -> str:
+    return str(_settings().value("folder", ""))
+
+
+def _chosen(name: str) -> Path | None:
+    if not name:
+        return None
+    path = Path(name)
+    _settings().setValue("folder", str(path.parent))
+    return path

@@ -1,0 +1,37 @@
+"""Small pieces of which the docks are built."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from qtpy.QtWidgets import QComboBox, QGroupBox, QHBoxLayout, QVBoxLayout, QWidget
+
+
+def row(*widgets: QWidget, stretch_all: bool = False) -> QHBoxLayout:
+    """Put widgets beside one another; the first (or each) takes the room that is left."""
+    layout = QHBoxLayout()
+    layout.setContentsMargins(0, 0, 0, 0)
+    for index, widget in enumerate(widgets):
+        layout.addWidget(widget, stretch=1 if stretch_all or index == 0 else 0)
+    return layout
+
+
+def combo(choices: Mapping[Any, str], tip: str) -> QComboBox:
+    """Make a combo box of values and their texts that gives way in a narrow dock."""
+    box = QComboBox()
+    for value, text in choices.items():
+        box.addItem(text, value)
+    box.setToolTip(tip)
+    box.setMinimumContentsLength(8)
+    box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+    return box
+
+
+def section(title: str, widget: QWidget) -> QGroupBox:
+    """Frame a widget under a title."""
+    box = QGroupBox(title)
+    layout = QVBoxLayout(box)
+    layout.setContentsMargins(6, 6, 6, 6)
+    layout.addWidget(widget)
+    return box

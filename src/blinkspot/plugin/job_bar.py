@@ -1,0 +1,104 @@
+"""The foot of a dock: how far the job is, how long it still takes, and the button that stops it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from qtpy.QtCore import Qt
+from qtpy.QtWidgets import QHBoxLayout, QLabel, QProgressBar, QPushButton, QVBoxLayout, QWidget
+
+from blinkspot.plugin.jobs import End, JobRunner, Outcome
+from blinkspot.progress import Progress
+
+
+class JobBar(QWidget):  # type: ignore[misc]
+    """Shows what a :class:`JobRunner` does.
+
+    Parameters
+    ----------
+    runner : JobRunner
+        The runner to show and to stop.
+    stop_text, stop_tip : str
+        Text and tooltip of the button that stops the job.
+    """
+
+    def __init__(
+        self, runner: JobRunner, stop_text: str, stop_tip: str, parent: QWidget | None = None
+    ) -> None:
+        super().__init__(parent)
+        self._runner = runner
+        self.status = QLabel()
+        self.status.setWordWrap(True)
+        self.status.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        self.status.setObjectName("status")
+        self.bar = QProgressBar()
+        self.bar.setRange(0, 1000)
+        self.bar.setTextVisible(False)
+        self.bar.setMaximumHeight(12)
+        self.stop_button = QPushButton(stop_text)
+        self.stop_button.setToolTip(stop_tip)
+        self.stop_button.clicked.connect(self._stop)
+        row = QHBoxLayout()
+        row.setContentsMargins(0, 0, 0, 0)
+        row.addWidget(self.bar, stretch=1)
+        row.addWidget(self.stop_button)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 2, 0, 0)
+        layout.addLayout(row)
+        layout.addWidget(self.status)
+        self._show_running(False)
+        runner.started.connect(self._on_started)
+        runner.progressed.connect(self._on_progressed)
+        runner.ended.connect(self._on_ended)
+
+    def say(self, text: str) -> None:
+        """Show a line of text."""
+        self.status.setText(text)
+
+    def _show_running(self, running: bool) -> None:
+        self.bar.setVisible(running)
+        self.stop_button.setVisible(running)
+        self.stop_button.setEnabled(running)
+
+    def _stop(self) -> None:
+        self.stop_button.setEnabled(False)
+        self.say("Stopping...")
+        self._runner.stop()
+
+    def _on_started(self, title: str) -> None:
+        self.bar.setRange(0, 0)
+        self._show_running(True)
+        self.say(f"{title}...")
+
+    def _on_progressed(self, value: Any) -> None:
+        if not isinstance(value, Progress) or not self.stop_button.isEnabled():
+            return
+        if value.done <= 0:
+            self.bar.setRange(0, 0)
+            self.say(f"{value.step.capitalize()}...")
+            return
+        self.bar.setRange(0, 1000)
+        self.bar.setValue(round(1000 * value.fraction))
+        self.say(f"{value.step.capitalize()}: {value.fraction:.0%}{time_left(value)}")
+
+    def _on_ended(self, outcome: Outcome) -> None:
+        self._show_running(False)
+        if outcome.end is End.FAILED:
+            self.say(outcome.message)
+        elif outcome.end is End.STOPPED:
+            self.say("Stopped.")
+        else:
+            self.say("Done.")
+
+
+def time_left(progress: Progress) -> str:
+    """Say how long a job still takes, as it stands after a percentage; empty while that is unknown."""
+    if progress.remaining_s is None:
+        return ""
+    minutes, seconds = divmod(round(progress.remaining_s), 60)
+    if minutes == 0:
+        return f", {seconds} s left"
+    if minutes < 60:
+        return f", {minutes} min {seconds:02d} s left"
+    hours, minutes = divmod(minutes, 60)
+    return f", {hours} h {minutes:02d} min left"

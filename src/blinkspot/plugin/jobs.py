@@ -1,0 +1,323 @@
+"""Long work in another thread: started, watched, stopped.
+
+A job is a generator of the backend. It runs in napari's thread pool, hands over plain values, and knows no
+widget; :class:`JobRunner` lives in the window's thread and turns those values into signals.
+"""
+
+from __future__ import annotations
+
+import enum
+import functools
+import logging
+import time
+from collections.abc import Callable, Generator
+from dataclasses import dataclass
+from typing import Any
+
+from napari.qt.threading import GeneratorWorkerSignals, WorkerBase, create_worker
+from napari.utils import cancelable_progress
+from qtpy.QtCore import QObject, QThreadPool, Signal
+
+from blinkspot.plugin.notify import tell_error
+from blinkspot.progress import Progress
+
+Job = Generator[Any, None, Any]
+MakeJob = Callable[[], Job]
+
+_log = logging.getLogger("blinkspot")
+_ACTIVITY_INTERVAL_S = 0.2
+# One thread each for a training, a denoising, a localization, and their previews.
+_MIN_POOL_THREADS = 6
+
+
+class End(enum.Enum):
+    """How a job came to its end."""
+
+    DONE = "done"
+    STOPPED = "stopped"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """The end of a job.
+
+    Attributes
+    ----------
+    end : End
+        How it ended.
+    result : object
+        What the job returned; None unless it is done.
+    message : str
+        Why it failed, in one sentence; empty unless it failed.
+    """
+
+    end: End
+    result: Any = None
+    message: str = ""
+
+
+class _Work(functools.partial):  # type: ignore[type-arg]
+    """Makes a job; its text is what napari shows when the window is closed while the job runs."""
+
+    title: str
+
+    def __str__(self) -> str:
+        return self.title
+
+
+class _JobWorker(WorkerBase):  # type: ignore[misc]
+    """Runs a job, and closes it in the same thread however it ends.
+
+    napari's own generator worker leaves an aborted generator to the garbage collector, which would run its
+    clean-up (a half-written file, say) at any time and in any thread.
+    """
+
+    def __init__(self, make_job: MakeJob) -> None:
+        super().__init__(SignalsClass=GeneratorWorkerSignals)
+        self._make_job = make_job
+
+    def work(self) -> Any:
+        job = self._make_job()
+        try:
+            while not self.abort_requested:
+                try:
+                    value = next(job)
+                except StopIteration as stop:
+                    return stop.value
+                self.yielded.emit(value)
+        finally:
+            job.close()
+        self.aborted.emit()
+        return None
+
+
+class _Activity(cancelable_progress):  # type: ignore[misc]
+    """A line in napari's activity dock whose Cancel button works at once."""
+
+    def cancel(self) -> None:
+        super().cancel()
+        if self.cancel_callback is not None:
+            self.cancel_callback()
+
+
+def start_worker(title: str, make_job: MakeJob) -> WorkerBase:
+    """Make a worker for a job; ``start()`` starts it.
+
+    Parameters
+    ----------
+    title : str
+        What is being done, for the user: ``"Denoising eos"``.
+    make_job : callable
+        Makes the generator; called in the worker's thread.
+    """
+    _widen_pool()
+    work = _Work(make_job)
+    work.title = title
+    worker = create_worker(work, _worker_class=_JobWorker, _ignore_errors=True)
+    worker.warned.connect(_log_warning)
+    return worker
+
+
+def _widen_pool() -> None:
+    pool = QThreadPool.globalInstance()
+    pool.setMaxThreadCount(max(pool.maxThreadCount(), _MIN_POOL_THREADS))
+
+
+def _log_warning(arguments: tuple[Any, ...]) -> None:
+    message, category = arguments[:2]
+    _log.warning("%s: %s", category.__name__, message)
+
+
+class _Running:
+    """The worker of the moment: outlives the runner, so that it can be stopped when the window is gone."""
+
+    def __init__(self) -> None:
+        self.worker: WorkerBase | None = None
+        self.activity: _Activity | None = None
+
+    def stop(self) -> None:
+        if self.worker is not None:
+            self.worker.quit()
+
+    def abandon(self) -> None:
+        self.stop()
+        self.close_activity()
+
+    def close_activity(self) -> None:
+        if self.activity is not None:
+            self.activity.close()
+            self.activity = None
+
+
+class JobRunner(QObject):  # type: ignore[misc]
+    """Runs one job at a time for a dock.
+
+    A job that is still running when the runner is destroyed (the dock or the window was closed) is stopped.
+
+    Signals
+    -------
+    started : str
+        Title of the job.
+    progressed : object
+        Each value that the job yields.
+    ended : Outcome
+        Exactly once for each job started.
+    """
+
+    started = Signal(str)
+    progressed = Signal(object)
+    ended = Signal(object)
+
+    def __init__(self, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self._running = _Running()
+        self._title = ""
+        self._outcome = Outcome(End.STOPPED)
+        self._activity_updated = 0.0
+        self.destroyed.connect(self._running.abandon)
+
+    @property
+    def busy(self) -> bool:
+        """Whether a job is running."""
+        return self._running.worker is not None
+
+    def start(self, title: str, make_job: MakeJob) -> bool:
+        """Start a job unless one is running; return whether it was started.
+
+        Parameters
+        ----------
+        title : str
+            What is being done, for the user.
+        make_job : callable
+            Makes the generator; called in the worker's thread, so it may import slow modules.
+        """
+        if self.busy:
+            return False
+        worker = start_worker(title, make_job)
+        worker.yielded.connect(self._on_yielded)
+        worker.returned.connect(self._on_returned)
+        worker.errored.connect(self._on_errored)
+        worker.finished.connect(self._on_finished)
+        self._title = title
+        self._outcome = Outcome(End.STOPPED)
+        self._running.worker = worker
+        self._running.activity = _Activity(desc=title, total=100, cancel_callback=self._running.stop)
+        self.started.emit(title)
+        worker.start()
+        return True
+
+    def stop(self) -> None:
+        """Ask the job to stop; ``ended`` follows once it has."""
+        self._running.stop()
+
+    def _on_yielded(self, value: Any) -> None:
+        self.progressed.emit(value)
+        if isinstance(value, Progress):
+            self._update_activity(value)
+
+    def _update_activity(self, progress: Progress) -> None:
+        now = time.monotonic()
+        activity = self._running.activity
+        if activity is None or now - self._activity_updated < _ACTIVITY_INTERVAL_S:
+            return
+        # napari handles waiting events within update(): it must come last, and not again at once.
+        self._activity_updated = now
+        activity.update(round(100 * progress.fraction) - activity.n)
+
+    def _on_returned(self, result: Any) -> None:
+        self._outcome = Outcome(End.DONE, result)
+
+    def _on_errored(self, error: Exception) -> None:
+        self._outcome = Outcome(End.FAILED, message=tell_error(error, self._title))
+
+    def _on_finished(self) -> None:
+        self._running.worker = None
+        self._running.close_activity()
+        self.ended.emit(self._outcome)
+
+
+@dataclass(frozen=True)
+class _Answer:
+    generation: int
+    value: Any = None
+    error: Exception | None = None
+
+
+class _QuestionWorker(WorkerBase):  # type: ignore[misc]
+    """Computes one answer. It never shows in napari's lists of tasks: there may be many of them a second."""
+
+    def __init__(self, question: Callable[[], Any], generation: int) -> None:
+        super().__init__()
+        self._question = question
+        self._generation = generation
+
+    def work(self) -> _Answer:
+        try:
+            return _Answer(self._generation, self._question())
+        except Exception as error:
+            return _Answer(self._generation, error=error)
+
+
+class LatestOnly(QObject):  # type: ignore[misc]
+    """Computes answers in another thread and delivers only the newest.
+
+    At most one computation runs and at most one waits; a newer question replaces the one that waits, and makes
+    the answer of the one that runs stale.
+
+    Signals
+    -------
+    answered : object
+        Answer to the newest question.
+    failed : object
+        The exception that the newest question raised.
+    """
+
+    answered = Signal(object)
+    failed = Signal(object)
+
+    def __init__(self, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self._generation = 0
+        self._worker: WorkerBase | None = None
+        self._waiting: Callable[[], Any] | None = None
+
+    @property
+    def busy(self) -> bool:
+        """Whether an answer is being computed."""
+        return self._worker is not None
+
+    def ask(self, question: Callable[[], Any]) -> None:
+        """Have ``question()`` computed in another thread."""
+        self._generation += 1
+        self._waiting = question
+        if self._worker is None:
+            self._start()
+
+    def forget(self) -> None:
+        """Drop the question that waits, and the answer of the one that runs."""
+        self._generation += 1
+        self._waiting = None
+
+    def _start(self) -> None:
+        question, self._waiting = self._waiting, None
+        if question is None:
+            return
+        _widen_pool()
+        self._worker = _QuestionWorker(question, self._generation)
+        self._worker.returned.connect(self._on_returned)
+        self._worker.warned.connect(_log_warning)
+        self._worker.finished.connect(self._on_finished)
+        self._worker.start()
+
+    def _on_returned(self, answer: _Answer) -> None:
+        if answer.generation != self._generation:
+            return
+        if answer.error is not None:
+            self.failed.emit(answer.error)
+        else:
+            self.answered.emit(answer.value)
+
+    def _on_finished(self) -> None:
+        self._worker = None
+        self._start()

@@ -1,0 +1,55 @@
+"""Open napari with the three docks and a movie: ``python -m blinkspot.plugin.launch [MOVIE]``."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import napari
+
+
+PLUGIN = "napari-blinkspot"
+_SIZE_PX = (1320, 720)
+
+
+def open_window(movie: Path | None = None, show: bool = True) -> tuple[napari.Viewer, dict[str, object]]:
+    """Open a viewer with the three docks as tabs.
+
+    Parameters
+    ----------
+    movie : Path, optional
+        A movie to open; the sample unless given.
+    show : bool
+        Whether to show the window.
+
+    Returns
+    -------
+    viewer : napari.Viewer
+    docks : dict
+        The docks by name: ``"Train"``, ``"Denoise"``, ``"Localize"``.
+    """
+    viewer = napari.Viewer(title="Blinkspot", show=show, show_welcome_screen=False)
+    viewer.window.resize(*_SIZE_PX)
+    if movie is None:
+        viewer.open_sample(PLUGIN, "blinking")
+    else:
+        viewer.open(str(movie), plugin=PLUGIN)
+    docks = {
+        name: viewer.window.add_plugin_dock_widget(PLUGIN, name, tabify=True)[1]
+        for name in ("Train", "Denoise", "Localize")
+    }
+    return viewer, docks
+
+
+def main() -> None:
+    """Open the window and stay until it is closed."""
+    parser = argparse.ArgumentParser(description="Open napari with the Blinkspot docks.")
+    parser.add_argument(
+        "movie", nargs="?", type=Path, help="a TIFF movie or a folder; a simulated movie by default"
+    )
+    open_window(parser.parse_args().movie)
+    napari.run()
+
+
+if __name__ == "__main__":
+    main()

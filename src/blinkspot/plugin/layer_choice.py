@@ -1,0 +1,123 @@
+"""A combo box of the viewer's movies that follows the layer list."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable
+
+from napari.components import ViewerModel
+from napari.layers import Image, Layer
+from napari.utils.events import EventEmitter
+from qtpy.QtCore import QObject, Signal
+from qtpy.QtWidgets import QComboBox, QSizePolicy, QWidget
+
+from blinkspot.plugin.movies import ROLE, why_not_a_movie
+
+
+def follow(owner: QObject, emitter: EventEmitter, method: Callable[..., None]) -> None:
+    """Call a method of ``owner`` at each event of napari's for as long as the Qt object lives.
+
+    napari's own connection would go on calling a widget whose window is gone.
+    """
+    # A strong reference here would keep the owner alive for ever: Qt's connections are hidden from Python's
+    # garbage collector.
+    reference = weakref.WeakMethod(method)
+
+    def call(event: object) -> None:
+        alive = reference()
+        if alive is not None:
+            alive(event)
+
+    emitter.connect(call)
+    owner.destroyed.connect(lambda: emitter.disconnect(call))
+
+
+class LayerChoice(QComboBox):  # type: ignore[misc]
+    """Lets the user choose one of the viewer's image layers.
+
+    Parameters
+    ----------
+    viewer : ViewerModel
+        Whose layers to list.
+    accepts : callable
+        Whether a layer is listed.
+    none_text : str, optional
+        Text of a first entry that stands for no layer; without it the first usable layer is chosen by itself.
+
+    Signals
+    -------
+    chosen : Layer or None
+        Another layer was chosen, by the user or because the one before was removed.
+    """
+
+    chosen = Signal(object)
+
+    def __init__(
+        self,
+        viewer: ViewerModel,
+        accepts: Callable[[Layer], bool],
+        none_text: str | None = None,
+        parent: QWidget | None = None,
+    ) -> None:
+        super().__init__(parent)
+        self._viewer = viewer
+        self._accepts = accepts
+        self._none_text = none_text
+        self._listed: list[Layer | None] = []
+        self._current: Layer | None = None
+        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+        self.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+        self.setMinimumContentsLength(10)
+        self.currentIndexChanged.connect(self._on_index_changed)
+        events = viewer.layers.events
+        for emitter in (events.inserted, events.removed, events.reordered, events.renamed):
+            follow(self, emitter, self.refresh)
+        self.refresh()
+
+    @property
+    def layer(self) -> Layer | None:
+        """The chosen layer, None where there is none."""
+        return self._current
+
+    def choose(self, layer: Layer | None) -> None:
+        """Choose a layer, as if the user had."""
+        if layer in self._listed:
+            self.setCurrentIndex(self._listed.index(layer))
+
+    def refresh(self, event: object = None) -> None:
+        """List the layers anew; the chosen one stays chosen for as long as it is there."""
+        listed: list[Layer | None] = [] if self._none_text is None else [None]
+        listed += [layer for layer in self._viewer.layers if self._accepts(layer)]
+        names = [self._none_text if layer is None else layer.name for layer in listed]
+        self._listed = listed
+        self.blockSignals(True)
+        self.clear()
+        self.addItems(names)
+        self.setCurrentIndex(self._index_to_keep())
+        self.blockSignals(False)
+        self._on_index_changed(self.currentIndex())
+
+    def _index_to_keep(self) -> int:
+        if self._current in self._listed:
+            return self._listed.index(self._current)
+        for index, layer in enumerate(self._listed):
+            if layer is None or why_not_a_movie(layer) is None:
+                return index
+        return 0 if self._listed else -1
+
+    def _on_index_changed(self, index: int) -> None:
+        layer = self._listed[index] if 0 <= index < len(self._listed) else None
+        self.setToolTip("" if layer is None else layer.name)
+        if layer is not self._current:
+            self._current = layer
+            self.chosen.emit(layer)
+
+
+def is_source(layer: Layer) -> bool:
+    """Whether a layer may be a movie that the user brought: any image that no dock made."""
+    return isinstance(layer, Image) and ROLE not in layer.metadata
+
+
+def is_denoised(layer: Layer) -> bool:
+    """Whether a layer is a denoised movie."""
+    return isinstance(layer, Image) and layer.metadata.get(ROLE) == "denoised"

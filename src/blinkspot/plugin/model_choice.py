@@ -1,0 +1,82 @@
+"""Choosing a trained model, and loading one from a file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from qtpy.QtCore import QObject, Signal
+from qtpy.QtWidgets import QComboBox, QWidget
+
+from blinkspot.plugin import file_dialogs, steps
+from blinkspot.plugin.jobs import LatestOnly
+from blinkspot.plugin.notify import tell_error
+from blinkspot.plugin.session import Session
+
+if TYPE_CHECKING:  # importing it takes seconds
+    from blinkspot.denoising import Denoiser
+
+MODEL_FILES = "Blinkspot models (*.blinkspot);;All files (*)"
+
+
+class ModelLoader(QObject):  # type: ignore[misc]
+    """Loads model files into a session, in another thread.
+
+    Signals
+    -------
+    said : str
+        What it did, or why not.
+    loaded : str
+        Name of the model that was loaded.
+    """
+
+    said = Signal(str)
+    loaded = Signal(str)
+
+    def __init__(self, session: Session, parent: QWidget) -> None:
+        super().__init__(parent)
+        self._session = session
+        self._window = parent
+        self._loading = LatestOnly(self)
+        self._loading.answered.connect(self._on_loaded)
+        self._loading.failed.connect(lambda error: self.said.emit(tell_error(error, "Loading the model")))
+
+    def ask(self) -> None:
+        """Ask for a model file and load it."""
+        path = file_dialogs.ask_open(self._window, "Load a model", MODEL_FILES)
+        if path is not None:
+            self.load(path)
+
+    def load(self, path: Path) -> None:
+        """Load a model file."""
+        self.said.emit(f"Loading {path.name}...")
+        self._loading.ask(lambda: (path, steps.load_model(path)))
+
+    def _on_loaded(self, answer: tuple[Path, Denoiser]) -> None:
+        path, model = answer
+        name = self._session.add_model(path.stem, model)
+        self.said.emit(f"The model {name!r} is ready in the Denoise dock.")
+        self.loaded.emit(name)
+
+
+class ModelChoice(QComboBox):  # type: ignore[misc]
+    """Lets the user choose one of the session's models; the newest is chosen as it comes."""
+
+    def __init__(self, session: Session, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._session = session
+        self.setToolTip("Models trained or loaded in this window.")
+        self.setMinimumContentsLength(10)
+        self.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+        session.model_added.connect(self._on_added)
+        self.addItems(list(session.models))
+        self.setCurrentIndex(self.count() - 1)
+
+    @property
+    def model(self) -> Denoiser | None:
+        """The chosen model, None where there is none yet."""
+        return self._session.models.get(self.currentText())
+
+    def _on_added(self, name: str) -> None:
+        self.addItem(name)
+        self.setCurrentIndex(self.count() - 1)

@@ -1,0 +1,148 @@
+"""Between napari's layers and the movies that the backend works on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from napari.components import ViewerModel
+from napari.layers import Image, Layer
+from numpy.typing import NDArray
+
+from blinkspot.stack import Stack, as_stack
+
+STACK = "blinkspot_stack"
+"""Key of a layer's metadata: the :class:`Stack` behind it."""
+STACK_DATA = "blinkspot_stack_data"
+"""Key of a layer's metadata: the array of that stack that the layer was given."""
+ROLE = "blinkspot_role"
+"""Key of a layer's metadata: for a layer that a dock made, ``"denoised"``, ``"preview"``, ``"markers"``, ``"localizations"``
+or ``"picture"``."""
+PROVENANCE = "blinkspot_provenance"
+"""Key of a layer's metadata: what made it."""
+
+_FRAMES_FOR_CONTRAST = 8
+
+
+def why_not_a_movie(layer: Layer) -> str | None:
+    """Say in one sentence why a layer cannot be used as a movie; None where it can."""
+    name = f"The layer {layer.name!r}"
+    if not isinstance(layer, Image):
+        return f"{name} is not an image: choose a movie with the axes time, y and x."
+    if layer.rgb:
+        return f"{name} is a colour (RGB) picture: split its channels and choose a grey movie."
+    if layer.multiscale:
+        return f"{name} is an image pyramid: choose a movie of one resolution."
+    if layer.ndim == 2:
+        return f"{name} is a single picture: choose a movie with the axes time, y and x."
+    if layer.ndim != 3:
+        return f"{name} has {layer.ndim} axes: choose a movie with just time, y and x."
+    if layer.data.shape[0] < 2:
+        return f"{name} has one frame only: choose a movie of at least 2 frames."
+    return None
+
+
+def stack_of(layer: Image) -> Stack:
+    """Return the movie behind a layer.
+
+    Raises
+    ------
+    BlinkspotError
+        If the layer's data is no movie.
+    """
+    stack = layer.metadata.get(STACK)
+    # The user may have put other data into the layer since it was opened.
+    if isinstance(stack, Stack) and layer.metadata.get(STACK_DATA) is layer.data:
+        return stack
+    return as_stack(layer.data)
+
+
+def movie_layer(stack: Stack, name: str, **more: Any) -> tuple[Any, dict[str, Any], str]:
+    """Describe the napari layer that shows a movie without reading it into memory.
+
+    Parameters
+    ----------
+    stack : Stack
+        The movie.
+    name : str
+        Name of the layer.
+    **more
+        Further metadata.
+    """
+    data = stack.as_dask()
+    pixel_size_nm = stack.camera_hints.get("pixel_size_nm")
+    metadata = {STACK: stack, STACK_DATA: data, "path": None if stack.path is None else str(stack.path)}
+    state: dict[str, Any] = {
+        "name": name,
+        "axis_labels": ("t", "y", "x"),
+        "contrast_limits": contrast_limits(stack),
+        "metadata": {**metadata, **more},
+    }
+    if pixel_size_nm is not None:
+        state["scale"] = (1.0, pixel_size_nm / 1000.0, pixel_size_nm / 1000.0)
+        state["units"] = ("pixel", "um", "um")
+    return data, state, "image"
+
+
+def contrast_limits(stack: Stack) -> tuple[float, float]:
+    """Return display limits, from the dimmest background to all but the brightest spots of a few frames."""
+    indices = np.unique(np.linspace(0, stack.n_frames - 1, _FRAMES_FOR_CONTRAST).astype(int))
+    pixels = np.asarray(stack.selected(indices), dtype=np.float32)
+    pixels = pixels[np.isfinite(pixels)]
+    if pixels.size == 0:
+        return 0.0, 1.0
+    low, high = np.quantile(pixels, (0.005, 0.9995))
+    return float(low), float(high if high > low else low + 1.0)
+
+
+def frame_index(viewer: ViewerModel, layer: Layer) -> int | None:
+    """Return the index of the layer's frame that the viewer shows; None where it shows none of them."""
+    index = round(float(layer.world_to_data(viewer.dims.point)[0]))
+    return index if 0 <= index < layer.data.shape[0] else None
+
+
+def frame_shown(viewer: ViewerModel, layer: Layer) -> int:
+    """Return the index of the layer's frame that the viewer shows, or of the one nearest to that."""
+    index = round(float(layer.world_to_data(viewer.dims.point)[0]))
+    return min(max(index, 0), layer.data.shape[0] - 1)
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a movie lies in the world: what a result made from it must copy."""
+
+    scale: NDArray[np.float64]
+    translate: NDArray[np.float64]
+    units: tuple[Any, ...]
+    axis_labels: tuple[str, ...]
+
+    @classmethod
+    def of(cls, layer: Layer) -> Place:
+        """Return the place of a layer with the axes time, y, x."""
+        return cls(np.array(layer.scale), np.array(layer.translate), layer.units, layer.axis_labels)
+
+    def of_frames(self, start: int) -> dict[str, Any]:
+        """Return layer arguments for frames of the movie from index ``start`` on."""
+        return self._arguments(self.scale, self.translate + self.scale * np.array([start, 0.0, 0.0]))
+
+    def of_picture(self, pixels: float) -> dict[str, Any]:
+        """Return layer arguments for a picture (Y, X) of the whole field.
+
+        Parameters
+        ----------
+        pixels : float
+            Size of the picture's pixels, in pixels of the movie.
+        """
+        # The corners of the first pixels coincide, so the centres differ by half the difference in size.
+        centre = 0.5 * pixels - 0.5
+        return self._arguments(self.scale[-2:] * pixels, self.translate[-2:] + self.scale[-2:] * centre)
+
+    def _arguments(self, scale: NDArray[np.float64], translate: NDArray[np.float64]) -> dict[str, Any]:
+        axes = len(scale)
+        return {
+            "scale": scale,
+            "translate": translate,
+            "units": self.units[-axes:],
+            "axis_labels": self.axis_labels[-axes:],
+        }

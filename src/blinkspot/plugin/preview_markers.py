@@ -1,0 +1,91 @@
+"""Circles around the molecules of the frame that is shown, on the noisy and on the denoised movie."""
+
+from __future__ import annotations
+
+import numpy as np
+from napari.components import ViewerModel
+from napari.layers import Image, Points
+from numpy.typing import NDArray
+
+from blinkspot.plugin.comparison_view import ComparisonView
+from blinkspot.plugin.movies import ROLE, Place
+
+NOISY_COLOUR = "#00d7ff"
+DENOISED_COLOUR = "#ff8c00"
+# Of different size, so that both are seen where they lie over one another.
+_NOISY_DIAMETER_PX = 7.0
+_DENOISED_DIAMETER_PX = 9.0
+
+
+class PreviewMarkers:
+    """Two layers of open circles.
+
+    Parameters
+    ----------
+    viewer : ViewerModel
+        The viewer to show them in.
+    comparison : ComparisonView
+        Its side-by-side view, in which each layer goes with its movie.
+    """
+
+    def __init__(self, viewer: ViewerModel, comparison: ComparisonView) -> None:
+        self._viewer = viewer
+        self._comparison = comparison
+        self._movies: tuple[Image, Image | None] | None = None
+        self.noisy: Points | None = None
+        self.denoised: Points | None = None
+
+    def begin(self, noisy: Image, denoised: Image | None) -> None:
+        """Mark these movies from now on; the layers appear."""
+        if self._movies != (noisy, denoised) or not self.are_shown:
+            self.remove()
+            self._movies = (noisy, denoised)
+            self.noisy = self._circles(noisy, "noisy", NOISY_COLOUR, _NOISY_DIAMETER_PX)
+            if denoised is not None:
+                self.denoised = self._circles(noisy, "denoised", DENOISED_COLOUR, _DENOISED_DIAMETER_PX)
+            self.arrange()
+
+    @property
+    def are_shown(self) -> bool:
+        """Whether the layers are in the viewer: the user may have deleted them."""
+        if self._movies is None:
+            return False
+        wanted = [self.noisy] if self._movies[1] is None else [self.noisy, self.denoised]
+        return all(layer is not None and layer in self._viewer.layers for layer in wanted)
+
+    def show(self, noisy: NDArray[np.float32], denoised: NDArray[np.float32] | None) -> None:
+        """Mark places (n, 3): frame, y, x in pixels."""
+        if not self.are_shown:
+            return
+        self.noisy.data = noisy
+        if self.denoised is not None:
+            self.denoised.data = np.empty((0, 3), np.float32) if denoised is None else denoised
+
+    def arrange(self) -> None:
+        """Lay each layer over its movie where the two are side by side."""
+        pair = self._comparison.pair
+        if pair is not None and pair == self._movies and self.denoised is not None and self.are_shown:
+            self._comparison.lay_over((self.noisy, self.denoised))
+
+    def remove(self) -> None:
+        """Take the layers out of the viewer."""
+        layers, self.noisy, self.denoised, self._movies = (self.noisy, self.denoised), None, None, None
+        for layer in layers:
+            if layer is not None and layer in self._viewer.layers:
+                self._viewer.layers.remove(layer)
+
+    def _circles(self, movie: Image, kind: str, colour: str, diameter_px: float) -> Points:
+        selection = list(self._viewer.layers.selection)
+        layer = self._viewer.add_points(
+            np.empty((0, 3), np.float32),
+            name=f"found in {kind}",
+            size=diameter_px,
+            face_color="transparent",
+            border_color=colour,
+            border_width=0.1,
+            metadata={ROLE: "markers"},
+            **Place.of(movie).of_frames(0),
+        )
+        # The user goes on working on the movie, not on the circles.
+        self._viewer.layers.selection = selection
+        return layer

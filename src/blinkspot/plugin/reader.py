@@ -1,0 +1,39 @@
+"""Lets napari open TIFF movies, and folders of them, lazily."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from blinkspot.plugin.movies import movie_layer
+from blinkspot.plugin.opener import name_of, tell_if_axes_guessed
+from blinkspot.stack import open_stack
+
+SUFFIXES = (".tif", ".tiff", ".btf", ".tf8")
+
+LayerData = tuple[Any, dict[str, Any], str]
+
+
+def get_reader(path: str | Sequence[str]) -> Callable[[str], list[LayerData]] | None:
+    """Return the function that reads ``path``, None where it is nothing for us."""
+    if not isinstance(path, str):
+        return None
+    if Path(path).is_dir():
+        holds_tiff = any(entry.suffix.lower() in SUFFIXES for entry in Path(path).iterdir())
+        return read_movie if holds_tiff else None
+    return read_movie if Path(path).suffix.lower() in SUFFIXES else None
+
+
+def read_movie(path: str) -> list[LayerData]:
+    """Open a movie without reading its pixels.
+
+    Raises
+    ------
+    BlinkspotError
+        If it is none; napari shows the sentence.
+    """
+    stack = open_stack(path)
+    name = name_of(Path(path))
+    tell_if_axes_guessed(stack, name)
+    return [movie_layer(stack, name)]

@@ -1,0 +1,86 @@
+"""What the docks of one viewer share: trained models, cameras, the side-by-side view."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+from weakref import WeakKeyDictionary
+
+from napari.components import ViewerModel
+from napari.layers import Layer
+from qtpy.QtCore import QObject, Signal
+
+from blinkspot.plugin.camera_keeper import CameraKeeper
+from blinkspot.plugin.comparison_view import ComparisonView
+
+if TYPE_CHECKING:  # importing it imports torch, which takes seconds
+    from blinkspot.denoising import Denoiser
+
+
+class Session(QObject):  # type: ignore[misc]
+    """What the docks of one viewer share.
+
+    Attributes
+    ----------
+    cameras : CameraKeeper
+        The cameras of its movies.
+    comparison : ComparisonView
+        Its side-by-side view.
+
+    Signals
+    -------
+    model_added : str
+        A model was trained or loaded; its name.
+    denoised_added : Layer
+        A denoised movie was added to the viewer.
+    """
+
+    model_added = Signal(str)
+    denoised_added = Signal(object)
+
+    def __init__(self, viewer: ViewerModel) -> None:
+        super().__init__()
+        self._models: dict[str, Denoiser] = {}
+        self._sources: WeakKeyDictionary[Layer, weakref.ref[Layer]] = WeakKeyDictionary()
+        self.cameras = CameraKeeper(self)
+        self.comparison = ComparisonView(viewer)
+
+    @property
+    def models(self) -> dict[str, Denoiser]:
+        """The models trained or loaded so far, by name, oldest first."""
+        return dict(self._models)
+
+    def add_model(self, name: str, model: Denoiser) -> str:
+        """Offer a model to all docks, and return the name that it got: none is replaced."""
+        unused, number = name, 2
+        while unused in self._models:
+            unused, number = f"{name} ({number})", number + 1
+        self._models[unused] = model
+        self.model_added.emit(unused)
+        return unused
+
+    def add_denoised(self, source: Layer, denoised: Layer) -> None:
+        """Remember that one layer is another one denoised."""
+        self._sources[denoised] = weakref.ref(source)
+        self.denoised_added.emit(denoised)
+
+    def denoised_of(self, source: Layer | None, among: Iterable[Layer]) -> Layer | None:
+        """Return the topmost of some layers that is ``source`` denoised, None where there is none."""
+        found = None
+        for layer in among:
+            reference = self._sources.get(layer)
+            if reference is not None and reference() is source:
+                found = layer
+        return found
+
+
+_sessions: WeakKeyDictionary[ViewerModel, Session] = WeakKeyDictionary()
+
+
+def session_of(viewer: ViewerModel) -> Session:
+    """Return the session of a viewer, made when first asked for."""
+    session = _sessions.get(viewer)
+    if session is None:
+        session = _sessions[viewer] = Session(viewer)
+    return session

@@ -1,0 +1,160 @@
+"""The dock that trains a denoiser on a movie."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from napari.components import ViewerModel
+from napari.layers import Image, Layer
+from qtpy.QtWidgets import QPushButton
+
+from blinkspot.errors import BlinkspotError
+from blinkspot.plugin import file_dialogs, steps
+from blinkspot.plugin.camera_widget import CameraWidget
+from blinkspot.plugin.dock import Dock
+from blinkspot.plugin.forms import row, section
+from blinkspot.plugin.jobs import End, LatestOnly, Outcome
+from blinkspot.plugin.layer_choice import LayerChoice, follow, is_source
+from blinkspot.plugin.live_layer import LiveLayer
+from blinkspot.plugin.loss_plot import LossPlot
+from blinkspot.plugin.model_choice import MODEL_FILES, ModelLoader
+from blinkspot.plugin.movies import frame_shown, stack_of, why_not_a_movie
+from blinkspot.plugin.side_by_side import SideBySideButton
+from blinkspot.plugin.training_options import TrainingOptions
+
+
+class TrainDock(Dock):
+    """Trains a denoiser on a movie of the viewer, and shows what it has learned so far."""
+
+    title = "Train"
+
+    def __init__(self, napari_viewer: ViewerModel) -> None:
+        super().__init__(napari_viewer, "Stop", "Stop training; the best model so far is kept.")
+        self._job: steps.TrainingJob | None = None
+        self._source: Image | None = None
+        self._viewed = steps.Viewed()
+        self._live = LiveLayer(self.viewer)
+        self._following = LatestOnly(self)
+        self._following.answered.connect(self._on_preview)
+        self._following.failed.connect(lambda error: self.complain(error, "Denoising the frame"))
+        self._saving = LatestOnly(self)
+        self._saving.answered.connect(lambda path: self.job_bar.say(f"The model is saved as {path}."))
+        self._saving.failed.connect(lambda error: self.complain(error, "Saving the model"))
+        self._build()
+        self.movies.chosen.connect(self._on_movie_chosen)
+        self.runner.progressed.connect(self._on_progressed)
+        self.runner.started.connect(self._refresh)
+        self.runner.ended.connect(self._on_ended)
+        follow(self, self.viewer.dims.events.current_step, self._on_frame_changed)
+        self._on_movie_chosen(self.movies.layer)
+
+    def _build(self) -> None:
+        self.movies = LayerChoice(self.viewer, is_source)
+        self.open_button = self.make_open_button(self.movies)
+        self.controls.addLayout(row(self.movies, self.open_button))
+        self.camera = CameraWidget(self.session.cameras)
+        self.controls.addWidget(section("Camera", self.camera))
+        self.options = TrainingOptions()
+        self.controls.addWidget(section("Training", self.options))
+        self.start_button = QPushButton("Start training")
+        self.start_button.setToolTip("Train a model on this movie alone; no clean data is needed.")
+        self.start_button.clicked.connect(self._start)
+        self.side_by_side = SideBySideButton(self.session.comparison, self._pair)
+        self.controls.addLayout(row(self.start_button, self.side_by_side))
+        self.loss_plot = LossPlot(self.viewer)
+        self.controls.addWidget(self.loss_plot, stretch=1)
+        self.load_button = QPushButton("Load model...")
+        self.load_button.setToolTip("Load a model file, to denoise with it.")
+        self.loader = ModelLoader(self.session, self)
+        self.loader.said.connect(self.job_bar.say)
+        self.load_button.clicked.connect(self.loader.ask)
+        self.save_button = QPushButton("Save model...")
+        self.save_button.setToolTip("Save the model trained last as one file that remembers its camera.")
+        self.save_button.clicked.connect(self._save_model)
+        self.controls.addLayout(row(self.load_button, self.save_button, stretch_all=True))
+
+    def _on_movie_chosen(self, layer: Layer | None) -> None:
+        reason = None if layer is None else why_not_a_movie(layer)
+        self.camera.show_layer(layer if reason is None else None)
+        if not self.runner.busy:
+            self.job_bar.say(reason or "")
+        self._refresh()
+
+    def _refresh(self, *_: object) -> None:
+        usable = self.movies.layer is not None and why_not_a_movie(self.movies.layer) is None
+        self.start_button.setEnabled(usable and not self.runner.busy)
+        self.save_button.setEnabled(
+            self._job is not None and not self.runner.busy and self._job.best is not None
+        )
+
+    def _start(self) -> None:
+        try:
+            layer = self.usable_movie(self.movies.layer)
+            job = steps.TrainingJob(stack_of(layer), self.camera.camera, self.options.settings, self._viewed)
+        except BlinkspotError as error:
+            self.complain(error, "Training")
+            return
+        self._viewed.index = frame_shown(self.viewer, layer)
+        self._following.forget()
+        if self.start_job(f"Training on {layer.name}", job.run, [layer]):
+            self._job, self._source = job, layer
+            self._live.begin(layer)
+            self.loss_plot.clear()
+
+    def _on_progressed(self, value: Any) -> None:
+        if isinstance(value, steps.LossPoint):
+            self.loss_plot.add(value)
+        elif isinstance(value, steps.PreviewFrame):
+            self._on_preview(value)
+
+    def _on_preview(self, preview: steps.PreviewFrame) -> None:
+        self._live.show(preview.index, preview.frame)
+
+    def _on_frame_changed(self, event: object = None) -> None:
+        if not self.in_viewer(self._source):
+            return
+        self._viewed.index = frame_shown(self.viewer, self._source)
+        if not self.runner.busy and self._live.is_shown:
+            self._denoise_viewed_frame()
+
+    def _denoise_viewed_frame(self) -> None:
+        """Have the frame that is looked at denoised by the trained model, now that no job does it."""
+        assert self._job is not None and self._source is not None
+        model, movie, index = self._job.best, stack_of(self._source), self._viewed.index
+        if model is not None:
+            self._following.ask(lambda: steps.denoised_frame(model, movie, index))
+
+    def _on_ended(self, outcome: Outcome) -> None:
+        best = None if self._job is None else self._job.best
+        if best is not None and self._source is not None:
+            name = self.session.add_model(self._source.name, best)
+            kept = f"The model {name!r} is ready in the Denoise dock"
+            self.job_bar.say(
+                {
+                    End.DONE: f"Trained. {kept}.",
+                    End.STOPPED: f"Stopped. {kept}: the best so far.",
+                    End.FAILED: f"{outcome.message} {kept}: the best until then.",
+                }[outcome.end]
+            )
+        elif outcome.end is End.STOPPED:
+            self.job_bar.say("Stopped before there was a model.")
+        self._refresh()
+
+    def _pair(self) -> tuple[Layer, Layer] | None:
+        if self._live.is_shown and self._live.layer is not None and self.in_viewer(self._source):
+            return self._source, self._live.layer
+        return self.denoised_pair(self.movies.layer)
+
+    def _save_model(self) -> None:
+        if self._job is None or self._job.best is None or self._source is None:
+            return
+        path = file_dialogs.ask_save(self, "Save the model", f"{self._source.name}.blinkspot", MODEL_FILES)
+        if path is not None:
+            self.save_model(path)
+
+    def save_model(self, path: Path) -> None:
+        """Save the model trained last, in another thread."""
+        model = None if self._job is None else self._job.best
+        if model is not None:
+            self._saving.ask(lambda: steps.save_model(model, path))

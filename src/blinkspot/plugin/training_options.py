@@ -1,0 +1,83 @@
+"""The settings of a training."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from qtpy.QtWidgets import QDoubleSpinBox, QFormLayout, QSpinBox, QWidget
+
+from blinkspot.plugin.forms import combo, row
+
+_NETWORKS = {"dilated": "Light (dilated)", "laine": "The paper's (four branches)"}
+_CONTEXTS = {
+    0: "None: each frame by itself",
+    1: "1 frame before and after",
+    2: "2 frames before and after",
+}
+_DEVICES = {"auto": "Automatic", "cpu": "CPU", "cuda": "GPU (CUDA)", "mps": "GPU (Apple)"}
+_UNTIL_GOOD, _MINUTES, _EPOCHS = "about 2,000 steps", "minutes", "epochs"
+
+
+class TrainingOptions(QWidget):  # type: ignore[misc]
+    """Edits the settings that a user may want to change; the rest keep the backend's defaults."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.context = combo(
+            _CONTEXTS,
+            "Neighbouring frames that the network also sees. Molecules that stay on for several frames become much "
+            "clearer; take none where every frame shows other molecules. Localizations of neighbouring frames "
+            "are then not independent.",
+        )
+        self.context.setCurrentIndex(1)
+        self.network = combo(
+            _NETWORKS,
+            "The light network is as good and about twice as fast; the paper's is there for comparison.",
+        )
+        self.extent = combo(
+            {text: text for text in (_UNTIL_GOOD, _MINUTES, _EPOCHS)},
+            "How long to train. 2,000 steps suffice for most movies; a short training leaves ripples that look like "
+            "molecules. You can stop at any time: the best model so far is kept.",
+        )
+        self.extent.currentIndexChanged.connect(self._on_extent_changed)
+        self.minutes = QDoubleSpinBox()
+        self.minutes.setRange(0.05, 100_000.0)
+        self.minutes.setValue(10.0)
+        self.minutes.setSuffix(" min")
+        self.epochs = QSpinBox()
+        self.epochs.setRange(1, 100_000)
+        self.epochs.setValue(15)
+        self.epochs.setSuffix(" epochs")
+        self.seed = QSpinBox()
+        self.seed.setRange(0, 2**31 - 1)
+        self.seed.setPrefix("seed ")
+        self.seed.setToolTip(
+            "Seed of all random choices: the same seed and number of epochs give the same model."
+        )
+        self.device = combo(_DEVICES, "Where to train: automatic takes a GPU where there is one.")
+        layout = QFormLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setVerticalSpacing(3)
+        layout.addRow("Context", self.context)
+        layout.addRow("Network", self.network)
+        layout.addRow("Train for", row(self.extent, self.minutes, self.epochs, stretch_all=True))
+        layout.addRow("Run on", row(self.device, self.seed, stretch_all=True))
+        self._on_extent_changed()
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """Arguments of :class:`blinkspot.denoising.TrainingSettings`."""
+        extent = self.extent.currentData()
+        return {
+            "network": self.network.currentData(),
+            "context_frames": self.context.currentData(),
+            "minutes": self.minutes.value() if extent == _MINUTES else None,
+            "epochs": self.epochs.value() if extent == _EPOCHS else None,
+            "seed": self.seed.value(),
+            "device": self.device.currentData(),
+        }
+
+    def _on_extent_changed(self, index: int = 0) -> None:
+        extent = self.extent.currentData()
+        self.minutes.setVisible(extent == _MINUTES)
+        self.epochs.setVisible(extent == _EPOCHS)

@@ -1,0 +1,48 @@
+"""Lets napari save a layer of localizations as a ThunderSTORM table."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+
+from blinkspot.errors import BlinkspotError
+from blinkspot.plugin.localization_layers import UNCERTAINTY_IS_VALID
+from blinkspot.plugin.movies import PROVENANCE
+
+
+def write_localizations(path: str, data: Any, attributes: dict[str, Any]) -> list[str]:
+    """Write the features of a points layer as a new ThunderSTORM CSV file.
+
+    Parameters
+    ----------
+    path : str
+        The file to make.
+    data : (n, D) array
+        The points; not used, for the features hold the positions in nm.
+    attributes : dict
+        Attributes of the layer, as napari gives them to writers.
+
+    Returns
+    -------
+    list of str
+        The path written.
+
+    Raises
+    ------
+    BlinkspotError
+        If the layer holds no localizations, or the file exists or cannot be written.
+    """
+    from blinkspot.localization import LocalizationTable
+
+    features = pd.DataFrame(attributes.get("features", {}))
+    if not {"frame", "x_nm", "y_nm"} <= set(features.columns):
+        raise BlinkspotError(
+            f"The layer {attributes.get('name', '')!r} holds no localizations (features frame, x_nm and y_nm): "
+            "save a layer that the Localize dock made."
+        )
+    metadata = attributes.get("metadata", {})
+    LocalizationTable(
+        features, bool(metadata.get(UNCERTAINTY_IS_VALID, True)), metadata.get(PROVENANCE, {})
+    ).save_csv(path)
+    return [path]
