@@ -25,7 +25,7 @@ def answer(result: dict[str, object], as_json: bool) -> None:
         print(json.dumps(result))
         return
     for name, value in result.items():
-        if value is not None:
+        if value is not None and value != {}:
             print(f"{name.replace('_', ' ')}: {_readable(value)}")
 
 
@@ -50,7 +50,7 @@ class ProgressBar:
             file=sys.stderr,
             mininterval=interval_s,
             maxinterval=interval_s,
-            bar_format="{desc}: {percentage:3.0f} %|{bar:30}| {elapsed}, {postfix}",
+            bar_format="{desc}: {percentage:3.0f} %|{bar:30}| {elapsed}{postfix}",
             leave=True,
         )
         return self
@@ -61,7 +61,9 @@ class ProgressBar:
     def show(self, progress: Progress, more: str = "") -> None:
         """Show a progress value, with a few more words."""
         remaining_s = progress.remaining_s
-        left = "time left ?" if remaining_s is None else f"{tqdm.format_interval(remaining_s)} left"
+        left = "starting" if remaining_s is None else f"{tqdm.format_interval(remaining_s)} left"
+        if progress.fraction == 1.0:
+            left = "done"
         self._bar.set_description_str(progress.step.capitalize(), refresh=False)
         self._bar.set_postfix_str(f"{left}{more}", refresh=False)
         self._bar.update(100.0 * progress.fraction - self._bar.n)

@@ -188,7 +188,8 @@ class Training:
         if not _TRUSTED_NOISE_RATIO[0] <= self._noise_ratio <= _TRUSTED_NOISE_RATIO[1]:
             self.warnings.append(
                 f"The noise of the movie has {self._noise_ratio:.2g} times the variance that the camera's "
-                "settings predict: check offset, electrons per ADU and EM gain, or that the pixels are as recorded."
+                "settings predict: check offset, electrons per ADU and EM gain, and that the pixels are as "
+                "recorded."
             )
 
     def _total_steps(self, source: CropSource) -> int:

@@ -1,0 +1,93 @@
+"""The networks see every neighbour and never the pixel itself."""
+
+import numpy as np
+import pytest
+import torch
+
+from blinkspot.denoising.networks import NETWORKS, build_network
+from blinkspot.denoising.networks.laine import LaineNetwork
+from blinkspot.denoising.tiles import tiles
+
+SIZE = 24
+
+
+def make_network(name: str, context_frames: int):
+    torch.manual_seed(3)
+    if name == "laine":  # two poolings are as good a proof as five, in a small frame
+        return LaineNetwork(context_frames, channels=4, levels=2).double().eval()
+    return build_network(name, context_frames, channels=4).double().eval()
+
+
+def response(network, frames: torch.Tensor, channel: int, y: int, x: int) -> np.ndarray:
+    """How much each output pixel moves when one input pixel does."""
+    perturbed = frames.clone()
+    perturbed[0, channel, y, x] += 1.0
+    with torch.inference_mode():
+        return (network(perturbed) - network(frames)).abs().amax(dim=(0, 1)).numpy()
+
+
+@pytest.mark.parametrize("context_frames", [0, 1, 2])
+@pytest.mark.parametrize("name", NETWORKS)
+def test_output_never_depends_on_its_own_pixel_but_on_its_neighbours(name, context_frames):
+    network = make_network(name, context_frames)
+    frames = torch.randn(1, 2 * context_frames + 1, SIZE, SIZE, dtype=torch.float64)
+    for y in range(SIZE):
+        for x in range(SIZE):
+            moved = response(network, frames, context_frames, y, x)
+            assert moved[y, x] == 0.0, f"pixel {(y, x)} leaks into its own output"
+            around = moved[max(0, y - 1) : y + 2, max(0, x - 1) : x + 2]
+            assert np.count_nonzero(around) == around.size - 1
+
+
+@pytest.mark.parametrize("context_frames", [1, 2])
+@pytest.mark.parametrize("name", NETWORKS)
+def test_neighbouring_frames_are_seen_whole(name, context_frames):
+    network = make_network(name, context_frames)
+    frames = torch.randn(1, 2 * context_frames + 1, SIZE, SIZE, dtype=torch.float64)
+    for channel in range(2 * context_frames + 1):
+        if channel != context_frames:
+            moved = response(network, frames, channel, 11, 13)
+            assert (moved[10:13, 12:15] > 0).all()
+
+
+def test_the_paper_network_at_full_size_is_blind_too():
+    torch.manual_seed(0)
+    network = build_network("laine", 1, channels=6).double().eval()
+    frames = torch.randn(1, 3, 64, 64, dtype=torch.float64)
+    for y, x in [(0, 0), (31, 32), (63, 63), (32, 31), (17, 48)]:
+        assert response(network, frames, 1, y, x)[y, x] == 0.0
+
+
+def test_full_size_laine_is_the_papers():
+    network = build_network("laine", 0, channels=48)
+    convolutions = [module for module in network.unet.modules() if isinstance(module, torch.nn.Conv2d)]
+    # 1 + 5 on the way down, 1 at the bottom, 5 x 2 on the way up, all 3x3.
+    assert len(convolutions) == 17
+    assert {module.kernel_size for module in convolutions} == {(3, 3)}
+    assert network.alignment_px == 32
+
+
+@pytest.mark.parametrize("shape", [(70, 95), (128, 41)])
+@pytest.mark.parametrize("name", NETWORKS)
+def test_tiles_join_to_the_whole(name, shape):
+    network = make_network(name, 1)
+    frames = torch.randn(1, 3, *shape, dtype=torch.float64)
+    with torch.inference_mode():
+        whole = network(frames)
+        joined = torch.full_like(whole, torch.nan)
+        cut = tiles(shape, network, max_pixels=900)
+        for tile in cut:
+            joined[:, :, *tile.inside] = network(frames[:, :, *tile.read])[:, :, *tile.keep]
+    assert len(cut) > 1
+    torch.testing.assert_close(joined, whole, rtol=1e-10, atol=1e-10)
+
+
+def test_a_smaller_halo_would_leave_seams():
+    network = make_network("dilated", 0)
+    network.halo_px = 8
+    frames = torch.randn(1, 1, 70, 70, dtype=torch.float64)
+    with torch.inference_mode():
+        whole = network(frames)
+        tile = tiles((70, 70), network, max_pixels=900)[0]
+        part = network(frames[:, :, *tile.read])[:, :, *tile.keep]
+    assert (part - whole[:, :, *tile.inside]).abs().max() > 1e-6

@@ -1,0 +1,117 @@
+"""The Gamma-Poisson likelihood and its estimates, against arbitrary precision and quadrature."""
+
+import mpmath
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import integrate, stats
+
+from blinkspot.denoising.noise import estimate_counts, gamma_poisson_nll
+
+LOG_ALPHA = st.floats(float(np.log(1e-3)), float(np.log(1e7)))
+MEAN = st.floats(-6.9, 13.8).map(np.exp).map(np.float32)
+COUNTS = st.one_of(
+    st.just(0.0),
+    st.integers(0, 1_000_000).map(float),
+    st.floats(-4.0, 13.8).map(np.exp).map(np.float32).map(float),
+)
+
+
+def exact_nll(z: float, mean: float, log_alpha: float) -> float:
+    """The textbook sum of DESIGN, with 60 digits: no term cancels there."""
+    with mpmath.workdps(60):
+        z, alpha = mpmath.mpf(z), mpmath.exp(mpmath.mpf(log_alpha))
+        beta = alpha / mpmath.mpf(mean)
+        return float(
+            -alpha * mpmath.log(beta)
+            + (alpha + z) * mpmath.log(1 + beta)
+            - mpmath.loggamma(alpha + z)
+            + mpmath.loggamma(alpha)
+            + mpmath.loggamma(z + 1)
+        )
+
+
+def as_tensors(*values: float, requires_grad: bool = False) -> list[torch.Tensor]:
+    return [torch.tensor([value], dtype=torch.float32, requires_grad=requires_grad) for value in values]
+
+
+@given(z=COUNTS, mean=MEAN, log_alpha=LOG_ALPHA)
+def test_loss_is_exact_over_the_whole_range(z, mean, log_alpha):
+    tensors = as_tensors(z, mean, log_alpha)
+    z, mean, log_alpha = (float(tensor) for tensor in tensors)
+    expected = exact_nll(z, mean, log_alpha)
+    allowed = 3e-6 * (1.0 + abs(expected) + abs(z - mean))
+    assert float(gamma_poisson_nll(*tensors)) == pytest.approx(expected, abs=allowed)
+
+
+@given(z=COUNTS, log_ratio=st.floats(-0.5, 0.5), log_alpha=LOG_ALPHA)
+def test_loss_is_exact_where_the_mean_is_near_the_counts(z, log_ratio, log_alpha):
+    mean = max(z, 0.1) * np.exp(log_ratio)
+    tensors = as_tensors(z, mean, log_alpha)
+    z, mean, log_alpha = (float(tensor) for tensor in tensors)
+    expected = exact_nll(z, mean, log_alpha)
+    allowed = 3e-6 * (1.0 + abs(expected) + abs(z - mean))
+    assert float(gamma_poisson_nll(*tensors)) == pytest.approx(expected, abs=allowed)
+
+
+@given(z=COUNTS, mean=MEAN, log_alpha=LOG_ALPHA)
+def test_gradients_follow_the_closed_form_and_are_finite(z, mean, log_alpha):
+    (z_tensor,) = as_tensors(z)
+    mean_tensor, log_alpha_tensor = as_tensors(mean, log_alpha, requires_grad=True)
+    gamma_poisson_nll(z_tensor, mean_tensor, log_alpha_tensor).sum().backward()
+    z, mean, alpha = float(z_tensor), float(mean_tensor), float(np.exp(np.float64(log_alpha_tensor.item())))
+    by_mean = alpha * (mean - z) / (mean * (alpha + mean))
+    assert mean_tensor.grad.item() == pytest.approx(by_mean, rel=2e-3, abs=1e-6 * (1 + z) / mean)
+    with mpmath.workdps(50):
+        step = mpmath.mpf("1e-6")
+        above = exact_nll_mp(z, mean, mpmath.mpf(log_alpha_tensor.item()) + step)
+        below = exact_nll_mp(z, mean, mpmath.mpf(log_alpha_tensor.item()) - step)
+        by_log_alpha = float((above - below) / (2 * step))
+    assert log_alpha_tensor.grad.item() == pytest.approx(by_log_alpha, rel=1e-2, abs=2e-6 * (1 + abs(z - mean)))
+
+
+def exact_nll_mp(z, mean, log_alpha):
+    alpha = mpmath.exp(log_alpha)
+    beta = alpha / mean
+    return (
+        -alpha * mpmath.log(beta)
+        + (alpha + z) * mpmath.log(1 + beta)
+        - mpmath.loggamma(alpha + z)
+        + mpmath.loggamma(alpha)
+        + mpmath.loggamma(z + 1)
+    )
+
+
+def test_whole_counts_have_the_negative_binomial_law():
+    z = np.arange(200)
+    alpha, mean = 3.7, 21.0
+    nll = gamma_poisson_nll(
+        torch.tensor(z, dtype=torch.float32),
+        torch.full((200,), mean),
+        torch.full((200,), float(np.log(alpha))),
+    )
+    expected = -stats.nbinom.logpmf(z, alpha, alpha / (alpha + mean))
+    np.testing.assert_allclose(nll.numpy(), expected, rtol=1e-5, atol=1e-5)
+
+
+def test_negative_counts_count_as_zero_in_the_loss():
+    below, zero = (gamma_poisson_nll(*as_tensors(z, 2.0, 0.5)) for z in (-0.7, 0.0))
+    assert below.item() == zero.item()
+
+
+@pytest.mark.parametrize(("z", "mean", "alpha"), [(0.0, 0.8, 1.5), (7.0, 3.0, 2.5), (40.0, 55.0, 30.0)])
+def test_estimates_are_those_of_the_posterior(z, mean, alpha):
+    beta = alpha / mean
+    rate = np.linspace(1e-9, 8 * (z + mean + 3), 400_001)
+    posterior = stats.gamma.pdf(rate, alpha, scale=1 / beta) * stats.poisson.pmf(round(z), rate)
+    tensors = as_tensors(z, mean, np.log(alpha))
+    posterior_mean = integrate.trapezoid(rate * posterior, rate) / integrate.trapezoid(posterior, rate)
+    assert estimate_counts(*tensors, "posterior-mean").item() == pytest.approx(posterior_mean, rel=1e-4)
+    assert estimate_counts(*tensors, "map").item() == pytest.approx(rate[posterior.argmax()], abs=1e-3)
+    assert estimate_counts(*tensors, "blind").item() == pytest.approx(mean, rel=1e-6)
+
+
+def test_the_mode_is_zero_where_the_posterior_falls_from_zero_on():
+    assert estimate_counts(*as_tensors(0.0, 1.0, np.log(0.5)), "map").item() == 0.0
