@@ -1,4 +1,4 @@
-"""Reading: every flavour of TIFF gives the frames that were written, and nothing more is read than asked for."""
+"""Reading: every flavour of TIFF gives the frames that were written, and reads only those asked for."""
 
 from __future__ import annotations
 
@@ -173,7 +173,7 @@ def test_folder_of_movies_is_one_movie(tmp_path: Path) -> None:
 
 
 def test_ome_movie_in_two_files(tmp_path: Path) -> None:
-    """Each file names the other: opened alone they give the whole movie, in their folder each gives its own part."""
+    """Each file names the other: alone it gives the whole movie, in the folder each gives its own part."""
     names = ["a_0.ome.tif", "a_1.ome.tif"]
     uuids = ["urn:uuid:00000000-0000-0000-0000-00000000000a", "urn:uuid:00000000-0000-0000-0000-00000000000b"]
     data = "".join(
@@ -185,7 +185,8 @@ def test_ome_movie_in_two_files(tmp_path: Path) -> None:
         xml = (
             '<?xml version="1.0" encoding="UTF-8"?>'
             '<OME xmlns="http://www.openmicroscopy.org/Schemas/OME/2016-06" '
-            f'UUID="{uuids[number]}"><Image ID="Image:0"><Pixels ID="Pixels:0" DimensionOrder="XYZCT" Type="uint16" '
+            f'UUID="{uuids[number]}"><Image ID="Image:0">'
+            '<Pixels ID="Pixels:0" DimensionOrder="XYZCT" Type="uint16" '
             'SizeX="48" SizeY="40" SizeZ="1" SizeC="1" SizeT="7" PhysicalSizeX="0.1" PhysicalSizeY="0.1">'
             f'<Channel ID="Channel:0" SamplesPerPixel="1"/>{data}</Pixels></Image></OME>'
         )

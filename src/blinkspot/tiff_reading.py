@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import struct
 from dataclasses import dataclass
 from itertools import groupby
@@ -14,6 +15,9 @@ import tifffile
 from blinkspot.errors import BlinkspotError
 from blinkspot.lazy_frames import EncodedFrames, JoinedFrames, LazyFrames, RawFrames
 from blinkspot.stack_metadata import read_metadata
+
+# What tifffile logs of a damaged file, our own errors say; without a handler Python would print it as well.
+logging.getLogger("tifffile").addHandler(logging.NullHandler())
 
 Page = tifffile.TiffPage | tifffile.TiffFrame
 

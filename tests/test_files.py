@@ -1,0 +1,123 @@
+"""Results are written whole or not at all, and never over another.
+
+Root may write anywhere, so failures are simulated.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from blinkspot.errors import BlinkspotError
+from blinkspot.files import check_can_write, unused_path, written_whole
+
+
+def failing(error_number: int) -> Callable[..., None]:
+    def fail(*_: object, **__: object) -> None:
+        raise OSError(error_number, os.strerror(error_number))
+
+    return fail
+
+
+def write(path: Path, then: Callable[[], object] = lambda: None) -> None:
+    with written_whole(path) as temporary:
+        temporary.write_bytes(b"result")
+        then()
+
+
+def test_whole(tmp_path: Path) -> None:
+    path = tmp_path / "result.tif"
+    with written_whole(path) as temporary:
+        assert (temporary.parent, temporary.suffix) == (tmp_path, ".tif")
+        temporary.write_bytes(b"half")
+        assert not path.exists()
+    assert path.read_bytes() == b"half"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt, GeneratorExit])
+def test_nothing_is_left_of_what_failed(tmp_path: Path, error: type[BaseException]) -> None:
+    def fail() -> None:
+        raise error
+
+    with pytest.raises(error):
+        write(tmp_path / "result.csv", fail)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_closing_a_job_midway_leaves_nothing(tmp_path: Path) -> None:
+    def job() -> Iterator[None]:
+        with written_whole(tmp_path / "result.csv") as temporary:
+            temporary.write_bytes(b"half")
+            yield
+
+    running = job()
+    next(running)
+    assert len(list(tmp_path.iterdir())) == 1
+    running.close()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_never_overwritten(tmp_path: Path) -> None:
+    path = tmp_path / "result.csv"
+    path.write_bytes(b"precious")
+    with pytest.raises(BlinkspotError, match="overwritten"):
+        write(path)
+    assert path.read_bytes() == b"precious"
+
+
+def test_not_overwritten_when_it_appears_meanwhile(tmp_path: Path) -> None:
+    path = tmp_path / "result.csv"
+    with pytest.raises(BlinkspotError, match="meanwhile"):
+        write(path, lambda: path.write_bytes(b"another's"))
+    assert path.read_bytes() == b"another's"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_disk_full_while_writing(tmp_path: Path) -> None:
+    path = tmp_path / "result.csv"
+    full = r"result\.csv could not be written \(No space left on device\)"
+    with pytest.raises(BlinkspotError, match=full):
+        write(path, failing(errno.ENOSPC))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_renaming_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "replace", failing(errno.EACCES))
+    with pytest.raises(BlinkspotError, match="Permission denied"):
+        write(tmp_path / "result.csv")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_disk_too_small_for_what_is_needed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    usage = shutil.disk_usage(tmp_path)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=10**9))
+    with pytest.raises(BlinkspotError, match=r"needs 2\.00 GB, but .* has only 1\.00 GB free"):
+        check_can_write(tmp_path / "result.tif", 2 * 10**9)
+    assert check_can_write(tmp_path / "result.tif", 10**9) == tmp_path / "result.tif"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_read_only_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Path, "touch", failing(errno.EROFS))
+    with pytest.raises(BlinkspotError, match="cannot be written to \\(Read-only file system\\)"):
+        write(tmp_path / "result.csv")
+
+
+def test_missing_folder(tmp_path: Path) -> None:
+    with pytest.raises(BlinkspotError, match="does not exist"):
+        write(tmp_path / "absent" / "result.csv")
+
+
+def test_unused_path(tmp_path: Path) -> None:
+    path = tmp_path / "result.tif"
+    assert unused_path(path) == path
+    path.touch()
+    assert unused_path(path) == tmp_path / "result-2.tif"
+    (tmp_path / "result-2.tif").touch()
+    assert unused_path(path) == tmp_path / "result-3.tif"

@@ -1,0 +1,213 @@
+"""What is no movie is refused in one sentence that says why; nothing cut short is taken for whole."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tifffile
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from blinkspot.errors import BlinkspotError
+from blinkspot.stack import as_stack, open_stack
+
+MOVIE = np.random.default_rng(0).integers(0, 4000, (9, 24, 20)).astype(np.uint16)
+
+
+def refusal(path: Path) -> str:
+    """Open what cannot be opened and return the sentence."""
+    with pytest.raises(BlinkspotError) as caught:
+        open_stack(path)
+    sentence = str(caught.value)
+    assert str(path) in sentence
+    assert "\n" not in sentence
+    return sentence
+
+
+@pytest.mark.parametrize(
+    ("shape", "options", "words"),
+    [
+        ((32, 40), {}, "single picture of 32 x 40 pixels"),
+        ((1, 32, 40), {"metadata": {"axes": "TYX"}}, "single picture"),
+        ((3, 4, 5, 32, 40), {"imagej": True}, r"3 axes besides Y and X (T = 3, Z = 4, C = 5)"),
+        ((3, 4, 32, 40), {"metadata": {"axes": "TCYX"}}, "2 axes besides Y and X (T = 3, C = 4)"),
+        ((3, 32, 40), {"photometric": "rgb", "planarconfig": "separate"}, "colour (RGB)"),
+        ((5, 32, 40, 3), {"photometric": "rgb"}, "colour (RGB)"),
+        ((5, 4, 32, 40), {"metadata": {"axes": "TQYX"}}, "2 axes besides Y and X"),
+    ],
+    ids=["2-D", "one frame", "5-D", "two channels", "RGB planes", "RGB movie", "4-D"],
+)
+def test_wrong_shapes(tmp_path: Path, shape: tuple[int, ...], options: dict, words: str) -> None:
+    path = tmp_path / "wrong.tif"
+    tifffile.imwrite(path, np.zeros(shape, np.uint8), **{"photometric": "minisblack", **options})
+    assert words in refusal(path)
+
+
+@pytest.mark.parametrize("dtype", ["complex64", "bool"])
+def test_wrong_pixel_types(tmp_path: Path, dtype: str) -> None:
+    path = tmp_path / "wrong.tif"
+    tifffile.imwrite(path, np.zeros((4, 32, 40), dtype), photometric="minisblack")
+    assert f"pixels of type {dtype}" in refusal(path)
+
+
+def test_pages_of_different_sizes(tmp_path: Path) -> None:
+    path = tmp_path / "wrong.tif"
+    with tifffile.TiffWriter(path) as tif:
+        for side in (16, 24, 32):
+            tif.write(np.zeros((side, side), np.uint8), metadata=None)
+    assert "different sizes" in refusal(path)
+
+
+def test_two_movies_in_a_file(tmp_path: Path) -> None:
+    path = tmp_path / "wrong.tif"
+    with tifffile.TiffWriter(path, ome=True) as tif:
+        tif.write(MOVIE, metadata={"axes": "TYX"}, photometric="minisblack")
+        tif.write(MOVIE, metadata={"axes": "TYX"}, photometric="minisblack")
+    assert "holds 2 movies (9 x 24 x 20 and 9 x 24 x 20" in refusal(path)
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"", "is not a TIFF file"),
+        (b"II", "is not a TIFF file"),
+        (b"\x89PNG\r\n\x1a\n" + bytes(100), "is not a TIFF file"),
+        (b"frame,x,y\n1,2,3\n", "is not a TIFF file"),
+        (b"II*\0", "damaged"),
+        (b"II*\0\0\0\0\0", "holds no pictures"),
+        (b"II*\0\xff\xff\0\0", "holds no pictures"),
+    ],
+    ids=["empty", "two bytes", "PNG", "CSV", "header only", "no pages", "pages beyond the end"],
+)
+def test_files_that_are_no_movie(tmp_path: Path, content: bytes, words: str) -> None:
+    path = tmp_path / "wrong.tif"
+    path.write_bytes(content)
+    assert words in refusal(path)
+
+
+def test_absent_file_and_empty_folder(tmp_path: Path) -> None:
+    assert "does not exist" in refusal(tmp_path / "absent.tif")
+    assert "holds no TIFF files" in refusal(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("odd_one", "words"),
+    [
+        (np.zeros((24, 21), np.uint16), "24 x 21 pixels, uint16 but frame1.tif holds 24 x 20 pixels, uint16"),
+        (np.zeros((24, 20), np.uint8), "24 x 20 pixels, uint8 but"),
+    ],
+    ids=["size", "pixel type"],
+)
+def test_odd_frame_in_a_folder_is_named(tmp_path: Path, odd_one: np.ndarray, words: str) -> None:
+    for index in range(1, 4):
+        tifffile.imwrite(tmp_path / f"frame{index}.tif", odd_one if index == 3 else MOVIE[index])
+    with pytest.raises(BlinkspotError) as caught:
+        open_stack(tmp_path)
+    assert str(tmp_path / "frame3.tif") in str(caught.value)
+    assert words in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("array", "words"),
+    [
+        (np.zeros((32, 40)), "single picture"),
+        (np.zeros((1, 32, 40)), "single picture"),
+        (np.zeros((1, 1, 32, 40)), "single picture"),
+        (np.zeros((0, 32, 40)), "empty"),
+        (np.zeros((4, 3, 32, 40)), "three axes"),
+        (np.zeros((4, 32, 40), complex), "type complex128"),
+        (np.zeros((4, 32, 40), bool), "type bool"),
+        (np.zeros(7), "three axes"),
+    ],
+    ids=str,
+)
+def test_wrong_arrays(array: np.ndarray, words: str) -> None:
+    with pytest.raises(BlinkspotError, match=words):
+        as_stack(array)
+
+
+FLAVOURS = {
+    "plain": {"metadata": None},
+    "one by one": {},
+    "shaped": {},
+    "ImageJ": {"imagej": True},
+    "ImageJ, compressed": {"imagej": True, "compression": "zlib"},
+    "OME": {"ome": True},
+    "BigTIFF": {"bigtiff": True},
+    "strips": {"metadata": None, "rowsperstrip": 5},
+    "LZW": {"compression": "lzw", "rowsperstrip": 7, "metadata": None},
+}
+
+
+@given(flavour=st.sampled_from(sorted(FLAVOURS)), kept=st.floats(0.0, 1.0, exclude_max=True))
+@settings(max_examples=300, deadline=None)
+def test_nothing_cut_short_is_taken_for_whole(flavour: str, kept: float) -> None:
+    """However much of a file is lost, it is refused, or all its frames are there after all."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "cut.tif"
+        with tifffile.TiffWriter(
+            path, **{key: FLAVOURS[flavour].get(key, False) for key in ("imagej", "ome", "bigtiff")}
+        ) as tif:
+            options = {
+                key: value
+                for key, value in FLAVOURS[flavour].items()
+                if key not in ("imagej", "ome", "bigtiff")
+            }
+            for part in MOVIE if flavour == "one by one" else [MOVIE]:
+                tif.write(part, photometric="minisblack", **options)
+        whole = path.read_bytes()
+        path.write_bytes(whole[: int(kept * len(whole))])
+        try:
+            stack = open_stack(path)
+            frames = stack.frames(0, stack.n_frames)
+        except BlinkspotError:
+            return
+        np.testing.assert_array_equal(frames, MOVIE)
+
+
+def test_nothing_but_our_sentence_is_printed(tmp_path: Path) -> None:
+    """tifffile logs errors of its own, which Python prints where nobody listens."""
+    path = tmp_path / "cut.tif"
+    tifffile.imwrite(path, MOVIE, imagej=True)
+    with path.open("r+b") as file:
+        file.truncate(path.stat().st_size // 2)
+    script = "import sys; from blinkspot.stack import open_stack; open_stack(sys.argv[1])"
+    words = subprocess.run([sys.executable, "-c", script, path], capture_output=True, text=True).stderr
+    assert "is cut short" in words.splitlines()[-1]
+    assert words.startswith("Traceback")
+
+
+@pytest.mark.parametrize("compression", [None, "zlib"])
+def test_file_that_shrinks_after_opening(tmp_path: Path, compression: str | None) -> None:
+    path = tmp_path / "movie.tif"
+    tifffile.imwrite(path, MOVIE, metadata=None, compression=compression, photometric="minisblack")
+    stack = open_stack(path)
+    with tifffile.TiffFile(path) as tif:
+        cut = tif.pages[6].dataoffsets[0] + 3
+    with path.open("r+b") as file:
+        file.truncate(cut)
+    np.testing.assert_array_equal(stack.frames(0, 6), MOVIE[:6])
+    with pytest.raises(BlinkspotError, match="frame 6"):
+        stack.frames(4, 9)
+    path.unlink()
+    with pytest.raises(BlinkspotError, match="no longer be read"):
+        stack.frame(0)
+
+
+def test_damaged_pixels_name_the_frame(tmp_path: Path) -> None:
+    path = tmp_path / "movie.tif"
+    tifffile.imwrite(path, MOVIE, compression="zlib", metadata=None, photometric="minisblack")
+    with tifffile.TiffFile(path) as tif:
+        offset = tif.pages[4].dataoffsets[0]
+    with path.open("r+b") as file:
+        file.seek(offset)
+        file.write(b"\xff" * 40)
+    stack = open_stack(path)
+    np.testing.assert_array_equal(stack.frame(3), MOVIE[3])
+    with pytest.raises(BlinkspotError, match="Frame 4 "):
+        stack.frames(0, 9)
