@@ -220,7 +220,7 @@ def _strengths(found: LocalizationTable) -> FloatArray:
 
 
 def _spread(strength: FloatArray, count: int) -> FloatArray:
-    """Return up to ``count`` of the strengths, closer together among the strong: these are few, and most true."""
+    """Return up to ``count`` of the strengths, closer together among the strong, which are few."""
     if len(strength) == 0:
         return np.zeros(1)
     kept = np.linspace(0.0, 1.0, count) ** 2

@@ -94,8 +94,8 @@ def example_of(
         molecules = _per_frame(truth, noisy.n_frames)
         frame = _median_frame(gain, molecules >= np.median(molecules))
     detections = [_detections(table, truth, frame, camera, tolerance_nm) for table in tables]
-    places = np.concatenate([detections[1].found, detections[1].missed])
-    rows, columns = _busiest_window(places, noisy.height, noisy.width)
+    busy = detections[0].found if truth is None else _places_px(truth.in_frame(frame), camera)
+    rows, columns = _busiest_window(busy, noisy.height, noisy.width)
     return Example(
         frame=frame,
         noisy=camera.photoelectrons(noisy.frame(frame)),

@@ -292,7 +292,8 @@ def _scale_bar(axis: Axes, width_px: int, pixel_size_nm: float) -> None:
         color="white",
         ha="center",
         va="bottom",
-        fontsize=9,
+        fontsize=10,
+        fontweight="bold",
         path_effects=_OUTLINED,
     )
 

@@ -22,7 +22,7 @@ from blinkspot.evaluation.comparison import Comparison
 from blinkspot.evaluation.figures import DARK, LIGHT, Theme
 from blinkspot.evaluation.summary import summary
 from blinkspot.evaluation.verdict import MINUS, ROUTE_TITLES, described, verdict
-from blinkspot.files import check_can_write
+from blinkspot.files import check_new_folder
 from blinkspot.localization import save_picture
 
 Drawing = Callable[[Comparison, Theme], Figure]
@@ -111,9 +111,7 @@ def _number(value: float | None, decimals: int = 3) -> str:
 @contextlib.contextmanager
 def _folder_written_whole(folder: Path) -> Iterator[Path]:
     """Give a temporary folder beside ``folder``; rename it to ``folder`` only if the block ends well."""
-    if folder.is_dir() and any(folder.iterdir()):
-        raise BlinkspotError(f"The folder {folder} holds files already: choose a new or an empty one.")
-    check_can_write(folder / "index.html" if folder.is_dir() else folder)
+    check_new_folder(folder)
     temporary = folder.with_name(f".{folder.name}.{uuid.uuid4().hex[:8]}.part")
     try:
         temporary.mkdir()

@@ -25,9 +25,9 @@ def verdict(comparison: Comparison) -> str:
     threshold = comparison.settings.localizer.threshold
     if denoised.truthful is None or denoised.truthful.gain is None or math.isnan(noisy.best_f1):
         return (
-            f"At the default threshold of {threshold:g}, {noisy.n_default:,} molecules were located in the "
+            f"At the default threshold of {threshold:g} there are {noisy.n_default:,} localizations in the "
             f"noisy movie and {denoised.n_default:,} with the denoised one; without the truth, nobody can "
-            "say how many of either are real."
+            "say how many of either are molecules."
         )
     gain = denoised.truthful.gain
     how = ROUTE_TITLES[denoised.name].removeprefix("denoised, ")
