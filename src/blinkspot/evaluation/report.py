@@ -13,7 +13,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from jinja2 import Environment, PackageLoader
-from markupsafe import Markup
 from matplotlib.figure import Figure
 
 from blinkspot.errors import BlinkspotError
@@ -97,8 +96,8 @@ def _in_both_themes(draw: Drawing, comparison: Comparison) -> tuple[bytes, bytes
     return figures.png(draw(comparison, LIGHT)), figures.png(draw(comparison, DARK))
 
 
-def _data_uri(png: bytes) -> Markup:
-    return Markup("data:image/png;base64," + base64.b64encode(png).decode("ascii"))
+def _data_uri(png: bytes) -> str:
+    return "data:image/png;base64," + base64.b64encode(png).decode("ascii")
 
 
 def _number(value: float | None, decimals: int = 3) -> str:
