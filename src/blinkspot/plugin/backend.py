@@ -26,9 +26,8 @@ def denoising() -> ModuleType:
     except (ImportError, OSError) as error:
         # On Windows, torch's libraries can fail to load once Qt has loaded its own.
         raise BlinkspotError(
-            f"PyTorch could not be loaded ({error}): install it again with 'pip install --force-reinstall torch'; "
-            "on Windows also install the Microsoft Visual C++ Redistributable, and start napari with "
-            "'python -c \"import torch, napari; napari.Viewer(); napari.run()\"'."
+            f"PyTorch could not be loaded ({error}): reinstall it by 'pip install --force-reinstall torch', "
+            "on Windows with the Microsoft Visual C++ Redistributable too, and then start napari anew."
         ) from error
     torch.set_num_threads(max(1, (os.cpu_count() or 2) - 1))
     import blinkspot.denoising

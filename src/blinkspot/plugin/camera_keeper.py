@@ -6,7 +6,7 @@ from functools import partial
 from weakref import WeakKeyDictionary
 
 from napari.layers import Layer
-from qtpy.QtCore import QObject, Signal
+from qtpy.QtCore import QObject, Signal  # type: ignore[attr-defined]
 
 from blinkspot.camera_estimate import CameraEstimate
 from blinkspot.errors import BlinkspotError
@@ -19,7 +19,7 @@ from blinkspot.plugin.notify import tell_error
 _MEASURED = ("offset_adu", "electrons_per_adu")
 
 
-class CameraKeeper(QObject):  # type: ignore[misc]
+class CameraKeeper(QObject):
     """The cameras of a viewer's movies.
 
     Signals

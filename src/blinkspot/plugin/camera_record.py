@@ -83,7 +83,7 @@ class CameraRecord:
         """Return the record with one value as the user typed it.
 
         The noise of a movie tells em_gain * excess noise factor / electrons_per_adu and no more. So when the
-        user says what the EM gain is, an estimated electrons_per_adu changes with it: what was measured stays.
+        user says what the EM gain is, an estimated electrons_per_adu changes with it.
 
         Raises
         ------

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from napari.layers import Layer
-from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QDoubleSpinBox, QGridLayout, QHBoxLayout, QLabel, QPushButton, QWidget
+from qtpy.QtCore import Signal  # type: ignore[attr-defined]
+from qtpy.QtWidgets import QDoubleSpinBox, QGridLayout, QHBoxLayout, QLabel, QPushButton, QSizePolicy, QWidget
 
 from blinkspot.camera import Camera
 from blinkspot.errors import BlinkspotError
@@ -32,7 +32,7 @@ class _Field:
 _FIELDS = (
     _Field(
         "pixel_size_nm", "Pixel size", " nm", 1.0, 10_000.0, 2, 1.0,
-        "Size of a pixel in the sample: the chip's pixel divided by the magnification. Typical: 80 to 160 nm.",
+        "Size of a pixel in the sample: the chip's pixel over the magnification. Typical: 80 to 160 nm.",
     ),
     _Field(
         "offset_adu", "Offset", " ADU", -1e6, 1e6, 2, 1.0,
@@ -40,7 +40,7 @@ _FIELDS = (
     ),
     _Field(
         "electrons_per_adu", "Conversion", " e⁻/ADU", 1e-4, 1e6, 4, 0.1,
-        "Electrons (after EM multiplication) for each step of the file's numbers, as the data sheet gives it. "
+        "Electrons (after EM multiplication) for one step of the file's numbers, as in the data sheet. "
         "Typical: 0.2 to 0.5 for sCMOS, 4 to 16 for EM-CCD.",
     ),
     _Field(
@@ -50,15 +50,16 @@ _FIELDS = (
     ),
     _Field(
         "read_noise_electrons", "Read noise", " e⁻", 0.0, 10_000.0, 2, 0.5,
-        "Standard deviation of the read noise in electrons (after EM multiplication), as the data sheet gives it. "
+        "Standard deviation of the read noise, electrons (after EM multiplication), as in the data sheet. "
         "Typical: 1 to 2 for sCMOS; 20 to 90 for EM-CCD, where the gain makes it small.",
     ),
 )  # fmt: skip
 
+_SHORT = {Origin.DEFAULT: "please check", Origin.ESTIMATED: "estimate", Origin.LOADED: "loaded"}
 _COLOURS = {Origin.DEFAULT: "#e0a030", Origin.ESTIMATED: "#4aa3df"}
 
 
-class CameraWidget(QWidget):  # type: ignore[misc]
+class CameraWidget(QWidget):
     """Shows and edits the camera of one movie; each value says where it came from.
 
     Parameters
@@ -89,10 +90,12 @@ class CameraWidget(QWidget):  # type: ignore[misc]
             layout.addWidget(label, row, 0)
             layout.addWidget(self._spin_box(field), row, 1)
             origin = QLabel()
+            # Long texts give way (their tooltip has all of them): a dock must not grow wider than its place.
+            origin.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
             self.origins[field.name] = origin
             layout.addWidget(origin, row, 2)
-        layout.setColumnStretch(1, 2)
-        layout.setColumnStretch(2, 2)
+        layout.setColumnStretch(1, 1)
+        layout.setColumnStretch(2, 1)
         layout.addLayout(self._buttons(), len(_FIELDS), 0, 1, 3)
         self.remark = QLabel()
         self.remark.setWordWrap(True)
@@ -178,11 +181,9 @@ class CameraWidget(QWidget):  # type: ignore[misc]
         self.changed.emit(record.camera)
 
     def _show_origin(self, label: QLabel, source: Source, box: QDoubleSpinBox) -> None:
-        text = source.origin.value
-        if source.origin is Origin.ESTIMATED and source.error is not None:
-            text = f"estimate ± {source.error:.2g}"
-        elif source.origin is Origin.DEFAULT:
-            text = "please check"
+        text = _SHORT.get(source.origin, source.origin.value)
+        if source.error is not None:
+            text = f"{text} ± {source.error:.2g}"
         label.setText(text if self._layer is not None else "")
         colour = _COLOURS.get(source.origin)
         label.setStyleSheet("" if colour is None else f"color: {colour}")

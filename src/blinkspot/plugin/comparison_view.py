@@ -13,6 +13,7 @@ from psygnal import Signal
 _FITS = 1.05
 """A zoom up to this many times the one that shows everything counts as showing everything."""
 _GAP_PX = 4
+_NAME_POINTS = 8.0
 
 
 @dataclass(frozen=True)
@@ -32,8 +33,8 @@ class _Before:
 class ComparisonView:
     """Puts two layers into cells of napari's grid that show the same place, and takes them out again.
 
-    napari fills its grid with every so many layers of the list, so the two layers, each with what lies over it,
-    are moved together at the list's start and all others are hidden; :meth:`restore` undoes both.
+    napari fills its grid with every so many layers of the list, so the two layers, each with what lies over
+    it, are moved together at the list's start and all others are hidden; :meth:`restore` undoes both.
 
     Signals
     -------
@@ -68,14 +69,16 @@ class ComparisonView:
         return viewer
 
     def show(self, left: Layer, right: Layer) -> None:
-        """Put two layers side by side; both must be in the viewer."""
+        """Put two layers side by side; both must be in the viewer. Nothing lies over them yet."""
         entering = self._before is None
         whole = entering and self._shows_everything()
         if self._before is None:
             self._before = self._state()
-        self._pair = (left, right)
+        self._name_pair(False)
+        self._pair, self._overlays = (left, right), None
+        self._name_pair(True)
         for layer in self._viewer.layers:
-            layer.visible = layer in self._pair or (layer.visible and layer in (self._overlays or ()))
+            layer.visible = layer in self._pair
         self._arrange()
         if whole:
             self._viewer.reset_view()
@@ -83,10 +86,18 @@ class ComparisonView:
             self.changed.emit(True)
 
     def lay_over(self, overlays: tuple[Layer, Layer] | None) -> None:
-        """Say what lies over the left and the right layer whenever they are side by side."""
+        """Lay a layer over the left one and another over the right one; None for nothing."""
         self._overlays = overlays
+        for layer in overlays or ():
+            layer.visible = True
         if self.active:
             self._arrange()
+
+    def _name_pair(self, visible: bool) -> None:
+        """Write (or no longer) each layer's name into its cell."""
+        for layer in self._pair or ():
+            layer.name_overlay.font_size = _NAME_POINTS
+            layer.name_overlay.visible = visible
 
     def _arrange(self) -> None:
         assert self._pair is not None
@@ -107,6 +118,7 @@ class ComparisonView:
         before, self._before = self._before, None
         if before is None:
             return
+        self._name_pair(False)
         self._pair = None
         grid = self._viewer.canvas.grid
         grid.enabled = before.enabled

@@ -30,8 +30,8 @@ _ESTIMATES = {
     "blind": "Blind: without the pixel itself",
 }
 _ESTIMATE_TIP = (
-    "What to make of the network's answer and the pixel itself. The posterior mean is the best estimate of the light; "
-    "MAP is its most probable value; blind shows what the neighbours alone predict."
+    "What to make of the network's answer and the pixel itself. The posterior mean is the best estimate of "
+    "the light; MAP is its most probable value; blind shows what the neighbours alone predict."
 )
 
 
@@ -86,8 +86,8 @@ class DenoiseDock(Dock):
         self.controls.addLayout(row(self.run_button, self.side_by_side))
         self.save_button = QPushButton("Save as TIFF...")
         self.save_button.setToolTip(
-            "Write the denoised movie as a new float32 TIFF in the movie's own units: ImageJ and ThunderSTORM read it "
-            "with the same camera settings."
+            "Write the denoised movie as a new float32 TIFF in the movie's own units: ImageJ and "
+            "ThunderSTORM read it with the same camera settings."
         )
         self.save_button.clicked.connect(self._ask_save)
         self.controls.addWidget(self.save_button)
@@ -109,9 +109,9 @@ class DenoiseDock(Dock):
         usable = layer is not None and why_not_a_movie(layer) is None
         for box in (self.first, self.last):
             box.setVisible(self.frames.currentText() == _RANGE)
-        self.run_button.setEnabled(usable and self.models.model is not None and not self.runner.busy)
+        self.run_button.setEnabled(usable and self.models.denoiser is not None and not self.runner.busy)
         self.save_button.setEnabled(self.denoised_pair(layer) is not None and not self.runner.busy)
-        if self.models.model is None and not self.runner.busy:
+        if self.models.denoiser is None and not self.runner.busy:
             self.job_bar.say("Train a model in the Train dock, or load one.")
 
     def _frame_range(self, layer: Image, movie: Stack) -> FrameRange:
@@ -128,7 +128,7 @@ class DenoiseDock(Dock):
         return FrameRange(0, movie.n_frames, movie.n_frames)
 
     def _run(self) -> None:
-        model = self.models.model
+        model = self.models.denoiser
         if model is None:
             return
         try:
@@ -179,18 +179,19 @@ class DenoiseDock(Dock):
             self._request, self._growing = request, None
 
     def _on_progressed(self, value: Any) -> None:
-        if not isinstance(value, steps.FramesReady) or self._growing is None:
+        growing, request = self._growing, self._request
+        if not isinstance(value, steps.FramesReady) or growing is None or request is None:
             return
-        if self._growing.layer is None and self.in_viewer(self._request.source):
-            self._growing.show(value)
-            self.job_layers.append(self._growing.layer)
-        elif self.in_viewer(self._growing.layer):
-            self._growing.show(value)
+        if growing.layer is None and self.in_viewer(request.source):
+            growing.show(value)
+            self.job_layers.append(growing.layer)
+        elif self.in_viewer(growing.layer):
+            growing.show(value)
 
     def _on_ended(self, outcome: Outcome) -> None:
         request, growing = self._request, self._growing
         self._request = self._growing = None
-        if growing is not None and self.in_viewer(growing.layer):
+        if growing is not None and growing.layer is not None and self.in_viewer(growing.layer):
             growing.cut()
             self.job_bar.say(f"{growing.layer.name!r} is in the layer list.")
         elif isinstance(outcome.result, Stack) and request is not None and self.in_viewer(request.source):

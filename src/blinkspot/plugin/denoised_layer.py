@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import psutil
+import psutil  # type: ignore[import-untyped]
 from napari.components import ViewerModel
 from napari.layers import Image
 from numpy.typing import NDArray
@@ -21,7 +21,7 @@ from blinkspot.provenance import provenance
 from blinkspot.stack import Stack
 
 if TYPE_CHECKING:  # importing it takes seconds
-    from blinkspot.denoising import Denoiser
+    from blinkspot.denoising import Denoiser, Estimate
 
 _SHARE_OF_FREE_MEMORY = 0.25
 
@@ -60,7 +60,7 @@ class Request:
         The model to use.
     frames : FrameRange
         The frames to denoise.
-    estimate : str
+    estimate : {"posterior-mean", "map", "blind"}
         Which estimate; see :meth:`blinkspot.denoising.Denoiser.denoise`.
     """
 
@@ -69,7 +69,7 @@ class Request:
     place: Place
     model: Denoiser
     frames: FrameRange
-    estimate: str
+    estimate: Estimate
 
     @property
     def shape(self) -> tuple[int, int, int]:

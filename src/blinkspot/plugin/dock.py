@@ -20,7 +20,7 @@ from blinkspot.plugin.session import session_of
 _WIDTH_PX = 360
 
 
-class Dock(QWidget):  # type: ignore[misc]
+class Dock(QWidget):
     """A dock: its controls in a scroll area, and below them what it is doing.
 
     Attributes
@@ -112,14 +112,19 @@ class Dock(QWidget):  # type: ignore[misc]
         if self.runner.busy and not all(self.in_viewer(layer) for layer in self.job_layers):
             self.runner.stop()
 
-    def event(self, event: QEvent) -> bool:
+    def event(self, event: QEvent | None) -> bool:
         """Stop the job when the dock's panel is closed for good."""
-        if event.type() == QEvent.Type.ParentChange and self._arranged and self.parent() is None:
+        if (
+            event is not None
+            and event.type() == QEvent.Type.ParentChange
+            and self._arranged
+            and self.parent() is None
+        ):
             self.runner.stop()
         return bool(super().event(event))
 
-    def showEvent(self, event: QShowEvent) -> None:
-        """Lie over the other docks of ours, as tabs, when shown first: a small screen has no room for three."""
+    def showEvent(self, event: QShowEvent | None) -> None:
+        """Join the other docks of ours, as tabs, when shown first: a small screen has no room for three."""
         super().showEvent(event)
         if self._arranged:
             return

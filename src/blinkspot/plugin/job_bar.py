@@ -11,7 +11,7 @@ from blinkspot.plugin.jobs import End, JobRunner, Outcome
 from blinkspot.progress import Progress
 
 
-class JobBar(QWidget):  # type: ignore[misc]
+class JobBar(QWidget):
     """Shows what a :class:`JobRunner` does.
 
     Parameters
@@ -34,7 +34,6 @@ class JobBar(QWidget):  # type: ignore[misc]
         self.bar = QProgressBar()
         self.bar.setRange(0, 1000)
         self.bar.setTextVisible(False)
-        self.bar.setMaximumHeight(12)
         self.stop_button = QPushButton(stop_text)
         self.stop_button.setToolTip(stop_tip)
         self.stop_button.clicked.connect(self._stop)
@@ -43,7 +42,7 @@ class JobBar(QWidget):  # type: ignore[misc]
         row.addWidget(self.bar, stretch=1)
         row.addWidget(self.stop_button)
         layout = QVBoxLayout(self)
-        layout.setContentsMargins(0, 2, 0, 0)
+        layout.setContentsMargins(6, 2, 6, 4)
         layout.addLayout(row)
         layout.addWidget(self.status)
         self._show_running(False)

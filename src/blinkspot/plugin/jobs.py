@@ -16,7 +16,7 @@ from typing import Any
 
 from napari.qt.threading import GeneratorWorkerSignals, WorkerBase, create_worker
 from napari.utils import cancelable_progress
-from qtpy.QtCore import QObject, QThreadPool, Signal
+from qtpy.QtCore import QObject, QThreadPool, Signal  # type: ignore[attr-defined]
 
 from blinkspot.plugin.notify import tell_error
 from blinkspot.progress import Progress
@@ -121,6 +121,7 @@ def start_worker(title: str, make_job: MakeJob) -> WorkerBase:
 
 def _widen_pool() -> None:
     pool = QThreadPool.globalInstance()
+    assert pool is not None
     pool.setMaxThreadCount(max(pool.maxThreadCount(), _MIN_POOL_THREADS))
 
 
@@ -150,7 +151,7 @@ class _Running:
             self.activity = None
 
 
-class JobRunner(QObject):  # type: ignore[misc]
+class JobRunner(QObject):
     """Runs one job at a time for a dock.
 
     A job that is still running when the runner is destroyed (the dock or the window was closed) is stopped.
@@ -259,11 +260,11 @@ class _QuestionWorker(WorkerBase):  # type: ignore[misc]
             return _Answer(self._generation, error=error)
 
 
-class LatestOnly(QObject):  # type: ignore[misc]
+class LatestOnly(QObject):
     """Computes answers in another thread and delivers only the newest.
 
-    At most one computation runs and at most one waits; a newer question replaces the one that waits, and makes
-    the answer of the one that runs stale.
+    At most one computation runs and at most one waits; a newer question replaces the one that waits, and
+    makes the answer of the one that runs stale.
 
     Signals
     -------

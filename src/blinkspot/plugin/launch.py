@@ -7,7 +7,6 @@ from pathlib import Path
 
 import napari
 
-
 PLUGIN = "napari-blinkspot"
 _SIZE_PX = (1320, 720)
 

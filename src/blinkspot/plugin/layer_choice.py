@@ -8,7 +8,7 @@ from collections.abc import Callable
 from napari.components import ViewerModel
 from napari.layers import Image, Layer
 from napari.utils.events import EventEmitter
-from qtpy.QtCore import QObject, Signal
+from qtpy.QtCore import QObject, Signal  # type: ignore[attr-defined]
 from qtpy.QtWidgets import QComboBox, QSizePolicy, QWidget
 
 from blinkspot.plugin.movies import ROLE, why_not_a_movie
@@ -32,7 +32,7 @@ def follow(owner: QObject, emitter: EventEmitter, method: Callable[..., None]) -
     owner.destroyed.connect(lambda: emitter.disconnect(call))
 
 
-class LayerChoice(QComboBox):  # type: ignore[misc]
+class LayerChoice(QComboBox):
     """Lets the user choose one of the viewer's image layers.
 
     Parameters

@@ -48,7 +48,6 @@ class LocalizeDock(Dock):
         self._saving.answered.connect(lambda paths: self.job_bar.say(f"Saved as {paths[0]}."))
         self._saving.failed.connect(lambda error: self.complain(error, "Exporting the table"))
         self._source: Image | None = None
-        self._place: Place | None = None
         self._table_layer: Points | None = None
         self._build()
         self._connect()
@@ -244,25 +243,34 @@ class LocalizeDock(Dock):
             self.complain(error, "Localizing")
             return
         if self.start_job(f"Localizing {layer.name}", job, [layer]):
-            self._source, self._place = layer, Place.of(layer)
+            self._source = layer
 
     def _on_ended(self, outcome: Outcome) -> None:
-        if outcome.end is End.DONE and self.in_viewer(self._source):
-            for found in outcome.result:
-                layers = add_localizations(self.viewer, self._source, self._place, found)
-                self._table_layer = layers.points
-            counts = ", ".join(f"{len(found.table):,} in the {found.of} movie" for found in outcome.result)
-            self.job_bar.say(f"Molecules found: {counts}.")
+        if outcome.end is End.DONE and self._source is not None and self.in_viewer(self._source):
+            self._show_localized(self._source, outcome.result)
         self._refresh()
 
+    def _show_localized(self, source: Image, results: list[steps.Localized]) -> None:
+        # What the preview showed for one frame is now there for all.
+        self.preview_box.setChecked(False)
+        comparison = self.session.comparison
+        comparison.restore()
+        shown = [add_localizations(self.viewer, source, Place.of(source), found) for found in results]
+        self._table_layer = shown[-1].points
+        if len(shown) > 1:
+            comparison.show(*(layers.picture for layers in shown))
+        counts = ", ".join(f"{len(found.table):,} in the {found.of} movie" for found in results)
+        self.job_bar.say(f"Molecules found: {counts}.")
+
     def _ask_export(self) -> None:
-        if not self.in_viewer(self._table_layer):
+        layer = self._table_layer
+        if layer is None or not self.in_viewer(layer):
             return
         path = file_dialogs.ask_save(
-            self, "Export the table", f"{self._table_layer.name}.csv", "ThunderSTORM table (*.csv)"
+            self, "Export the table", f"{layer.name}.csv", "ThunderSTORM table (*.csv)"
         )
         if path is not None:
-            self.export(self._table_layer, path)
+            self.export(layer, path)
 
     def export(self, layer: Points, path: Path) -> None:
         """Write the table of a layer, in another thread."""

@@ -15,7 +15,7 @@ _TRAINING_COLOUR = "#4a90d9"
 _VALIDATION_COLOUR = "#e07b00"
 
 
-class LossPlot(QWidget):  # type: ignore[misc]
+class LossPlot(QWidget):
     """Training and validation loss over the epochs, in the colours of napari's theme."""
 
     def __init__(self, viewer: ViewerModel, parent: QWidget | None = None) -> None:
@@ -26,6 +26,9 @@ class LossPlot(QWidget):  # type: ignore[misc]
         self.plot.setMenuEnabled(False)
         self.plot.setMouseEnabled(False, False)
         self.plot.hideButtons()
+        for side in ("bottom", "left"):
+            self.plot.getAxis(side).enableAutoSIPrefix(False)
+        self.plot.setLimits(xMin=0.0)
         self.plot.setLabel("bottom", "epoch")
         self.plot.setLabel("left", "loss (nat per pixel)")
         self._training = self.plot.plot(pen=pyqtgraph.mkPen(_TRAINING_COLOUR, width=2))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from qtpy.QtCore import QObject, Signal
+from qtpy.QtCore import QObject, Signal  # type: ignore[attr-defined]
 from qtpy.QtWidgets import QComboBox, QWidget
 
 from blinkspot.plugin import file_dialogs, steps
@@ -19,7 +19,7 @@ if TYPE_CHECKING:  # importing it takes seconds
 MODEL_FILES = "Blinkspot models (*.blinkspot);;All files (*)"
 
 
-class ModelLoader(QObject):  # type: ignore[misc]
+class ModelLoader(QObject):
     """Loads model files into a session, in another thread.
 
     Signals
@@ -59,7 +59,7 @@ class ModelLoader(QObject):  # type: ignore[misc]
         self.loaded.emit(name)
 
 
-class ModelChoice(QComboBox):  # type: ignore[misc]
+class ModelChoice(QComboBox):
     """Lets the user choose one of the session's models; the newest is chosen as it comes."""
 
     def __init__(self, session: Session, parent: QWidget | None = None) -> None:
@@ -73,7 +73,7 @@ class ModelChoice(QComboBox):  # type: ignore[misc]
         self.setCurrentIndex(self.count() - 1)
 
     @property
-    def model(self) -> Denoiser | None:
+    def denoiser(self) -> Denoiser | None:
         """The chosen model, None where there is none yet."""
         return self._session.models.get(self.currentText())
 

@@ -17,8 +17,8 @@ STACK = "blinkspot_stack"
 STACK_DATA = "blinkspot_stack_data"
 """Key of a layer's metadata: the array of that stack that the layer was given."""
 ROLE = "blinkspot_role"
-"""Key of a layer's metadata: for a layer that a dock made, ``"denoised"``, ``"preview"``, ``"markers"``, ``"localizations"``
-or ``"picture"``."""
+"""Key of a layer's metadata, for a layer that we made: ``"denoised"``, ``"preview"``, ``"markers"``,
+``"localizations"``, ``"picture"`` or ``"truth"``."""
 PROVENANCE = "blinkspot_provenance"
 """Key of a layer's metadata: what made it."""
 
@@ -105,7 +105,7 @@ def frame_index(viewer: ViewerModel, layer: Layer) -> int | None:
 def frame_shown(viewer: ViewerModel, layer: Layer) -> int:
     """Return the index of the layer's frame that the viewer shows, or of the one nearest to that."""
     index = round(float(layer.world_to_data(viewer.dims.point)[0]))
-    return min(max(index, 0), layer.data.shape[0] - 1)
+    return min(max(index, 0), int(layer.data.shape[0]) - 1)
 
 
 @dataclass(frozen=True)

@@ -22,8 +22,8 @@ def tell_error(error: BaseException, doing: str) -> str:
     Parameters
     ----------
     error : BaseException
-        A :class:`BlinkspotError` speaks for itself and is shown as a warning. Anything else is a defect: it is
-        shown as an error with what was being done, and its traceback goes to the log.
+        A :class:`BlinkspotError` speaks for itself and is shown as a warning. Anything else is a defect: it
+        is shown as an error with what was being done, and its traceback goes to the log.
     doing : str
         What was being done, as a present participle: ``"Denoising"``.
     """

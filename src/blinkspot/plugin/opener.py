@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from napari.components import ViewerModel
-from qtpy.QtCore import Signal
+from qtpy.QtCore import Signal  # type: ignore[attr-defined]
 from qtpy.QtWidgets import QMenu, QPushButton, QWidget
 
 from blinkspot.plugin import file_dialogs
@@ -16,7 +16,7 @@ from blinkspot.plugin.notify import tell, tell_error
 from blinkspot.stack import Stack, open_stack
 
 
-class OpenButton(QPushButton):  # type: ignore[misc]
+class OpenButton(QPushButton):
     """Opens movies into a viewer.
 
     Signals
@@ -68,6 +68,4 @@ def name_of(path: Path) -> str:
 def tell_if_axes_guessed(stack: Stack, name: str) -> None:
     """Let the user know where the file did not say that its first axis is time."""
     if stack.axes_guessed:
-        tell(
-            f"{name}: the file does not name its axes; its {stack.n_frames} planes are taken as frames in time."
-        )
+        tell(f"{name}: the file does not name its axes; its {stack.n_frames} planes are taken for frames.")

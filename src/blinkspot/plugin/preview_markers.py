@@ -55,7 +55,7 @@ class PreviewMarkers:
 
     def show(self, noisy: NDArray[np.float32], denoised: NDArray[np.float32] | None) -> None:
         """Mark places (n, 3): frame, y, x in pixels."""
-        if not self.are_shown:
+        if self.noisy is None or not self.are_shown:
             return
         self.noisy.data = noisy
         if self.denoised is not None:

@@ -9,7 +9,7 @@ from weakref import WeakKeyDictionary
 
 from napari.components import ViewerModel
 from napari.layers import Layer
-from qtpy.QtCore import QObject, Signal
+from qtpy.QtCore import QObject, Signal  # type: ignore[attr-defined]
 
 from blinkspot.plugin.camera_keeper import CameraKeeper
 from blinkspot.plugin.comparison_view import ComparisonView
@@ -18,7 +18,7 @@ if TYPE_CHECKING:  # importing it imports torch, which takes seconds
     from blinkspot.denoising import Denoiser
 
 
-class Session(QObject):  # type: ignore[misc]
+class Session(QObject):
     """What the docks of one viewer share.
 
     Attributes

@@ -12,7 +12,7 @@ from blinkspot.plugin.layer_choice import follow
 from blinkspot.plugin.notify import tell
 
 
-class SideBySideButton(QPushButton):  # type: ignore[misc]
+class SideBySideButton(QPushButton):
     """Toggles the side-by-side view.
 
     Parameters

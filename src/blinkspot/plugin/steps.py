@@ -25,7 +25,7 @@ from blinkspot.stack import Stack, open_stack
 from blinkspot.stack_writing import StackWriter
 
 if TYPE_CHECKING:  # importing them takes seconds
-    from blinkspot.denoising import Denoiser
+    from blinkspot.denoising import Denoiser, Estimate
     from blinkspot.localization import LocalizationTable
 
 # Values that only move a progress bar: more a second would keep the window busy for nothing.
@@ -178,7 +178,7 @@ def denoise_into(
     movie: Stack,
     start: int,
     stop: int,
-    estimate: str,
+    estimate: Estimate,
     write: Callable[[int, FloatArray], None],
 ) -> Generator[Any, None, None]:
     """Denoise frames from ``start`` to just before ``stop`` and hand them over in ADU.
@@ -203,7 +203,7 @@ def denoise_to_file(
     movie: Stack,
     start: int,
     stop: int,
-    estimate: str,
+    estimate: Estimate,
     path: Path,
     provenance: dict[str, Any],
 ) -> Generator[Any, None, Stack]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +47,7 @@ class TrainDock(Dock):
         self.runner.progressed.connect(self._on_progressed)
         self.runner.started.connect(self._refresh)
         self.runner.ended.connect(self._on_ended)
+        self.session.denoised_added.connect(self._on_denoised_added)
         follow(self, self.viewer.dims.events.current_step, self._on_frame_changed)
         self._on_movie_chosen(self.movies.layer)
 
@@ -120,10 +122,11 @@ class TrainDock(Dock):
 
     def _denoise_viewed_frame(self) -> None:
         """Have the frame that is looked at denoised by the trained model, now that no job does it."""
-        assert self._job is not None and self._source is not None
-        model, movie, index = self._job.best, stack_of(self._source), self._viewed.index
-        if model is not None:
-            self._following.ask(lambda: steps.denoised_frame(model, movie, index))
+        if self._job is None or self._job.best is None or self._source is None:
+            return
+        self._following.ask(
+            partial(steps.denoised_frame, self._job.best, stack_of(self._source), self._viewed.index)
+        )
 
     def _on_ended(self, outcome: Outcome) -> None:
         best = None if self._job is None else self._job.best
@@ -140,6 +143,12 @@ class TrainDock(Dock):
         elif outcome.end is End.STOPPED:
             self.job_bar.say("Stopped before there was a model.")
         self._refresh()
+
+    def _on_denoised_added(self, layer: Layer) -> None:
+        """Make way for the whole movie, denoised with the finished model."""
+        if not self.runner.busy and self.session.denoised_of(self._source, [layer]) is not None:
+            self._following.forget()
+            self._live.remove()
 
     def _pair(self) -> tuple[Layer, Layer] | None:
         if self._live.is_shown and self._live.layer is not None and self.in_viewer(self._source):

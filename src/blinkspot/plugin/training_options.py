@@ -18,16 +18,16 @@ _DEVICES = {"auto": "Automatic", "cpu": "CPU", "cuda": "GPU (CUDA)", "mps": "GPU
 _UNTIL_GOOD, _MINUTES, _EPOCHS = "about 2,000 steps", "minutes", "epochs"
 
 
-class TrainingOptions(QWidget):  # type: ignore[misc]
+class TrainingOptions(QWidget):
     """Edits the settings that a user may want to change; the rest keep the backend's defaults."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.context = combo(
             _CONTEXTS,
-            "Neighbouring frames that the network also sees. Molecules that stay on for several frames become much "
-            "clearer; take none where every frame shows other molecules. Localizations of neighbouring frames "
-            "are then not independent.",
+            "Neighbouring frames that the network also sees. Molecules that stay on for several frames "
+            "become much clearer; take none where every frame shows other molecules. Localizations of neighbouring "
+            "frames are then not independent.",
         )
         self.context.setCurrentIndex(1)
         self.network = combo(
@@ -36,8 +36,8 @@ class TrainingOptions(QWidget):  # type: ignore[misc]
         )
         self.extent = combo(
             {text: text for text in (_UNTIL_GOOD, _MINUTES, _EPOCHS)},
-            "How long to train. 2,000 steps suffice for most movies; a short training leaves ripples that look like "
-            "molecules. You can stop at any time: the best model so far is kept.",
+            "How long to train. 2,000 steps suffice for most movies; a short training leaves ripples that "
+            "look like molecules. You can stop at any time: the best model so far is kept.",
         )
         self.extent.currentIndexChanged.connect(self._on_extent_changed)
         self.minutes = QDoubleSpinBox()

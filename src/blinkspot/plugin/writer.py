@@ -38,7 +38,7 @@ def write_localizations(path: str, data: Any, attributes: dict[str, Any]) -> lis
     features = pd.DataFrame(attributes.get("features", {}))
     if not {"frame", "x_nm", "y_nm"} <= set(features.columns):
         raise BlinkspotError(
-            f"The layer {attributes.get('name', '')!r} holds no localizations (features frame, x_nm and y_nm): "
+            f"The layer {attributes.get('name', '')!r} holds no localizations (features frame, x_nm, y_nm): "
             "save a layer that the Localize dock made."
         )
     metadata = attributes.get("metadata", {})
