@@ -10,7 +10,7 @@ from scipy.spatial import cKDTree
 
 from blinkspot.camera import Camera
 from blinkspot.errors import BlinkspotError
-from blinkspot.evaluation.scores import score
+from blinkspot.evaluation import score
 from blinkspot.localization import Localizer, LocalizerSettings, read_table
 from blinkspot.localization.table import COLUMNS
 from blinkspot.progress import finish
