@@ -43,12 +43,14 @@ class ChosenFrames:
 
 
 def frame_signal(frames: NDArray[np.generic]) -> NDArray[np.float64]:
-    """Return the signal of each frame, ADU: how far its mean lies above its median.
+    """Return the signal of each frame, ADU: how far its mean lies above the mean of its middle half of values.
 
     A background that drifts moves both; molecules, which cover few pixels, move the mean alone.
     """
     flat = frames.reshape(len(frames), -1).astype(np.float64)
-    signal: NDArray[np.float64] = flat.mean(axis=1) - np.median(flat, axis=1)
+    quarter = flat.shape[1] // 4
+    ordered = np.partition(flat, (quarter, flat.shape[1] - quarter - 1), axis=1)
+    signal: NDArray[np.float64] = flat.mean(axis=1) - ordered[:, quarter:-quarter].mean(axis=1)
     return signal
 
 
@@ -75,7 +77,8 @@ def choose_frames(movie: Stack, settings: TrainingSettings) -> Generator[Progres
         part = slice(first, first + _READ_AT_ONCE)
         signal[part] = frame_signal(movie.selected(candidates[part]))
         yield watch.at(first)
-    chosen = candidates[signal >= settings.min_relative_signal * signal.mean()]
+    least = settings.min_relative_signal * signal.mean() if settings.min_relative_signal else -np.inf
+    chosen = candidates[signal >= least]
     if len(chosen) < max(_MIN_FRAMES, len(candidates) // 10):
         chosen = candidates
     training, validation = _split(chosen)

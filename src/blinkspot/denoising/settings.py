@@ -41,7 +41,7 @@ class TrainingSettings:
     max_frames : int
         Most frames used, in runs spread over the movie.
     min_relative_signal : float
-        Frames with less signal than this many times the average are left out.
+        Frames with less signal than this many times the average are left out; 0 keeps all.
     seed : int
         Seed of every random choice.
     device : {"auto", "cpu", "cuda", "mps"}

@@ -1,0 +1,238 @@
+"""Training on movies whose truth is known, and the models that come of it."""
+
+import dataclasses
+import itertools
+import json
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from blinkspot.camera import Camera
+from blinkspot.denoising import Denoiser, Training, TrainingProgress, TrainingSettings, denoise_to_file
+from blinkspot.errors import BlinkspotError
+from blinkspot.evaluation import PRESETS, simulate
+from blinkspot.progress import finish
+from blinkspot.stack import as_stack, open_stack
+
+CAMERA = PRESETS["low120"].camera
+QUICK = TrainingSettings(
+    epochs=50, crop_size_px=32, batch_size=8, channels=12, context_frames=1, device="cpu", seed=5
+)
+
+
+@pytest.fixture(scope="module")
+def scene():
+    """A dim movie (ADU) and its clean expectation (photoelectrons)."""
+    settings = dataclasses.replace(PRESETS["low-light"], frames=60, size_px=48, density_per_um2=0.3, seed=4)
+    chunks = list(simulate(settings))
+    return as_stack(np.concatenate([c.frames for c in chunks])), np.concatenate(
+        [c.expectation for c in chunks]
+    )
+
+
+@pytest.fixture(scope="module")
+def trained(scene):
+    training = Training(scene[0], CAMERA, QUICK)
+    values = list(training.run())
+    return training, values
+
+
+def denoised(model, movie, **options):
+    return np.concatenate([chunk.frames for chunk in model.denoise(movie, **options)])
+
+
+def test_denoising_comes_nearer_to_the_truth_without_a_bias(trained, scene):
+    movie, expectation = scene
+    noisy = CAMERA.photoelectrons(movie.frames(0, 60))
+    for estimate, least_gain_db in (("posterior-mean", 13), ("map", 8), ("blind", 12)):
+        frames = denoised(trained[0].best, movie, estimate=estimate)
+        gain_db = 10 * np.log10(np.mean((noisy - expectation) ** 2) / np.mean((frames - expectation) ** 2))
+        assert gain_db > least_gain_db, estimate
+    frames = denoised(trained[0].best, movie)
+    assert frames.mean() == pytest.approx(noisy.mean(), rel=0.01)
+
+
+def test_progress_tells_losses_and_time(trained):
+    training, values = trained
+    assert values[-1].fraction == 1.0
+    steps = [value for value in values if isinstance(value, TrainingProgress)]
+    assert all(a.done <= b.done for a, b in itertools.pairwise(steps))
+    validated = [value for value in steps if value.validated]
+    assert training.history == validated
+    best = min(value.validation_loss for value in validated)
+    assert training.best.provenance["validation_loss"] == best
+    assert [v.improved for v in validated] == [
+        i == 0 or v.validation_loss < min(w.validation_loss for w in validated[:i])
+        for i, v in enumerate(validated)
+    ]
+    assert validated[-1].train_loss < validated[0].train_loss
+    assert training.warnings == []
+
+
+def test_same_seed_same_model_and_another_seed_another(scene):
+    quick = dataclasses.replace(QUICK, epochs=1)
+    first, again = (finish(Training(scene[0], CAMERA, quick).run()) for _ in range(2))
+    other = finish(Training(scene[0], CAMERA, dataclasses.replace(quick, seed=6)).run())
+    frames = [model.denoise_frame(scene[0], 3) for model in (first, again, other)]
+    np.testing.assert_array_equal(frames[0], frames[1])
+    assert np.abs(frames[0] - frames[2]).max() > 0
+
+
+def test_stopping_keeps_the_best_model_so_far(scene):
+    training = Training(scene[0], CAMERA, QUICK)
+    run = training.run()
+    for value in run:
+        if getattr(value, "improved", False):
+            break
+    run.close()
+    assert training.best is not None
+    assert training.best.denoise_frame(scene[0], 0).shape == (48, 48)
+
+
+def test_minutes_are_kept(scene):
+    settings = dataclasses.replace(QUICK, epochs=None, minutes=0.02)
+    training = Training(scene[0], CAMERA, settings)
+    values = list(training.run())
+    assert values[-1].total == pytest.approx(1.2)
+    assert values[-1].done >= 1.2
+    assert training.best is not None
+
+
+def test_the_paper_network_trains_through_the_same_interface(scene):
+    settings = dataclasses.replace(QUICK, network="laine", channels=4, epochs=2)
+    training = Training(scene[0], CAMERA, settings)
+    finish(training.run())
+    losses = [value.validation_loss for value in training.history]
+    assert losses[-1] < losses[0]
+    assert training.best.denoise_frame(scene[0], 1).shape == (48, 48)
+
+
+def test_a_wrong_gain_is_named(scene):
+    forgotten = Camera(offset_adu=100.0, electrons_per_adu=12.0)
+    training = Training(scene[0], forgotten, dataclasses.replace(QUICK, epochs=1))
+    finish(training.run())
+    assert len(training.warnings) == 1
+    assert "EM gain" in training.warnings[0]
+
+
+@pytest.mark.parametrize(
+    ("settings", "word"),
+    [
+        ({"network": "unet"}, "network"),
+        ({"context_frames": 3}, "context_frames"),
+        ({"epochs": 3, "minutes": 1.0}, "not both"),
+        ({"minutes": 0.0}, "minutes"),
+        ({"device": "tpu"}, "device"),
+    ],
+)
+def test_settings_out_of_range_are_refused(settings, word):
+    with pytest.raises(BlinkspotError, match=word):
+        TrainingSettings(**settings)
+
+
+def test_no_gpu_is_said(monkeypatch, scene):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(BlinkspotError, match="no device 'cuda'"):
+        Training(scene[0], CAMERA, TrainingSettings(device="cuda"))
+
+
+def test_a_saved_model_denoises_the_same(trained, scene, tmp_path):
+    model = trained[0].best
+    model.save(tmp_path / "a.blinkspot")
+    loaded = Denoiser.load(tmp_path / "a.blinkspot")
+    assert loaded.camera == model.camera
+    assert loaded.provenance == json.loads(json.dumps(model.provenance))
+    assert loaded.provenance["settings"]["seed"] == 5
+    np.testing.assert_array_equal(loaded.denoise_frame(scene[0], 7), model.denoise_frame(scene[0], 7))
+    with pytest.raises(BlinkspotError, match="exists already"):
+        model.save(tmp_path / "a.blinkspot")
+
+
+def test_frames_in_a_stream_are_those_one_by_one(trained, scene):
+    model, movie = trained[0].best, scene[0]
+    chunks = list(model.denoise(movie, 10, 37))
+    assert chunks[0].start == 10
+    assert chunks[-1].progress.fraction == 1.0
+    together = np.concatenate([chunk.frames for chunk in chunks])
+    assert together.shape == (27, 48, 48)
+    for index in (10, 36):
+        np.testing.assert_allclose(together[index - 10], model.denoise_frame(movie, index), atol=2e-3)
+
+
+def test_large_frames_are_tiled_without_a_seam(trained, monkeypatch):
+    movie = as_stack(np.random.default_rng(0).poisson(300, (3, 150, 170)).astype(np.uint16))
+    model = trained[0].best
+    whole = model.denoise_frame(movie, 1)
+    monkeypatch.setattr("blinkspot.denoising.denoiser._PIXELS_AT_ONCE", 80 * 80)
+    chunks = list(model.denoise(movie, 1, 2))
+    assert len(chunks) > 4
+    # Two shapes may be summed in two orders: bfloat16 is exact to about 1 in 256.
+    np.testing.assert_allclose(chunks[-1].frames[0], whole, rtol=5e-3)
+
+
+def test_frames_that_are_not_there_are_refused(trained, scene):
+    with pytest.raises(BlinkspotError, match="frames 0 to 59"):
+        trained[0].best.denoise_frame(scene[0], 60)
+    with pytest.raises(BlinkspotError, match="no estimate 'median'"):
+        trained[0].best.denoise_frame(scene[0], 0, "median")
+
+
+def test_a_model_of_another_camera_is_refused(trained, scene):
+    movie, _ = scene
+    model = trained[0].best
+    model.check_matches(movie)
+    model.check_matches(movie, CAMERA)
+    with pytest.raises(BlinkspotError, match="em_gain is 150, the movie's is 100"):
+        model.check_matches(movie, dataclasses.replace(CAMERA, em_gain=100.0))
+    brighter = as_stack(4 * (movie.frames(0, 60) - 100) + 100)
+    with pytest.raises(BlinkspotError, match="made for another camera"):
+        model.check_matches(brighter)
+    with pytest.raises(BlinkspotError, match="less than no light"):
+        model.check_matches(as_stack(movie.frames(0, 60) // 8))
+
+
+def test_a_denoised_file_has_the_movies_units_and_its_story(trained, scene, tmp_path):
+    model, movie = trained[0].best, scene[0]
+    finish(denoise_to_file(model, movie, tmp_path / "adu.tif"))
+    finish(denoise_to_file(model, movie, tmp_path / "photons.tif", "blind", "photons"))
+    adu, photons = open_stack(tmp_path / "adu.tif"), open_stack(tmp_path / "photons.tif")
+    assert adu.shape == movie.shape
+    assert adu.dtype == np.float32
+    np.testing.assert_allclose(CAMERA.photoelectrons(adu.frames(0, 60)), denoised(model, movie), atol=1e-4)
+    np.testing.assert_allclose(photons.frames(0, 60), denoised(model, movie, estimate="blind"), atol=1e-4)
+    story = adu.metadata["provenance"]
+    assert story["camera"]["em_gain"] == 150.0
+    assert story["model"]["settings"]["seed"] == 5
+    assert adu.camera_hints["pixel_size_nm"] == pytest.approx(100.0)
+
+
+def test_a_closed_stream_leaves_no_file(trained, scene, tmp_path):
+    job = denoise_to_file(trained[0].best, scene[0], tmp_path / "half.tif")
+    next(job)
+    job.close()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_damaged_model_files_are_refused(trained, tmp_path):
+    good = tmp_path / "good.blinkspot"
+    trained[0].best.save(good)
+    (tmp_path / "text").write_text("no model")
+    (tmp_path / "short").write_bytes(good.read_bytes()[:-100])
+    save_file(load_file(good), tmp_path / "nameless")
+    weights = load_file(good)
+    weights.popitem()
+    header = json.dumps({"format": 1, "network": "dilated", "context_frames": 9})
+    save_file(weights, tmp_path / "absurd", metadata={"napari-blinkspot": header})
+    save_file(weights, tmp_path / "future", metadata={"napari-blinkspot": json.dumps({"format": 99})})
+    for name, word in [
+        ("text", "not a model"),
+        ("short", "not a model"),
+        ("nameless", "not a model"),
+        ("absurd", "damaged"),
+        ("future", "format 99"),
+        ("missing", "no model file"),
+    ]:
+        with pytest.raises(BlinkspotError, match=word):
+            Denoiser.load(tmp_path / name)
