@@ -155,7 +155,7 @@ class LocalizeDock(Dock):
         else:
             self._debounce.stop()
             self._preview.forget()
-            self._markers.remove()
+            self._markers.hide()
             self.counts.clear()
 
     def _preview_soon(self, *_: object) -> None:
@@ -190,7 +190,7 @@ class LocalizeDock(Dock):
     def _on_previewed(self, answer: steps.PreviewAnswer) -> None:
         if not self.preview_box.isChecked():
             return
-        if not self._markers.are_shown:
+        if not self._markers.exist:
             # The user has deleted the circles: that ends the preview.
             self.preview_box.setChecked(False)
             return
@@ -213,7 +213,7 @@ class LocalizeDock(Dock):
 
     def _on_layer_removed(self, event: object) -> None:
         self._refresh()
-        if self.preview_box.isChecked() and not self._markers.are_shown and self._markers.noisy is not None:
+        if self.preview_box.isChecked() and not self._markers.exist and self._markers.noisy is not None:
             self.preview_box.setChecked(False)
 
     # -- all frames

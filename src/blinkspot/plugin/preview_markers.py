@@ -32,21 +32,27 @@ class PreviewMarkers:
         self._viewer = viewer
         self._comparison = comparison
         self._movies: tuple[Image, Image | None] | None = None
+        self._hidden = False
         self.noisy: Points | None = None
         self.denoised: Points | None = None
 
     def begin(self, noisy: Image, denoised: Image | None) -> None:
         """Mark these movies from now on; the layers appear."""
-        if self._movies != (noisy, denoised) or not self.are_shown:
+        if self._movies != (noisy, denoised) or not self.exist:
             self.remove()
             self._movies = (noisy, denoised)
             self.noisy = self._circles(noisy, "noisy", NOISY_COLOUR, _NOISY_DIAMETER_PX)
             if denoised is not None:
                 self.denoised = self._circles(noisy, "denoised", DENOISED_COLOUR, _DENOISED_DIAMETER_PX)
-            self.arrange()
+        elif self._hidden:
+            self._set_visible(True)
+        else:
+            return
+        self._hidden = False
+        self.arrange()
 
     @property
-    def are_shown(self) -> bool:
+    def exist(self) -> bool:
         """Whether the layers are in the viewer: the user may have deleted them."""
         if self._movies is None:
             return False
@@ -55,7 +61,7 @@ class PreviewMarkers:
 
     def show(self, noisy: NDArray[np.float32], denoised: NDArray[np.float32] | None) -> None:
         """Mark places (n, 3): frame, y, x in pixels."""
-        if self.noisy is None or not self.are_shown:
+        if self.noisy is None or not self.exist:
             return
         self.noisy.data = noisy
         if self.denoised is not None:
@@ -64,8 +70,22 @@ class PreviewMarkers:
     def arrange(self) -> None:
         """Lay each layer over its movie where the two are side by side."""
         pair = self._comparison.pair
-        if pair is not None and pair == self._movies and self.denoised is not None and self.are_shown:
+        if pair is not None and pair == self._movies and self.denoised is not None and self.exist:
             self._comparison.lay_over((self.noisy, self.denoised))
+
+    def hide(self) -> None:
+        """Show no circles for the time being.
+
+        The layers stay in the list: taking a layer out costs napari a full garbage collection, too slow for
+        something that is switched on and off.
+        """
+        self._hidden = True
+        self._set_visible(False)
+
+    def _set_visible(self, visible: bool) -> None:
+        for layer in (self.noisy, self.denoised):
+            if layer is not None:
+                layer.visible = visible
 
     def remove(self) -> None:
         """Take the layers out of the viewer."""

@@ -26,8 +26,8 @@ class TrainingOptions(QWidget):
         self.context = combo(
             _CONTEXTS,
             "Neighbouring frames that the network also sees. Molecules that stay on for several frames "
-            "become much clearer; take none where every frame shows other molecules. Localizations of neighbouring "
-            "frames are then not independent.",
+            "become much clearer; take none where every frame shows other molecules. Localizations of "
+            "neighbouring frames are then not independent.",
         )
         self.context.setCurrentIndex(1)
         self.network = combo(

@@ -1,0 +1,178 @@
+"""The camera of a movie: where its values come from, and how they are edited."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from test_plugin_helpers import CAMERA, click, movie, notifications, wait_for_workers
+
+from blinkspot.camera import Camera
+from blinkspot.camera_estimate import CameraEstimate
+from blinkspot.plugin import file_dialogs
+from blinkspot.plugin.camera_keeper import CameraKeeper
+from blinkspot.plugin.camera_record import CameraRecord, Origin, Source
+from blinkspot.plugin.camera_widget import CameraWidget
+from blinkspot.plugin.movies import movie_layer
+from blinkspot.stack import Stack
+
+ESTIMATE = CameraEstimate(200.0, 12.0, 20.0, 1.0, 110.0, 3.0)
+
+
+def adu_per_count(camera):
+    return camera.em_gain * camera.excess_noise_factor / camera.electrons_per_adu
+
+
+def make_layer(hints=None, data=None):
+    from napari.layers import Image
+
+    data, state, _ = movie_layer(Stack(movie() if data is None else data, camera_hints=hints or {}), "movie")
+    return Image(data, **state)
+
+
+@pytest.fixture
+def keeper(qtbot):
+    keeper = CameraKeeper()
+    yield keeper
+    wait_for_workers(qtbot)
+
+
+@pytest.fixture
+def widget(qtbot, keeper):
+    widget = CameraWidget(keeper)
+    qtbot.addWidget(widget)
+    widget.show()
+    return widget
+
+
+@given(gain=st.floats(1, 1000), slope=st.floats(0.1, 500), relative_error=st.floats(1e-3, 0.1))
+def test_an_em_gain_that_is_typed_leaves_the_measured_noise(gain, slope, relative_error):
+    estimate = CameraEstimate(200.0, 12.0, slope, relative_error * slope, 110.0, 3.0)
+    record = CameraRecord().with_estimate(estimate).typed("em_gain", gain)
+    assert adu_per_count(record.camera) == pytest.approx(slope)
+    conversion = record.source("electrons_per_adu")
+    assert conversion.error / record.camera.electrons_per_adu == pytest.approx(relative_error)
+
+
+def test_a_conversion_that_was_typed_does_not_change_with_the_gain():
+    record = CameraRecord().typed("electrons_per_adu", 12.0).typed("em_gain", 150.0)
+    assert record.camera.electrons_per_adu == 12.0
+
+
+def test_an_estimate_says_what_it_is_and_how_sure():
+    record = CameraRecord().with_estimate(ESTIMATE)
+    assert record.camera.offset_adu == 110.0
+    assert record.source("offset_adu").origin is Origin.ESTIMATED
+    assert record.source("offset_adu").error == 3.0
+    assert record.source("electrons_per_adu").error == pytest.approx(0.05 / 20.0)
+    assert set(record.unknown) == {"pixel_size_nm", "em_gain"}
+
+
+def test_what_cannot_be_estimated_stays_and_is_said():
+    before = CameraRecord().typed("pixel_size_nm", 80.0)
+    record = before.with_estimate(CameraEstimate(200.0, 12.0, reason="the background is too even"))
+    assert record.camera == before.camera
+    assert "the background is too even" in record.remark
+
+
+def test_the_file_s_values_are_taken_and_nothing_is_estimated_where_all_is_known(keeper):
+    layer = make_layer(CAMERA.as_dict())
+    keeper.ensure(layer)
+    assert keeper.record(layer).camera == CAMERA
+    assert not keeper.is_estimating(layer)
+
+
+def test_what_the_file_does_not_say_is_estimated_with_the_offset_that_it_says(qtbot, keeper):
+    layer = make_layer({"offset_adu": 100.0, "em_gain": 150.0}, movie(120, 64))
+    keeper.ensure(layer)
+    assert keeper.is_estimating(layer)
+    qtbot.waitUntil(lambda: not keeper.is_estimating(layer), timeout=10_000)
+    record = keeper.record(layer)
+    assert record.camera.offset_adu == 100.0
+    assert record.source("offset_adu").origin is Origin.FILE
+    assert record.source("electrons_per_adu").origin is Origin.ESTIMATED
+    assert record.camera.electrons_per_adu == pytest.approx(12.0, rel=0.2)
+
+
+def test_values_are_shown_with_unit_and_source(widget, keeper):
+    layer = make_layer()
+    keeper.set(
+        layer,
+        CameraRecord().with_values({"pixel_size_nm": 108.0}, Source(Origin.FILE)).with_estimate(ESTIMATE),
+    )
+    widget.show_layer(layer)
+    assert widget.fields["pixel_size_nm"].text() == "108.00 nm"
+    assert widget.origins["pixel_size_nm"].text() == "from the file"
+    assert widget.fields["offset_adu"].text() == "110.00 ADU"
+    assert widget.origins["offset_adu"].text() == "estimate ± 3"
+    assert "estimated from the movie" in widget.origins["offset_adu"].toolTip().lower()
+    assert widget.origins["em_gain"].text() == "please check"
+    assert widget.fields["electrons_per_adu"].text() == "0.0500 e⁻/ADU"
+
+
+def test_typing_a_value_sets_it_for_all_docks(qtbot, widget, keeper):
+    layer = make_layer()
+    keeper.set(layer, CameraRecord())
+    widget.show_layer(layer)
+    other = CameraWidget(keeper)
+    qtbot.addWidget(other)
+    other.show_layer(layer)
+    field = widget.fields["offset_adu"]
+    field.setFocus()
+    field.selectAll()
+    qtbot.keyClicks(field, "414")
+    qtbot.keyClick(field, "\r")
+    assert keeper.record(layer).camera.offset_adu == 414.0
+    assert widget.origins["offset_adu"].text() == "typed"
+    assert other.fields["offset_adu"].value() == 414.0
+
+
+def test_the_field_s_rounding_does_not_change_the_value(widget, keeper):
+    layer = make_layer()
+    keeper.set(layer, CameraRecord().with_values({"electrons_per_adu": 0.051588054}, Source(Origin.FILE)))
+    widget.show_layer(layer)
+    widget.fields["offset_adu"].setValue(5.0)
+    assert widget.camera == Camera(offset_adu=5.0, electrons_per_adu=0.051588054)
+
+
+def test_the_estimate_button_measures_the_movie(qtbot, widget, keeper):
+    layer = make_layer(data=movie(120, 64))
+    keeper.set(layer, CameraRecord().typed("em_gain", 150.0).typed("offset_adu", 100.0))
+    widget.show_layer(layer)
+    click(qtbot, widget.estimate_button)
+    assert widget.estimate_button.text() == "Estimating..."
+    qtbot.waitUntil(lambda: widget.estimate_button.isEnabled(), timeout=10_000)
+    assert keeper.record(layer).camera.electrons_per_adu == pytest.approx(12.0, rel=0.25)
+
+
+def test_a_camera_goes_to_a_file_and_comes_back(qtbot, widget, keeper, tmp_path, monkeypatch):
+    layer = make_layer()
+    keeper.set(layer, CameraRecord().with_values(CAMERA.as_dict(), Source(Origin.TYPED)))
+    widget.show_layer(layer)
+    monkeypatch.setattr(file_dialogs, "ask_save", lambda *_: tmp_path / "camera.toml")
+    monkeypatch.setattr(file_dialogs, "ask_open", lambda *_: tmp_path / "camera.toml")
+    click(qtbot, widget.save_button)
+    assert Camera.load(tmp_path / "camera.toml") == CAMERA
+    with notifications() as shown:
+        click(qtbot, widget.save_button)
+    assert "exists already" in shown[0][1]
+    keeper.set(layer, CameraRecord())
+    click(qtbot, widget.load_button)
+    assert keeper.record(layer).camera == CAMERA
+    assert widget.origins["em_gain"].text() == "loaded"
+
+
+def test_a_file_that_is_no_camera_is_refused(qtbot, widget, keeper, tmp_path, monkeypatch):
+    layer = make_layer()
+    keeper.set(layer, CameraRecord())
+    widget.show_layer(layer)
+    path = tmp_path / "camera.toml"
+    path.write_text("offset = 12\n")
+    monkeypatch.setattr(file_dialogs, "ask_open", lambda *_: path)
+    with notifications() as shown:
+        click(qtbot, widget.load_button)
+    assert "unknown entry 'offset'" in shown[0][1]
+    assert keeper.record(layer).camera == Camera()
+
+
+def test_without_a_movie_there_is_nothing_to_edit(widget):
+    widget.show_layer(None)
+    assert not widget.isEnabled()

@@ -1,0 +1,159 @@
+"""What napari is offered: manifest, menus, reader, writer, sample."""
+
+import time
+from pathlib import Path
+
+import dask.array
+import numpy as np
+import pytest
+import tifffile
+from npe2 import PluginManager, PluginManifest
+from test_plugin_helpers import CAMERA, movie, notifications
+
+import blinkspot
+from blinkspot.localization import LocalizationTable, read_table
+from blinkspot.plugin.movies import stack_of
+from blinkspot.plugin.reader import get_reader
+from blinkspot.plugin.writer import write_localizations
+from blinkspot.stack_writing import write_stack
+
+MANIFEST = Path(blinkspot.__file__).parent / "napari.yaml"
+
+
+@pytest.fixture
+def tiff(tmp_path):
+    return write_stack(tmp_path / "cells.tif", movie(), pixel_size_nm=108.0)
+
+
+def test_the_manifest_is_valid_and_its_commands_exist():
+    manifest = PluginManifest.from_file(MANIFEST)
+    manifest.validate_imports()
+    assert manifest.display_name == "Blinkspot"
+    assert [widget.display_name for widget in manifest.contributions.widgets] == [
+        "Train",
+        "Denoise",
+        "Localize",
+    ]
+
+
+def test_each_dock_opens_from_the_plugins_menu_and_from_layers_filter(make_napari_viewer):
+    from app_model.types import MenuItem
+    from napari._app_model import get_app_model
+
+    viewer = make_napari_viewer()
+    menus = get_app_model().menus
+    commands = [f"napari-blinkspot.{name}" for name in ("train", "denoise", "localize")]
+    for menu in ("napari/layers/filter", "napari/plugins/napari-blinkspot"):
+        items = [item.command.id for item in menus.get_menu(menu) if isinstance(item, MenuItem)]
+        assert set(commands) <= set(items), menu
+    for command in commands:
+        get_app_model().commands.execute_command(command).result()
+    assert {type(dock).__name__ for dock in viewer.window.dock_widgets.values()} >= {
+        "TrainDock",
+        "DenoiseDock",
+        "LocalizeDock",
+    }
+
+
+def test_a_tiff_opens_lazily_with_its_scale(make_napari_viewer, tiff):
+    viewer = make_napari_viewer()
+    with notifications() as shown:
+        (layer,) = viewer.open(str(tiff), plugin="napari-blinkspot")
+    assert layer.name == "cells"
+    assert isinstance(layer.data, dask.array.Array)
+    assert layer.scale == pytest.approx([1.0, 0.108, 0.108])
+    assert [str(unit) for unit in layer.units] == ["pixel", "micrometer", "micrometer"]
+    assert layer.axis_labels == ("t", "y", "x")
+    assert layer.metadata["path"] == str(tiff)
+    assert stack_of(layer).path == tiff
+    np.testing.assert_array_equal(layer.data[7].compute(), movie()[7])
+    assert shown == []
+
+
+def test_a_file_without_axes_is_said_to_be_taken_for_frames(make_napari_viewer, tmp_path):
+    path = tmp_path / "plain.tif"
+    tifffile.imwrite(path, movie(), photometric="minisblack", metadata=None)
+    viewer = make_napari_viewer()
+    with notifications() as shown:
+        (layer,) = viewer.open(str(path), plugin="napari-blinkspot")
+    assert layer.scale == pytest.approx([1, 1, 1])
+    assert "40 planes are taken for frames" in shown[0][1]
+
+
+def test_a_folder_opens_as_one_movie(make_napari_viewer, tmp_path):
+    for number in (10, 2, 1):
+        tifffile.imwrite(tmp_path / f"frame{number}.tif", np.full((16, 16), number, np.uint16))
+    viewer = make_napari_viewer()
+    (layer,) = viewer.open(str(tmp_path), plugin="napari-blinkspot")
+    assert layer.data[:, 0, 0].compute().tolist() == [1, 2, 10]
+
+
+def test_the_reader_leaves_other_files_to_others(tmp_path):
+    (tmp_path / "notes").mkdir()
+    assert get_reader(str(tmp_path / "notes")) is None
+    assert get_reader("picture.png") is None
+    assert get_reader(["a.tif", "b.tif"]) is None
+    assert get_reader("a.TIF") is not None
+
+
+def test_a_single_picture_is_refused_in_one_sentence(make_napari_viewer, tmp_path):
+    path = tmp_path / "one.tif"
+    tifffile.imwrite(path, movie()[0])
+    viewer = make_napari_viewer()
+    with pytest.raises(Exception, match="single picture"):
+        viewer.open(str(path), plugin="napari-blinkspot")
+    assert len(viewer.layers) == 0
+
+
+def test_the_layer_s_own_data_counts_once_it_was_replaced(make_napari_viewer, tiff):
+    viewer = make_napari_viewer()
+    (layer,) = viewer.open(str(tiff), plugin="napari-blinkspot")
+    layer.data = movie(12)
+    assert stack_of(layer).n_frames == 12
+
+
+def test_the_sample_is_quick_and_brings_its_camera_and_its_truth(make_napari_viewer):
+    from blinkspot.plugin.session import session_of
+
+    viewer = make_napari_viewer()
+    viewer.open_sample("napari-blinkspot", "blinking")
+    for layer in list(viewer.layers):
+        viewer.layers.remove(layer)
+    start = time.perf_counter()
+    points, layer = viewer.open_sample("napari-blinkspot", "blinking")
+    assert time.perf_counter() - start < 2.0
+    cameras = session_of(viewer).cameras
+    cameras.ensure(layer)
+    assert cameras.record(layer).camera == CAMERA
+    assert cameras.record(layer).unknown == ()
+    # A true molecule lies on a bright spot: the movie's mean there is above its mean elsewhere.
+    frame, y, x = points.data[points.features["photons"].argmax()]
+    row, column = round(y), round(x)
+    around = layer.data[int(frame)].compute()[max(0, row - 1) : row + 2, max(0, column - 1) : column + 2]
+    assert around.mean() > 1.5 * layer.data.mean().compute()
+    np.testing.assert_allclose(points.scale, layer.scale)
+
+
+def test_localizations_are_saved_by_napari_as_a_thunderstorm_table(make_napari_viewer, tmp_path):
+    table = LocalizationTable.from_columns({"frame": [0, 3], "x_nm": [150.0, 250.0], "y_nm": [50.0, 60.0]})
+    viewer = make_napari_viewer()
+    layer = viewer.add_points(np.zeros((2, 3)), features=table.data, name="found")
+    path = tmp_path / "table.csv"
+    written = viewer.layers.save(str(path), plugin="napari-blinkspot")
+    assert written == [str(path)]
+    again = read_table(path)
+    np.testing.assert_allclose(again.column("x_nm"), [150.0, 250.0])
+    np.testing.assert_array_equal(again.column("frame"), [0, 3])
+    assert layer in viewer.layers
+
+
+def test_points_that_are_no_localizations_are_not_saved(tmp_path):
+    with pytest.raises(blinkspot.errors.BlinkspotError, match="holds no localizations"):
+        write_localizations(str(tmp_path / "t.csv"), None, {"name": "dots", "features": {"a": [1]}})
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_plugin_is_found_by_npe2():
+    manager = PluginManager.instance()
+    manager.discover()
+    assert "napari-blinkspot" in manager

@@ -1,0 +1,223 @@
+"""Jobs in other threads: what they report, how they stop, what becomes of their errors."""
+
+import logging
+import threading
+import time
+
+import pytest
+from qtpy.QtCore import QObject
+from test_plugin_helpers import notifications, wait_for_workers
+
+from blinkspot.errors import BlinkspotError
+from blinkspot.plugin.job_bar import JobBar, time_left
+from blinkspot.plugin.jobs import End, JobRunner, LatestOnly
+from blinkspot.progress import Progress
+
+
+class Endless:
+    """A job that runs until it is stopped, and notes how it ended."""
+
+    def __init__(self):
+        self.closed_in = None
+        self.yielded = 0
+
+    def run(self):
+        try:
+            while True:
+                time.sleep(0.01)
+                self.yielded += 1
+                yield Progress("working", self.yielded, 10_000, 0.01 * self.yielded)
+        finally:
+            self.closed_in = threading.current_thread()
+
+
+@pytest.fixture
+def outcomes():
+    return []
+
+
+@pytest.fixture
+def runner(qtbot, outcomes):
+    runner = JobRunner()
+    runner.ended.connect(outcomes.append)
+    yield runner
+    runner.stop()
+    wait_for_workers(qtbot)
+
+
+def test_a_job_reports_its_values_and_its_result(qtbot, runner, outcomes):
+    seen = []
+    runner.progressed.connect(seen.append)
+
+    def job():
+        yield Progress("counting", 1, 2, 0.0)
+        yield "something"
+        return 42
+
+    assert runner.start("Counting", job)
+    qtbot.waitUntil(lambda: bool(outcomes))
+    assert seen == [Progress("counting", 1, 2, 0.0), "something"]
+    assert (outcomes[0].end, outcomes[0].result) == (End.DONE, 42)
+    assert not runner.busy
+
+
+def test_a_job_runs_in_another_thread(qtbot, runner, outcomes):
+    def job():
+        yield
+        return threading.current_thread()
+
+    runner.start("Looking", job)
+    qtbot.waitUntil(lambda: bool(outcomes))
+    assert outcomes[0].result is not threading.main_thread()
+
+
+def test_stop_ends_a_job_within_half_a_second_and_closes_it_in_its_own_thread(qtbot, runner, outcomes):
+    endless = Endless()
+    runner.start("Working", endless.run)
+    qtbot.waitUntil(lambda: endless.yielded > 5)
+    start = time.perf_counter()
+    runner.stop()
+    qtbot.waitUntil(lambda: bool(outcomes), timeout=2000)
+    assert time.perf_counter() - start < 0.5
+    assert outcomes[0].end is End.STOPPED
+    assert endless.closed_in is not None
+    assert endless.closed_in is not threading.main_thread()
+
+
+def test_a_second_job_is_refused_while_one_runs(qtbot, runner, outcomes):
+    endless = Endless()
+    assert runner.start("Working", endless.run)
+    assert not runner.start("Working too", Endless().run)
+    runner.stop()
+    qtbot.waitUntil(lambda: bool(outcomes))
+    assert len(outcomes) == 1
+
+
+def test_a_sentence_for_the_user_is_shown_as_a_warning(qtbot, runner, outcomes):
+    def job():
+        yield
+        raise BlinkspotError("The movie is empty: choose another one.")
+
+    with notifications() as shown:
+        runner.start("Working", job)
+        qtbot.waitUntil(lambda: bool(outcomes))
+    assert shown == [("warning", "The movie is empty: choose another one.")]
+    assert outcomes[0].end is End.FAILED
+    assert outcomes[0].message == "The movie is empty: choose another one."
+
+
+def test_a_defect_is_shown_as_an_error_and_its_traceback_logged(qtbot, runner, outcomes, caplog):
+    def job():
+        yield
+        raise ZeroDivisionError("oh")
+
+    with notifications() as shown, caplog.at_level(logging.ERROR, "blinkspot"):
+        runner.start("Working", job)
+        qtbot.waitUntil(lambda: bool(outcomes))
+    assert [severity for severity, _ in shown] == ["error"]
+    assert "Working failed" in shown[0][1]
+    assert "oh" in shown[0][1]
+    assert "ZeroDivisionError" in caplog.text
+
+
+def test_a_job_whose_runner_is_destroyed_is_stopped(qtbot):
+    parent = QObject()
+    runner = JobRunner(parent)
+    endless = Endless()
+    runner.start("Working", endless.run)
+    qtbot.waitUntil(lambda: endless.yielded > 2)
+    parent.deleteLater()
+    qtbot.waitUntil(lambda: endless.closed_in is not None, timeout=2000)
+    wait_for_workers(qtbot)
+
+
+def test_a_job_shows_in_the_activity_dock_and_can_be_cancelled_there(qtbot, make_napari_viewer, outcomes):
+    from napari._qt.widgets.qt_progress_bar import QtLabeledProgressBar
+
+    viewer = make_napari_viewer()
+    runner = JobRunner()
+    runner.ended.connect(outcomes.append)
+    endless = Endless()
+    runner.start("Working hard", endless.run)
+
+    def line():
+        bars = viewer.window._qt_viewer.window()._activity_dialog.findChildren(QtLabeledProgressBar)
+        return next((bar for bar in bars if "Working hard" in bar.description_label.text()), None)
+
+    qtbot.waitUntil(lambda: line() is not None)
+    line().cancel_button.click()
+    qtbot.waitUntil(lambda: bool(outcomes), timeout=2000)
+    assert outcomes[0].end is End.STOPPED
+    qtbot.waitUntil(lambda: line() is None, timeout=2000)
+    runner.deleteLater()
+
+
+def test_the_bar_shows_progress_and_its_button_stops(qtbot, runner, outcomes):
+    bar = JobBar(runner, "Stop", "Stop it.")
+    qtbot.addWidget(bar)
+    bar.show()
+    endless = Endless()
+    runner.start("Working", endless.run)
+    qtbot.waitUntil(lambda: "%" in bar.status.text())
+    assert bar.stop_button.isVisible()
+    bar.stop_button.click()
+    assert bar.status.text() == "Stopping..."
+    qtbot.waitUntil(lambda: bool(outcomes))
+    assert bar.status.text() == "Stopped."
+    assert not bar.stop_button.isVisible()
+
+
+@pytest.mark.parametrize(
+    ("elapsed_s", "done", "expected"),
+    [
+        (0.1, 1, ""),
+        (10, 50, ", 10 s left"),
+        (59.8, 50, ", 1 min 00 s left"),
+        (100, 25, ", 5 min 00 s left"),
+        (3600, 50, ", 1 h 00 min left"),
+    ],
+)
+def test_time_left_is_said_in_round_units(elapsed_s, done, expected):
+    assert time_left(Progress("working", done, 100, elapsed_s)) == expected
+
+
+def test_only_the_newest_answer_is_delivered(qtbot):
+    latest = LatestOnly()
+    answers, computed, go_on = [], [], threading.Event()
+    latest.answered.connect(answers.append)
+
+    def question(number):
+        def answer():
+            go_on.wait(5)
+            computed.append(number)
+            return number
+
+        return answer
+
+    for number in range(5):
+        latest.ask(question(number))
+    go_on.set()
+    qtbot.waitUntil(lambda: bool(answers))
+    qtbot.waitUntil(lambda: not latest.busy)
+    # The first was under way already; those between were never computed.
+    assert computed == [0, 4]
+    assert answers == [4]
+
+
+def test_a_forgotten_question_is_not_answered(qtbot):
+    latest = LatestOnly()
+    answers = []
+    latest.answered.connect(answers.append)
+    latest.ask(lambda: time.sleep(0.05))
+    latest.forget()
+    qtbot.waitUntil(lambda: not latest.busy)
+    assert answers == []
+
+
+def test_an_error_in_an_answer_is_handed_over(qtbot):
+    latest = LatestOnly()
+    errors = []
+    latest.failed.connect(errors.append)
+    latest.ask(lambda: 1 / 0)
+    qtbot.waitUntil(lambda: bool(errors))
+    assert isinstance(errors[0], ZeroDivisionError)
