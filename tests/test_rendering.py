@@ -7,8 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from matplotlib.image import imread
 
+from blinkspot.camera import Camera
 from blinkspot.errors import BlinkspotError
-from blinkspot.localization import LocalizationTable, render, save_picture
+from blinkspot.localization import LocalizationTable, Localizer, read_table, render, save_picture
 
 PLACES = st.lists(st.tuples(st.floats(-50.0, 450.0), st.floats(-50.0, 350.0)), max_size=30)
 
@@ -121,3 +122,13 @@ def test_pictures_are_not_overwritten(tmp_path):
     save_picture(np.zeros((3, 4), dtype=np.float32), tmp_path / "p.png", 20.0)
     with pytest.raises(BlinkspotError, match="exists already"):
         save_picture(np.ones((3, 4), dtype=np.float32), tmp_path / "p.png", 20.0)
+
+
+def test_the_picture_covers_the_movie_that_was_localized(tmp_path):
+    camera = Camera(pixel_size_nm=100.0)
+    frame = np.random.default_rng(0).poisson(20.0, (24, 40)).astype(np.float32)
+    table = Localizer(camera).localize_frame(frame)
+    assert table.movie_extent_nm == (2400.0, 4000.0)
+    assert render(table, 20.0).shape == (120, 200)
+    table.save_csv(tmp_path / "t.csv")
+    assert render(read_table(tmp_path / "t.csv"), 20.0).shape == (120, 200)

@@ -147,4 +147,5 @@ def compare(
     known = None if truth is None else read_table(truth)
     comparison = run(compare_movies(movie, restored, used, known, settings))
     page = write_report(comparison, output)
-    answer({"page": str(page), **summary(comparison)}, as_json)
+    result = summary(comparison) if as_json else {"verdict": summary(comparison)["verdict"]}
+    answer({**result, "page": str(page)}, as_json)

@@ -126,7 +126,8 @@ class Localizer:
             )
         self._check_denoised(raw_adu.shape, None if denoised_adu is None else denoised_adu.shape)
         rows = finish(self._localize_frame(0, raw_adu, denoised_adu, Stopwatch("localizing", 1)))
-        return self._table([rows], on_denoised=denoised_adu is not None, source={})
+        shape = (1, *raw_adu.shape)
+        return self._table([rows], shape, on_denoised=denoised_adu is not None, source={})
 
     def localize(
         self, movie: Stack | Any, denoised: Stack | Any | None = None
@@ -186,7 +187,7 @@ class Localizer:
         source = {"movie": _described(movie)}
         if denoised is not None:
             source["denoised"] = _described(denoised)
-        return self._table(found, on_denoised=denoised is not None, source=source)
+        return self._table(found, movie.shape, on_denoised=denoised is not None, source=source)
 
     def _localize_frame(
         self, index: int, raw_adu: NDArray[Any], denoised_adu: NDArray[Any] | None, clock: Stopwatch
@@ -245,7 +246,9 @@ class Localizer:
                 "give the denoised version of the same movie."
             )
 
-    def _table(self, found: list[Rows], *, on_denoised: bool, source: dict[str, Any]) -> LocalizationTable:
+    def _table(
+        self, found: list[Rows], shape: tuple[int, ...], *, on_denoised: bool, source: dict[str, Any]
+    ) -> LocalizationTable:
         rows = np.concatenate([np.empty((0, len(COLUMNS))), *found])
         return LocalizationTable.from_columns(
             dict(zip(COLUMNS, rows.T, strict=True)),
@@ -254,6 +257,7 @@ class Localizer:
                 "localize",
                 camera=self.camera,
                 settings=self.settings,
+                movie_shape=list(shape),
                 candidates_from="denoised" if on_denoised else "raw",
                 **source,
             ),

@@ -39,7 +39,7 @@ def render(
         Size of the picture's pixel.
     extent_nm : (height, width), optional
         What the picture covers, from the corner of the movie's first pixel: the movie's size times its pixel.
-        The smallest that holds every localization unless given.
+        Unless given, what the table says of its movie, else the smallest that holds every localization.
 
     Returns
     -------
@@ -54,6 +54,7 @@ def render(
     if not (math.isfinite(pixel_size_nm) and pixel_size_nm > 0):
         raise BlinkspotError(f"The picture's pixel must be larger than 0 nm, not {pixel_size_nm}.")
     y, x = table.column("y_nm"), table.column("x_nm")
+    extent_nm = extent_nm or table.movie_extent_nm
     if extent_nm is None:
         extent_nm = (max(float(y.max()), 0.0), max(float(x.max()), 0.0)) if len(table) else (0.0, 0.0)
         height, width = (math.floor(length / pixel_size_nm) + 1 for length in extent_nm)

@@ -87,6 +87,16 @@ class LocalizationTable:
         data = pd.DataFrame({name: np.asarray(columns.get(name, ())) for name in columns or REQUIRED_COLUMNS})
         return cls(data, uncertainty_is_valid, provenance or {})
 
+    @property
+    def movie_extent_nm(self) -> tuple[float, float] | None:
+        """Height and width of the movie that was localized, nm; None where the table does not know."""
+        try:
+            _, height_px, width_px = self.provenance["movie_shape"]
+            pixel_size_nm = self.provenance["camera"]["pixel_size_nm"]
+            return float(height_px * pixel_size_nm), float(width_px * pixel_size_nm)
+        except (KeyError, TypeError, ValueError):
+            return None
+
     def __len__(self) -> int:
         return len(self.data)
 
