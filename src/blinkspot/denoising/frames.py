@@ -43,7 +43,7 @@ class ChosenFrames:
 
 
 def frame_signal(frames: NDArray[np.generic]) -> NDArray[np.float64]:
-    """Return the signal of each frame, ADU: how far its mean lies above the mean of its middle half of values.
+    """Return the signal of each frame, ADU: how far its mean lies above that of its middle half.
 
     A background that drifts moves both; molecules, which cover few pixels, move the mean alone.
     """

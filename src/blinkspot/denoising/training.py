@@ -8,10 +8,12 @@ import itertools
 import math
 from collections.abc import Generator
 from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
 import torch
 from torch import Tensor
+from torch.optim.swa_utils import AveragedModel
 
 from blinkspot.camera import Camera
 from blinkspot.camera_estimate import noise_ratio
@@ -119,7 +121,8 @@ class Training:
         # Validation crops have random numbers of their own: the same for any length of training.
         validation = source.validation_batches(np.random.default_rng(settings.seed + 1))
         model = self._new_model(validation)
-        averaged = copy.deepcopy(model).requires_grad_(False).eval()
+        averaging = AveragedModel(model, avg_fn=_averaged)
+        averaged = cast(PriorNetwork, averaging.module)
         optimiser = torch.optim.AdamW(model.parameters(), lr=settings.learning_rate, weight_decay=1e-4)
         total_steps = self._total_steps(source)
         if limit_s is None:
@@ -147,7 +150,7 @@ class Training:
                 )
             torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
             optimiser.step()
-            _follow(averaged, model, step)
+            averaging.update_parameters(model)
             losses.append(loss)
             done = watch.elapsed_s if limit_s is not None else step
             now = dataclasses.replace(
@@ -255,8 +258,7 @@ def _set_learning_rate(optimiser: torch.optim.Optimizer, largest: float, step: i
         group["lr"] = largest * min(1.0, step / _WARM_UP_STEPS) * max(cosine, 1e-3)
 
 
-def _follow(averaged: PriorNetwork, model: PriorNetwork, step: int) -> None:
-    """Move the averaged weights towards the model's: the average has less of the last batches' noise."""
-    decay = min(_AVERAGE_DECAY, (1.0 + step) / (10.0 + step))
-    with torch.no_grad():
-        torch._foreach_lerp_(list(averaged.parameters()), list(model.parameters()), 1.0 - decay)
+def _averaged(average: Tensor, latest: Tensor, n_averaged: Tensor | int) -> Tensor:
+    """Move an averaged weight towards the latest: the average has less of the last batches' noise."""
+    decay = min(_AVERAGE_DECAY, float(1 + n_averaged) / float(10 + n_averaged))
+    return torch.lerp(average, latest, 1.0 - decay)
