@@ -16,9 +16,9 @@ LIMIT_GB = 2.0
 
 
 def make_stack(path: Path, size_gb: float) -> None:
-    """Write a movie of that size: the frames of a small one side by side, over and over."""
+    """Write a float32 movie of that size: the frames of a small one side by side, over and over."""
     small = truth_movie("blinking_low60").movie
-    tiled = np.tile(small.frames(0, small.n_frames), (1, 4, 4))
+    tiled = np.tile(small.frames(0, small.n_frames).astype(np.float32), (1, 4, 4))
     n_frames = round(size_gb * 1e9 / tiled[0].nbytes)
     with StackWriter(path, (n_frames, *tiled.shape[1:]), tiled.dtype) as writer:
         for start in range(0, n_frames, len(tiled)):
