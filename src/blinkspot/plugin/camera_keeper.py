@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from functools import partial
 from weakref import WeakKeyDictionary
 
@@ -10,8 +11,7 @@ from qtpy.QtCore import QObject, Signal  # type: ignore[attr-defined]
 
 from blinkspot.camera_estimate import CameraEstimate
 from blinkspot.errors import BlinkspotError
-from blinkspot.plugin import steps
-from blinkspot.plugin.camera_record import CameraRecord, Origin, Source
+from blinkspot.plugin.camera_record import CameraRecord, Origin, Source, measure_camera
 from blinkspot.plugin.jobs import LatestOnly
 from blinkspot.plugin.movies import stack_of, why_not_a_movie
 from blinkspot.plugin.notify import tell_error
@@ -85,18 +85,23 @@ class CameraKeeper(QObject):
         offset_adu = record.camera.offset_adu if known else None
         question = LatestOnly(self)
         question.answered.connect(lambda estimate: self._on_estimated(layer, estimate))
-        question.failed.connect(lambda error: self._on_failed(layer, error))
+        question.failed.connect(lambda error: self._on_failed(layer, error, asked=not keep_offset))
         self._estimates[layer] = question
         self.estimating_changed.emit(layer)
-        question.ask(partial(steps.estimate_camera, movie, offset_adu, keep_offset))
+        question.ask(partial(measure_camera, movie, offset_adu, keep_offset))
 
     def _on_estimated(self, layer: Layer, estimate: CameraEstimate) -> None:
         self._end(layer)
         self.set(layer, self._records.get(layer, CameraRecord()).with_estimate(estimate))
 
-    def _on_failed(self, layer: Layer, error: Exception) -> None:
+    def _on_failed(self, layer: Layer, error: Exception, asked: bool) -> None:
         self._end(layer)
-        tell_error(error, "Estimating the camera")
+        if isinstance(error, BlinkspotError) and not asked:
+            # Nobody asked for this: the sentence waits beside the fields until the user comes there.
+            record = self._records.get(layer, CameraRecord())
+            self.set(layer, dataclasses.replace(record, remark=str(error)))
+        else:
+            tell_error(error, "Estimating the camera")
 
     def _end(self, layer: Layer) -> None:
         question = self._estimates.pop(layer, None)

@@ -7,8 +7,10 @@ import enum
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from blinkspot import camera_estimate
 from blinkspot.camera import Camera
 from blinkspot.camera_estimate import CameraEstimate
+from blinkspot.stack import Stack
 
 
 class Origin(enum.Enum):
@@ -67,6 +69,12 @@ class CameraRecord:
         """Names of the values that nobody gave: they stand at their defaults."""
         names = (entry.name for entry in dataclasses.fields(Camera))
         return tuple(name for name in names if self.source(name).origin is Origin.DEFAULT)
+
+    @property
+    def is_certain(self) -> bool:
+        """Whether somebody has said every value: none is a default or an estimate."""
+        names = (entry.name for entry in dataclasses.fields(Camera))
+        return all(self.source(name).origin not in (Origin.DEFAULT, Origin.ESTIMATED) for name in names)
 
     def with_values(self, values: Mapping[str, float], source: Source) -> CameraRecord:
         """Return the record with some values from one source.
@@ -128,3 +136,21 @@ class CameraRecord:
 
 def _gain_and_excess(camera: Camera) -> float:
     return camera.em_gain * camera.excess_noise_factor
+
+
+def measure_camera(movie: Stack, offset_adu: float | None, keep_offset: bool) -> CameraEstimate:
+    """Estimate the camera of a movie from its noise.
+
+    Parameters
+    ----------
+    offset_adu : float or None
+        The offset, where it is known.
+    keep_offset : bool
+        Whether a known offset is to be believed; else it is used only where the movie does not tell it.
+    """
+    if offset_adu is not None and keep_offset:
+        return camera_estimate.estimate_slope(movie, offset_adu)
+    estimate = camera_estimate.estimate_camera(movie)
+    if offset_adu is not None and not estimate.identifiable:
+        return camera_estimate.estimate_slope(movie, offset_adu)
+    return estimate

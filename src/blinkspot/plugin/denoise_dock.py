@@ -11,8 +11,9 @@ from napari.layers import Image, Layer
 from qtpy.QtWidgets import QComboBox, QFormLayout, QPushButton, QSpinBox
 
 from blinkspot.errors import BlinkspotError
-from blinkspot.plugin import file_dialogs, steps
-from blinkspot.plugin.denoised_layer import FrameRange, GrowingLayer, Request, add_denoised
+from blinkspot.plugin import denoising_steps, file_dialogs
+from blinkspot.plugin.denoised_layer import GrowingLayer, Request, add_denoised
+from blinkspot.plugin.denoising_steps import DenoisingTask
 from blinkspot.plugin.dock import Dock
 from blinkspot.plugin.forms import combo, row
 from blinkspot.plugin.jobs import End, Outcome
@@ -42,7 +43,7 @@ class DenoiseDock(Dock):
 
     def __init__(self, napari_viewer: ViewerModel) -> None:
         super().__init__(napari_viewer, "Cancel", "Stop denoising; the frames that are done are kept.")
-        self._request: Request | None = None
+        self._running: Request | None = None
         self._growing: GrowingLayer | None = None
         self._build()
         self.movies.chosen.connect(self._on_movie_chosen)
@@ -114,32 +115,42 @@ class DenoiseDock(Dock):
         if self.models.denoiser is None and not self.runner.busy:
             self.job_bar.say("Train a model in the Train dock, or load one.")
 
-    def _frame_range(self, layer: Image, movie: Stack) -> FrameRange:
+    def _frame_range(self, layer: Image, n_frames: int) -> tuple[int, int]:
+        """Return the first frame asked for, and the one after the last."""
         if self.frames.currentText() == _THIS:
             index = frame_shown(self.viewer, layer)
-            return FrameRange(index, index + 1, movie.n_frames)
+            return index, index + 1
         if self.frames.currentText() == _RANGE:
             first, last = self.first.value(), self.last.value()
             if first > last:
-                raise BlinkspotError(
-                    f"Frames {first} to {last} are none: the first must not come after the last."
-                )
-            return FrameRange(first, last + 1, movie.n_frames)
-        return FrameRange(0, movie.n_frames, movie.n_frames)
+                raise BlinkspotError(f"There are no frames {first} to {last}: the first must come first.")
+            return first, last + 1
+        return 0, n_frames
+
+    def _request(self) -> Request:
+        layer = self.usable_movie(self.movies.layer)
+        if self.models.denoiser is None:
+            raise BlinkspotError("There is no model yet: train one in the Train dock, or load one.")
+        movie = stack_of(layer)
+        start, stop = self._frame_range(layer, movie.n_frames)
+        record = self.session.cameras.record(layer)
+        task = DenoisingTask(
+            model=self.models.denoiser,
+            movie=movie,
+            camera=None if record is None or not record.is_certain else record.camera,
+            start=start,
+            stop=stop,
+            estimate=self.estimate.currentData(),
+        )
+        return Request(layer, Place.of(layer), task)
 
     def _run(self) -> None:
-        model = self.models.denoiser
-        if model is None:
-            return
         try:
-            layer = self.usable_movie(self.movies.layer)
-            movie = stack_of(layer)
-            frames = self._frame_range(layer, movie)
+            request = self._request()
         except BlinkspotError as error:
             self.complain(error, "Denoising")
             return
-        request = Request(layer, movie, Place.of(layer), model, frames, self.estimate.currentData())
-        if request.fits_in_memory:
+        if request.task.fits_in_memory:
             self._denoise_in_memory(request)
             return
         self.job_bar.say(
@@ -151,36 +162,19 @@ class DenoiseDock(Dock):
 
     def _denoise_in_memory(self, request: Request) -> None:
         growing = GrowingLayer(self.viewer, self.session, request)
-        job = partial(
-            steps.denoise_into,
-            request.model,
-            request.movie,
-            request.frames.start,
-            request.frames.stop,
-            request.estimate,
-            growing.write,
-        )
+        job = partial(denoising_steps.denoise_into, request.task, growing.write)
         if self.start_job(f"Denoising {request.source.name}", job, [request.source]):
-            self._request, self._growing = request, growing
+            self._running, self._growing = request, growing
 
     def denoise_to_file(self, request: Request, path: Path) -> None:
         """Denoise into a new TIFF, which is then opened lazily."""
-        job = partial(
-            steps.denoise_to_file,
-            request.model,
-            request.movie,
-            request.frames.start,
-            request.frames.stop,
-            request.estimate,
-            path,
-            request.provenance,
-        )
+        job = partial(denoising_steps.denoise_to_file, request.task, path)
         if self.start_job(f"Denoising {request.source.name} into {path.name}", job, [request.source]):
-            self._request, self._growing = request, None
+            self._running, self._growing = request, None
 
     def _on_progressed(self, value: Any) -> None:
-        growing, request = self._growing, self._request
-        if not isinstance(value, steps.FramesReady) or growing is None or request is None:
+        growing, request = self._growing, self._running
+        if not isinstance(value, denoising_steps.FramesReady) or growing is None or request is None:
             return
         if growing.layer is None and self.in_viewer(request.source):
             growing.show(value)
@@ -189,8 +183,8 @@ class DenoiseDock(Dock):
             growing.show(value)
 
     def _on_ended(self, outcome: Outcome) -> None:
-        request, growing = self._request, self._growing
-        self._request = self._growing = None
+        request, growing = self._running, self._growing
+        self._running = self._growing = None
         if growing is not None and growing.layer is not None and self.in_viewer(growing.layer):
             growing.cut()
             self.job_bar.say(f"{growing.layer.name!r} is in the layer list.")
@@ -215,5 +209,5 @@ class DenoiseDock(Dock):
     def save(self, layer: Image, path: Path) -> None:
         """Write a denoised layer as a new TIFF."""
         record = layer.metadata.get(PROVENANCE)
-        job = partial(steps.save_movie, layer.data, path, record)
+        job = partial(denoising_steps.save_movie, layer.data, path, record)
         self.start_job(f"Saving {layer.name}", job, [layer])

@@ -59,7 +59,7 @@ class Dock(QWidget):
         layout.addWidget(scroll, stretch=1)
         layout.addWidget(self.job_bar)
         self.job_layers: list[Layer] = []
-        self._arranged = False
+        self._docked = self._arranged = False
         follow(self, self.viewer.layers.events.removed, self._stop_if_layer_removed)
 
     def sizeHint(self) -> QSize:
@@ -114,13 +114,10 @@ class Dock(QWidget):
 
     def event(self, event: QEvent | None) -> bool:
         """Stop the job when the dock's panel is closed for good."""
-        if (
-            event is not None
-            and event.type() == QEvent.Type.ParentChange
-            and self._arranged
-            and self.parent() is None
-        ):
-            self.runner.stop()
+        if event is not None and event.type() == QEvent.Type.ParentChange:
+            if self._docked and self.parent() is None:
+                self.runner.stop()
+            self._docked = self.parent() is not None
         return bool(super().event(event))
 
     def showEvent(self, event: QShowEvent | None) -> None:

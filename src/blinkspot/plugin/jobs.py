@@ -10,12 +10,14 @@ import enum
 import functools
 import logging
 import time
+import weakref
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from typing import Any
 
 from napari.qt.threading import GeneratorWorkerSignals, WorkerBase, create_worker
 from napari.utils import cancelable_progress
+from qtpy.compat import isalive
 from qtpy.QtCore import QObject, QThreadPool, Signal  # type: ignore[attr-defined]
 
 from blinkspot.plugin.notify import tell_error
@@ -67,20 +69,28 @@ class _Work(functools.partial):  # type: ignore[type-arg]
 
 
 class _JobWorker(WorkerBase):  # type: ignore[misc]
-    """Runs a job, and closes it in the same thread however it ends.
+    """Runs a job for as long as its owner lives, and closes it in the same thread however it ends.
 
     napari's own generator worker leaves an aborted generator to the garbage collector, which would run its
     clean-up (a half-written file, say) at any time and in any thread.
     """
 
-    def __init__(self, make_job: MakeJob) -> None:
+    def __init__(self, make_job: MakeJob, owner: QObject) -> None:
         super().__init__(SignalsClass=GeneratorWorkerSignals)
         self._make_job = make_job
+        self._owner = weakref.ref(owner)
+
+    @property
+    def _is_wanted(self) -> bool:
+        owner = self._owner()
+        if owner is None or not isalive(owner):  # type: ignore[no-untyped-call]
+            return False
+        return not self.abort_requested
 
     def work(self) -> Any:
         job = self._make_job()
         try:
-            while not self.abort_requested:
+            while self._is_wanted:
                 try:
                     value = next(job)
                 except StopIteration as stop:
@@ -101,24 +111,6 @@ class _Activity(cancelable_progress):  # type: ignore[misc]
             self.cancel_callback()
 
 
-def start_worker(title: str, make_job: MakeJob) -> WorkerBase:
-    """Make a worker for a job; ``start()`` starts it.
-
-    Parameters
-    ----------
-    title : str
-        What is being done, for the user: ``"Denoising eos"``.
-    make_job : callable
-        Makes the generator; called in the worker's thread.
-    """
-    _widen_pool()
-    work = _Work(make_job)
-    work.title = title
-    worker = create_worker(work, _worker_class=_JobWorker, _ignore_errors=True)
-    worker.warned.connect(_log_warning)
-    return worker
-
-
 def _widen_pool() -> None:
     pool = QThreadPool.globalInstance()
     assert pool is not None
@@ -128,27 +120,6 @@ def _widen_pool() -> None:
 def _log_warning(arguments: tuple[Any, ...]) -> None:
     message, category = arguments[:2]
     _log.warning("%s: %s", category.__name__, message)
-
-
-class _Running:
-    """The worker of the moment: outlives the runner, so that it can be stopped when the window is gone."""
-
-    def __init__(self) -> None:
-        self.worker: WorkerBase | None = None
-        self.activity: _Activity | None = None
-
-    def stop(self) -> None:
-        if self.worker is not None:
-            self.worker.quit()
-
-    def abandon(self) -> None:
-        self.stop()
-        self.close_activity()
-
-    def close_activity(self) -> None:
-        if self.activity is not None:
-            self.activity.close()
-            self.activity = None
 
 
 class JobRunner(QObject):
@@ -172,16 +143,16 @@ class JobRunner(QObject):
 
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
-        self._running = _Running()
+        self._worker: _JobWorker | None = None
+        self._activity: _Activity | None = None
         self._title = ""
         self._outcome = Outcome(End.STOPPED)
         self._activity_updated = 0.0
-        self.destroyed.connect(self._running.abandon)
 
     @property
     def busy(self) -> bool:
         """Whether a job is running."""
-        return self._running.worker is not None
+        return self._worker is not None
 
     def start(self, title: str, make_job: MakeJob) -> bool:
         """Start a job unless one is running; return whether it was started.
@@ -195,22 +166,29 @@ class JobRunner(QObject):
         """
         if self.busy:
             return False
-        worker = start_worker(title, make_job)
+        _widen_pool()
+        work = _Work(make_job)
+        work.title = title
+        worker = create_worker(work, self, _worker_class=_JobWorker, _ignore_errors=True)
+        activity = _Activity(desc=title, total=100, cancel_callback=worker.quit)
+        worker.warned.connect(_log_warning)
         worker.yielded.connect(self._on_yielded)
         worker.returned.connect(self._on_returned)
         worker.errored.connect(self._on_errored)
         worker.finished.connect(self._on_finished)
+        # Of its own, so that the line vanishes too where this runner is gone by then.
+        worker.finished.connect(activity.close)
         self._title = title
         self._outcome = Outcome(End.STOPPED)
-        self._running.worker = worker
-        self._running.activity = _Activity(desc=title, total=100, cancel_callback=self._running.stop)
+        self._worker, self._activity = worker, activity
         self.started.emit(title)
         worker.start()
         return True
 
     def stop(self) -> None:
         """Ask the job to stop; ``ended`` follows once it has."""
-        self._running.stop()
+        if self._worker is not None:
+            self._worker.quit()
 
     def _on_yielded(self, value: Any) -> None:
         self.progressed.emit(value)
@@ -219,7 +197,7 @@ class JobRunner(QObject):
 
     def _update_activity(self, progress: Progress) -> None:
         now = time.monotonic()
-        activity = self._running.activity
+        activity = self._activity
         if activity is None or now - self._activity_updated < _ACTIVITY_INTERVAL_S:
             return
         # napari handles waiting events within update(): it must come last, and not again at once.
@@ -233,8 +211,7 @@ class JobRunner(QObject):
         self._outcome = Outcome(End.FAILED, message=tell_error(error, self._title))
 
     def _on_finished(self) -> None:
-        self._running.worker = None
-        self._running.close_activity()
+        self._worker = self._activity = None
         self.ended.emit(self._outcome)
 
 

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from napari.components import ViewerModel
 from napari.layers import Image, Layer
 from napari.utils.events import EventEmitter
+from qtpy.compat import isalive
 from qtpy.QtCore import QObject, Signal  # type: ignore[attr-defined]
 from qtpy.QtWidgets import QComboBox, QSizePolicy, QWidget
 
@@ -19,17 +20,19 @@ def follow(owner: QObject, emitter: EventEmitter, method: Callable[..., None]) -
 
     napari's own connection would go on calling a widget whose window is gone.
     """
-    # A strong reference here would keep the owner alive for ever: Qt's connections are hidden from Python's
-    # garbage collector.
-    reference = weakref.WeakMethod(method)
+    reference = weakref.ref(owner)
+    name = method.__name__
 
     def call(event: object) -> None:
+        # Looked up anew each time, for a strong reference would keep the owner alive; and asked here, for the
+        # owner's ``destroyed`` signal comes too late where Python's garbage collector destroys it.
         alive = reference()
-        if alive is not None:
-            alive(event)
+        if alive is None or not isalive(alive):  # type: ignore[no-untyped-call]
+            emitter.disconnect(call)
+        else:
+            getattr(alive, name)(event)
 
     emitter.connect(call)
-    owner.destroyed.connect(lambda: emitter.disconnect(call))
 
 
 class LayerChoice(QComboBox):

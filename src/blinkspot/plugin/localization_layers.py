@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from napari.components import ViewerModel
 from napari.layers import Image, Points
 
+from blinkspot.plugin.localizing_steps import Localized
 from blinkspot.plugin.movies import PROVENANCE, ROLE, Place
 from blinkspot.plugin.preview_markers import DENOISED_COLOUR, NOISY_COLOUR
-from blinkspot.plugin.steps import Localized
 
 UNCERTAINTY_IS_VALID = "blinkspot_uncertainty_is_valid"
 """Key of a layer's metadata: whether the table's uncertainties are calibrated."""

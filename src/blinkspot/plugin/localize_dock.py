@@ -11,7 +11,7 @@ from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import QCheckBox, QDoubleSpinBox, QFormLayout, QLabel, QPushButton
 
 from blinkspot.errors import BlinkspotError
-from blinkspot.plugin import file_dialogs, steps
+from blinkspot.plugin import file_dialogs, localizing_steps
 from blinkspot.plugin.camera_widget import CameraWidget
 from blinkspot.plugin.dock import Dock
 from blinkspot.plugin.forms import combo, row, section
@@ -172,7 +172,7 @@ class LocalizeDock(Dock):
         self._markers.begin(layer, denoised)
         denoised_index = None if denoised is None else frame_index(self.viewer, denoised)
         try:
-            question = steps.PreviewQuestion(
+            question = localizing_steps.PreviewQuestion(
                 camera=self.camera.camera,
                 settings=self.options.settings,
                 movie=stack_of(layer),
@@ -185,9 +185,9 @@ class LocalizeDock(Dock):
             return
         if not self.counts.text():
             self.counts.setText("Looking for molecules (the first time takes some seconds)...")
-        self._preview.ask(partial(steps.localize_frame, question))
+        self._preview.ask(partial(localizing_steps.localize_frame, question))
 
-    def _on_previewed(self, answer: steps.PreviewAnswer) -> None:
+    def _on_previewed(self, answer: localizing_steps.PreviewAnswer) -> None:
         if not self.preview_box.isChecked():
             return
         if not self._markers.exist:
@@ -232,7 +232,7 @@ class LocalizeDock(Dock):
         try:
             layer = self.usable_movie(self.movies.layer)
             job = partial(
-                steps.localize,
+                localizing_steps.localize,
                 self.camera.camera,
                 self.options.settings,
                 stack_of(layer),
@@ -250,7 +250,7 @@ class LocalizeDock(Dock):
             self._show_localized(self._source, outcome.result)
         self._refresh()
 
-    def _show_localized(self, source: Image, results: list[steps.Localized]) -> None:
+    def _show_localized(self, source: Image, results: list[localizing_steps.Localized]) -> None:
         # What the preview showed for one frame is now there for all.
         self.preview_box.setChecked(False)
         comparison = self.session.comparison

@@ -8,7 +8,7 @@ from napari.utils.theme import get_theme
 from qtpy.QtWidgets import QVBoxLayout, QWidget
 
 from blinkspot.plugin.layer_choice import follow
-from blinkspot.plugin.steps import LossPoint
+from blinkspot.plugin.training_steps import LossPoint
 
 # Told apart by colour-blind eyes, and legible on napari's dark and on its light background.
 _TRAINING_COLOUR = "#4a90d9"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from qtpy.QtCore import QObject, Signal  # type: ignore[attr-defined]
 from qtpy.QtWidgets import QComboBox, QWidget
 
-from blinkspot.plugin import file_dialogs, steps
+from blinkspot.plugin import file_dialogs, training_steps
 from blinkspot.plugin.jobs import LatestOnly
 from blinkspot.plugin.notify import tell_error
 from blinkspot.plugin.session import Session
@@ -50,7 +50,7 @@ class ModelLoader(QObject):
     def load(self, path: Path) -> None:
         """Load a model file."""
         self.said.emit(f"Loading {path.name}...")
-        self._loading.ask(lambda: (path, steps.load_model(path)))
+        self._loading.ask(lambda: (path, training_steps.load_model(path)))
 
     def _on_loaded(self, answer: tuple[Path, Denoiser]) -> None:
         path, model = answer

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from blinkspot.plugin.localizing_steps import Returning, points_px
 from blinkspot.plugin.movies import PROVENANCE, ROLE, movie_layer
 from blinkspot.plugin.reader import LayerData
-from blinkspot.plugin.steps import Returning, points_px
 from blinkspot.stack import Stack
 
 _FRAMES, _SIZE_PX = 200, 64

@@ -11,7 +11,7 @@ from napari.layers import Image, Layer
 from qtpy.QtWidgets import QPushButton
 
 from blinkspot.errors import BlinkspotError
-from blinkspot.plugin import file_dialogs, steps
+from blinkspot.plugin import file_dialogs, training_steps
 from blinkspot.plugin.camera_widget import CameraWidget
 from blinkspot.plugin.dock import Dock
 from blinkspot.plugin.forms import row, section
@@ -32,9 +32,9 @@ class TrainDock(Dock):
 
     def __init__(self, napari_viewer: ViewerModel) -> None:
         super().__init__(napari_viewer, "Stop", "Stop training; the best model so far is kept.")
-        self._job: steps.TrainingJob | None = None
+        self._job: training_steps.TrainingJob | None = None
         self._source: Image | None = None
-        self._viewed = steps.Viewed()
+        self._viewed = training_steps.Viewed()
         self._live = LiveLayer(self.viewer)
         self._following = LatestOnly(self)
         self._following.answered.connect(self._on_preview)
@@ -93,7 +93,9 @@ class TrainDock(Dock):
     def _start(self) -> None:
         try:
             layer = self.usable_movie(self.movies.layer)
-            job = steps.TrainingJob(stack_of(layer), self.camera.camera, self.options.settings, self._viewed)
+            job = training_steps.TrainingJob(
+                stack_of(layer), self.camera.camera, self.options.settings, self._viewed
+            )
         except BlinkspotError as error:
             self.complain(error, "Training")
             return
@@ -105,12 +107,12 @@ class TrainDock(Dock):
             self.loss_plot.clear()
 
     def _on_progressed(self, value: Any) -> None:
-        if isinstance(value, steps.LossPoint):
+        if isinstance(value, training_steps.LossPoint):
             self.loss_plot.add(value)
-        elif isinstance(value, steps.PreviewFrame):
+        elif isinstance(value, training_steps.PreviewFrame):
             self._on_preview(value)
 
-    def _on_preview(self, preview: steps.PreviewFrame) -> None:
+    def _on_preview(self, preview: training_steps.PreviewFrame) -> None:
         self._live.show(preview.index, preview.frame)
 
     def _on_frame_changed(self, event: object = None) -> None:
@@ -125,7 +127,7 @@ class TrainDock(Dock):
         if self._job is None or self._job.best is None or self._source is None:
             return
         self._following.ask(
-            partial(steps.denoised_frame, self._job.best, stack_of(self._source), self._viewed.index)
+            partial(training_steps.denoised_frame, self._job.best, stack_of(self._source), self._viewed.index)
         )
 
     def _on_ended(self, outcome: Outcome) -> None:
@@ -166,4 +168,4 @@ class TrainDock(Dock):
         """Save the model trained last, in another thread."""
         model = None if self._job is None else self._job.best
         if model is not None:
-            self._saving.ask(lambda: steps.save_model(model, path))
+            self._saving.ask(lambda: training_steps.save_model(model, path))

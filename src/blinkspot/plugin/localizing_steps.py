@@ -1,0 +1,165 @@
+"""What the Localize dock has done in another thread. Nothing here knows Qt or a layer."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Generator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from blinkspot.camera import Camera
+from blinkspot.plugin import backend
+from blinkspot.progress import Progress
+from blinkspot.stack import Stack
+
+if TYPE_CHECKING:  # importing it takes seconds
+    from blinkspot.localization import LocalizationTable
+
+_PICTURE_WHITE_QUANTILE = 0.99
+
+
+@dataclass(frozen=True)
+class Localized:
+    """What was found in a movie.
+
+    Attributes
+    ----------
+    of : str
+        In which movie: ``"noisy"`` or ``"denoised"``.
+    table : LocalizationTable
+        The localizations.
+    points : (n, 3) float32
+        Their places (frame, y, x) in pixels of the movie, (0, 0) the centre of its first pixel.
+    picture : (H, W) float32
+        The super-resolved picture of the whole field.
+    picture_white : float
+        Value of the picture to show as its brightest colour.
+    picture_pixels : float
+        Size of the picture's pixels, in pixels of the movie.
+    """
+
+    of: str
+    table: LocalizationTable
+    points: NDArray[np.float32]
+    picture: NDArray[np.float32]
+    picture_white: float
+    picture_pixels: float
+
+
+def localize(
+    camera: Camera,
+    settings: dict[str, Any],
+    movie: Stack,
+    tasks: Mapping[str, Stack | None],
+    picture_pixel_nm: float,
+) -> Generator[Progress, None, list[Localized]]:
+    """Localize all frames and draw the super-resolved picture, for each task.
+
+    Parameters
+    ----------
+    settings : dict
+        Arguments of :class:`blinkspot.localization.LocalizerSettings`; ``fit_on`` counts only where there is
+        a denoised movie.
+    movie : Stack
+        The movie as recorded.
+    tasks : mapping
+        Name of the result -> the denoised movie to find molecules in, None for the movie as recorded.
+    picture_pixel_nm : float
+        Size of the pictures' pixels, nm.
+    """
+    yield Progress("preparing", 0, 1, 0.0)
+    localization = backend.localization()
+    found = []
+    for name, denoised in tasks.items():
+        own = settings if denoised is not None else {**settings, "fit_on": "raw"}
+        localizer = localization.Localizer(camera, localization.LocalizerSettings(**own))
+        for progress in (job := Returning(localizer.localize(movie, denoised))):
+            yield dataclasses.replace(progress, step=f"localizing the {name} movie")
+        found.append(_localized(name, job.result, movie, camera, picture_pixel_nm))
+    return found
+
+
+def _localized(
+    name: str, table: LocalizationTable, movie: Stack, camera: Camera, picture_pixel_nm: float
+) -> Localized:
+    extent_nm = (movie.height * camera.pixel_size_nm, movie.width * camera.pixel_size_nm)
+    picture = backend.localization().render(table, picture_pixel_nm, extent_nm)
+    filled = picture[picture > 0]
+    return Localized(
+        of=name,
+        table=table,
+        points=points_px(table, camera),
+        picture=picture,
+        picture_white=float(np.quantile(filled, _PICTURE_WHITE_QUANTILE)) if filled.size else 1.0,
+        picture_pixels=picture_pixel_nm / camera.pixel_size_nm,
+    )
+
+
+class Returning:
+    """Iterates over a job's values and keeps what it returns."""
+
+    def __init__(self, job: Generator[Any, None, Any]) -> None:
+        self._job = job
+        self.result: Any = None
+
+    def __iter__(self) -> Generator[Any, None, None]:
+        self.result = yield from self._job
+
+
+@dataclass(frozen=True)
+class PreviewQuestion:
+    """One frame to localize, as recorded and, where there is one, denoised.
+
+    Attributes
+    ----------
+    movie, denoised : Stack
+        The movies; None for no denoised one.
+    index, denoised_index : int
+        The frame in each.
+    """
+
+    camera: Camera
+    settings: dict[str, Any]
+    movie: Stack
+    index: int
+    denoised: Stack | None
+    denoised_index: int
+
+
+@dataclass(frozen=True)
+class PreviewAnswer:
+    """Molecules found in one frame, (n, 3) as in :class:`Localized`; None where there is no such movie."""
+
+    index: int
+    noisy: NDArray[np.float32]
+    denoised: NDArray[np.float32] | None
+
+
+def localize_frame(question: PreviewQuestion) -> PreviewAnswer:
+    """Localize one frame, noisy and denoised."""
+    localization = backend.localization()
+    raw = question.movie.frame(question.index)
+
+    def places(settings: dict[str, Any], denoised: NDArray[Any] | None) -> NDArray[np.float32]:
+        localizer = localization.Localizer(question.camera, localization.LocalizerSettings(**settings))
+        points = points_px(localizer.localize_frame(raw, denoised), question.camera)
+        points[:, 0] = question.index
+        return points
+
+    noisy = places({**question.settings, "fit_on": "raw"}, None)
+    if question.denoised is None:
+        return PreviewAnswer(question.index, noisy, None)
+    denoised_frame = question.denoised.frame(question.denoised_index)
+    return PreviewAnswer(question.index, noisy, places(question.settings, denoised_frame))
+
+
+def points_px(table: LocalizationTable, camera: Camera) -> NDArray[np.float32]:
+    """Return the places (frame, y, x) of a table in pixels, (0, 0) the centre of the first pixel."""
+    points = np.empty((len(table), 3), np.float32)
+    points[:, 0] = table.column("frame")
+    points[:, 1] = table.column("y_nm") / camera.pixel_size_nm - 0.5
+    points[:, 2] = table.column("x_nm") / camera.pixel_size_nm - 0.5
+    return points

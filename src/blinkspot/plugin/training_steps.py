@@ -1,0 +1,137 @@
+"""What the Train dock has done in another thread.
+
+Nothing here knows Qt or a layer. The window and a running job share two things only: plain objects that
+one side writes and the other reads (:class:`Viewed`), and the values that the job yields.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Generator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from blinkspot.camera import Camera, FloatArray
+from blinkspot.plugin import backend
+from blinkspot.progress import Progress
+from blinkspot.stack import Stack
+
+if TYPE_CHECKING:  # importing it takes seconds
+    from blinkspot.denoising import Denoiser
+
+# Values that only move a progress bar: more a second would keep the window busy for nothing.
+_PROGRESS_INTERVAL_S = 0.05
+# The part of a training's time that may go into showing what it has learned so far.
+_PREVIEW_SHARE = 0.08
+
+
+@dataclass
+class Viewed:
+    """The frame that the user looks at: the window writes it, a job reads it."""
+
+    index: int = 0
+
+
+@dataclass(frozen=True)
+class PreviewFrame:
+    """One frame denoised by the model so far.
+
+    Attributes
+    ----------
+    index : int
+        Frame of the movie.
+    frame : (Y, X) float32
+        ADU.
+    """
+
+    index: int
+    frame: FloatArray
+
+
+@dataclass(frozen=True)
+class LossPoint:
+    """What a validation found.
+
+    Attributes
+    ----------
+    epoch : float
+        Passes over the training frames so far.
+    training, validation : float
+        Loss, nat per pixel.
+    improved : bool
+        Whether this is the best so far.
+    """
+
+    epoch: float
+    training: float
+    validation: float
+    improved: bool
+
+
+class TrainingJob:
+    """A training whose best model can be had however it ends.
+
+    Attributes
+    ----------
+    best : Denoiser or None
+        The best model so far. To be read once the job has ended.
+    """
+
+    def __init__(self, movie: Stack, camera: Camera, settings: dict[str, Any], viewed: Viewed) -> None:
+        self.best: Denoiser | None = None
+        self._movie = movie
+        self._camera = camera
+        self._settings = settings
+        self._viewed = viewed
+
+    def run(self) -> Generator[Any, None, None]:
+        """Train; yield :class:`Progress`, :class:`LossPoint` and, at times, :class:`PreviewFrame`."""
+        yield Progress("preparing", 0, 1, 0.0)
+        denoising = backend.denoising()
+        training = denoising.Training(self._movie, self._camera, denoising.TrainingSettings(**self._settings))
+        last_yield = preview_due = 0.0
+        shown: tuple[Denoiser | None, int] = (None, -1)
+        for progress in training.run():
+            now = time.perf_counter()
+            self.best = training.best
+            if now - last_yield > _PROGRESS_INTERVAL_S:
+                last_yield = now
+                yield progress
+            if isinstance(progress, denoising.TrainingProgress) and progress.validated:
+                yield LossPoint(
+                    progress.epoch, progress.train_loss, progress.validation_loss, progress.improved
+                )
+            wanted = (self.best, self._viewed.index)
+            if self.best is not None and wanted != shown and now >= preview_due:
+                shown = wanted
+                yield from preview(self.best, self._movie, wanted[1])
+                spent = time.perf_counter() - now
+                preview_due = now + spent / _PREVIEW_SHARE
+
+
+def preview(model: Denoiser, movie: Stack, index: int) -> Generator[PreviewFrame | None, None, None]:
+    """Denoise one frame; yield None while it is not done."""
+    for chunk in model.denoise(movie, index, index + 1):
+        if len(chunk.frames):
+            yield PreviewFrame(index, model.camera.adu(chunk.frames[0]))
+        else:
+            yield None
+
+
+def load_model(path: Path) -> Denoiser:
+    """Load a model file."""
+    model: Denoiser = backend.denoising().Denoiser.load(path)
+    return model
+
+
+def save_model(model: Denoiser, path: Path) -> Path:
+    """Save a model as a new file."""
+    model.save(path)
+    return path
+
+
+def denoised_frame(model: Denoiser, movie: Stack, index: int) -> PreviewFrame:
+    """Denoise one frame."""
+    backend.denoising()
+    return PreviewFrame(index, model.camera.adu(model.denoise_frame(movie, index)))

@@ -1,0 +1,230 @@
+"""The Denoise dock, driven as a user drives it."""
+
+import numpy as np
+import pytest
+import tifffile
+from test_plugin_helpers import (
+    CAMERA,
+    add_movie,
+    click,
+    model,
+    movie,
+    notifications,
+    open_dock,
+    wait_for_end,
+    wait_for_workers,
+)
+
+from blinkspot.plugin import denoising_steps, file_dialogs
+from blinkspot.plugin.session import session_of
+from blinkspot.stack import Stack, open_stack
+from blinkspot.stack_writing import write_stack
+
+
+@pytest.fixture
+def viewer(qtbot, make_napari_viewer):
+    viewer = make_napari_viewer()
+    yield viewer
+    wait_for_workers(qtbot)
+
+
+@pytest.fixture
+def dock(viewer):
+    dock = open_dock(viewer, "Denoise")
+    session_of(viewer).add_model("trained", model())
+    return dock
+
+
+@pytest.fixture
+def slow(monkeypatch):
+    """Make the denoiser take its time, frame by frame."""
+    import time
+
+    from blinkspot.denoising import denoiser
+
+    monkeypatch.setattr(denoiser, "_PIXELS_AT_ONCE", 32 * 32)
+    original = denoiser.Denoiser._estimate
+
+    def slowly(self, counts, estimate):
+        time.sleep(0.05)
+        return original(self, counts, estimate)
+
+    monkeypatch.setattr(denoiser.Denoiser, "_estimate", slowly)
+
+
+def expected(index, estimate="posterior-mean"):
+    return CAMERA.adu(model().denoise_frame(Stack(movie()), index, estimate))
+
+
+def test_without_a_model_the_dock_says_what_to_do(viewer):
+    dock = open_dock(viewer, "Denoise")
+    add_movie(viewer)
+    assert not dock.run_button.isEnabled()
+    assert "Train a model" in dock.job_bar.status.text()
+
+
+def test_all_frames_are_denoised_into_a_layer_like_the_movie_s(qtbot, viewer, dock):
+    layer = add_movie(viewer, translate=(0, 5.0, 6.0), colormap="magma")
+    click(qtbot, dock.run_button)
+    wait_for_end(qtbot, dock)
+    denoised = viewer.layers["movie denoised"]
+    assert viewer.layers.index(denoised) == viewer.layers.index(layer) + 1
+    assert denoised.data.shape == (40, 32, 32)
+    assert denoised.data.dtype == np.float32
+    for index in (0, 17, 39):
+        np.testing.assert_allclose(denoised.data[index], expected(index), rtol=1e-3)
+    np.testing.assert_allclose(denoised.scale, layer.scale)
+    np.testing.assert_allclose(denoised.translate, layer.translate)
+    assert denoised.units == layer.units
+    assert denoised.colormap.name == "magma"
+    layer.contrast_limits = (111.0, 222.0)
+    assert denoised.contrast_limits == [111.0, 222.0]
+    denoised.gamma = 0.7
+    assert layer.gamma == 0.7
+
+
+def test_this_frame_lies_where_it_lies_in_the_movie(qtbot, viewer, dock):
+    add_movie(viewer)
+    viewer.dims.set_current_step(0, 23)
+    dock.frames.setCurrentText("This frame")
+    dock.estimate.setCurrentIndex(2)
+    click(qtbot, dock.run_button)
+    wait_for_end(qtbot, dock)
+    denoised = viewer.layers["movie denoised (frame 23)"]
+    assert denoised.translate[0] == 23
+    np.testing.assert_allclose(denoised.data[0], expected(23, "blind"), rtol=1e-3)
+
+
+def test_a_range_counts_its_last_frame_in(qtbot, viewer, dock):
+    add_movie(viewer)
+    dock.frames.setCurrentText("Frames")
+    dock.first.setValue(5)
+    dock.last.setValue(9)
+    click(qtbot, dock.run_button)
+    wait_for_end(qtbot, dock)
+    denoised = viewer.layers["movie denoised (frames 5-9)"]
+    assert denoised.data.shape[0] == 5
+    np.testing.assert_allclose(denoised.data[4], expected(9), rtol=1e-3)
+
+
+def test_a_range_the_wrong_way_round_is_refused(qtbot, viewer, dock):
+    add_movie(viewer)
+    dock.frames.setCurrentText("Frames")
+    dock.first.setValue(9)
+    dock.last.setValue(5)
+    with notifications() as shown:
+        click(qtbot, dock.run_button)
+    assert "the first must come first" in shown[0][1]
+    assert not dock.runner.busy
+
+
+def test_frames_appear_as_they_are_done_and_cancel_keeps_them(qtbot, viewer, dock, slow):
+    add_movie(viewer)
+    viewer.dims.set_current_step(0, 0)
+    click(qtbot, dock.run_button)
+    qtbot.waitUntil(lambda: "movie denoised" in viewer.layers, timeout=10_000)
+    denoised = viewer.layers["movie denoised"]
+    qtbot.waitUntil(lambda: bool(denoised.data[3].any()), timeout=10_000)
+    assert dock.runner.busy
+    np.testing.assert_allclose(denoised.data[0], expected(0), rtol=1e-3)
+    click(qtbot, dock.job_bar.stop_button)
+    wait_for_end(qtbot, dock, timeout=1000)
+    done = denoised.data.shape[0]
+    assert 4 <= done < 40
+    assert denoised.name == f"movie denoised (frames 0-{done - 1})"
+    assert denoised.data[-1].any()
+
+
+def test_the_movie_of_another_camera_is_refused(qtbot, viewer, dock):
+    layer = add_movie(viewer)
+    cameras = session_of(viewer).cameras
+    cameras.set(layer, cameras.record(layer).typed("em_gain", 300.0))
+    with notifications() as shown:
+        click(qtbot, dock.run_button)
+        wait_for_end(qtbot, dock)
+    assert "made for another camera" in shown[0][1]
+    assert [layer.name for layer in viewer.layers] == ["movie"]
+
+
+def test_side_by_side_and_back(qtbot, viewer, dock):
+    layer = add_movie(viewer)
+    viewer.add_image(np.zeros((32, 32)), name="other")
+    click(qtbot, dock.run_button)
+    wait_for_end(qtbot, dock)
+    names = [each.name for each in viewer.layers]
+    click(qtbot, dock.side_by_side)
+    grid = viewer.canvas.grid
+    denoised = viewer.layers["movie denoised"]
+    assert grid.enabled
+    assert grid.position(viewer.layers.index(layer), viewer.layers) == (0, 0)
+    assert grid.position(viewer.layers.index(denoised), viewer.layers) == (0, 1)
+    assert not viewer.layers["other"].visible
+    click(qtbot, dock.side_by_side)
+    assert not grid.enabled
+    assert [each.name for each in viewer.layers] == names
+    assert viewer.layers["other"].visible
+
+
+def test_the_result_is_saved_as_a_tiff_in_adu(qtbot, viewer, dock, tmp_path, monkeypatch):
+    add_movie(viewer)
+    assert not dock.save_button.isEnabled()
+    click(qtbot, dock.run_button)
+    wait_for_end(qtbot, dock)
+    path = tmp_path / "denoised.tif"
+    monkeypatch.setattr(file_dialogs, "ask_save", lambda *_: path)
+    click(qtbot, dock.save_button)
+    wait_for_end(qtbot, dock)
+    np.testing.assert_array_equal(tifffile.imread(path), viewer.layers["movie denoised"].data)
+    saved = open_stack(path)
+    assert saved.camera_hints["pixel_size_nm"] == pytest.approx(100.0)
+    assert saved.metadata["provenance"]["step"] == "denoise"
+    with notifications() as shown:
+        click(qtbot, dock.save_button)
+        wait_for_end(qtbot, dock)
+    assert "exists already" in shown[0][1]
+
+
+def test_what_does_not_fit_in_memory_goes_to_a_file_and_opens_lazily(
+    qtbot, viewer, dock, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(denoising_steps, "_SHARE_OF_FREE_MEMORY", 0.0)
+    path = tmp_path / "large.tif"
+    monkeypatch.setattr(file_dialogs, "ask_save", lambda *_: path)
+    add_movie(viewer)
+    click(qtbot, dock.run_button)
+    wait_for_end(qtbot, dock)
+    denoised = viewer.layers["movie denoised"]
+    assert not isinstance(denoised.data, np.ndarray)
+    np.testing.assert_allclose(np.asarray(denoised.data[11]), expected(11), rtol=1e-3)
+    assert str(path) in dock.job_bar.status.text()
+
+
+def test_a_cancelled_file_leaves_nothing_behind(qtbot, viewer, dock, slow, tmp_path, monkeypatch):
+    monkeypatch.setattr(denoising_steps, "_SHARE_OF_FREE_MEMORY", 0.0)
+    monkeypatch.setattr(file_dialogs, "ask_save", lambda *_: tmp_path / "large.tif")
+    add_movie(viewer)
+    click(qtbot, dock.run_button)
+    qtbot.waitUntil(lambda: "%" in dock.job_bar.status.text(), timeout=10_000)
+    click(qtbot, dock.job_bar.stop_button)
+    wait_for_end(qtbot, dock, timeout=1000)
+    assert list(tmp_path.iterdir()) == []
+    assert [layer.name for layer in viewer.layers] == ["movie"]
+
+
+def test_a_lazy_movie_from_a_file_is_denoised_too(qtbot, viewer, dock, tmp_path):
+    path = write_stack(tmp_path / "lazy.tif", movie(), pixel_size_nm=100.0)
+    viewer.open(str(path), plugin="napari-blinkspot")
+    click(qtbot, dock.run_button)
+    wait_for_end(qtbot, dock)
+    np.testing.assert_allclose(viewer.layers["lazy denoised"].data[3], expected(3), rtol=1e-3)
+
+
+def test_two_jobs_at_once_are_one(qtbot, viewer, dock, slow):
+    add_movie(viewer)
+    click(qtbot, dock.run_button)
+    assert not dock.run_button.isEnabled()
+    dock._run()
+    assert "Still busy" in dock.job_bar.status.text()
+    click(qtbot, dock.job_bar.stop_button)
+    wait_for_end(qtbot, dock, timeout=5000)
+    assert len([layer for layer in viewer.layers if "denoised" in layer.name]) <= 1

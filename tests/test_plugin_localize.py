@@ -1,0 +1,307 @@
+"""The Localize dock, driven as a user drives it."""
+
+import numpy as np
+import pytest
+from test_plugin_helpers import (
+    CAMERA,
+    add_movie,
+    click,
+    movie,
+    notifications,
+    open_dock,
+    wait_for_end,
+    wait_for_workers,
+)
+
+from blinkspot.localization import Localizer, LocalizerSettings, read_table, render
+from blinkspot.plugin import file_dialogs
+from blinkspot.plugin.movies import Place
+from blinkspot.plugin.session import session_of
+from blinkspot.stack import Stack
+
+
+@pytest.fixture
+def viewer(qtbot, make_napari_viewer):
+    viewer = make_napari_viewer()
+    yield viewer
+    wait_for_workers(qtbot)
+
+
+@pytest.fixture
+def dock(viewer):
+    return open_dock(viewer, "Localize")
+
+
+def smoothed():
+    """Return a movie that can stand for the denoised one: the mean over three frames."""
+    frames = movie().astype(np.float32)
+    return (np.roll(frames, 1, 0) + frames + np.roll(frames, -1, 0)) / 3
+
+
+def add_denoised(viewer, source, **more):
+    layer = viewer.add_image(
+        smoothed(), name="movie denoised", scale=source.scale, metadata={"blinkspot_role": "denoised"}, **more
+    )
+    session_of(viewer).add_denoised(source, layer)
+    return layer
+
+
+def found(index, denoised=False, **settings):
+    """Return the places (y, x) in pixels that the backend finds in a frame."""
+    localizer = Localizer(CAMERA, LocalizerSettings(**settings))
+    table = localizer.localize_frame(movie()[index], smoothed()[index] if denoised else None)
+    return np.column_stack([table.column("y_nm"), table.column("x_nm")]) / 100.0 - 0.5
+
+
+def preview(qtbot, dock, frame=None):
+    """Switch the preview on and wait for what it finds."""
+    if not dock.preview_box.isChecked():
+        click(qtbot, dock.preview_box)
+    qtbot.waitUntil(lambda: dock.counts.text().startswith("Frame"), timeout=60_000)
+
+
+def wait_for_counts(qtbot, dock, text):
+    qtbot.waitUntil(lambda: dock.counts.text() == text, timeout=10_000)
+
+
+def test_the_preview_circles_the_molecules_of_the_frame_on_both_movies(qtbot, viewer, dock):
+    layer = add_movie(viewer)
+    add_denoised(viewer, layer)
+    viewer.dims.set_current_step(0, 12)
+    preview(qtbot, dock)
+    noisy, denoised = found(12), found(12, denoised=True)
+    wait_for_counts(qtbot, dock, f"Frame 12: molecules found, noisy: {len(noisy)}, denoised: {len(denoised)}")
+    circles = viewer.layers["found in noisy"], viewer.layers["found in denoised"]
+    for points, expected in zip(circles, (noisy, denoised), strict=True):
+        np.testing.assert_allclose(points.data[:, 1:], expected, atol=1e-3)
+        assert (points.data[:, 0] == 12).all()
+        np.testing.assert_allclose(points.scale, layer.scale)
+    colours = [points.current_border_color for points in circles]
+    assert colours[0] != colours[1]
+
+
+def test_the_preview_follows_slider_settings_and_frame(qtbot, viewer, dock):
+    add_movie(viewer)
+    viewer.dims.set_current_step(0, 12)
+    preview(qtbot, dock)
+    dock.options.slider.setValue(40)
+    assert dock.options.threshold.value() == 2.0
+    wait_for_counts(qtbot, dock, f"Frame 12: molecules found, noisy: {len(found(12, threshold=2.0))}")
+    dock.options.threshold.setValue(1.5)
+    assert dock.options.slider.value() == 30
+    viewer.dims.set_current_step(0, 20)
+    wait_for_counts(qtbot, dock, f"Frame 20: molecules found, noisy: {len(found(20, threshold=1.5))}")
+    dock.options.fit.setCurrentIndex(1)
+    places = found(20, threshold=1.5, fit="wlsq")
+    points = viewer.layers["found in noisy"]
+    qtbot.waitUntil(
+        lambda: len(points.data) == len(places) and np.allclose(points.data[:, 1:], places, atol=1e-3),
+        timeout=5000,
+    )
+
+
+def test_the_preview_takes_less_than_a_tenth_of_a_second(qtbot, viewer, dock):
+    add_movie(viewer)
+    preview(qtbot, dock)
+    import time
+
+    durations = []
+    for step in range(8):
+        start = time.perf_counter()
+        viewer.dims.set_current_step(0, step)
+        qtbot.waitUntil(lambda step=step: dock.counts.text().startswith(f"Frame {step}:"), timeout=5000)
+        durations.append(time.perf_counter() - start)
+    # The median, for this machine may be busy with other things.
+    assert np.median(durations) < 0.1
+
+
+def test_switching_the_preview_off_hides_the_circles(qtbot, viewer, dock):
+    add_movie(viewer)
+    preview(qtbot, dock)
+    click(qtbot, dock.preview_box)
+    assert not viewer.layers["found in noisy"].visible
+    assert dock.counts.text() == ""
+    preview(qtbot, dock)
+    assert viewer.layers["found in noisy"].visible
+
+
+def test_the_circles_go_with_their_movies_side_by_side(qtbot, viewer, dock):
+    layer = add_movie(viewer)
+    denoised = add_denoised(viewer, layer)
+    preview(qtbot, dock)
+    qtbot.waitUntil(lambda: "found in denoised" in viewer.layers)
+    click(qtbot, dock.side_by_side)
+    grid = viewer.canvas.grid
+
+    def cell(each):
+        return grid.position(viewer.layers.index(each), viewer.layers)
+
+    assert cell(layer) == cell(viewer.layers["found in noisy"]) == (0, 0)
+    assert cell(denoised) == cell(viewer.layers["found in denoised"]) == (0, 1)
+    click(qtbot, dock.side_by_side)
+    assert not grid.enabled
+
+
+def test_deleting_the_circles_ends_the_preview(qtbot, viewer, dock):
+    add_movie(viewer)
+    preview(qtbot, dock)
+    viewer.layers.remove("found in noisy")
+    assert not dock.preview_box.isChecked()
+    viewer.dims.set_current_step(0, 3)
+    qtbot.wait(200)
+    assert "found in noisy" not in viewer.layers
+
+
+def test_a_setting_that_does_not_fit_is_said_beside_the_preview(qtbot, viewer, dock):
+    add_movie(viewer)
+    preview(qtbot, dock)
+    with notifications() as shown:
+        dock.options.sigma.setValue(9.0)
+        qtbot.waitUntil(lambda: "initial sigma" in dock.counts.text(), timeout=5000)
+    assert shown == []
+
+
+def test_a_denoised_movie_of_some_frames_is_found_by_its_place(qtbot, viewer, dock):
+    layer = add_movie(viewer)
+    part = viewer.add_image(
+        smoothed()[10:15],
+        name="part",
+        scale=layer.scale,
+        translate=(10, 0, 0),
+        metadata={"blinkspot_role": "denoised"},
+    )
+    session_of(viewer).add_denoised(layer, part)
+    viewer.dims.set_current_step(0, 12)
+    preview(qtbot, dock)
+    wait_for_counts(
+        qtbot,
+        dock,
+        f"Frame 12: molecules found, noisy: {len(found(12))}, denoised: {len(found(12, denoised=True))}",
+    )
+    viewer.dims.set_current_step(0, 20)
+    wait_for_counts(qtbot, dock, f"Frame 20: molecules found, noisy: {len(found(20))}")
+
+
+def test_all_frames_give_a_table_as_features_and_a_picture_at_its_place(qtbot, viewer, dock):
+    layer = add_movie(viewer, translate=(0, 1.0, 2.0))
+    dock.picture_pixel.setValue(25.0)
+    click(qtbot, dock.run_button)
+    wait_for_end(qtbot, dock)
+    points = viewer.layers["movie localizations (noisy)"]
+    picture = viewer.layers["movie super-resolved (noisy)"]
+    assert f"{len(points.data):,} in the noisy movie" in dock.job_bar.status.text()
+
+    # The points of a frame are what the backend finds there, and the features are its table.
+    at_12 = points.data[:, 0] == 12
+    np.testing.assert_allclose(points.data[at_12, 1:], found(12), atol=1e-3)
+    np.testing.assert_allclose(points.features["y_nm"], (points.data[:, 1] + 0.5) * 100.0, rtol=1e-4)
+    assert {"photons", "sigma_nm", "uncertainty_nm", "detection_strength"} <= set(points.features)
+    np.testing.assert_allclose(points.scale, layer.scale)
+
+    # The picture covers just the movie: the outer corners of both lie in the same place.
+    assert picture.data.shape == (128, 128)
+    np.testing.assert_allclose(
+        picture.data_to_world((-0.5, -0.5)), layer.data_to_world((0, -0.5, -0.5))[1:], atol=1e-6
+    )
+    np.testing.assert_allclose(
+        picture.data_to_world((127.5, 127.5)), layer.data_to_world((0, 31.5, 31.5))[1:], atol=1e-6
+    )
+    assert picture.colormap.name == "inferno"
+    # A localization and its bright pixel are at the same place of the world.
+    y, x = picture.world_to_data(points.data_to_world(points.data[0])[1:])
+    assert picture.data[round(y), round(x)] > 0
+    assert viewer.layers.selection.active is points
+
+
+def test_both_movies_are_localized_and_their_pictures_compared(qtbot, viewer, dock):
+    layer = add_movie(viewer)
+    add_denoised(viewer, layer)
+    dock.target.setCurrentText("Both, to compare")
+    click(qtbot, dock.run_button)
+    wait_for_end(qtbot, dock)
+    pictures = (
+        viewer.layers["movie super-resolved (noisy)"],
+        viewer.layers["movie super-resolved (denoised)"],
+    )
+    assert session_of(viewer).comparison.pair == pictures
+    table = viewer.layers["movie localizations (denoised)"]
+    np.testing.assert_allclose(table.data[table.data[:, 0] == 7, 1:], found(7, denoised=True), atol=1e-3)
+    click(qtbot, dock.side_by_side)
+    assert not viewer.canvas.grid.enabled
+
+
+def test_the_table_is_exported_as_thunderstorm_csv(qtbot, viewer, dock, tmp_path, monkeypatch):
+    layer = add_movie(viewer)
+    add_denoised(viewer, layer)
+    assert not dock.export_button.isEnabled()
+    dock.options.fit_on.setCurrentIndex(1)
+    click(qtbot, dock.run_button)
+    wait_for_end(qtbot, dock)
+    path = tmp_path / "found.csv"
+    monkeypatch.setattr(file_dialogs, "ask_save", lambda *_: path)
+    click(qtbot, dock.export_button)
+    qtbot.waitUntil(lambda: "Saved as" in dock.job_bar.status.text(), timeout=5000)
+    table = read_table(path)
+    points = viewer.layers["movie localizations (denoised)"]
+    np.testing.assert_allclose(table.column("x_nm"), points.features["x_nm"], atol=0.01)
+    # A fit on denoised pixels has no valid uncertainty, and the file must say so.
+    assert not table.uncertainty_is_valid
+    with notifications() as shown:
+        click(qtbot, dock.export_button)
+        qtbot.waitUntil(lambda: bool(shown), timeout=5000)
+    assert "exists already" in shown[0][1]
+
+
+def test_a_new_denoised_movie_is_chosen_by_itself(viewer, dock):
+    layer = add_movie(viewer)
+    assert dock.denoised.layer is None
+    denoised = add_denoised(viewer, layer)
+    assert dock.denoised.layer is denoised
+    viewer.layers.remove(denoised)
+    assert dock.denoised.layer is None
+
+
+def test_a_denoised_movie_of_other_length_is_refused(qtbot, viewer, dock):
+    layer = add_movie(viewer)
+    short = viewer.add_image(smoothed()[:30], metadata={"blinkspot_role": "denoised"})
+    session_of(viewer).add_denoised(layer, short)
+    with notifications() as shown:
+        click(qtbot, dock.run_button)
+        wait_for_end(qtbot, dock)
+    assert "(30, 32, 32)" in shown[0][1]
+
+
+def test_cancel_leaves_nothing(qtbot, viewer, dock):
+    add_movie(viewer, data=np.tile(movie(), (200, 1, 1)))
+    names = [layer.name for layer in viewer.layers]
+    click(qtbot, dock.run_button)
+    qtbot.waitUntil(lambda: "%" in dock.job_bar.status.text(), timeout=60_000)
+    click(qtbot, dock.job_bar.stop_button)
+    wait_for_end(qtbot, dock, timeout=1000)
+    assert [layer.name for layer in viewer.layers] == names
+    assert dock.job_bar.status.text() == "Stopped."
+
+
+@pytest.mark.parametrize("scale", [1.0, 0.25])
+def test_a_picture_s_place_is_right_for_any_pixel(scale):
+    from napari.layers import Image
+
+    layer = Image(np.zeros((3, 10, 12)), scale=(1, scale, scale), translate=(0, 4, 5))
+    for pixels in (0.1, 0.25, 1.0):
+        picture = Image(
+            np.zeros((round(10 / pixels), round(12 / pixels))), **Place.of(layer).of_picture(pixels)
+        )
+        np.testing.assert_allclose(
+            picture.data_to_world((-0.5, -0.5)), layer.data_to_world((0, -0.5, -0.5))[1:]
+        )
+
+
+def test_the_picture_is_the_backend_s(qtbot, viewer, dock):
+    from blinkspot.progress import finish
+
+    add_movie(viewer)
+    click(qtbot, dock.run_button)
+    wait_for_end(qtbot, dock)
+    table = finish(Localizer(CAMERA).localize(Stack(movie())))
+    picture = viewer.layers["movie super-resolved (noisy)"].data
+    np.testing.assert_allclose(picture, render(table, 20.0, (3200.0, 3200.0)))

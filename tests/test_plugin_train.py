@@ -1,0 +1,232 @@
+"""The Train dock, driven as a user drives it."""
+
+import numpy as np
+import pytest
+from test_plugin_helpers import (
+    CAMERA,
+    add_movie,
+    click,
+    movie,
+    notifications,
+    open_dock,
+    wait_for_end,
+    wait_for_workers,
+)
+
+from blinkspot.denoising import Denoiser
+from blinkspot.plugin import file_dialogs
+from blinkspot.plugin.session import session_of
+from blinkspot.stack_writing import write_stack
+
+
+@pytest.fixture
+def viewer(qtbot, make_napari_viewer):
+    viewer = make_napari_viewer()
+    yield viewer
+    wait_for_workers(qtbot)
+
+
+def train_for(dock, epochs):
+    dock.options.extent.setCurrentText("epochs")
+    dock.options.epochs.setValue(epochs)
+
+
+def test_an_empty_viewer_offers_nothing_to_train_on(viewer):
+    dock = open_dock(viewer, "Train")
+    assert dock.movies.layer is None
+    assert not dock.start_button.isEnabled()
+    assert not dock.save_button.isEnabled()
+
+
+def test_training_shows_its_curve_and_the_frame_and_leaves_a_model(qtbot, viewer, tmp_path, monkeypatch):
+    dock = open_dock(viewer, "Train")
+    layer = add_movie(viewer, translate=(0, 2.0, 3.0))
+    viewer.dims.set_current_step(0, 11)
+    train_for(dock, 8)
+    click(qtbot, dock.start_button)
+    assert not dock.start_button.isEnabled()
+    qtbot.waitUntil(lambda: "left" in dock.job_bar.status.text(), timeout=30_000)
+    wait_for_end(qtbot, dock)
+    assert "is ready in the Denoise dock" in dock.job_bar.status.text()
+
+    points = dock.loss_plot.points
+    assert len(points) >= 2
+    assert all(np.isfinite([point.training, point.validation]).all() for point in points)
+    x, _ = dock.loss_plot._validation.getData()
+    assert list(x) == [point.epoch for point in points]
+
+    live = viewer.layers["movie denoised so far"]
+    assert live.data.shape == (1, 32, 32)
+    assert live.translate == pytest.approx([11.0, 2.0, 3.0])
+    assert live.scale == pytest.approx(layer.scale)
+    # In the movie's own units, and smoother than the movie.
+    assert abs(live.data.mean() - movie()[11].mean()) < 0.2 * movie()[11].std()
+    assert live.data.std() < movie()[11].std()
+    live.contrast_limits = (90.0, 300.0)
+    assert layer.contrast_limits == [90.0, 300.0]
+
+    model = session_of(viewer).models["movie"]
+    assert model.camera == CAMERA
+    path = tmp_path / "m.blinkspot"
+    monkeypatch.setattr(file_dialogs, "ask_save", lambda *_: path)
+    click(qtbot, dock.save_button)
+    qtbot.waitUntil(lambda: "saved" in dock.job_bar.status.text())
+    assert Denoiser.load(path).camera == CAMERA
+
+
+def test_the_live_frame_follows_the_slider_while_training_and_after(qtbot, viewer):
+    dock = open_dock(viewer, "Train")
+    add_movie(viewer)
+    viewer.dims.set_current_step(0, 3)
+    train_for(dock, 10_000)
+    click(qtbot, dock.start_button)
+    qtbot.waitUntil(lambda: "movie denoised so far" in viewer.layers, timeout=30_000)
+    live = viewer.layers["movie denoised so far"]
+    viewer.dims.set_current_step(0, 30)
+    qtbot.waitUntil(lambda: live.translate[0] == 30, timeout=10_000)
+    click(qtbot, dock.job_bar.stop_button)
+    wait_for_end(qtbot, dock)
+    viewer.dims.set_current_step(0, 5)
+    qtbot.waitUntil(lambda: live.translate[0] == 5, timeout=10_000)
+
+
+def test_stop_keeps_the_best_model_so_far(qtbot, viewer):
+    dock = open_dock(viewer, "Train")
+    add_movie(viewer)
+    train_for(dock, 10_000)
+    click(qtbot, dock.start_button)
+    qtbot.waitUntil(lambda: bool(dock.loss_plot.points), timeout=30_000)
+    click(qtbot, dock.job_bar.stop_button)
+    wait_for_end(qtbot, dock, timeout=2000)
+    assert "Stopped" in dock.job_bar.status.text()
+    assert list(session_of(viewer).models) == ["movie"]
+    assert dock.start_button.isEnabled()
+    assert dock.save_button.isEnabled()
+
+
+def test_stop_before_the_first_model_leaves_none(qtbot, viewer):
+    dock = open_dock(viewer, "Train")
+    add_movie(viewer)
+    click(qtbot, dock.start_button)
+    click(qtbot, dock.job_bar.stop_button)
+    wait_for_end(qtbot, dock, timeout=10_000)
+    assert session_of(viewer).models == {}
+    assert "before there was a model" in dock.job_bar.status.text()
+
+
+def test_side_by_side_shows_the_movie_and_the_live_frame(qtbot, viewer):
+    dock = open_dock(viewer, "Train")
+    layer = add_movie(viewer)
+    with notifications() as shown:
+        click(qtbot, dock.side_by_side)
+    assert "no denoised movie" in shown[0][1]
+    assert not dock.side_by_side.isChecked()
+    train_for(dock, 4)
+    click(qtbot, dock.start_button)
+    wait_for_end(qtbot, dock)
+    click(qtbot, dock.side_by_side)
+    assert session_of(viewer).comparison.pair == (layer, viewer.layers["movie denoised so far"])
+    click(qtbot, dock.side_by_side)
+    assert not viewer.canvas.grid.enabled
+
+
+@pytest.mark.parametrize(
+    ("data", "options", "reason"),
+    [
+        (np.zeros((20, 30)), {}, "single picture"),
+        (np.zeros((4, 5, 20, 30)), {}, "4 axes"),
+        (np.zeros((20, 30, 3), np.uint8), {"rgb": True}, "colour"),
+        (np.zeros((1, 20, 30)), {}, "one frame"),
+    ],
+)
+def test_a_layer_that_is_no_movie_is_explained(qtbot, viewer, data, options, reason):
+    dock = open_dock(viewer, "Train")
+    viewer.add_image(data, **options)
+    assert reason in dock.job_bar.status.text()
+    assert not dock.start_button.isEnabled()
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        (np.where(np.arange(40)[:, None, None] == 4, np.nan, movie()), "not finite"),
+        (np.zeros((20, 32, 32)), "empty"),
+        (np.full((20, 32, 32), 65535, np.uint16), "65535"),
+        (-movie().astype(np.float32), "mostly negative"),
+    ],
+)
+def test_a_movie_that_cannot_be_used_is_refused_in_one_sentence(qtbot, viewer, data, reason):
+    dock = open_dock(viewer, "Train")
+    with notifications() as shown:
+        viewer.add_image(data)
+        qtbot.waitUntil(lambda: bool(dock.camera.remark.text()), timeout=5000)
+        click(qtbot, dock.start_button)
+        wait_for_end(qtbot, dock)
+    assert [severity for severity, _ in shown] == ["warning"]
+    assert reason in shown[0][1]
+    # What was found on the way to estimate the camera stands beside its fields, without a notification.
+    assert reason in dock.camera.remark.text()
+    assert dock.job_bar.status.text() == shown[0][1]
+    assert dock.start_button.isEnabled()
+
+
+def test_open_adds_a_lazy_movie_and_chooses_it(qtbot, viewer, tmp_path, monkeypatch):
+    path = write_stack(tmp_path / "opened.tif", movie(), pixel_size_nm=100.0)
+    dock = open_dock(viewer, "Train")
+    monkeypatch.setattr(file_dialogs, "ask_open", lambda *_: path)
+    dock.open_button.menu().actions()[0].trigger()
+    qtbot.waitUntil(lambda: "opened" in viewer.layers, timeout=5000)
+    assert dock.movies.layer is viewer.layers["opened"]
+    monkeypatch.setattr(file_dialogs, "ask_open", lambda *_: tmp_path / "none.tif")
+    with notifications() as shown:
+        dock.open_button.menu().actions()[0].trigger()
+        qtbot.waitUntil(lambda: bool(shown), timeout=5000)
+    assert "does not exist" in shown[0][1]
+
+
+def test_renaming_and_removing_layers_keeps_the_choice_right(qtbot, viewer):
+    dock = open_dock(viewer, "Train")
+    first, second = add_movie(viewer, name="first"), add_movie(viewer, name="second")
+    assert dock.movies.layer is first
+    dock.movies.setCurrentIndex(1)
+    assert dock.movies.layer is second
+    second.name = "renamed"
+    assert dock.movies.layer is second
+    assert dock.movies.currentText() == "renamed"
+    viewer.layers.remove(second)
+    assert dock.movies.layer is first
+    viewer.layers.remove(first)
+    assert dock.movies.layer is None
+
+
+def test_a_model_is_loaded_and_one_that_is_none_refused(qtbot, viewer, tmp_path, monkeypatch):
+    from test_plugin_helpers import model
+
+    model().save(tmp_path / "good.blinkspot")
+    (tmp_path / "bad.blinkspot").write_bytes(b"nonsense")
+    dock = open_dock(viewer, "Train")
+    monkeypatch.setattr(file_dialogs, "ask_open", lambda *_: tmp_path / "good.blinkspot")
+    click(qtbot, dock.load_button)
+    qtbot.waitUntil(lambda: "good" in session_of(viewer).models, timeout=10_000)
+    monkeypatch.setattr(file_dialogs, "ask_open", lambda *_: tmp_path / "bad.blinkspot")
+    with notifications() as shown:
+        click(qtbot, dock.load_button)
+        qtbot.waitUntil(lambda: bool(shown), timeout=10_000)
+    assert "bad.blinkspot" in shown[0][1]
+
+
+def test_the_options_become_training_settings(qtbot, viewer):
+    from blinkspot.denoising import TrainingSettings
+
+    dock = open_dock(viewer, "Train")
+    options = dock.options
+    assert TrainingSettings(**options.settings) == TrainingSettings()
+    options.context.setCurrentIndex(2)
+    options.network.setCurrentIndex(1)
+    options.extent.setCurrentText("minutes")
+    options.minutes.setValue(3.5)
+    options.seed.setValue(7)
+    options.device.setCurrentIndex(1)
+    assert TrainingSettings(**options.settings) == TrainingSettings(
+        network="laine", context_frames=2, minutes=3.5, seed=7, device="cpu"
+    )
