@@ -1,0 +1,358 @@
+"""The documentation tells the truth: its Python runs, its commands exist, its links lead somewhere."""
+
+import contextlib
+import json
+import re
+import shlex
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import dask.array
+import numpy as np
+import pytest
+import typer
+import zarr
+
+import run as run_script
+from blinkspot import Camera, LocalizationTable, open_stack
+from blinkspot.cli.app import app, main
+from blinkspot.evaluation import PRESETS, ComparisonSettings
+from blinkspot.localization.table import COLUMNS
+
+PROJECT = Path(__file__).resolve().parents[1]
+README = PROJECT / "README.md"
+COMMAND_LINE = PROJECT / "docs" / "command_line.md"
+FILE_FORMATS = PROJECT / "docs" / "file_formats.md"
+IMAGES = PROJECT / "docs" / "images"
+PAGES = [README, PROJECT / "CHANGELOG.md", *sorted((PROJECT / "docs").glob("*.md"))]
+COMMANDS: dict[str, Any] = typer.main.get_command(app).commands  # type: ignore[attr-defined]
+OPTIONS = {
+    name: {option for parameter in command.params for option in parameter.opts if option.startswith("-")}
+    for name, command in COMMANDS.items()
+}
+# Options of other programs, and of blinkspot itself.
+OTHER_OPTIONS = {"--help", "--version", "--index-url"}
+
+FENCED = re.compile(r"^ *```(\w*)\n(.*?)^ *```$", re.MULTILINE | re.DOTALL)
+INLINE = re.compile(r"`([^`\n]+)`")
+LINK = re.compile(r"!?\[[^\]]*\]\(([^)\s]+)\)")
+
+
+def text_of(page: Path) -> str:
+    return page.read_text(encoding="utf-8")
+
+
+def without_code(text: str) -> str:
+    return INLINE.sub("", FENCED.sub("", text))
+
+
+def inline_code(page: Path) -> list[str]:
+    return INLINE.findall(FENCED.sub("", text_of(page)))
+
+
+def blocks(page: Path, language: str) -> list[str]:
+    return [block for name, block in FENCED.findall(text_of(page)) if name == language]
+
+
+def anchors(page: Path) -> set[str]:
+    """Return the anchors of a page's headings, as GitHub makes them."""
+    headings = re.findall(r"^#+ +(.+)$", FENCED.sub("", text_of(page)), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).strip().replace(" ", "-") for heading in headings}
+
+
+def commands_in(page: Path) -> Iterator[list[str]]:
+    """Yield the command lines of a page, as lists of words after ``blinkspot``."""
+    lines = [line for block in blocks(page, "") for line in block.splitlines()]
+    for line in [*(line.strip() for line in lines), *inline_code(page)]:
+        if line.startswith("blinkspot "):
+            yield shlex.split(line)[1:]
+
+
+def sections(page: Path) -> dict[str, str]:
+    """Return the text below each heading of the second level."""
+    parts = re.split(r"^## +(.+)$", text_of(page), flags=re.MULTILINE)
+    return dict(zip(parts[1::2], parts[2::2], strict=True))
+
+
+def json_keys(command: str) -> list[str]:
+    """Return the JSON keys that a command's section lists, without the remarks in parentheses."""
+    listed = sections(COMMAND_LINE)[command].partition("JSON keys:")[2].split("\n\n")[0]
+    return INLINE.findall(re.sub(r"\([^)]*\)", "", listed))
+
+
+def first_column(text: str) -> list[str]:
+    """Return the code in the first cells of a text's tables."""
+    cells = [line.split("|")[1] for line in text.splitlines() if line.lstrip().startswith("|")]
+    return [code for cell in cells for code in INLINE.findall(cell)]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Work in a folder with a tiny movie, as the documentation's examples suppose."""
+    path = tmp_path_factory.mktemp("examples")
+    with contextlib.chdir(path), pytest.raises(SystemExit, match="0"):
+        main(["simulate", "movie.tif", "--frames", "30", "--size", "48"])
+    return path
+
+
+# -- commands and options
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_commands_named_in_the_docs_exist(page: Path) -> None:
+    for words in commands_in(page):
+        name, *arguments = words
+        if name.startswith("-"):
+            assert name in OTHER_OPTIONS, f"blinkspot {name}"
+            continue
+        assert name in COMMANDS, f"blinkspot {name}"
+        # A name alone, or with an option that is discussed, is no example to be typed.
+        if not arguments or arguments == ["--help"] or arguments[0].startswith("-"):
+            assert {word for word in arguments if word.startswith("-")} <= OPTIONS[name] | OTHER_OPTIONS
+            continue
+        # Parses every argument, its type and its choices, and runs nothing.
+        COMMANDS[name].make_context(name, arguments)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_options_named_in_the_docs_exist(page: Path) -> None:
+    known = set().union(OTHER_OPTIONS, *OPTIONS.values())
+    named = {word for code in inline_code(page) for word in code.split() if re.match(r"--?[a-z]", word)}
+    assert named <= known
+
+
+def test_every_command_has_a_section_and_a_row_in_the_readme() -> None:
+    documented = [heading for heading in sections(COMMAND_LINE) if heading in COMMANDS]
+    assert documented == list(COMMANDS)
+    rows = first_column(sections(README)["On the command line"])
+    assert rows == list(COMMANDS)
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_option_is_in_its_commands_section(name: str) -> None:
+    shared = set(first_column(sections(COMMAND_LINE)["What all commands share"]))
+    section = sections(COMMAND_LINE)[name]
+    listed = {code for code in first_column(section) if code.startswith("-")}
+    has_camera_options = "| camera options |" in section
+    assert listed | (shared if has_camera_options else set()) == OPTIONS[name]
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_defaults_in_the_docs_are_those_of_the_options(name: str) -> None:
+    defaults = {option: parameter.default for parameter in COMMANDS[name].params for option in parameter.opts}
+    rows = re.findall(r"^\| `(--[a-z-]+)` \| `?([\w.-]+)`? \|", sections(COMMAND_LINE)[name], re.MULTILINE)
+    for option, default in rows:
+        # Where the option itself has none, the preset or the network has: see the next test.
+        if defaults[option] is not None:
+            expected = defaults[option]
+            assert type(expected)(default) == expected, option
+
+
+def test_presets_in_the_docs_are_those_of_the_simulation() -> None:
+    rows = [
+        [cell.strip() for cell in line.strip("|").split("|")]
+        for line in sections(COMMAND_LINE)["simulate"].splitlines()
+        if line.startswith(tuple(f"| `{name}` |" for name in PRESETS))
+    ]
+    assert {row[0].strip("`") for row in rows} == set(PRESETS)
+    for name, pixel, camera, photons, fwhm, density, background, on_time in rows:
+        preset = PRESETS[name.strip("`")]
+
+        def numbers(cell: str) -> list[float]:
+            return [float(number) for number in re.findall(r"[\d.]+", cell.replace(",", ""))]
+
+        assert numbers(pixel) == [preset.camera.pixel_size_nm]
+        assert (numbers(camera) or [1.0]) == [preset.camera.em_gain]
+        assert numbers(photons) == list(preset.photons)
+        assert set(numbers(fwhm)) == set(preset.fwhm_nm)
+        assert numbers(density) == [preset.density_per_um2]
+        assert numbers(background) == [preset.background_photons]
+        assert numbers(on_time) == [preset.mean_on_frames]
+        assert f"| `--frames` | {preset.frames} |" in text_of(COMMAND_LINE)
+        assert f"| `--size` | {preset.size_px} |" in text_of(COMMAND_LINE)
+        assert f"gives {preset.min_truth_photons:g} photons or more" in text_of(COMMAND_LINE)
+
+
+def test_json_keys_in_the_docs_are_those_that_are_printed(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    examples = {
+        "simulate": "other.tif --frames 2 --size 16",
+        "camera": "movie.tif",
+        "train": "movie.tif -o m.blinkspot --epochs 1 --channels 4",
+        "denoise": "movie.tif -m m.blinkspot -o d.tif",
+        "localize": "movie.tif -o found.csv --denoised d.tif --fit-on denoised",
+        "render": "found.csv -o found.png",
+        "score": "found.csv movie_truth.csv",
+        "compare": "movie.tif d.tif -o compared --truth movie_truth.csv",
+    }
+    monkeypatch.chdir(folder)
+    for name, arguments in examples.items():
+        with pytest.raises(SystemExit, match="0"):
+            main([name, *arguments.split(), "--json"])
+        assert list(json.loads(capsys.readouterr().out)) == json_keys(name), name
+    _check_comparison_folder(folder / "compared")
+
+
+def _check_comparison_folder(compared: Path) -> None:
+    section = sections(FILE_FORMATS)["The folder of a comparison"]
+    names = ("noisy", "denoised_fit_raw", "denoised_fit_denoised")
+    listed = {listed.replace("NAME", name) for listed in first_column(section) for name in names}
+    assert {path.name for path in compared.iterdir()} == listed - {"counts.png"}
+    noisy = json.loads((compared / "scores.json").read_text(encoding="utf-8"))["routes"]["noisy"]
+    assert set(noisy) <= set(INLINE.findall(section))
+
+
+# -- Python
+
+
+def test_readme_python_runs_as_written(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    on_files, on_arrays = blocks(README, "python")
+    # The one thing that is not as written is the time for training.
+    assert on_files.count("minutes=5") == 1
+    names: dict[str, Any] = {}
+    monkeypatch.chdir(folder)
+    exec(on_files.replace("minutes=5", "epochs=1"), names)
+    assert open_stack("denoised.tif").shape == (30, 48, 48)
+    assert Path("comparison", "index.html").is_file()
+    assert Path("molecules.csv").read_text().startswith('"frame","x [nm]"')
+
+    frames = open_stack("movie.tif").frames(0, 30)
+    pictures = []
+    for array in (frames, dask.array.from_array(frames, chunks=(7, 48, 48)), zarr.array(frames)):
+        names["array"] = array
+        exec(on_arrays, names)
+        pictures.append(names["picture"])
+    assert pictures[0].sum() > 0
+    np.testing.assert_array_equal(pictures[0], pictures[1])
+    np.testing.assert_array_equal(pictures[0], pictures[2])
+
+
+def test_readme_python_has_about_ten_lines() -> None:
+    on_files = blocks(README, "python")[0]
+    assert len(on_files.split("\n\n")[1].strip().splitlines()) <= 10
+
+
+def test_names_in_the_docs_exist_in_the_library() -> None:
+    for page in PAGES:
+        for code in inline_code(page):
+            dotted = re.match(r"^(Camera|LocalizationTable)\.(\w+)", code)
+            if dotted:
+                owner = {"Camera": Camera, "LocalizationTable": LocalizationTable}[dotted[1]]
+                assert hasattr(owner, dotted[2]) or dotted[2] in owner.__dataclass_fields__
+
+
+def test_camera_file_in_the_docs_is_one(tmp_path: Path) -> None:
+    (example,) = blocks(FILE_FORMATS, "toml")
+    (tmp_path / "camera.toml").write_text(example)
+    camera = Camera.load(tmp_path / "camera.toml")
+    assert camera.as_dict() == tomllib.loads(example)["camera"]
+
+
+@pytest.mark.parametrize("uncertainty_is_valid", [True, False])
+def test_columns_in_the_docs_are_those_of_the_tables(tmp_path: Path, uncertainty_is_valid: bool) -> None:
+    section = sections(FILE_FORMATS)["Table of localizations: CSV"]
+    rows = [line.split("|") for line in section.splitlines() if line.startswith("| `")]
+    documented = {}
+    for row in rows:
+        documented |= dict(zip(INLINE.findall(row[1]), INLINE.findall(row[3]), strict=True))
+    del documented["uncertainty_uncalibrated [nm]" if uncertainty_is_valid else "uncertainty [nm]"]
+    table = LocalizationTable.from_columns(
+        {name: [1.0] for name in COLUMNS}, uncertainty_is_valid=uncertainty_is_valid
+    )
+    table.save_csv(tmp_path / "table.csv")
+    heading = (tmp_path / "table.csv").read_text(encoding="utf-8").splitlines()[0]
+    assert list(documented) == [title.strip('"') for title in heading.split(",")]
+    assert list(documented.values()) == list(COLUMNS)
+
+
+def test_figures_of_the_comparison_in_the_docs() -> None:
+    settings = ComparisonSettings()
+    text = " ".join(text_of(PROJECT / "docs" / "how_it_works.md").split())
+    assert f"at a threshold of {settings.search_threshold:g} " in text
+    assert f"blocks of {settings.frames_per_block} successive frames" in text
+    assert f"within the tolerance ({settings.tolerance_nm:g} nm)" in text
+
+
+# -- docks
+
+PROSE = {
+    "Drag a TIFF stack, or a folder of TIFF files, into the window",
+    "When to stop",
+}
+OF_NAPARI = {"File", "Filter", "Layers", "Open Sample", "Plugins", "Save Selected Layers..."}
+
+
+def test_docks_in_the_docs_bear_the_texts_of_the_docks() -> None:
+    package = PROJECT / "src" / "blinkspot"
+    sources = [*(package / "plugin").glob("*.py"), package / "napari.yaml"]
+    shown = "\n".join(text_of(path) for path in sources)
+    page = " ".join(text_of(PROJECT / "docs" / "docks.md").split())
+    # Texts of the window stand in italics, of its main fields and buttons in bold at the start of an item.
+    named = re.findall(r"(?<!\*)\*([^*]+)\*(?!\*)", page) + re.findall(
+        r"(?:\d\.|-) \*\*([^*]+?)\.?\*\*", page
+    )
+    for text in (piece for name in named for piece in name.split(" > ")):
+        # What stands for a layer's name or a number, or is put together by napari.
+        fixed = re.sub(
+            r"^NAME | ± error$|\(Blinkspot\)$|\(denoised\)$|^Blinkspot (?=Thunder)", "", text
+        ).strip()
+        assert fixed in OF_NAPARI or fixed in shown or fixed in PROSE, text
+
+
+# -- links, pictures, files
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_somewhere(page: Path) -> None:
+    missing = []
+    for target in LINK.findall(without_code(text_of(page))):
+        if re.match(r"[a-z]+://", target):
+            continue
+        path, _, anchor = target.partition("#")
+        linked = page.parent / path if path else page
+        if linked.parent.resolve() == IMAGES and not IMAGES.is_dir():
+            missing.append(target)
+            continue
+        assert linked.is_file(), target
+        if anchor:
+            assert anchor in anchors(linked), target
+    if missing:
+        pytest.skip(f"docs/make_screenshots.py has not been run yet: no {', '.join(missing)}")
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_pages_name_no_folder_of_a_machine(page: Path) -> None:
+    assert not re.search(r"(?<![\w.:/])/(home|work|tmp|Users|root|opt)/", text_of(page))
+
+
+def test_every_page_is_in_the_index() -> None:
+    linked = LINK.findall(text_of(PROJECT / "docs" / "index.md"))
+    assert {page.name for page in PAGES if page.parent.name == "docs"} - {"index.md"} <= set(linked)
+
+
+def test_every_picture_of_the_docs_is_shown() -> None:
+    shown = {
+        (page.parent / target).resolve()
+        for page in PAGES
+        for target in LINK.findall(text_of(page))
+        if target.endswith(".png")
+    }
+    assert {path.resolve() for path in IMAGES.glob("*")} <= shown
+
+
+def test_run_script_commands_in_the_docs_exist() -> None:
+    named = {word for page in PAGES for word in re.findall(r"python3 run\.py (\w+)", text_of(page))}
+    assert named == set(run_script.COMMANDS)
+
+
+def test_install_lines_name_what_the_project_offers() -> None:
+    settings = tomllib.loads((PROJECT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    readme = text_of(README)
+    assert run_script.TORCH_CPU_INDEX in readme
+    for extra in re.findall(r"pip install \"\.\[(\w+)\]\"", readme):
+        assert extra in settings["optional-dependencies"]
+    assert settings["license"] in readme
+    assert f"## [{settings['version']}]" in text_of(PROJECT / "CHANGELOG.md")
