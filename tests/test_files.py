@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from blinkspot.errors import BlinkspotError
-from blinkspot.files import check_can_write, unused_path, written_whole
+from blinkspot.files import check_can_write, check_new_folder, unused_path, written_whole
 
 
 def failing(error_number: int) -> Callable[..., None]:
@@ -100,6 +100,37 @@ def test_disk_too_small_for_what_is_needed(tmp_path: Path, monkeypatch: pytest.M
     with pytest.raises(BlinkspotError, match=r"needs 2\.00 GB, but .* has only 1\.00 GB free"):
         check_can_write(tmp_path / "result.tif", 2 * 10**9)
     assert check_can_write(tmp_path / "result.tif", 10**9) == tmp_path / "result.tif"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_disk_too_small_for_something_small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    usage = shutil.disk_usage(tmp_path)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=2_000))
+    with pytest.raises(BlinkspotError, match=r"needs 3\.00 MB, but .* has only 2\.0 kB free"):
+        check_can_write(tmp_path / "result.tif", 3 * 10**6)
+
+
+@pytest.mark.parametrize("length", [240, 300])
+def test_name_too_long_for_the_result_or_its_temporary_name(tmp_path: Path, length: int) -> None:
+    """Said before the work: with 240 letters, the temporary name alone would be too long."""
+    path = tmp_path / ("a" * length + ".tif")
+    with pytest.raises(BlinkspotError, match="is too long"):
+        check_can_write(path)
+    with pytest.raises(BlinkspotError, match="is too long"):
+        check_new_folder(path)
+
+
+def test_link_to_nowhere_is_not_overwritten(tmp_path: Path) -> None:
+    link = tmp_path / "link.tif"
+    link.symlink_to(tmp_path / "absent.tif")
+    with pytest.raises(BlinkspotError, match="overwritten"):
+        write(link)
+    assert link.is_symlink()
+
+
+def test_what_is_read_within_is_not_taken_for_what_is_written(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match=r"source\.tif"):
+        write(tmp_path / "result.tif", lambda: (tmp_path / "source.tif").read_bytes())
     assert list(tmp_path.iterdir()) == []
 
 

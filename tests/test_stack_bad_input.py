@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import errno
+import io
+import os
 import subprocess
 import sys
 import tempfile
@@ -14,6 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from blinkspot.errors import BlinkspotError
+from blinkspot.files import written_whole
 from blinkspot.stack import as_stack, open_stack
 
 MOVIE = np.random.default_rng(0).integers(0, 4000, (9, 24, 20)).astype(np.uint16)
@@ -192,10 +196,28 @@ def test_file_that_shrinks_after_opening(tmp_path: Path, compression: str | None
     with path.open("r+b") as file:
         file.truncate(cut)
     np.testing.assert_array_equal(stack.frames(0, 6), MOVIE[:6])
-    with pytest.raises(BlinkspotError, match="frame 6"):
+    with pytest.raises(BlinkspotError, match="frame 7 "):
         stack.frames(4, 9)
     path.unlink()
     with pytest.raises(BlinkspotError, match="no longer be read"):
+        stack.frame(0)
+
+
+def test_disk_that_fails_while_reading(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is the source that is said to fail, not a result that is being written meanwhile."""
+
+    class Failing(io.BytesIO):
+        def readinto(self, _: object) -> int:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    path = tmp_path / "movie.tif"
+    tifffile.imwrite(path, MOVIE, metadata=None, photometric="minisblack")
+    stack = open_stack(path)
+    monkeypatch.setattr(Path, "open", lambda *_: Failing())
+    with (
+        pytest.raises(BlinkspotError, match=r"movie\.tif can no longer be read"),
+        written_whole(tmp_path / "result.tif"),
+    ):
         stack.frame(0)
 
 
@@ -209,5 +231,5 @@ def test_damaged_pixels_name_the_frame(tmp_path: Path) -> None:
         file.write(b"\xff" * 40)
     stack = open_stack(path)
     np.testing.assert_array_equal(stack.frame(3), MOVIE[3])
-    with pytest.raises(BlinkspotError, match="Frame 4 "):
+    with pytest.raises(BlinkspotError, match="Frame 5 "):
         stack.frames(0, 9)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import shutil
 import uuid
@@ -33,20 +34,24 @@ def check_can_write(target: str | os.PathLike[str], needed_bytes: int = 0) -> Pa
         If the target exists, its folder is missing or read-only, or the disk has too little room.
     """
     path = Path(target)
-    if path.exists():
+    if os.path.lexists(path):
         raise BlinkspotError(
             f"{path} exists already and is not overwritten: choose another name, or move it away."
         )
     folder = path.parent
-    if not folder.is_dir():
+    if not os.path.isdir(folder):
         raise BlinkspotError(
             f"The folder {folder} does not exist: make it, or choose another place for {path.name}."
         )
-    probe = folder / f".{uuid.uuid4().hex}.probe"
+    probe = _temporary_beside(path)
     try:
         probe.touch()
         probe.unlink()
     except OSError as error:
+        if error.errno == errno.ENAMETOOLONG:
+            raise BlinkspotError(
+                f"The name {path.name[:40]}... is too long for the folder {folder}: choose a shorter one."
+            ) from error
         raise BlinkspotError(
             f"The folder {folder} cannot be written to ({error.strerror}): "
             f"choose another place for {path.name}."
@@ -54,7 +59,7 @@ def check_can_write(target: str | os.PathLike[str], needed_bytes: int = 0) -> Pa
     free = shutil.disk_usage(folder).free
     if needed_bytes > free:
         raise BlinkspotError(
-            f"{path.name} needs {needed_bytes / 1e9:.2f} GB, but {folder} has only {free / 1e9:.2f} GB free: "
+            f"{path.name} needs {_amount(needed_bytes)}, but {folder} has only {_amount(free)} free: "
             "make room, or choose another disk."
         )
     return path
@@ -65,7 +70,8 @@ def written_whole(target: str | os.PathLike[str], needed_bytes: int = 0) -> Iter
     """Give a temporary name beside ``target``; rename it to ``target`` only if the block ends well.
 
     If the block raises (or the generator that holds it is closed), the temporary file is removed and
-    ``target`` does not come to exist.
+    ``target`` does not come to exist. An OSError about another file, one that the block reads, passes as it
+    is.
 
     Raises
     ------
@@ -73,23 +79,37 @@ def written_whole(target: str | os.PathLike[str], needed_bytes: int = 0) -> Iter
         As :func:`check_can_write`, and where the disk fills up midway.
     """
     path = check_can_write(target, needed_bytes)
-    # The suffix stays last: writers choose the format by it.
-    temporary = path.with_name(f".{path.stem}.{uuid.uuid4().hex[:8]}.part{path.suffix}")
+    temporary = _temporary_beside(path)
     try:
         try:
             yield temporary
-            if path.exists():
+            if os.path.lexists(path):
                 raise BlinkspotError(
                     f"{path} has come into being meanwhile and is not overwritten: choose another name."
                 )
             os.replace(temporary, path)
         except OSError as error:
+            if error.filename is not None and Path(error.filename) not in (temporary, path):
+                raise
             raise BlinkspotError(
                 f"{path} could not be written ({error.strerror or error}): nothing was left behind; "
                 "check the room and the permissions there."
             ) from error
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _temporary_beside(path: Path) -> Path:
+    # The suffix stays last: writers choose the format by it.
+    return path.with_name(f".{path.stem}.{uuid.uuid4().hex[:8]}.part{path.suffix}")
+
+
+def _amount(n_bytes: int) -> str:
+    """Say how many bytes there are, in the unit that suits."""
+    for unit, size in (("GB", 1e9), ("MB", 1e6)):
+        if n_bytes >= 0.1 * size:
+            return f"{n_bytes / size:.2f} {unit}"
+    return f"{n_bytes / 1e3:.1f} kB"
 
 
 def unused_path(target: str | os.PathLike[str]) -> Path:
@@ -111,6 +131,6 @@ def check_new_folder(target: str | os.PathLike[str]) -> Path:
         If ``target`` is a file, holds anything, or cannot be made.
     """
     path = Path(target)
-    if path.is_dir() and not any(path.iterdir()):
+    if os.path.isdir(path) and not any(path.iterdir()):
         return path
     return check_can_write(path)

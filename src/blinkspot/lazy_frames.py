@@ -7,8 +7,9 @@ rather than one zarr chunk per page, whose cost per frame is many times that of 
 
 from __future__ import annotations
 
+import contextlib
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -179,7 +180,7 @@ class EncodedFrames(LazyFrames):
                 target[...] = pixels[0, : target.shape[0], : target.shape[1], 0]
             except Exception as error:  # decoders of damaged data raise whatever they stumble over
                 raise BlinkspotError(
-                    f"Frame {index} (the first is 0) of {self._path} cannot be decoded ({error}): "
+                    f"Frame {index + 1} (counting from 1) of {self._path} cannot be decoded ({error}): "
                     "the file is damaged or of a kind not supported; save it anew as an uncompressed TIFF."
                 ) from error
 
@@ -222,14 +223,17 @@ def check_all_there(path: Path, ends: NDArray[np.int64]) -> None:
 
 def _cut_short(path: Path, frame: int) -> BlinkspotError:
     return BlinkspotError(
-        f"{path} is cut short: frame {frame} (the first is 0) is not whole; copy it again from its source."
+        f"{path} is cut short: frame {frame + 1} (counting from 1) is not whole; "
+        "copy it again from its source."
     )
 
 
-def _opened(path: Path) -> BinaryIO:
-    """Open a file for reading, or say that it has gone."""
+@contextlib.contextmanager
+def _opened(path: Path) -> Iterator[BinaryIO]:
+    """Open a file for reading in the block, or say that it cannot be read."""
     try:
-        return path.open("rb")
+        with path.open("rb") as file:
+            yield file
     except OSError as error:
         raise BlinkspotError(
             f"{path} can no longer be read ({error.strerror}): check that the file is still there."

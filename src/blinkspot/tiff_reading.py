@@ -143,7 +143,7 @@ def _frames(series: list[tifffile.TiffPageSeries], path: Path) -> tuple[LazyFram
     pages = [page for page in found if page is not None]
     if len(pages) < len(found):
         raise BlinkspotError(
-            f"{path} lacks frame {found.index(None)} (the first is 0): it lies in another file "
+            f"{path} lacks frame {found.index(None) + 1} (counting from 1): it lies in another file "
             "that is missing, or was never written."
         )
     if len(pages) != n_frames or first.keyframe.shaped != (1, 1, height, width, 1):
@@ -223,6 +223,6 @@ def _check_no_frame_lost(tif: tifffile.TiffFile, path: Path, n_frames: int) -> N
     link_bytes = tif.filehandle.read(tif.tiff.offsetsize)
     if len(link_bytes) < tif.tiff.offsetsize or struct.unpack(tif.tiff.offsetformat, link_bytes)[0] != 0:
         raise BlinkspotError(
-            f"{path} is cut short: its list of pages breaks off after frame {n_frames - 1} (the first is 0); "
+            f"{path} is cut short: its list of pages breaks off after frame {n_frames} (counting from 1); "
             "copy it again from its source."
         )
