@@ -127,6 +127,14 @@ def test_too_little_to_tell(shape: tuple[int, int, int]) -> None:
     assert estimate.noise_adu == pytest.approx(np.sqrt(30), rel=0.15)
 
 
+def test_frame_that_is_not_finite_is_named() -> None:
+    """The frames that are measured are others than those that the checks look at."""
+    movie = np.random.default_rng(0).poisson(50, (400, 16, 16)).astype(np.float32)
+    movie[8] = np.nan
+    with pytest.raises(BlinkspotError, match=r"Frame 9 \(counting from 1\)"):
+        noise_ratio(as_stack(movie), Camera())
+
+
 def test_flickering_lamp_is_not_noise() -> None:
     """A background that changes by 20 % from frame to frame, everywhere at once."""
     rng = np.random.default_rng(2)

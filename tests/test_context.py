@@ -76,6 +76,16 @@ def test_a_long_movie_is_sampled_in_runs_over_all_its_length():
     assert np.count_nonzero(np.diff(frames) == 1) == 95  # five runs of 20
 
 
+@pytest.mark.parametrize("frame", [3, 10])
+def test_a_frame_that_is_not_finite_is_named(frame):
+    """Also one that is only a neighbour of frames to learn from."""
+    movie = np.random.default_rng(0).poisson(20.0, (30, 32, 32)).astype(np.float32)
+    movie[frame, 1, 2] = np.inf
+    settings = TrainingSettings(context_frames=1, max_frames=10, min_relative_signal=0.0)
+    with pytest.raises(BlinkspotError, match=rf"Frame {frame + 1} \(counting from 1\)"):
+        finish(choose_frames(as_stack(movie), settings))
+
+
 def test_too_few_frames_are_refused():
     with pytest.raises(BlinkspotError, match="only 3 frame"):
         finish(choose_frames(as_stack(bright_and_dark_movie(3)), TrainingSettings()))

@@ -227,7 +227,9 @@ def test_frames_without_anything_give_an_empty_table(value):
 def test_a_frame_that_is_not_finite_is_named(bad):
     movie = movie_of_noise(0)
     movie[4, 3, 3] = bad
-    with pytest.raises(BlinkspotError, match=r"Frame 5 of the movie holds NaN or infinite"):
+    with pytest.raises(
+        BlinkspotError, match=r"Frame 5 \(counting from 1\) of the movie holds NaN or infinite"
+    ):
         finish(Localizer(CAMERA).localize(movie))
 
 

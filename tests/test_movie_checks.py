@@ -7,7 +7,7 @@ import pytest
 
 from blinkspot.camera import Camera
 from blinkspot.errors import BlinkspotError
-from blinkspot.movie_checks import check_camera, check_movie
+from blinkspot.movie_checks import check_camera, check_finite, check_movie
 from blinkspot.stack import Stack, as_stack, open_stack
 
 RNG = np.random.default_rng(5)
@@ -29,15 +29,15 @@ def test_good_movie(dtype: str) -> None:
 def test_values_that_are_no_numbers_name_the_frame(value: float, frame: int) -> None:
     movie = GOOD.copy()
     movie[frame, 3, 4] = value
-    refused(movie, rf"Frame {frame} \(the first is 0\) of The movie has 1 pixels that are not finite")
+    refused(movie, rf"Frame {frame + 1} \(counting from 1\) of The movie has 1 pixels that are not")
 
 
 @pytest.mark.parametrize("value", [0, 7])
 def test_empty_frames(value: int) -> None:
     movie = GOOD.astype(np.uint16)
     movie[-1] = value
-    refused(movie, f"Frame 39 .* is empty: all its pixels are {value};")
-    refused(np.full((5, 32, 32), value, np.uint16), "Frame 0 ")
+    refused(movie, f"Frame 40 .* is empty: all its pixels are {value};")
+    refused(np.full((5, 32, 32), value, np.uint16), "Frame 1 ")
 
 
 def test_some_negative_values_are_an_offset_but_most_are_not() -> None:
@@ -105,6 +105,20 @@ def test_camera_that_makes_light_negative(offset: float, fits: bool) -> None:
             BlinkspotError, match=r"its median is 120 ADU, and the offset must lie below that"
         ):
             check_camera(as_stack(GOOD), camera)
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("settings", [{"electrons_per_adu": 1e40}, {"offset_adu": -1e39}])
+def test_camera_beyond_all_number(settings: dict[str, float]) -> None:
+    with pytest.raises(BlinkspotError, match="beyond all number: correct the camera"):
+        check_camera(as_stack(GOOD), Camera(**settings))
+
+
+def test_frames_of_a_range_are_named_by_their_place_in_the_movie() -> None:
+    frames = GOOD[10:13].copy()
+    frames[1, 2, :2] = np.nan
+    with pytest.raises(BlinkspotError, match=r"Frame 12 \(counting from 1\) of The movie has 2 pixels"):
+        check_finite(as_stack(GOOD), range(10, 13), frames)
 
 
 def test_dark_movie_with_read_noise_fits_its_camera() -> None:

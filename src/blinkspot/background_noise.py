@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import correlate1d, uniform_filter
 
+from blinkspot.movie_checks import check_finite
 from blinkspot.stack import Stack
 
 Array = NDArray[np.float64]
@@ -76,6 +77,11 @@ def measure_background(stack: Stack) -> BlockNoise:
     ----------
     stack : Stack
         A movie of frames of at least 16 x 16 pixels.
+
+    Raises
+    ------
+    BlinkspotError
+        If a frame holds values that are not finite.
     """
     affordable = max(_FEWEST_PAIRS, _SAMPLE_PIXELS // (2 * stack.height * stack.width))
     n_pairs = min(stack.n_frames // 2, _MOST_PAIRS, affordable)
@@ -83,7 +89,9 @@ def measure_background(stack: Stack) -> BlockNoise:
     starts = np.linspace(0, stack.n_frames - 2, n_pairs).round().astype(int)
     sums = np.zeros((2, 3, (stack.height - 2) // BLOCK_PX * ((stack.width - 2) // BLOCK_PX)))
     for number, start in enumerate(starts):
-        first, second = stack.frames(start, start + 2).astype(np.float32)
+        frames = stack.frames(start, start + 2)
+        check_finite(stack, (start, start + 1), frames)
+        first, second = frames.astype(np.float32)
         sums[number % 2] += _block_sums(first, second)
     count, level, square = sums[:, 0], sums[:, 1], sums[:, 2]
     measured = np.maximum(count, 1.0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -53,7 +54,7 @@ def check_movie(stack: Stack) -> None:
 
 
 def check_camera(stack: Stack, camera: Camera) -> None:
-    """Check that a camera's settings fit a movie: that it does not make light negative.
+    """Check that a camera's settings fit a movie: that it does not make light negative, or endless.
 
     Read noise alone puts half of the pixels of a dark movie below zero. When the median lies below by
     more than the standard deviation of the noise, the offset is wrong.
@@ -70,7 +71,14 @@ def check_camera(stack: Stack, camera: Camera) -> None:
     BlinkspotError
         If it does.
     """
-    photoelectrons = camera.photoelectrons(stack.selected(_sample_indices(stack)))
+    frames = stack.selected(_sample_indices(stack))
+    with np.errstate(over="ignore", invalid="ignore"):
+        photoelectrons = camera.photoelectrons(frames)
+    if np.isfinite(frames).all() and not np.isfinite(photoelectrons).all():
+        raise BlinkspotError(
+            f"With an offset of {camera.offset_adu:g} ADU and {camera.electrons_per_adu:g} electrons per ADU "
+            f"the photons of {stack.name} are beyond all number: correct the camera."
+        )
     # Differences of neighbours hold the noise but hardly the scene; their median is blind to molecules.
     steps = np.diff(photoelectrons, axis=2)
     noise = 1.4826 * float(np.median(np.abs(steps))) / np.sqrt(2.0)
@@ -83,6 +91,37 @@ def check_camera(stack: Stack, camera: Camera) -> None:
         )
 
 
+def check_finite(stack: Stack, indices: Sequence[int] | NDArray[np.int64], frames: NDArray[Any]) -> None:
+    """Check that frames of a movie hold finite numbers only.
+
+    Parameters
+    ----------
+    stack : Stack
+        The movie.
+    indices : sequence of int
+        Frames that were read from it.
+    frames : ndarray, (len(indices), Y, X)
+        What was read.
+
+    Raises
+    ------
+    BlinkspotError
+        If one does not; it is named.
+    """
+    if frames.dtype.kind != "f" or np.isfinite(frames).all():
+        return
+    spoiled = np.count_nonzero(~np.isfinite(frames), axis=(1, 2))
+    first = int(np.flatnonzero(spoiled)[0])
+    raise BlinkspotError(
+        f"{_frame_name(stack, indices[first])} has {spoiled[first]} pixels that are not finite numbers "
+        "(NaN or infinite): replace them first."
+    )
+
+
+def _frame_name(stack: Stack, index: int | np.integer[Any]) -> str:
+    return f"Frame {index + 1} (counting from 1) of {stack.name}"
+
+
 def _sample_indices(stack: Stack) -> NDArray[np.int64]:
     """Return frames spread over the movie, the first and the last among them."""
     affordable = max(2, _SAMPLE_PIXELS // (stack.height * stack.width))
@@ -92,15 +131,10 @@ def _sample_indices(stack: Stack) -> NDArray[np.int64]:
 
 def _check_frame(stack: Stack, index: int, frame: NDArray[Any]) -> None:
     """Check that a frame holds numbers, and a picture."""
-    where = f"Frame {index} (the first is 0) of {stack.name}"
-    if not np.isfinite(frame).all():
-        count = int(np.count_nonzero(~np.isfinite(frame)))
-        raise BlinkspotError(
-            f"{where} has {count} pixels that are not finite numbers (NaN or infinite): replace them first."
-        )
+    check_finite(stack, [index], frame[np.newaxis])
     if frame.min() == frame.max():
         raise BlinkspotError(
-            f"{where} is empty: all its pixels are {frame.flat[0]:g}; "
+            f"{_frame_name(stack, index)} is empty: all its pixels are {frame.flat[0]:g}; "
             "remove such frames, or save the movie anew."
         )
 

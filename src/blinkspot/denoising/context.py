@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from blinkspot.camera import Camera, FloatArray
 from blinkspot.errors import BlinkspotError
+from blinkspot.movie_checks import check_finite
 from blinkspot.stack import Stack
 
 
@@ -21,7 +22,6 @@ def neighbours(frames: NDArray[np.int64], n_frames: int, context_frames: int) ->
     BlinkspotError
         If the movie has too few frames.
     """
-    check_length(n_frames, context_frames)
     check_length(n_frames, context_frames)
     offsets = np.arange(-context_frames, context_frames + 1)[None, :]
     indices = frames[:, None] + offsets
@@ -46,7 +46,13 @@ def counts_with_context(
     Returns
     -------
     ndarray of float32, ``(stop - start, 2 * context_frames + 1, Y, X)``
+
+    Raises
+    ------
+    BlinkspotError
+        If a frame holds values that are not finite.
     """
     first = max(0, start - context_frames)
-    counts = camera.counts(movie.frames(first, min(movie.n_frames, stop + context_frames)))
-    return counts[neighbours(np.arange(start, stop), movie.n_frames, context_frames) - first]
+    frames = movie.frames(first, min(movie.n_frames, stop + context_frames))
+    check_finite(movie, range(first, first + len(frames)), frames)
+    return camera.counts(frames)[neighbours(np.arange(start, stop), movie.n_frames, context_frames) - first]

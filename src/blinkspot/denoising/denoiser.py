@@ -170,7 +170,7 @@ class Denoiser:
             raise BlinkspotError(f"There is no estimate {estimate!r}: choose one of {', '.join(ESTIMATES)}.")
         if not 0 <= start < stop <= movie.n_frames:
             raise BlinkspotError(
-                f"Frames {start} to {stop - 1} are asked for, "
+                f"Frames {start} to {stop - 1} (counting from 0) are asked for, "
                 f"but the movie has frames 0 to {movie.n_frames - 1}."
             )
         check_length(movie.n_frames, self.context_frames)

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from blinkspot.denoising.context import neighbours
 from blinkspot.denoising.settings import TrainingSettings
 from blinkspot.errors import BlinkspotError
+from blinkspot.movie_checks import check_finite
 from blinkspot.progress import Progress, Stopwatch
 from blinkspot.stack import Stack
 
@@ -64,7 +65,7 @@ def choose_frames(movie: Stack, settings: TrainingSettings) -> Generator[Progres
     Raises
     ------
     BlinkspotError
-        If the movie is too short.
+        If the movie is too short, or a frame holds values that are not finite.
     """
     if movie.n_frames < _MIN_FRAMES:
         raise BlinkspotError(
@@ -75,7 +76,9 @@ def choose_frames(movie: Stack, settings: TrainingSettings) -> Generator[Progres
     signal = np.empty(len(candidates))
     for first in range(0, len(candidates), _READ_AT_ONCE):
         part = slice(first, first + _READ_AT_ONCE)
-        signal[part] = frame_signal(movie.selected(candidates[part]))
+        frames = movie.selected(candidates[part])
+        check_finite(movie, candidates[part], frames)
+        signal[part] = frame_signal(frames)
         yield watch.at(first)
     least = settings.min_relative_signal * signal.mean() if settings.min_relative_signal else -np.inf
     chosen = candidates[signal >= least]
@@ -88,6 +91,7 @@ def choose_frames(movie: Stack, settings: TrainingSettings) -> Generator[Progres
     for first in range(0, len(needed), _READ_AT_ONCE):
         part = slice(first, first + _READ_AT_ONCE)
         pixels[part] = movie.selected(needed[part])
+        check_finite(movie, needed[part], pixels[part])
         yield watch.at(len(candidates) * (1.0 + first / len(needed)))
     rows = {int(frame): row for row, frame in enumerate(needed)}
     return ChosenFrames(training, validation, pixels, rows)

@@ -110,8 +110,11 @@ class Training:
             If the movie or the camera cannot be used, or the loss is no longer a number.
         """
         settings = self.settings
+        checking = Stopwatch("checking the movie", 3)
         check_movie(self.movie)
+        yield checking.at(1)
         check_camera(self.movie, self.camera)
+        yield checking.at(2)
         self._check_noise()
         limit_s = None if settings.minutes is None else 60.0 * settings.minutes
         watch = Stopwatch("training", limit_s or 1.0)

@@ -286,7 +286,8 @@ def _compile() -> None:
 def _finite(counts: NDArray[np.float32], name: str, index: int) -> NDArray[np.float32]:
     if not np.isfinite(counts).all():
         raise BlinkspotError(
-            f"Frame {index + 1} of the {name} holds NaN or infinite values: mend or leave out that frame."
+            f"Frame {index + 1} (counting from 1) of the {name} holds NaN or infinite values: "
+            "mend or leave out that frame."
         )
     return counts
 
