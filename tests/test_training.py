@@ -7,6 +7,7 @@ import json
 import numpy as np
 import pytest
 import torch
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 
 from blinkspot.camera import Camera
@@ -125,6 +126,8 @@ def test_a_wrong_gain_is_named(scene):
         ({"epochs": 3, "minutes": 1.0}, "not both"),
         ({"minutes": 0.0}, "minutes"),
         ({"device": "tpu"}, "device"),
+        ({"channels": 513}, "channels"),  # more than a model file may have
+        ({"seed": 2**63}, "seed"),  # more than torch takes
     ],
 )
 def test_settings_out_of_range_are_refused(settings, word):
@@ -236,3 +239,55 @@ def test_damaged_model_files_are_refused(trained, tmp_path):
     ]:
         with pytest.raises(BlinkspotError, match=word):
             Denoiser.load(tmp_path / name)
+
+
+@pytest.mark.parametrize(
+    ("entry", "value"),
+    [
+        (None, [1]),
+        (None, "text"),
+        ("camera", {"em_gain": 0.5}),
+        ("scaling", {"root_mean": 1.0, "root_std": 0.0, "mean_counts": 1.0}),
+        ("scaling", {"root_mean": float("nan"), "root_std": 1.0, "mean_counts": 1.0}),
+        ("provenance", {"noise_ratio": "much"}),
+        ("provenance", {"noise_ratio": 0.0}),
+    ],
+)
+def test_models_with_an_impossible_description_are_refused(trained, tmp_path, entry, value):
+    trained[0].best.save(tmp_path / "good")
+    with safe_open(tmp_path / "good", framework="pt") as file:
+        header = json.loads(file.metadata()["napari-blinkspot"])
+    header = value if entry is None else {**header, entry: value}
+    weights = load_file(tmp_path / "good")
+    save_file(weights, tmp_path / "wrong", metadata={"napari-blinkspot": json.dumps(header)})
+    with pytest.raises(BlinkspotError, match=r"wrong is (damaged|not a model)|wrong is .* damaged"):
+        Denoiser.load(tmp_path / "wrong")
+
+
+def test_a_model_with_weights_that_are_no_numbers_is_refused(trained, tmp_path):
+    trained[0].best.save(tmp_path / "good")
+    with safe_open(tmp_path / "good", framework="pt") as file:
+        header = file.metadata()
+    weights = load_file(tmp_path / "good")
+    next(iter(weights.values())).view(-1)[0] = torch.nan
+    save_file(weights, tmp_path / "wrong", metadata=header)
+    with pytest.raises(BlinkspotError, match="damaged"):
+        Denoiser.load(tmp_path / "wrong")
+
+
+def test_a_model_that_cannot_be_saved_leaves_nothing(trained, tmp_path, monkeypatch):
+    def full(*_, **__):
+        raise SafetensorError("No space left on device (os error 28)")
+
+    monkeypatch.setattr("blinkspot.denoising.model_file.save_file", full)
+    with pytest.raises(BlinkspotError, match=r"could not be written .*No space left"):
+        trained[0].best.save(tmp_path / "model")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_frame_that_is_not_finite_is_named_when_it_is_denoised(trained, scene):
+    movie = scene[0].frames(0, 60).astype(np.float32)
+    movie[7, 3, 4] = np.nan
+    stream = trained[0].best.denoise(as_stack(movie))
+    with pytest.raises(BlinkspotError, match=r"Frame 8 \(counting from 1\)"):
+        list(stream)

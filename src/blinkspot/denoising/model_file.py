@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,17 +13,17 @@ from typing import Any
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
+from torch import Tensor
 
 from blinkspot.camera import Camera
 from blinkspot.denoising.networks import NETWORKS, NetworkName, build_network
 from blinkspot.denoising.prior import InputScaling, PriorNetwork
-from blinkspot.denoising.settings import MAX_CONTEXT_FRAMES
+from blinkspot.denoising.settings import MAX_CHANNELS, MAX_CONTEXT_FRAMES
 from blinkspot.errors import BlinkspotError
 from blinkspot.files import written_whole
 
 _HEADER_KEY = "napari-blinkspot"
 _FORMAT = 1
-_MAX_CHANNELS = 512
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,23 @@ def save_model(path: str | os.PathLike[str], record: ModelRecord, model: PriorNe
         for name, value in model.state_dict().items()
     }
     with written_whole(path, sum(value.nbytes for value in weights.values())) as temporary:
-        save_file(weights, temporary, metadata={_HEADER_KEY: json.dumps(header)})
+        try:
+            save_file(weights, temporary, metadata={_HEADER_KEY: json.dumps(header)})
+        except SafetensorError as error:
+            raise OSError(str(error)) from error
+
+
+def _check_numbers(record: ModelRecord, weights: dict[str, Tensor]) -> None:
+    """Raise ValueError where numbers are such that no training makes them."""
+    scaling = record.scaling
+    if not all(map(math.isfinite, dataclasses.astuple(scaling))):
+        raise ValueError("scaling without numbers")
+    if not (
+        scaling.root_std > 0 and scaling.mean_counts > 0 and record.provenance.get("noise_ratio", 1.0) > 0
+    ):
+        raise ValueError("scaling out of its range")
+    if not all(bool(weight.isfinite().all()) for weight in weights.values()):
+        raise ValueError("weights without numbers")
 
 
 def load_model(path: str | os.PathLike[str]) -> tuple[ModelRecord, PriorNetwork]:
@@ -73,9 +90,9 @@ def load_model(path: str | os.PathLike[str]) -> tuple[ModelRecord, PriorNetwork]
         raise BlinkspotError(f"There is no model file {path}.")
     try:
         with safe_open(path, framework="pt", device="cpu") as file:
-            header = json.loads((file.metadata() or {})[_HEADER_KEY])
+            header = dict(json.loads((file.metadata() or {})[_HEADER_KEY]))
             weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except (SafetensorError, OSError, KeyError, ValueError) as error:
+    except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
         raise BlinkspotError(
             f"{path} is not a model of napari-blinkspot, or it is damaged: choose a file saved by training."
         ) from error
@@ -89,16 +106,17 @@ def load_model(path: str | os.PathLike[str]) -> tuple[ModelRecord, PriorNetwork]
             network=header["network"],
             context_frames=header["context_frames"],
             scaling=InputScaling(**{name: float(value) for name, value in header["scaling"].items()}),
-            camera=Camera.from_dict(header["camera"], source=f"The model file {path}"),
+            camera=Camera.from_dict(header["camera"]),
             provenance=dict(header["provenance"]),
         )
         channels = header["channels"]
         if record.network not in NETWORKS or record.context_frames not in range(MAX_CONTEXT_FRAMES + 1):
             raise ValueError("unknown network")
-        if not 1 <= channels <= _MAX_CHANNELS:
+        if not 1 <= channels <= MAX_CHANNELS:
             raise ValueError("absurd number of channels")
+        _check_numbers(record, weights)
         model = PriorNetwork(build_network(record.network, record.context_frames, channels), record.scaling)
         model.load_state_dict(weights)
-    except (KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:
+    except (BlinkspotError, KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:
         raise BlinkspotError(f"The model file {path} is damaged: its description does not fit.") from error
     return record, model

@@ -11,6 +11,8 @@ from blinkspot.errors import BlinkspotError
 DeviceName = Literal["auto", "cpu", "cuda", "mps"]
 DEVICES: tuple[DeviceName, ...] = get_args(DeviceName)
 MAX_CONTEXT_FRAMES = 2
+MAX_CHANNELS = 512
+_MAX_SEED = 2**63 - 1
 
 
 @dataclass(frozen=True)
@@ -79,13 +81,14 @@ class TrainingSettings:
         _check(self.epochs is None or self.epochs >= 1, f"epochs must be 1 or more, not {self.epochs}")
         _check(self.minutes is None or self.minutes > 0, f"minutes must be above 0, not {self.minutes}")
         _check(
-            self.channels is None or self.channels >= 1, f"channels must be 1 or more, not {self.channels}"
+            self.channels is None or 1 <= self.channels <= MAX_CHANNELS,
+            f"channels must be 1 to {MAX_CHANNELS}, not {self.channels}",
         )
         _check(self.crop_size_px >= 16, f"crop_size_px must be 16 or more, not {self.crop_size_px}")
         _check(self.batch_size >= 1, f"batch_size must be 1 or more, not {self.batch_size}")
         _check(self.learning_rate > 0, f"learning_rate must be above 0, not {self.learning_rate}")
         _check(self.max_frames >= 10, f"max_frames must be 10 or more, not {self.max_frames}")
-        _check(self.seed >= 0, f"seed must be 0 or more, not {self.seed}")
+        _check(0 <= self.seed <= _MAX_SEED, f"seed must be 0 to {_MAX_SEED}, not {self.seed}")
 
 
 def _check(holds: bool, demand: str) -> None:
