@@ -3,8 +3,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from numba.core.caching import CompileResultCacheImpl
 from scipy import ndimage
 
+from blinkspot.localization._compiling import compiled
 from blinkspot.localization.detection import find_candidates, local_maxima, wavelet_filter
 from blinkspot.localization.duplicates import without_duplicates
 
@@ -125,3 +127,13 @@ def test_of_neighbours_the_stronger_stays_whatever_the_threshold(seed, threshold
     strong = np.flatnonzero(strength >= threshold)
     filtered_first = strong[without_duplicates(positions[strong], strength[strong], 1.0)]
     np.testing.assert_array_equal(filtered_first, kept[strength[kept] >= threshold])
+
+
+def test_functions_compile_where_machine_code_cannot_be_kept(monkeypatch):
+    """As in a container whose user has no folder of their own."""
+    monkeypatch.setattr(CompileResultCacheImpl, "_locator_classes", [])
+
+    def twice(number):
+        return 2 * number
+
+    assert compiled(twice)(21) == 42

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, TypeVar, cast
 
 import numba
@@ -20,4 +21,8 @@ def compiled(function: FunctionT) -> FunctionT:
     numba notices a change only in the file that holds the function it stored, not in files that hold the
     functions called from there. Hence a compiled function calls compiled functions of its own file only.
     """
-    return cast(FunctionT, numba.njit(nogil=True, cache=True, error_model="numpy")(function))
+    compile_it = partial(numba.njit, nogil=True, error_model="numpy")
+    try:
+        return cast(FunctionT, compile_it(cache=True)(function))
+    except RuntimeError:  # there is no folder that machine code may be written to
+        return cast(FunctionT, compile_it()(function))

@@ -10,6 +10,7 @@ import csv
 import json
 import os
 import re
+import warnings
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -42,6 +43,8 @@ _UNCALIBRATED = "uncertainty_uncalibrated"
 _BY_TITLE = {column.title.partition(" [")[0]: column for column in _COLUMNS}
 _BY_TITLE["uncertainty_xy"] = _BY_TITLE["uncertainty"]
 _BY_TITLE[_UNCALIBRATED] = _BY_TITLE["uncertainty"]
+# A kilometre; what lies beyond is a slip, and would overflow where distances are squared.
+_LARGEST_NUMBER = 1e12
 _HEADING = re.compile(r"(?P<title>[^\[]*?)\s*(?:\[(?P<unit>[^\]]*)\])?\s*")
 
 
@@ -141,11 +144,18 @@ def read_table(path: str | os.PathLike[str]) -> LocalizationTable:
 
 def _read_text(path: Path) -> pd.DataFrame:
     try:
-        return pd.read_csv(path, skipinitialspace=True, encoding="utf-8-sig", index_col=False)
+        with warnings.catch_warnings():
+            # pandas would cut off what lies beyond the headings: columns may have shifted there.
+            warnings.simplefilter("error", pd.errors.ParserWarning)
+            return pd.read_csv(path, skipinitialspace=True, encoding="utf-8-sig", index_col=False)
     except OSError as error:
         raise BlinkspotError(f"The table {path} cannot be read: {error.strerror or error}.") from error
     except pd.errors.EmptyDataError as error:
         raise BlinkspotError(f"The table {path} is empty: not even a line of headings is there.") from error
+    except pd.errors.ParserWarning as error:
+        raise BlinkspotError(
+            f"The table {path} has rows with more values than there are headings: export it again."
+        ) from error
     except (UnicodeError, pd.errors.ParserError, ValueError) as error:
         raise BlinkspotError(
             f"The table {path} is not a text file of comma-separated values: "
@@ -156,12 +166,15 @@ def _read_text(path: Path) -> pd.DataFrame:
 def _numbers(path: Path, heading: str, values: pd.Series[Any], required: bool) -> np.ndarray[Any, Any]:
     numbers = pd.to_numeric(values, errors="coerce").to_numpy(dtype=np.float64)
     # An optional value may be left out, but a word in its place means that this is another kind of file.
-    missing = ~np.isfinite(numbers) if required else np.isnan(numbers) & values.notna().to_numpy()
+    if required:
+        missing = ~(np.abs(numbers) < _LARGEST_NUMBER)
+    else:
+        missing = np.isnan(numbers) & values.notna().to_numpy()
     if missing.any():
         row = int(np.flatnonzero(missing)[0])
         raise BlinkspotError(
             f"The table {path} has {values.iloc[row]!s} for {heading!r} in data row {row + 1}: "
-            "a number is needed there."
+            "a number that makes sense is needed there."
         )
     return numbers
 
