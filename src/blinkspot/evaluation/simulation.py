@@ -27,6 +27,8 @@ FloatArray = NDArray[np.float64]
 
 FWHM_PER_SIGMA = math.sqrt(8.0 * math.log(2.0))
 SPOT_RADIUS_SIGMAS = 5.0
+LARGEST_NUMBER_OF_MOLECULES = 1e5
+LARGEST_NUMBER_OF_PHOTONS = 1e9
 _PIXELS_PER_CHUNK = 2**19  # about 50 ms of random numbers
 
 _MOLECULE = np.dtype(
@@ -99,11 +101,24 @@ class SimulationSettings:
             value = getattr(self, name)
             if not (math.isfinite(value) and value >= 0):
                 raise BlinkspotError(f"The simulation's {name} must be 0 or more, not {value}.")
+        switched_on = self.molecules_at_once / (self.mean_on_frames or 1.0)
+        molecules = max(self.molecules_at_once, switched_on)
+        if molecules > LARGEST_NUMBER_OF_MOLECULES:
+            raise BlinkspotError(
+                f"The simulation would have {molecules:.2g} molecules in a frame, of at most "
+                f"{LARGEST_NUMBER_OF_MOLECULES:g}: choose a lower density_per_um2 or a longer mean_on_frames."
+            )
+        if self.background_photons > LARGEST_NUMBER_OF_PHOTONS:
+            raise BlinkspotError(
+                f"The simulation's background_photons must be at most {LARGEST_NUMBER_OF_PHOTONS:g}, "
+                f"not {self.background_photons:g}."
+            )
         for name in ("fwhm_nm", "photons"):
             low, high = getattr(self, name)
-            if not (math.isfinite(high) and 0 < low <= high):
+            if not 0 < low <= high <= LARGEST_NUMBER_OF_PHOTONS:
                 raise BlinkspotError(
-                    f"The simulation's {name} must be a range from above 0 upwards, not {low} to {high}."
+                    f"The simulation's {name} must be a range between 0 and {LARGEST_NUMBER_OF_PHOTONS:g}, "
+                    f"not {low} to {high}."
                 )
         if self.seed < 0:
             raise BlinkspotError(f"The simulation's seed must be 0 or more, not {self.seed}.")

@@ -81,7 +81,7 @@ def simulate_to_files(
         camera=movie.with_name(f"{movie.stem}_camera.toml"),
         clean=movie.with_name(f"{movie.stem}_clean.tif") if keep_clean else None,
     )
-    for path in (files.truth, provenance_path(files.truth), files.camera):
+    for path in (files.movie, files.truth, provenance_path(files.truth), files.camera):
         check_can_write(path)
     camera = settings.camera
     shape = (settings.frames, *settings.shape_px)
