@@ -10,8 +10,8 @@ photoelectrons
 counts
     photoelectrons scaled and shifted so that variance equals mean, which is what a Poisson model needs.
     An EM register doubles the variance (excess noise factor 2: Robbins & Hadwen 2003, IEEE Trans.
-    Electron Devices 50:1227), so the scale is 1/2 there; Gaussian read noise of variance v is carried as v extra counts
-    (the shifted Poisson approximation: Snyder et al. 1995, JOSA A 12:272).
+    Electron Devices 50:1227), so the scale is 1/2 there; Gaussian read noise of variance v is carried as v
+    extra counts (the shifted Poisson approximation: Snyder et al. 1995, JOSA A 12:272).
 """
 
 from __future__ import annotations
