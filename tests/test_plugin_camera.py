@@ -3,10 +3,12 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from qtpy.QtCore import Qt
 from test_plugin_helpers import CAMERA, click, movie, notifications, wait_for_workers
 
 from blinkspot.camera import Camera
 from blinkspot.camera_estimate import CameraEstimate
+from blinkspot.errors import BlinkspotError
 from blinkspot.plugin import file_dialogs
 from blinkspot.plugin.camera_keeper import CameraKeeper
 from blinkspot.plugin.camera_record import CameraRecord, Origin, Source
@@ -123,6 +125,37 @@ def test_typing_a_value_sets_it_for_all_docks(qtbot, widget, keeper):
     assert keeper.record(layer).camera.offset_adu == 414.0
     assert widget.origins["offset_adu"].text() == "typed"
     assert other.fields["offset_adu"].value() == 414.0
+
+
+def test_a_value_that_is_right_as_it_stands_is_confirmed_by_enter(qtbot, widget, keeper):
+    layer = make_layer(data=movie(120, 64))
+    keeper.set(layer, CameraRecord())
+    widget.show_layer(layer)
+    assert widget.origins["offset_adu"].text() == "please check"
+    qtbot.keyClick(widget.fields["offset_adu"], Qt.Key.Key_Return)
+    assert widget.origins["offset_adu"].text() == "typed"
+    qtbot.waitUntil(lambda: not keeper.is_estimating(layer), timeout=10_000)
+
+
+def test_with_the_offset_typed_the_conversion_is_measured(qtbot, keeper):
+    layer = make_layer(data=movie(120, 64))
+    keeper.set(layer, CameraRecord(remark="The movie does not tell its camera."))
+    keeper.type(layer, "offset_adu", 100.0)
+    qtbot.waitUntil(lambda: not keeper.is_estimating(layer), timeout=10_000)
+    keeper.type(layer, "em_gain", 150.0)
+    record = keeper.record(layer)
+    assert record.source("electrons_per_adu").origin is Origin.ESTIMATED
+    assert record.camera.electrons_per_adu == pytest.approx(12.0, rel=0.2)
+    assert record.camera.offset_adu == 100.0
+    assert record.remark == ""
+
+
+def test_a_camera_without_offset_or_conversion_is_not_used():
+    record = CameraRecord().typed("pixel_size_nm", 80.0).typed("electrons_per_adu", 2.0)
+    with pytest.raises(BlinkspotError, match="offset and conversion are needed"):
+        record.check_complete()
+    record.typed("offset_adu", 100.0).check_complete()
+    CameraRecord().with_estimate(ESTIMATE).check_complete()
 
 
 def test_the_field_s_rounding_does_not_change_the_value(widget, keeper):

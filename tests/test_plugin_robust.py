@@ -195,9 +195,9 @@ def test_random_actions_do_no_harm(qtbot, viewer, seed):
         lambda: choose.choice(docks).movies.setCurrentIndex(choose.randrange(3)),
         lambda: localize.denoised.setCurrentIndex(choose.randrange(3)),
     ]
-    for _ in range(50):
+    for _ in range(35):
         choose.choice(actions)()
-        qtbot.wait(choose.choice([0, 5, 60]))
+        qtbot.wait(choose.choice([0, 5, 40]))
     for dock in docks:
         dock.runner.stop()
     for dock in docks:

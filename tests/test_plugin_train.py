@@ -160,14 +160,28 @@ def test_a_movie_that_cannot_be_used_is_refused_in_one_sentence(qtbot, viewer, d
     with notifications() as shown:
         viewer.add_image(data)
         qtbot.waitUntil(lambda: bool(dock.camera.remark.text()), timeout=5000)
+        remark = dock.camera.remark.text()
+        dock.camera.fields["electrons_per_adu"].setValue(12.0)
+        dock.camera.fields["offset_adu"].setValue(100.0)
         click(qtbot, dock.start_button)
         wait_for_end(qtbot, dock)
     assert [severity for severity, _ in shown] == ["warning"]
     assert reason in shown[0][1]
     # What was found on the way to estimate the camera stands beside its fields, without a notification.
-    assert reason in dock.camera.remark.text()
+    assert reason in remark
     assert dock.job_bar.status.text() == shown[0][1]
     assert dock.start_button.isEnabled()
+
+
+def test_a_camera_that_nobody_knows_is_asked_for(qtbot, viewer):
+    dock = open_dock(viewer, "Train")
+    # So even and small that its noise does not tell the camera.
+    viewer.add_image(np.random.default_rng(0).poisson(5.0, (12, 16, 16)).astype(np.uint16))
+    qtbot.waitUntil(lambda: "does not tell" in dock.camera.remark.text(), timeout=5000)
+    with notifications() as shown:
+        click(qtbot, dock.start_button)
+    assert "offset and conversion are needed" in shown[0][1]
+    assert not dock.runner.busy
 
 
 def test_open_adds_a_lazy_movie_and_chooses_it(qtbot, viewer, tmp_path, monkeypatch):

@@ -16,8 +16,6 @@ from blinkspot.plugin.jobs import LatestOnly
 from blinkspot.plugin.movies import stack_of, why_not_a_movie
 from blinkspot.plugin.notify import tell_error
 
-_MEASURED = ("offset_adu", "electrons_per_adu")
-
 
 class CameraKeeper(QObject):
     """The cameras of a viewer's movies.
@@ -58,7 +56,18 @@ class CameraKeeper(QObject):
         except BlinkspotError as error:
             tell_error(error, "Reading the camera from the file")
         self.set(layer, record)
-        if set(record.unknown) & set(_MEASURED):
+        if record.lacks:
+            self.estimate(layer, keep_offset=True)
+
+    def type(self, layer: Layer, name: str, value: float) -> None:
+        """Set one value as the user typed it.
+
+        With the offset known, a conversion that nobody gave can be measured (again).
+        """
+        record = self._records.get(layer, CameraRecord()).typed(name, value)
+        self.set(layer, record)
+        conversion = record.source("electrons_per_adu").origin
+        if name == "offset_adu" and conversion in (Origin.DEFAULT, Origin.ESTIMATED):
             self.estimate(layer, keep_offset=True)
 
     def is_estimating(self, layer: Layer) -> bool:

@@ -10,7 +10,11 @@ from dataclasses import dataclass, field
 from blinkspot import camera_estimate
 from blinkspot.camera import Camera
 from blinkspot.camera_estimate import CameraEstimate
+from blinkspot.errors import BlinkspotError
 from blinkspot.stack import Stack
+
+ESSENTIAL = ("offset_adu", "electrons_per_adu")
+"""The values that the noise depends on, and that a movie may tell."""
 
 
 class Origin(enum.Enum):
@@ -71,6 +75,25 @@ class CameraRecord:
         return tuple(name for name in names if self.source(name).origin is Origin.DEFAULT)
 
     @property
+    def lacks(self) -> tuple[str, ...]:
+        """Names of the values that the noise depends on and nobody gave."""
+        return tuple(name for name in ESSENTIAL if name in self.unknown)
+
+    def check_complete(self) -> None:
+        """Check that what the noise depends on is known, be it by an estimate.
+
+        Raises
+        ------
+        BlinkspotError
+            If it is not.
+        """
+        if self.lacks:
+            raise BlinkspotError(
+                "The camera's offset and conversion are needed, and neither file nor movie tells them: type "
+                "them, load a camera file, or confirm what is shown by Enter."
+            )
+
+    @property
     def is_certain(self) -> bool:
         """Whether somebody has said every value: none is a default or an estimate."""
         names = (entry.name for entry in dataclasses.fields(Camera))
@@ -85,7 +108,9 @@ class CameraRecord:
             If a value is out of its range.
         """
         camera = dataclasses.replace(self.camera, **values)
-        return CameraRecord(camera, {**self.sources, **dict.fromkeys(values, source)})
+        sources = {**self.sources, **dict.fromkeys(values, source)}
+        record = CameraRecord(camera, sources, self.remark)
+        return record if record.lacks else dataclasses.replace(record, remark="")
 
     def typed(self, name: str, value: float) -> CameraRecord:
         """Return the record with one value as the user typed it.

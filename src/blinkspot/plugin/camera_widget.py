@@ -79,6 +79,7 @@ class CameraWidget(QWidget):
         super().__init__(parent)
         self._keeper = keeper
         self._layer: Layer | None = None
+        self._edited: set[str] = set()
         self.fields: dict[str, QDoubleSpinBox] = {}
         self.origins: dict[str, QLabel] = {}
         layout = QGridLayout(self)
@@ -109,6 +110,17 @@ class CameraWidget(QWidget):
         """The camera of the movie shown."""
         return self._record.camera
 
+    def checked_camera(self) -> Camera:
+        """Return the camera of the movie shown, if what the noise depends on is known.
+
+        Raises
+        ------
+        BlinkspotError
+            If it is not.
+        """
+        self._record.check_complete()
+        return self._record.camera
+
     def show_layer(self, layer: Layer | None) -> None:
         """Show and edit the camera of this movie."""
         self._layer = layer
@@ -133,6 +145,12 @@ class CameraWidget(QWidget):
         box.setButtonSymbols(QDoubleSpinBox.ButtonSymbols.NoButtons)
         box.setAccessibleName(field.label)
         box.valueChanged.connect(lambda value, name=field.name: self._on_typed(name, value))
+        # A value that is typed as it stands already, or that Enter is pressed on, is confirmed.
+        line = box.lineEdit()
+        assert line is not None
+        line.textEdited.connect(lambda _, name=field.name: self._edited.add(name))
+        line.returnPressed.connect(lambda name=field.name: self._on_typed(name, self.fields[name].value()))
+        box.editingFinished.connect(lambda name=field.name: self._on_finished(name))
         self.fields[field.name] = box
         return box
 
@@ -158,7 +176,12 @@ class CameraWidget(QWidget):
 
     def _on_typed(self, name: str, value: float) -> None:
         if self._layer is not None:
-            self._keeper.set(self._layer, self._record.typed(name, value))
+            self._keeper.type(self._layer, name, value)
+
+    def _on_finished(self, name: str) -> None:
+        if name in self._edited:
+            self._edited.discard(name)
+            self._on_typed(name, self.fields[name].value())
 
     def _on_kept(self, layer: Layer) -> None:
         if layer is self._layer:

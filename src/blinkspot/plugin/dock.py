@@ -131,6 +131,8 @@ class Dock(QWidget):
             return
         # The tab's text: with the plugin's name behind it, as in the panel's title, it would be cut off.
         panel.setWindowTitle(self.title)
+        if window.tabifiedDockWidgets(panel) or panel.isFloating():
+            return
         area = window.dockWidgetArea(panel)
         for other in window.findChildren(QDockWidget):
             if (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import Any
 
 import napari
 
@@ -11,7 +12,7 @@ PLUGIN = "napari-blinkspot"
 _SIZE_PX = (1320, 720)
 
 
-def open_window(movie: Path | None = None, show: bool = True) -> tuple[napari.Viewer, dict[str, object]]:
+def open_window(movie: Path | None = None, show: bool = True) -> tuple[napari.Viewer, dict[str, Any]]:
     """Open a viewer with the three docks as tabs.
 
     Parameters
@@ -37,6 +38,7 @@ def open_window(movie: Path | None = None, show: bool = True) -> tuple[napari.Vi
         name: viewer.window.add_plugin_dock_widget(PLUGIN, name, tabify=True)[1]
         for name in ("Train", "Denoise", "Localize")
     }
+    docks["Train"].parent().raise_()
     return viewer, docks
 
 

@@ -233,7 +233,7 @@ class LocalizeDock(Dock):
             layer = self.usable_movie(self.movies.layer)
             job = partial(
                 localizing_steps.localize,
-                self.camera.camera,
+                self.camera.checked_camera(),
                 self.options.settings,
                 stack_of(layer),
                 self._tasks(),

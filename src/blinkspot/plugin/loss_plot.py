@@ -5,7 +5,7 @@ from __future__ import annotations
 import pyqtgraph
 from napari.components import ViewerModel
 from napari.utils.theme import get_theme
-from qtpy.QtWidgets import QVBoxLayout, QWidget
+from qtpy.QtWidgets import QSizePolicy, QVBoxLayout, QWidget
 
 from blinkspot.plugin.layer_choice import follow
 from blinkspot.plugin.training_steps import LossPoint
@@ -13,6 +13,7 @@ from blinkspot.plugin.training_steps import LossPoint
 # Told apart by colour-blind eyes, and legible on napari's dark and on its light background.
 _TRAINING_COLOUR = "#4a90d9"
 _VALIDATION_COLOUR = "#e07b00"
+_HEIGHT_PX = 160
 
 
 class LossPlot(QWidget):
@@ -39,7 +40,9 @@ class LossPlot(QWidget):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self.plot)
-        self.setMinimumHeight(150)
+        # pyqtgraph asks for 640 x 480.
+        self.plot.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Ignored)
+        self.setMinimumHeight(_HEIGHT_PX)
         follow(self, viewer.events.theme, self._follow_theme)
         self._follow_theme()
 

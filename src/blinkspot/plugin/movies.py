@@ -92,7 +92,7 @@ def contrast_limits(stack: Stack) -> tuple[float, float]:
     pixels = pixels[np.isfinite(pixels)]
     if pixels.size == 0:
         return 0.0, 1.0
-    low, high = np.quantile(pixels, (0.005, 0.9995))
+    low, high = np.quantile(pixels, (0.005, 0.998))
     return float(low), float(high if high > low else low + 1.0)
 
 

@@ -94,7 +94,7 @@ class TrainDock(Dock):
         try:
             layer = self.usable_movie(self.movies.layer)
             job = training_steps.TrainingJob(
-                stack_of(layer), self.camera.camera, self.options.settings, self._viewed
+                stack_of(layer), self.camera.checked_camera(), self.options.settings, self._viewed
             )
         except BlinkspotError as error:
             self.complain(error, "Training")

@@ -1,0 +1,148 @@
+"""Make the pictures of the documentation again, by really running the plugin.
+
+    xvfb-run -a -s "-screen 0 1920x1080x24" python docs/make_screenshots.py [MOVIE] [--camera FILE.toml]
+
+opens napari with MOVIE (the sample unless given), trains for some minutes, denoises, localizes, and writes
+``docs/images/*.png``. Pictures that are there already are replaced.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import time
+from pathlib import Path
+from typing import Any
+
+from napari.settings import get_settings
+from qtpy.QtCore import Qt
+from qtpy.QtWidgets import QApplication
+
+from blinkspot.plugin.launch import open_window
+
+IMAGES = Path(__file__).parent / "images"
+WINDOW_PX = (1366, 740)
+WIDE_WINDOW_PX = (1900, 800)
+
+
+class Photographer:
+    """Drives the window and takes pictures of it."""
+
+    def __init__(self, movie: Path | None, camera: Path | None, minutes: float, frame: int | None) -> None:
+        self.viewer, docks = open_window(movie)
+        self.train, self.denoise, self.localize = (docks[name] for name in ("Train", "Denoise", "Localize"))
+        self.viewer.window.resize(*WINDOW_PX)
+        self.minutes = minutes
+        if camera is not None:
+            self.train.camera.load(camera)
+        if frame is not None:
+            self.viewer.dims.set_current_step(0, frame)
+
+    def wait(self, seconds: float) -> None:
+        """Let the window live for some seconds."""
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            QApplication.processEvents()
+            time.sleep(0.005)
+
+    def wait_for(self, dock: Any) -> None:
+        """Wait until a dock has done its job, and say how it went."""
+        self.wait(0.3)
+        while dock.runner.busy:
+            self.wait(0.2)
+        print(f"{dock.title}: {dock.job_bar.status.text()}")
+
+    def shoot(self, name: str) -> None:
+        """Take a picture of the window."""
+        self.wait(0.8)
+        self.viewer.screenshot(str(IMAGES / f"{name}.png"), canvas_only=False, flash=False)
+        print(f"wrote {name}.png")
+
+    def run(self) -> None:
+        """Walk through the three docks."""
+        self.wait(4)  # the camera is being estimated
+        self.training()
+        self.denoising()
+        self.localizing()
+        self.all_docks()
+        self.viewer.close()
+
+    def training(self) -> None:
+        """Train, with noisy and denoised side by side."""
+        dock = self.train
+        dock.parent().raise_()
+        dock.options.extent.setCurrentText("minutes")
+        dock.options.minutes.setValue(self.minutes)
+        dock.start_button.click()
+        begun = time.monotonic()
+        while dock.runner.busy and not dock.loss_plot.points:
+            self.wait(0.2)
+        self.wait(1)
+        dock.side_by_side.click()
+        while dock.runner.busy and time.monotonic() - begun < 0.6 * 60 * self.minutes:
+            self.wait(0.2)
+        self.shoot("train")
+        self.wait_for(dock)
+        dock.side_by_side.click()
+
+    def denoising(self) -> None:
+        """Denoise the whole movie and set it beside the noisy one."""
+        dock = self.denoise
+        dock.parent().raise_()
+        dock.run_button.click()
+        self.wait_for(dock)
+        dock.side_by_side.click()
+        self.shoot("denoise")
+
+    def localizing(self) -> None:
+        """Preview one frame, then localize all, noisy and denoised."""
+        dock = self.localize
+        dock.parent().raise_()
+        dock.preview_box.click()
+        while not dock.counts.text().startswith("Frame"):
+            self.wait(0.2)
+        self.shoot("localize_preview")
+        dock.target.setCurrentIndex(dock.target.count() - 1)
+        dock.run_button.click()
+        self.wait_for(dock)
+        self.shoot("super_resolved")
+        dock.side_by_side.click()
+
+    def all_docks(self) -> None:
+        """Show the three docks beside one another."""
+        window = self.viewer.window
+        window.resize(*WIDE_WINDOW_PX)
+        panels = [dock.parent() for dock in (self.train, self.denoise, self.localize)]
+        main = panels[0].window()
+        for panel in panels:
+            main.removeDockWidget(panel)
+        for panel in panels:
+            main.addDockWidget(Qt.DockWidgetArea.RightDockWidgetArea, panel)
+            panel.show()
+        for left, right in itertools.pairwise(panels):
+            main.splitDockWidget(left, right, Qt.Orientation.Horizontal)
+        main.resizeDocks(panels, [360] * 3, Qt.Orientation.Horizontal)
+        self.localize.side_by_side.click()
+        self.localize.preview_box.click()
+        self.wait(1)
+        self.viewer.reset_view()
+        self.shoot("three_docks")
+
+
+def main() -> None:
+    """Make all pictures."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("movie", nargs="?", type=Path, help="a TIFF movie; the sample by default")
+    parser.add_argument("--camera", type=Path, help="a camera file; what the movie tells by default")
+    parser.add_argument("--minutes", type=float, default=4.0, help="how long to train")
+    parser.add_argument("--frame", type=int, help="the frame to show; the middle one by default")
+    arguments = parser.parse_args()
+    IMAGES.mkdir(exist_ok=True)
+    get_settings().application.save_window_geometry = False
+    Photographer(arguments.movie, arguments.camera, arguments.minutes, arguments.frame).run()
+
+
+if __name__ == "__main__":
+    main()
