@@ -1,5 +1,21 @@
 """The command line: one command per step, a thin skin over the library."""
 
-from blinkspot.cli.app import main
+from __future__ import annotations
 
-__all__ = ["main"]
+import sys
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command line and exit.
+
+    The status is 0 when the job was done, 2 for bad input (with one sentence on standard error), 130 when
+    it was interrupted.
+    """
+    try:
+        # What the commands need takes a second or two to import: Ctrl-C must reach that, too.
+        from blinkspot.cli import app
+
+        app.main(arguments)
+    except KeyboardInterrupt:
+        print("blinkspot: Stopped; nothing half-done was left behind.", file=sys.stderr)
+        sys.exit(130)

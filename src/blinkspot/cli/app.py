@@ -9,8 +9,11 @@ import typer
 from blinkspot.cli import movie_commands, table_commands
 from blinkspot.cli.console import say
 from blinkspot.cli.demo_command import demo
+from blinkspot.cli.interruption import one_interruption
 from blinkspot.errors import BlinkspotError
 from blinkspot.provenance import package_version
+
+_INTERRUPTED = 130
 
 app = typer.Typer(
     name="blinkspot",
@@ -49,29 +52,44 @@ def _common(
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Run the command line and exit.
+    """Run the command line and exit; :func:`blinkspot.cli.main` says with which status.
 
-    The status is 0 when the job was done, 2 for bad input (with one sentence on standard error), 130 when
-    it was interrupted.
+    Raises
+    ------
+    KeyboardInterrupt
+        If it is interrupted.
     """
     try:
-        status = app(arguments, standalone_mode=False)
+        with one_interruption():
+            status = app(arguments, standalone_mode=False)
     except BlinkspotError as error:
         say(f"blinkspot: {error}")
         sys.exit(2)
-    except MemoryError:
-        say(
-            "blinkspot: There is not enough memory for this job: close other programs, or use smaller frames."
-        )
-        sys.exit(2)
-    except (KeyboardInterrupt, typer.Abort):
-        say("blinkspot: Stopped; nothing half-done was left behind.")
-        sys.exit(130)
+    except typer.Abort as error:  # what some versions of typer make of Ctrl-C
+        raise KeyboardInterrupt from error
     except Exception as error:
-        # What the option parser raises; it exports no common base class.
-        message = getattr(error, "format_message", None)
-        if message is None:
+        sentence = _sentence(error)
+        if sentence is None:
             raise
-        say(f"blinkspot: {message()}")
+        say(f"blinkspot: {sentence}")
         sys.exit(2)
+    if status == _INTERRUPTED:  # what other versions make of it
+        raise KeyboardInterrupt
     sys.exit(status if isinstance(status, int) else 0)
+
+
+def _sentence(error: Exception) -> str | None:
+    """Return what to say of an error that is not ours; None if it is a defect."""
+    # torch has no class of its own for a lack of main memory.
+    if isinstance(error, MemoryError) or "DefaultCPUAllocator" in str(error) or _is_of_gpu_memory(error):
+        return "There is not enough memory for this job: close other programs, or use smaller frames."
+    # What the option parser raises; it exports no common base class.
+    message = getattr(error, "format_message", None)
+    if message is None:
+        return None
+    return message() or "No command is given: choose one of those listed above."
+
+
+def _is_of_gpu_memory(error: Exception) -> bool:
+    # By name, so that torch is imported only by the commands that need it.
+    return type(error).__name__ == "OutOfMemoryError"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
@@ -37,7 +38,10 @@ def given_camera(
     em_gain: float | None,
     read_noise_electrons: float | None,
 ) -> dict[str, float]:
-    """Return the settings given on the command line, by name; single options go before the file."""
+    """Return the settings given on the command line, by name; single options go before the file.
+
+    What the file leaves out is not given: the movie may tell it.
+    """
     options = {
         "pixel_size_nm": pixel_size_nm,
         "offset_adu": offset_adu,
@@ -45,8 +49,15 @@ def given_camera(
         "em_gain": em_gain,
         "read_noise_electrons": read_noise_electrons,
     }
-    settings = {} if file is None else Camera.load(file).as_dict()
+    settings = {} if file is None else _stated(file)
     return settings | {name: value for name, value in options.items() if value is not None}
+
+
+def _stated(file: Path) -> dict[str, float]:
+    """Return the settings that a camera file states."""
+    settings = Camera.load(file).as_dict()  # which says what is wrong with a file
+    content = tomllib.loads(file.read_text(encoding="utf-8"))
+    return {name: settings[name] for name in content.get("camera", content)}
 
 
 def find_camera(given: Mapping[str, float], *movies: Stack) -> Camera:

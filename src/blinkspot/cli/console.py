@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import math
 import sys
 from collections.abc import Callable, Generator
 from typing import TypeVar
@@ -20,13 +22,29 @@ def say(sentence: str) -> None:
 
 
 def answer(result: dict[str, object], as_json: bool) -> None:
-    """Print a result on standard output: one JSON object, or a line for each entry."""
+    """Print a result on standard output: one JSON object, or a line for each entry.
+
+    JSON knows no NaN and no infinity: null stands for them.
+    """
     if as_json:
-        print(json.dumps(result))
+        print(json.dumps(_finite(result), allow_nan=False), flush=True)
         return
+    encoding = sys.stdout.encoding or "utf-8"
     for name, value in result.items():
         if value is not None and value != {}:
-            print(f"{name.replace('_', ' ')}: {_readable(value)}")
+            line = f"{name.replace('_', ' ')}: {_readable(value)}"
+            # Not every terminal has a letter for all that a path or a sentence may hold.
+            print(line.encode(encoding, "backslashreplace").decode(encoding), flush=True)
+
+
+def _finite(value: object) -> object:
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {name: _finite(entry) for name, entry in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_finite(entry) for entry in value]
+    return value
 
 
 def _readable(value: object) -> str:
@@ -70,8 +88,11 @@ class ProgressBar:
 
 
 def run(job: Generator[Progress, None, ResultT], more: Callable[[Progress], str] = lambda _: "") -> ResultT:
-    """Run a job behind a progress bar and return its result."""
-    with ProgressBar() as bar:
+    """Run a job behind a progress bar and return its result.
+
+    Whatever interrupts it, the job is closed at once, and so clears away what it has half done.
+    """
+    with contextlib.closing(job), ProgressBar() as bar:
         while True:
             try:
                 progress = next(job)

@@ -33,7 +33,7 @@ def demo(
     from blinkspot.denoising import Denoiser, Training, TrainingSettings, denoise_to_file
 
     started = time.perf_counter()
-    target = unused_path(_DEFAULT_FOLDER) if folder is None else check_new_folder(folder)
+    target = check_new_folder(unused_path(_DEFAULT_FOLDER) if folder is None else folder)
     settings = TrainingSettings(minutes=minutes, context_frames=1, seed=_SEED)
     target.mkdir(exist_ok=True)
 

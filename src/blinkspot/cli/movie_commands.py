@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import tempfile
 import time
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from blinkspot.camera import Camera
 from blinkspot.cli.camera_options import (
     CameraFile,
     ElectronsPerAdu,
@@ -20,11 +22,14 @@ from blinkspot.cli.camera_options import (
     given_camera,
 )
 from blinkspot.cli.console import answer, run, say
+from blinkspot.cli.movies import open_recorded
 from blinkspot.errors import BlinkspotError
 from blinkspot.evaluation import PRESETS, simulate_to_files
-from blinkspot.files import check_can_write
+from blinkspot.files import check_can_write, unused_path
 from blinkspot.progress import Progress
-from blinkspot.stack import open_stack
+
+if TYPE_CHECKING:
+    from blinkspot.denoising import Denoiser
 
 StackPath = Annotated[Path, typer.Argument(metavar="STACK", help="TIFF movie, or a folder of TIFFs.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
@@ -47,9 +52,10 @@ def camera(
     """Tell what the movie says of its camera: offset, ADU per count, noise."""
     from blinkspot.camera_estimate import estimate_camera, estimate_slope
 
-    movie = open_stack(stack)
+    movie = open_recorded(stack)
+    given = given_camera(None, None, offset_adu, None, em_gain, None)
+    gain = Camera.from_dict({**movie.camera_hints, **given}).em_gain
     estimate = estimate_camera(movie) if offset_adu is None else estimate_slope(movie, offset_adu)
-    gain = em_gain or movie.camera_hints.get("em_gain", 1.0)
     estimated = estimate.camera(gain) if estimate.identifiable else None
     answer(
         {
@@ -154,7 +160,7 @@ def train(
         seed=seed,
         device=device,
     )
-    movie = open_stack(stack)
+    movie = open_recorded(stack)
     given = given_camera(camera, pixel_size_nm, offset_adu, electrons_per_adu, em_gain, read_noise_electrons)
     check_can_write(output)
     training = Training(movie, find_camera(given, movie), settings)
@@ -162,13 +168,13 @@ def train(
     started = time.perf_counter()
     try:
         run(training.run(), training_words)
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, BlinkspotError):
         if training.best is not None:
-            training.best.save(output)
+            _keep(training.best, output)
             say(f"Stopped: the best model so far is {output}.")
         raise
     assert training.best is not None  # run() has ended
-    training.best.save(output)
+    _keep(training.best, output)
     for warning in training.warnings:
         say(f"Warning: {warning}")
     answer(
@@ -185,6 +191,16 @@ def train(
     )
 
 
+def _keep(model: Denoiser, path: Path) -> None:
+    """Save a model; where that fails after all, save it where temporary files go: it took long to make."""
+    try:
+        model.save(path)
+    except BlinkspotError as error:
+        rescue = unused_path(Path(tempfile.gettempdir()) / path.name)
+        model.save(rescue)
+        raise BlinkspotError(f"The model was saved as {rescue} instead, because {error}") from error
+
+
 def denoise(
     stack: StackPath,
     model: Annotated[Path, typer.Option("-m", "--model", metavar="MODEL", help="Trained model.")],
@@ -198,8 +214,10 @@ def denoise(
     """Denoise every frame; float32, by default in the input's ADU."""
     from blinkspot.denoising import Denoiser, denoise_to_file
 
+    if output.suffix.lower() not in (".tif", ".tiff"):
+        raise BlinkspotError(f"The denoised movie {output} is a TIFF: choose a name that ends in .tif.")
     check_can_write(output)
-    movie = open_stack(stack)
+    movie = open_recorded(stack)
     denoiser = Denoiser.load(model)
     denoiser.check_matches(movie)
     started = time.perf_counter()

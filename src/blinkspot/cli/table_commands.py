@@ -20,6 +20,7 @@ from blinkspot.cli.camera_options import (
 )
 from blinkspot.cli.console import answer, run
 from blinkspot.cli.movie_commands import Json, StackPath
+from blinkspot.cli.movies import open_denoised, open_recorded
 from blinkspot.errors import BlinkspotError
 from blinkspot.evaluation import ComparisonSettings, summary, write_report
 from blinkspot.evaluation import compare as compare_movies
@@ -27,22 +28,11 @@ from blinkspot.evaluation import score as score_tables
 from blinkspot.files import check_can_write, check_new_folder
 from blinkspot.localization import Localizer, LocalizerSettings, read_table, save_picture
 from blinkspot.localization import render as draw
+from blinkspot.localization.thunderstorm_csv import provenance_path
 from blinkspot.movie_checks import check_camera, check_movie
-from blinkspot.stack import Stack, open_stack
 
 TablePath = Annotated[Path, typer.Argument(metavar="TABLE", help="ThunderSTORM CSV.")]
 Fit = Annotated[Literal["mle", "wlsq"], typer.Option(help="Maximum likelihood, or weighted least squares.")]
-
-
-def _open_denoised(path: Path) -> Stack:
-    """Open a denoised movie, which must be in ADU."""
-    denoised = open_stack(path)
-    settings = denoised.metadata.get("provenance", {}).get("settings") or {}
-    if settings.get("units") == "photons":
-        raise BlinkspotError(
-            f"{path} is in photons: denoise with --units adu to localize in it beside the noisy movie."
-        )
-    return denoised
 
 
 def localize(
@@ -68,10 +58,13 @@ def localize(
     settings = LocalizerSettings(threshold=threshold, fit=fit, fit_on=fit_on)
     if fit_on == "denoised" and denoised is None:
         raise BlinkspotError("--fit-on denoised needs a denoised movie: give it with --denoised.")
-    movie = open_stack(stack)
-    guide = None if denoised is None else _open_denoised(denoised)
+    if output.suffix.lower() != ".csv":
+        raise BlinkspotError(f"The table {output} is a CSV file: choose a name that ends in .csv.")
+    movie = open_recorded(stack)
+    guide = None if denoised is None else open_denoised(denoised)
     given = given_camera(camera, pixel_size_nm, offset_adu, electrons_per_adu, em_gain, read_noise_electrons)
-    check_can_write(output)
+    for path in (output, provenance_path(output)):
+        check_can_write(path)
     check_movie(movie)
     used = find_camera(given, *(each for each in (movie, guide) if each is not None))
     check_camera(movie, used)
@@ -138,7 +131,7 @@ def compare(
 ) -> None:
     """Compare what is found in the noisy and in the denoised movie, each at its best; one HTML page."""
     check_new_folder(output)
-    movie, restored = open_stack(noisy), _open_denoised(denoised)
+    movie, restored = open_recorded(noisy), open_denoised(denoised)
     given = given_camera(camera, pixel_size_nm, offset_adu, electrons_per_adu, em_gain, read_noise_electrons)
     check_movie(movie)
     used = find_camera(given, movie, restored)

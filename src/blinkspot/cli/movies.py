@@ -1,0 +1,45 @@
+"""Movies on the command line: which of them are as recorded, and which are denoised."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from blinkspot.errors import BlinkspotError
+from blinkspot.stack import Stack, open_stack
+
+
+def open_recorded(path: Path) -> Stack:
+    """Open a movie that must be as recorded.
+
+    Raises
+    ------
+    BlinkspotError
+        If it is denoised: what follows from the noise of its pixels would be false.
+    """
+    movie = open_stack(path)
+    if _made_by(movie).get("step") == "denoise":
+        raise BlinkspotError(f"{path} is a denoised movie: give the movie as it was recorded.")
+    return movie
+
+
+def open_denoised(path: Path) -> Stack:
+    """Open a denoised movie that must be in ADU.
+
+    Raises
+    ------
+    BlinkspotError
+        If it is in photons.
+    """
+    denoised = open_stack(path)
+    settings = _made_by(denoised).get("settings")
+    if isinstance(settings, dict) and settings.get("units") == "photons":
+        raise BlinkspotError(
+            f"{path} is in photons: denoise with --units adu to localize in it beside the noisy movie."
+        )
+    return denoised
+
+
+def _made_by(movie: Stack) -> dict[str, Any]:
+    made_by: dict[str, Any] = movie.metadata.get("provenance", {})
+    return made_by
