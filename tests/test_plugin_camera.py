@@ -150,6 +150,18 @@ def test_with_the_offset_typed_the_conversion_is_measured(qtbot, keeper):
     assert record.remark == ""
 
 
+def test_what_is_set_while_the_camera_is_estimated_stays(qtbot, keeper):
+    layer = make_layer(data=movie(120, 64))
+    keeper.ensure(layer)
+    assert keeper.is_estimating(layer)
+    record = CameraRecord().with_values(CAMERA.as_dict(), Source(Origin.LOADED))
+    keeper.set(layer, record)
+    assert not keeper.is_estimating(layer)
+    wait_for_workers(qtbot)
+    qtbot.wait(20)
+    assert keeper.record(layer) == record
+
+
 def test_a_camera_without_offset_or_conversion_is_not_used():
     record = CameraRecord().typed("pixel_size_nm", 80.0).typed("electrons_per_adu", 2.0)
     with pytest.raises(BlinkspotError, match="offset and conversion are needed"):

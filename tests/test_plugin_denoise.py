@@ -184,6 +184,20 @@ def test_the_result_is_saved_as_a_tiff_in_adu(qtbot, viewer, dock, tmp_path, mon
     assert "exists already" in shown[0][1]
 
 
+def test_a_saved_result_opens_as_a_denoised_movie(qtbot, viewer, dock, tmp_path):
+    add_movie(viewer)
+    click(qtbot, dock.run_button)
+    wait_for_end(qtbot, dock)
+    dock.save(viewer.layers["movie denoised"], tmp_path / "again.tif")
+    wait_for_end(qtbot, dock)
+    (again,) = viewer.open(str(tmp_path / "again.tif"), plugin="napari-blinkspot")
+    # So it is offered as the denoised version of a movie, and not to be trained on.
+    assert "again" not in [dock.movies.itemText(index) for index in range(dock.movies.count())]
+    localize = open_dock(viewer, "Localize")
+    localize.denoised.setCurrentText("again")
+    assert localize.denoised.layer is again
+
+
 def test_what_does_not_fit_in_memory_goes_to_a_file_and_opens_lazily(
     qtbot, viewer, dock, tmp_path, monkeypatch
 ):

@@ -41,8 +41,11 @@ class CameraKeeper(QObject):
         return self._records.get(layer)
 
     def set(self, layer: Layer, record: CameraRecord) -> None:
-        """Set the camera of a movie."""
-        if self._records.get(layer) != record:
+        """Set the camera of a movie; an estimate of what is set here is no longer waited for."""
+        before = self._records.get(layer)
+        if before != record:
+            if before is not None and before.essentials != record.essentials:
+                self._forget(layer)
             self._records[layer] = record
             self.changed.emit(layer)
 
@@ -82,8 +85,7 @@ class CameraKeeper(QObject):
         keep_offset : bool
             Whether to believe an offset that somebody gave, and estimate the conversion only.
         """
-        if self.is_estimating(layer):
-            return
+        self._forget(layer)
         try:
             movie = stack_of(layer)
         except BlinkspotError as error:
@@ -100,11 +102,11 @@ class CameraKeeper(QObject):
         question.ask(partial(measure_camera, movie, offset_adu, keep_offset))
 
     def _on_estimated(self, layer: Layer, estimate: CameraEstimate) -> None:
-        self._end(layer)
+        self._forget(layer)
         self.set(layer, self._records.get(layer, CameraRecord()).with_estimate(estimate))
 
     def _on_failed(self, layer: Layer, error: Exception, asked: bool) -> None:
-        self._end(layer)
+        self._forget(layer)
         if isinstance(error, BlinkspotError) and not asked:
             # Nobody asked for this: the sentence waits beside the fields until the user comes there.
             record = self._records.get(layer, CameraRecord())
@@ -112,8 +114,9 @@ class CameraKeeper(QObject):
         else:
             tell_error(error, "Estimating the camera")
 
-    def _end(self, layer: Layer) -> None:
+    def _forget(self, layer: Layer) -> None:
         question = self._estimates.pop(layer, None)
         if question is not None:
+            question.forget()
             question.deleteLater()
-        self.estimating_changed.emit(layer)
+            self.estimating_changed.emit(layer)

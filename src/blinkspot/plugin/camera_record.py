@@ -75,6 +75,11 @@ class CameraRecord:
         return tuple(name for name in names if self.source(name).origin is Origin.DEFAULT)
 
     @property
+    def essentials(self) -> tuple[tuple[float, Source], ...]:
+        """The values that the noise depends on, and where they came from."""
+        return tuple((getattr(self.camera, name), self.source(name)) for name in ESSENTIAL)
+
+    @property
     def lacks(self) -> tuple[str, ...]:
         """Names of the values that the noise depends on and nobody gave."""
         return tuple(name for name in ESSENTIAL if name in self.unknown)

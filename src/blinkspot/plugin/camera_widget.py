@@ -95,8 +95,8 @@ class CameraWidget(QWidget):
             origin.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
             self.origins[field.name] = origin
             layout.addWidget(origin, row, 2)
-        layout.setColumnStretch(1, 1)
-        layout.setColumnStretch(2, 1)
+        layout.setColumnStretch(1, 6)
+        layout.setColumnStretch(2, 5)
         layout.addLayout(self._buttons(), len(_FIELDS), 0, 1, 3)
         self.remark = QLabel()
         self.remark.setWordWrap(True)

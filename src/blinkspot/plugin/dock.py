@@ -17,7 +17,7 @@ from blinkspot.plugin.notify import tell_error
 from blinkspot.plugin.opener import OpenButton
 from blinkspot.plugin.session import session_of
 
-_WIDTH_PX = 360
+_WIDTH_PX = 370
 
 
 class Dock(QWidget):

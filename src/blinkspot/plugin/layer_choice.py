@@ -121,6 +121,6 @@ def is_source(layer: Layer) -> bool:
     return isinstance(layer, Image) and ROLE not in layer.metadata
 
 
-def is_denoised(layer: Layer) -> bool:
-    """Whether a layer is a denoised movie."""
-    return isinstance(layer, Image) and layer.metadata.get(ROLE) == "denoised"
+def may_be_denoised(layer: Layer) -> bool:
+    """Whether a layer may be a denoised movie: one of ours, or any other that the user brought."""
+    return layer.metadata.get(ROLE) in (None, "denoised") and why_not_a_movie(layer) is None

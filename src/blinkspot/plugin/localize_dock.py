@@ -16,7 +16,7 @@ from blinkspot.plugin.camera_widget import CameraWidget
 from blinkspot.plugin.dock import Dock
 from blinkspot.plugin.forms import combo, row, section
 from blinkspot.plugin.jobs import End, LatestOnly, Outcome
-from blinkspot.plugin.layer_choice import LayerChoice, follow, is_denoised, is_source
+from blinkspot.plugin.layer_choice import LayerChoice, follow, is_source, may_be_denoised
 from blinkspot.plugin.localization_layers import add_localizations
 from blinkspot.plugin.localizer_options import LocalizerOptions
 from blinkspot.plugin.movies import Place, frame_index, frame_shown, stack_of, why_not_a_movie
@@ -56,7 +56,11 @@ class LocalizeDock(Dock):
     def _build(self) -> None:
         self.movies = LayerChoice(self.viewer, is_source)
         self.open_button = self.make_open_button(self.movies)
-        self.denoised = LayerChoice(self.viewer, is_denoised, none_text="none: find them in the noisy movie")
+        self.denoised = LayerChoice(
+            self.viewer,
+            lambda layer: may_be_denoised(layer) and layer is not self.movies.layer,
+            none_text="none: find them in the noisy movie",
+        )
         self.denoised.setToolTip("The denoised version of the movie, in which to find the molecules.")
         form = QFormLayout()
         form.setVerticalSpacing(4)
@@ -117,6 +121,7 @@ class LocalizeDock(Dock):
     def _on_movie_chosen(self, layer: Layer | None) -> None:
         reason = None if layer is None else why_not_a_movie(layer)
         self.camera.show_layer(layer if reason is None else None)
+        self.denoised.refresh()
         self.denoised.choose(self.session.denoised_of(layer, self.viewer.layers))
         if not self.runner.busy:
             self.job_bar.say(reason or "")
@@ -198,7 +203,7 @@ class LocalizeDock(Dock):
         counts = [f"noisy: {len(answer.noisy)}"]
         if answer.denoised is not None:
             counts.append(f"denoised: {len(answer.denoised)}")
-        self.counts.setText(f"Frame {answer.index}: molecules found, {', '.join(counts)}")
+        self.counts.setText(f"Frame {answer.index}, molecules: {', '.join(counts)}")
 
     def _on_preview_failed(self, error: Exception) -> None:
         if isinstance(error, BlinkspotError):

@@ -72,7 +72,13 @@ def movie_layer(stack: Stack, name: str, **more: Any) -> tuple[Any, dict[str, An
     """
     data = stack.as_dask()
     pixel_size_nm = stack.camera_hints.get("pixel_size_nm")
-    metadata = {STACK: stack, STACK_DATA: data, "path": None if stack.path is None else str(stack.path)}
+    metadata: dict[str, Any] = {
+        STACK: stack,
+        STACK_DATA: data,
+        "path": None if stack.path is None else str(stack.path),
+    }
+    if stack.metadata.get("provenance", {}).get("step") == "denoise":
+        metadata[ROLE] = "denoised"
     state: dict[str, Any] = {
         "name": name,
         "axis_labels": ("t", "y", "x"),
