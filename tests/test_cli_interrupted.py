@@ -1,0 +1,192 @@
+"""Commands that are interrupted, or short of room, midway: nothing is lost, nothing half-done is left."""
+
+from __future__ import annotations
+
+import shutil
+import signal
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from blinkspot.cli import main
+from blinkspot.denoising import Denoiser
+from blinkspot.errors import BlinkspotError
+
+pytest_plugins = ["commands"]
+
+Command = Callable[..., Any]
+
+LONG_JOBS = {
+    "simulate out.tif --frames 3000 --size 64": "simulating",
+    "denoise M -m W -o out.tif": "denoising",
+    "localize M -o out.csv": "localizing",
+    "compare M D -o out": "comparing",
+}
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize(("line", "step"), LONG_JOBS.items(), ids=LONG_JOBS.values())
+def test_interrupted_midway_leaves_nothing(
+    work: Path,
+    command: Command,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    on_progress: Callable[..., None],
+    line: str,
+    step: str,
+    number: signal.Signals,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    seen = []
+
+    def interrupt(progress: Any) -> None:
+        if progress.step == step:
+            seen.append(list(tmp_path.iterdir()))
+            signal.raise_signal(number)
+
+    on_progress(interrupt)
+    names = {"M": work / "movie.tif", "D": work / "denoised.tif", "W": work / "a model"}
+    ended = command(*(names.get(word, word) for word in line.split()))
+    assert len(seen) == 1  # the job ended there
+    assert ended.status == 130
+    assert ended.words[-1] == "blinkspot: Stopped; nothing half-done was left behind."
+    assert list(tmp_path.iterdir()) == []
+
+
+def training_line(work: Path, out: Path) -> tuple[object, ...]:
+    return ("train", work / "movie.tif", "-o", out, "--epochs", 500, "--channels", 4, "--device", "cpu")
+
+
+def test_interrupted_training_keeps_the_best_model(
+    work: Path, command: Command, tmp_path: Path, on_progress: Callable[..., None]
+) -> None:
+    losses: list[float] = []
+
+    def interrupt(progress: Any) -> None:
+        if getattr(progress, "validated", False):
+            losses.append(progress.validation_loss)
+        if len(losses) == 3:
+            signal.raise_signal(signal.SIGINT)
+
+    on_progress(interrupt)
+    ended = command(*training_line(work, tmp_path / "model"))
+    assert ended.status == 130
+    assert f"Stopped: the best model so far is {tmp_path / 'model'}." in ended.words
+    assert Denoiser.load(tmp_path / "model").provenance["validation_loss"] == min(losses)
+    assert list(tmp_path.iterdir()) == [tmp_path / "model"]
+
+
+def test_training_interrupted_before_there_is_a_model(
+    work: Path, command: Command, tmp_path: Path, on_progress: Callable[..., None]
+) -> None:
+    on_progress(lambda _: signal.raise_signal(signal.SIGINT))
+    assert command(*training_line(work, tmp_path / "model")).status == 130
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_second_interruption_does_not_spoil_the_saving(
+    work: Path, command: Command, tmp_path: Path, on_progress: Callable[..., None], monkeypatch: Any
+) -> None:
+    save = Denoiser.save
+
+    def save_impatiently(model: Denoiser, path: Path) -> None:
+        signal.raise_signal(signal.SIGINT)
+        signal.raise_signal(signal.SIGTERM)
+        save(model, path)
+
+    def interrupt(progress: Any) -> None:
+        if getattr(progress, "improved", False):
+            signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr(Denoiser, "save", save_impatiently)
+    on_progress(interrupt)
+    assert command(*training_line(work, tmp_path / "model")).status == 130
+    Denoiser.load(tmp_path / "model")
+
+
+def test_training_that_fails_keeps_the_best_model(
+    work: Path, command: Command, tmp_path: Path, on_progress: Callable[..., None]
+) -> None:
+    def fail(progress: Any) -> None:
+        if getattr(progress, "improved", False):
+            raise BlinkspotError("The loss is no longer a number.")
+
+    on_progress(fail)
+    ended = command(*training_line(work, tmp_path / "model"))
+    assert (ended.status, ended.words[-1]) == (2, "blinkspot: The loss is no longer a number.")
+    Denoiser.load(tmp_path / "model")
+
+
+def test_model_that_cannot_be_written_any_more_is_saved_elsewhere(
+    work: Path,
+    command: Command,
+    tmp_path: Path,
+    on_progress: Callable[..., None],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    folder = tmp_path / "stick"
+    folder.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    (tmp_path / "model").write_text("another's")
+
+    def pull_out(progress: Any) -> None:
+        if getattr(progress, "improved", False):
+            shutil.rmtree(folder, ignore_errors=True)
+            signal.raise_signal(signal.SIGINT)
+
+    on_progress(pull_out)
+    ended = command(*training_line(work, folder / "model"))
+    assert ended.refuses(f"The model was saved as {tmp_path / 'model-2'} instead, because The folder")
+    Denoiser.load(tmp_path / "model-2")
+    assert (tmp_path / "model").read_text() == "another's"
+
+
+def test_output_that_another_run_made_meanwhile_is_not_overwritten(
+    work: Path, command: Command, tmp_path: Path, on_progress: Callable[..., None]
+) -> None:
+    out = tmp_path / "out.tif"
+    on_progress(lambda _: out.write_text("another's"))
+    ended = command("denoise", work / "movie.tif", "-m", work / "a model", "-o", out)
+    assert ended.refuses("has come into being meanwhile")
+    assert (out.read_text(), list(tmp_path.iterdir())) == ("another's", [out])
+
+
+def test_disk_without_room(
+    work: Path, command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    usage = shutil.disk_usage(tmp_path)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=50_000))
+    ended = command("denoise", work / "movie.tif", "-m", work / "a model", "-o", tmp_path / "out.tif")
+    assert ended.refuses("needs 0.18 MB, but")
+    assert command("simulate", tmp_path / "out.tif").refuses("has only 50.0 kB free")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "error", [MemoryError(), RuntimeError("DefaultCPUAllocator: can't allocate memory: 36 TB")]
+)
+def test_too_little_memory(
+    work: Path, command: Command, tmp_path: Path, on_progress: Callable[..., None], error: Exception
+) -> None:
+    def fail(_: Any) -> None:
+        raise error
+
+    on_progress(fail)
+    ended = command("denoise", work / "movie.tif", "-m", work / "a model", "-o", tmp_path / "out.tif")
+    assert ended.refuses("not enough memory")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_defects_are_not_hidden(work: Path, tmp_path: Path, on_progress: Callable[..., None]) -> None:
+    def fail(_: Any) -> None:
+        raise KeyError("a defect of ours")
+
+    on_progress(fail)
+    with pytest.raises(KeyError):
+        main(
+            ["denoise", str(work / "movie.tif"), "-m", str(work / "a model"), "-o", str(tmp_path / "out.tif")]
+        )
+    assert list(tmp_path.iterdir()) == []
