@@ -97,7 +97,7 @@ def test_this_frame_lies_where_it_lies_in_the_movie(qtbot, viewer, dock):
 
 def test_a_range_counts_its_last_frame_in(qtbot, viewer, dock):
     add_movie(viewer)
-    dock.frames.setCurrentText("Frames")
+    dock.frames.setCurrentText("A range")
     dock.first.setValue(5)
     dock.last.setValue(9)
     click(qtbot, dock.run_button)
@@ -109,7 +109,7 @@ def test_a_range_counts_its_last_frame_in(qtbot, viewer, dock):
 
 def test_a_range_the_wrong_way_round_is_refused(qtbot, viewer, dock):
     add_movie(viewer)
-    dock.frames.setCurrentText("Frames")
+    dock.frames.setCurrentText("A range")
     dock.first.setValue(9)
     dock.last.setValue(5)
     with notifications() as shown:

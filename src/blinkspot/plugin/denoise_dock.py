@@ -24,7 +24,7 @@ from blinkspot.plugin.side_by_side import SideBySideButton
 from blinkspot.stack import Stack
 
 TIFF_FILES = "TIFF (*.tif)"
-_ALL, _THIS, _RANGE = "All frames", "This frame", "Frames"
+_ALL, _THIS, _RANGE = "All frames", "This frame", "A range"
 _ESTIMATES = {
     "posterior-mean": "Posterior mean",
     "map": "Most probable (MAP)",
@@ -72,9 +72,10 @@ class DenoiseDock(Dock):
         self.frames.addItems([_ALL, _THIS, _RANGE])
         self.frames.setToolTip("Which frames to denoise. Frames count from 0, as in napari's slider.")
         self.first, self.last = QSpinBox(), QSpinBox()
-        self.first.setToolTip("First frame.")
-        self.last.setToolTip("Last frame.")
-        form.addRow("Frames", row(self.frames, self.first, self.last))
+        self.first.setPrefix("from ")
+        self.last.setPrefix("to ")
+        form.addRow("Frames", self.frames)
+        form.addRow("", row(self.first, self.last, stretch_all=True))
         self.estimate = combo(_ESTIMATES, _ESTIMATE_TIP)
         form.addRow("Estimate", self.estimate)
         self.controls.addLayout(form)
