@@ -175,6 +175,17 @@ def test_localize(
     assert scores["rmse_nm"] < 36  # chance alone: 50 / sqrt(2)
 
 
+def test_a_denoised_movie_alone_is_fitted_as_such(work: Path, command: Command, tmp_path: Path) -> None:
+    camera = ("--camera", work / "movie_camera.toml")
+    alone = command("localize", work / "denoised.tif", "-o", tmp_path / "alone.csv", *camera, "--json")
+    command(
+        "localize", work / "movie.tif", "-o", tmp_path / "beside.csv", *camera,
+        "--denoised", work / "denoised.tif", "--fit-on", "denoised",
+    )  # fmt: skip
+    assert (tmp_path / "alone.csv").read_text() == (tmp_path / "beside.csv").read_text()
+    assert alone.answer["uncertainty_is_valid"] is False
+
+
 def test_render(work: Path, table: Path, command: Command, tmp_path: Path) -> None:
     for name in ("picture.png", "picture.tif"):
         answer = command("render", table, "-o", tmp_path / name, "--pixel-size-nm", 25, "--json").answer

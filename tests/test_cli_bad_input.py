@@ -133,7 +133,6 @@ MISUSES = {
     "localize M -o out.tif": "ends in .csv",
     "localize M -o precious.csv": "is not overwritten",
     "localize M -o beside.csv": "beside.provenance.json exists already",
-    "localize D -o out.csv": "is a denoised movie",
     "camera M --em-gain 0": "em_gain must be 1",
     "camera M --offset-adu nan": "offset_adu must be a finite number",
     "render pixels.csv -o out.png": "'x [nm]' is needed",
@@ -187,6 +186,32 @@ def test_misuse(
     assert command(*(names.get(word, word) for word in line.split())).refuses(words)
     after = {path: path.read_bytes() for folder in (bad, work) for path in folder.iterdir() if path.is_file()}
     assert after == before
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "localize M -o beside.csv",
+        "localize M -o precious.csv",
+        "train M -o short.tif",
+        "denoise M -m W -o short.tif",
+        "compare M D -o short.tif",
+    ],
+)
+def test_output_that_exists_is_said_before_the_work(
+    bad: Path,
+    work: Path,
+    command: Command,
+    monkeypatch: pytest.MonkeyPatch,
+    on_progress: Callable[..., None],
+    line: str,
+) -> None:
+    monkeypatch.chdir(bad)
+    seen: list[Any] = []
+    on_progress(seen.append)
+    names = {"M": work / "movie.tif", "D": work / "denoised.tif", "W": work / "a model"}
+    assert command(*(names.get(word, word) for word in line.split())).status == 2
+    assert seen == []
 
 
 def test_damaged_model(bad: Path, work: Path, command: Command) -> None:

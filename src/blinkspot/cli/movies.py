@@ -18,9 +18,14 @@ def open_recorded(path: Path) -> Stack:
         If it is denoised: what follows from the noise of its pixels would be false.
     """
     movie = open_stack(path)
-    if _made_by(movie).get("step") == "denoise":
+    if is_denoised(movie):
         raise BlinkspotError(f"{path} is a denoised movie: give the movie as it was recorded.")
     return movie
+
+
+def is_denoised(movie: Stack) -> bool:
+    """Tell whether a movie's file says that it was denoised by this software."""
+    return _made_by(movie).get("step") == "denoise"
 
 
 def open_denoised(path: Path) -> Stack:

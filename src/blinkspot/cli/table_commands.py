@@ -18,9 +18,9 @@ from blinkspot.cli.camera_options import (
     find_camera,
     given_camera,
 )
-from blinkspot.cli.console import answer, run
+from blinkspot.cli.console import answer, run, say
 from blinkspot.cli.movie_commands import Json, StackPath
-from blinkspot.cli.movies import open_denoised, open_recorded
+from blinkspot.cli.movies import is_denoised, open_denoised, open_recorded
 from blinkspot.errors import BlinkspotError
 from blinkspot.evaluation import ComparisonSettings, summary, write_report
 from blinkspot.evaluation import compare as compare_movies
@@ -30,6 +30,7 @@ from blinkspot.localization import Localizer, LocalizerSettings, read_table, sav
 from blinkspot.localization import render as draw
 from blinkspot.localization.thunderstorm_csv import provenance_path
 from blinkspot.movie_checks import check_camera, check_movie
+from blinkspot.stack import open_stack
 
 TablePath = Annotated[Path, typer.Argument(metavar="TABLE", help="ThunderSTORM CSV.")]
 Fit = Annotated[Literal["mle", "wlsq"], typer.Option(help="Maximum likelihood, or weighted least squares.")]
@@ -55,12 +56,15 @@ def localize(
     as_json: Json = False,
 ) -> None:
     """Find and fit the molecules of every frame."""
+    if denoised is None and is_denoised(open_stack(stack)):
+        say(f"{stack} is a denoised movie: it is fitted as such, and its uncertainties are not calibrated.")
+        denoised, fit_on = stack, "denoised"
     settings = LocalizerSettings(threshold=threshold, fit=fit, fit_on=fit_on)
     if fit_on == "denoised" and denoised is None:
         raise BlinkspotError("--fit-on denoised needs a denoised movie: give it with --denoised.")
     if output.suffix.lower() != ".csv":
         raise BlinkspotError(f"The table {output} is a CSV file: choose a name that ends in .csv.")
-    movie = open_recorded(stack)
+    movie = open_denoised(stack) if stack == denoised else open_recorded(stack)
     guide = None if denoised is None else open_denoised(denoised)
     given = given_camera(camera, pixel_size_nm, offset_adu, electrons_per_adu, em_gain, read_noise_electrons)
     for path in (output, provenance_path(output)):
