@@ -149,6 +149,8 @@ def test_a_saved_model_denoises_the_same(trained, scene, tmp_path):
     assert loaded.provenance == json.loads(json.dumps(model.provenance))
     assert loaded.provenance["settings"]["seed"] == 5
     np.testing.assert_array_equal(loaded.denoise_frame(scene[0], 7), model.denoise_frame(scene[0], 7))
+    (tmp_path / "plain").touch()
+    assert (tmp_path / "a.blinkspot").stat().st_mode == (tmp_path / "plain").stat().st_mode
     with pytest.raises(BlinkspotError, match="exists already"):
         model.save(tmp_path / "a.blinkspot")
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor
 
 from blinkspot.camera import Camera
@@ -60,7 +60,8 @@ def save_model(path: str | os.PathLike[str], record: ModelRecord, model: PriorNe
     }
     with written_whole(path, sum(value.nbytes for value in weights.values())) as temporary:
         try:
-            save_file(weights, temporary, metadata={_HEADER_KEY: json.dumps(header)})
+            # Not save_file, whose files only their owner can read.
+        temporary.write_bytes(save(weights, metadata={_HEADER_KEY: json.dumps(header)}))
         except SafetensorError as error:
             raise OSError(str(error)) from error
 
