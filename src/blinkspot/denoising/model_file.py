@@ -59,11 +59,8 @@ def save_model(path: str | os.PathLike[str], record: ModelRecord, model: PriorNe
         for name, value in model.state_dict().items()
     }
     with written_whole(path, sum(value.nbytes for value in weights.values())) as temporary:
-        try:
-            # Not save_file, whose files only their owner can read.
+        # Not save_file, whose files only their owner can read.
         temporary.write_bytes(save(weights, metadata={_HEADER_KEY: json.dumps(header)}))
-        except SafetensorError as error:
-            raise OSError(str(error)) from error
 
 
 def _check_numbers(record: ModelRecord, weights: dict[str, Tensor]) -> None:
