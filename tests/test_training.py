@@ -279,9 +279,9 @@ def test_a_model_with_weights_that_are_no_numbers_is_refused(trained, tmp_path):
 
 def test_a_model_that_cannot_be_saved_leaves_nothing(trained, tmp_path, monkeypatch):
     def full(*_, **__):
-        raise SafetensorError("No space left on device (os error 28)")
+        raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("blinkspot.denoising.model_file.save_file", full)
+    monkeypatch.setattr("pathlib.Path.write_bytes", full)
     with pytest.raises(BlinkspotError, match=r"could not be written .*No space left"):
         trained[0].best.save(tmp_path / "model")
     assert list(tmp_path.iterdir()) == []
