@@ -16,11 +16,10 @@ from typing import Any
 
 from napari.settings import get_settings
 from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QApplication
+from qtpy.QtWidgets import QApplication, QDialog
 
 from blinkspot.plugin.launch import open_window
 
-IMAGES = Path(__file__).parent / "images"
 WINDOW_PX = (1366, 740)
 WIDE_WINDOW_PX = (1900, 800)
 
@@ -28,11 +27,14 @@ WIDE_WINDOW_PX = (1900, 800)
 class Photographer:
     """Drives the window and takes pictures of it."""
 
-    def __init__(self, movie: Path | None, camera: Path | None, minutes: float, frame: int | None) -> None:
+    def __init__(
+        self, movie: Path | None, camera: Path | None, minutes: float, frame: int | None, folder: Path
+    ) -> None:
         self.viewer, docks = open_window(movie)
         self.train, self.denoise, self.localize = (docks[name] for name in ("Train", "Denoise", "Localize"))
         self.viewer.window.resize(*WINDOW_PX)
         self.minutes = minutes
+        self.folder = folder
         if camera is not None:
             self.train.camera.load(camera)
         if frame is not None:
@@ -54,8 +56,11 @@ class Photographer:
 
     def shoot(self, name: str) -> None:
         """Take a picture of the window."""
+        for child in self.train.window().findChildren(QDialog):
+            if type(child).__name__ == "NapariQtNotification":
+                child.close()
         self.wait(0.8)
-        self.viewer.screenshot(str(IMAGES / f"{name}.png"), canvas_only=False, flash=False)
+        self.viewer.screenshot(str(self.folder / f"{name}.png"), canvas_only=False, flash=False)
         print(f"wrote {name}.png")
 
     def run(self) -> None:
@@ -138,10 +143,11 @@ def main() -> None:
     parser.add_argument("--camera", type=Path, help="a camera file; what the movie tells by default")
     parser.add_argument("--minutes", type=float, default=4.0, help="how long to train")
     parser.add_argument("--frame", type=int, help="the frame to show; the middle one by default")
+    parser.add_argument("--folder", type=Path, default=Path(__file__).parent / "images")
     arguments = parser.parse_args()
-    IMAGES.mkdir(exist_ok=True)
+    arguments.folder.mkdir(exist_ok=True)
     get_settings().application.save_window_geometry = False
-    Photographer(arguments.movie, arguments.camera, arguments.minutes, arguments.frame).run()
+    Photographer(**vars(arguments)).run()
 
 
 if __name__ == "__main__":

@@ -104,7 +104,7 @@ def test_values_are_shown_with_unit_and_source(widget, keeper):
     assert widget.fields["pixel_size_nm"].text() == "108.00 nm"
     assert widget.origins["pixel_size_nm"].text() == "from the file"
     assert widget.fields["offset_adu"].text() == "110.00 ADU"
-    assert widget.origins["offset_adu"].text() == "estimate ± 3"
+    assert widget.origins["offset_adu"].text() == "est. ± 3"
     assert "estimated from the movie" in widget.origins["offset_adu"].toolTip().lower()
     assert widget.origins["em_gain"].text() == "please check"
     assert widget.fields["electrons_per_adu"].text() == "0.0500 e⁻/ADU"

@@ -237,6 +237,7 @@ def test_the_table_is_exported_as_thunderstorm_csv(qtbot, viewer, dock, tmp_path
     dock.options.fit_on.setCurrentIndex(1)
     click(qtbot, dock.run_button)
     wait_for_end(qtbot, dock)
+    said = dock.job_bar.status.text()
     path = tmp_path / "found.csv"
     monkeypatch.setattr(file_dialogs, "ask_save", lambda *_: path)
     click(qtbot, dock.export_button)
@@ -244,6 +245,7 @@ def test_the_table_is_exported_as_thunderstorm_csv(qtbot, viewer, dock, tmp_path
     table = read_table(path)
     points = viewer.layers["movie localizations (denoised)"]
     np.testing.assert_allclose(table.column("x_nm"), points.features["x_nm"], atol=0.01)
+    assert "not calibrated" in said
     # A fit on denoised pixels has no valid uncertainty, and the file must say so.
     assert not table.uncertainty_is_valid
     with notifications() as shown:
@@ -292,18 +294,32 @@ def test_cancel_leaves_nothing(qtbot, viewer, dock):
     assert dock.job_bar.status.text() == "Stopped."
 
 
-@pytest.mark.parametrize("scale", [1.0, 0.25])
-def test_a_picture_s_place_is_right_for_any_pixel(scale):
+@pytest.mark.parametrize(
+    "place",
+    [
+        {},
+        {"scale": (1, 0.25, 0.25), "translate": (0, 4, 5)},
+        {"scale": (1, 0.25, 0.25), "rotate": (0, 0, 30), "translate": (7, 4, 5)},
+        {"scale": (2, 0.1, 0.1), "shear": (0, 0, 0.4), "affine": np.diag([1, 3.0, 2.0, 1])},
+    ],
+)
+def test_a_picture_s_place_is_right_for_any_pixel_and_any_movie_s_place(place):
     from napari.layers import Image
 
-    layer = Image(np.zeros((3, 10, 12)), scale=(1, scale, scale), translate=(0, 4, 5))
+    layer = Image(np.zeros((3, 10, 12)), **place)
+    frames = Image(np.zeros((2, 10, 12)), **Place.of(layer).of_frames(1))
+    np.testing.assert_allclose(frames.data_to_world((0.5, 3, 4)), layer.data_to_world((1.5, 3, 4)))
     for pixels in (0.1, 0.25, 1.0):
         picture = Image(
             np.zeros((round(10 / pixels), round(12 / pixels))), **Place.of(layer).of_picture(pixels)
         )
-        np.testing.assert_allclose(
-            picture.data_to_world((-0.5, -0.5)), layer.data_to_world((0, -0.5, -0.5))[1:]
-        )
+        for movie_corner, corner in (
+            ((-0.5, -0.5), (-0.5, -0.5)),
+            ((9.5, 11.5), (10 / pixels - 0.5, 12 / pixels - 0.5)),
+        ):
+            np.testing.assert_allclose(
+                picture.data_to_world(corner), layer.data_to_world((0, *movie_corner))[1:], atol=1e-6
+            )
 
 
 def test_the_picture_is_the_backend_s(qtbot, viewer, dock):

@@ -55,7 +55,7 @@ _FIELDS = (
     ),
 )  # fmt: skip
 
-_SHORT = {Origin.DEFAULT: "please check", Origin.ESTIMATED: "estimate", Origin.LOADED: "loaded"}
+_SHORT = {Origin.DEFAULT: "please check", Origin.ESTIMATED: "est.", Origin.LOADED: "loaded"}
 _COLOURS = {Origin.DEFAULT: "#e0a030", Origin.ESTIMATED: "#4aa3df"}
 
 

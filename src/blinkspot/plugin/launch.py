@@ -48,7 +48,10 @@ def main() -> None:
     parser.add_argument(
         "movie", nargs="?", type=Path, help="a TIFF movie or a folder; a simulated movie by default"
     )
-    open_window(parser.parse_args().movie)
+    movie = parser.parse_args().movie
+    if movie is not None and not movie.exists():
+        parser.error(f"{movie} does not exist: check the name.")
+    open_window(movie)
     napari.run()
 
 

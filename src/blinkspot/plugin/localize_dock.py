@@ -26,6 +26,7 @@ from blinkspot.plugin.writer import write_localizations
 from blinkspot.stack import Stack
 
 _DEBOUNCE_MS = 25
+_UNCALIBRATED = " Uncertainties of fits on denoised pixels are not calibrated."
 _NOISY, _DENOISED, _BOTH = "noisy", "denoised", "both"
 
 
@@ -47,7 +48,7 @@ class LocalizeDock(Dock):
         self._saving = LatestOnly(self)
         self._saving.answered.connect(lambda paths: self.job_bar.say(f"Saved as {paths[0]}."))
         self._saving.failed.connect(lambda error: self.complain(error, "Exporting the table"))
-        self._source: Image | None = None
+        self._localized: tuple[Image, Place] | None = None
         self._table_layer: Points | None = None
         self._build()
         self._connect()
@@ -145,7 +146,8 @@ class LocalizeDock(Dock):
         self.run_button.setEnabled(self._usable() and not self.runner.busy)
         self.preview_box.setEnabled(self._usable())
         self.export_button.setEnabled(self.in_viewer(self._table_layer))
-        self.target.setEnabled(self.denoised.layer is not None)
+        for widget in (self.target, self.options.fit_on):
+            widget.setEnabled(self.denoised.layer is not None)
 
     def _pair(self) -> tuple[Layer, Layer] | None:
         if self.movies.layer is not None and self.denoised.layer is not None:
@@ -248,24 +250,27 @@ class LocalizeDock(Dock):
             self.complain(error, "Localizing")
             return
         if self.start_job(f"Localizing {layer.name}", job, [layer]):
-            self._source = layer
+            self._localized = (layer, Place.of(layer))
 
     def _on_ended(self, outcome: Outcome) -> None:
-        if outcome.end is End.DONE and self._source is not None and self.in_viewer(self._source):
-            self._show_localized(self._source, outcome.result)
+        if outcome.end is End.DONE and self._localized is not None:
+            source, place = self._localized
+            if self.in_viewer(source):
+                self._show_localized(source, place, outcome.result)
         self._refresh()
 
-    def _show_localized(self, source: Image, results: list[localizing_steps.Localized]) -> None:
+    def _show_localized(self, source: Image, place: Place, results: list[localizing_steps.Localized]) -> None:
         # What the preview showed for one frame is now there for all.
         self.preview_box.setChecked(False)
         comparison = self.session.comparison
         comparison.restore()
-        shown = [add_localizations(self.viewer, source, Place.of(source), found) for found in results]
+        shown = [add_localizations(self.viewer, source, place, found) for found in results]
         self._table_layer = shown[-1].points
         if len(shown) > 1:
             comparison.show(*(layers.picture for layers in shown))
         counts = ", ".join(f"{len(found.table):,} in the {found.of} movie" for found in results)
-        self.job_bar.say(f"Molecules found: {counts}.")
+        uncalibrated = any(not found.table.uncertainty_is_valid for found in results)
+        self.job_bar.say(f"Molecules found: {counts}.{_UNCALIBRATED if uncalibrated else ''}")
 
     def _ask_export(self) -> None:
         layer = self._table_layer

@@ -22,6 +22,8 @@ ROLE = "blinkspot_role"
 PROVENANCE = "blinkspot_provenance"
 """Key of a layer's metadata: what made it."""
 
+FloatArray = NDArray[np.float64]
+
 _FRAMES_FOR_CONTRAST = 8
 
 
@@ -116,21 +118,35 @@ def frame_shown(viewer: ViewerModel, layer: Layer) -> int:
 
 @dataclass(frozen=True)
 class Place:
-    """Where a movie lies in the world: what a result made from it must copy."""
+    """Where a movie lies in the world: what a result made from it must copy.
 
-    scale: NDArray[np.float64]
-    translate: NDArray[np.float64]
+    Attributes
+    ----------
+    scale, translate : (3,) float64
+        Of the movie's layer, axes t, y, x.
+    to_world : (4, 4) float64
+        From its pixels to the world, with whatever rotation, shear or affine map the layer has besides.
+    units, axis_labels : tuple
+        Of the three axes.
+    """
+
+    scale: FloatArray
+    translate: FloatArray
+    to_world: FloatArray
     units: tuple[Any, ...]
     axis_labels: tuple[str, ...]
 
     @classmethod
     def of(cls, layer: Layer) -> Place:
         """Return the place of a layer with the axes time, y, x."""
-        return cls(np.array(layer.scale), np.array(layer.translate), layer.units, layer.axis_labels)
+        origin = np.asarray(layer.data_to_world(np.zeros(3)))
+        columns = [np.asarray(layer.data_to_world(unit)) - origin for unit in np.eye(3)]
+        to_world = _homogeneous(np.column_stack(columns), origin)
+        return cls(np.array(layer.scale), np.array(layer.translate), to_world, layer.units, layer.axis_labels)
 
     def of_frames(self, start: int) -> dict[str, Any]:
         """Return layer arguments for frames of the movie from index ``start`` on."""
-        return self._arguments(self.scale, self.translate + self.scale * np.array([start, 0.0, 0.0]))
+        return self._arguments([0, 1, 2], offset=np.array([start, 0.0, 0.0]), pixels=1.0)
 
     def of_picture(self, pixels: float) -> dict[str, Any]:
         """Return layer arguments for a picture (Y, X) of the whole field.
@@ -141,14 +157,25 @@ class Place:
             Size of the picture's pixels, in pixels of the movie.
         """
         # The corners of the first pixels coincide, so the centres differ by half the difference in size.
-        centre = 0.5 * pixels - 0.5
-        return self._arguments(self.scale[-2:] * pixels, self.translate[-2:] + self.scale[-2:] * centre)
+        return self._arguments([1, 2], offset=np.full(2, 0.5 * pixels - 0.5), pixels=pixels)
 
-    def _arguments(self, scale: NDArray[np.float64], translate: NDArray[np.float64]) -> dict[str, Any]:
-        axes = len(scale)
+    def _arguments(self, axes: list[int], offset: FloatArray, pixels: float) -> dict[str, Any]:
+        linear, origin = self.to_world[np.ix_(axes, axes)], self.to_world[axes, 3]
+        to_world = _homogeneous(linear * pixels, origin + linear @ offset)
+        scale = self.scale[axes] * pixels
+        translate = self.translate[axes] + self.scale[axes] * offset
         return {
             "scale": scale,
             "translate": translate,
-            "units": self.units[-axes:],
-            "axis_labels": self.axis_labels[-axes:],
+            # What scale and translation leave to be done; nothing, for most layers.
+            "affine": to_world @ np.linalg.inv(_homogeneous(np.diag(scale), translate)),
+            "units": tuple(self.units[axis] for axis in axes),
+            "axis_labels": tuple(self.axis_labels[axis] for axis in axes),
         }
+
+
+def _homogeneous(linear: FloatArray, translation: FloatArray) -> FloatArray:
+    axes = len(translation)
+    matrix = np.eye(axes + 1)
+    matrix[:axes, :axes], matrix[:axes, axes] = linear, translation
+    return matrix

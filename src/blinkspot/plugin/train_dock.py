@@ -116,7 +116,7 @@ class TrainDock(Dock):
         self._live.show(preview.index, preview.frame)
 
     def _on_frame_changed(self, event: object = None) -> None:
-        if not self.in_viewer(self._source):
+        if self._source is None or not self.in_viewer(self._source) or why_not_a_movie(self._source):
             return
         self._viewed.index = frame_shown(self.viewer, self._source)
         if not self.runner.busy and self._live.is_shown:
