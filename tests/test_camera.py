@@ -134,3 +134,18 @@ def test_bad_files(tmp_path: Path, content: bytes, words: str) -> None:
 def test_bad_values(name: str, value: object) -> None:
     with pytest.raises(BlinkspotError, match=name):
         Camera.from_dict({name: value})
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("pixel_size_nm", 1e300),
+        ("offset_adu", -1e7),
+        ("electrons_per_adu", 1e-12),
+        ("em_gain", 10**400),
+        ("read_noise_electrons", "3"),
+    ],
+)
+def test_absurd_values_are_refused_by_name(name, value):
+    with pytest.raises(BlinkspotError, match=name):
+        Camera(**{name: value})

@@ -105,7 +105,7 @@ MISUSES = {
     "train M -o out --epochs many": "--epochs",
     "train D -o out --camera C": "is a denoised movie",
     "train M -o out --offset-adu 5000": "less than no light",
-    "train M -o out --electrons-per-adu 1e40": "beyond all number",
+    "train M -o out --electrons-per-adu 1e40": "must lie between",
     "train M -o out --camera negative.toml": "em_gain must be 1",
     "train M -o out --camera words.toml": "offset_adu must be a finite number",
     "train M -o out --camera unknown.toml": "unknown entry 'gain'",

@@ -32,6 +32,15 @@ from blinkspot.files import written_whole
 
 FloatArray = NDArray[np.float32]
 
+# Wider than any camera, so that a slip of the keyboard is told at once.
+_LIMITS = {
+    "pixel_size_nm": (1.0, 1e5),
+    "offset_adu": (-1e6, 1e6),
+    "electrons_per_adu": (1e-6, 1e6),
+    "em_gain": (1.0, 1e5),
+    "read_noise_electrons": (0.0, 1e6),
+}
+
 
 @dataclass(frozen=True)
 class Camera:
@@ -63,22 +72,23 @@ class Camera:
     read_noise_electrons: float = 0.0
 
     def __post_init__(self) -> None:
-        for field in dataclasses.fields(self):
-            value = getattr(self, field.name)
-            if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
-                raise BlinkspotError(f"The camera's {field.name} must be a finite number, not {value!r}.")
-            object.__setattr__(self, field.name, float(value))
-        for name in ("pixel_size_nm", "electrons_per_adu"):
-            if getattr(self, name) <= 0:
-                raise BlinkspotError(f"The camera's {name} must be above 0, not {getattr(self, name):g}.")
-        if self.em_gain < 1:
-            raise BlinkspotError(
-                f"The camera's em_gain must be 1 (no EM register) or more, not {self.em_gain:g}."
-            )
-        if self.read_noise_electrons < 0:
-            raise BlinkspotError(
-                f"The camera's read_noise_electrons must be 0 or more, not {self.read_noise_electrons:g}."
-            )
+        for name, limits in _LIMITS.items():
+            value = getattr(self, name)
+            try:
+                number = math.nan if isinstance(value, bool) else float(value)
+            except (TypeError, ValueError, OverflowError):
+                number = math.nan
+            if isinstance(value, str) or not math.isfinite(number):
+                raise BlinkspotError(f"The camera's {name} must be a finite number, not {str(value)[:40]!r}.")
+            if name == "em_gain" and number < 1:
+                raise BlinkspotError(
+                    f"The camera's em_gain must be 1 (no EM register) or more, not {number:g}."
+                )
+            if not limits[0] <= number <= limits[1]:
+                raise BlinkspotError(
+                    f"The camera's {name} must lie between {limits[0]:g} and {limits[1]:g}, not {number:g}."
+                )
+            object.__setattr__(self, name, number)
 
     @property
     def excess_noise_factor(self) -> float:
