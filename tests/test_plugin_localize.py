@@ -69,7 +69,7 @@ def test_the_preview_circles_the_molecules_of_the_frame_on_both_movies(qtbot, vi
     add_denoised(viewer, layer)
     viewer.dims.set_current_step(0, 12)
     preview(qtbot, dock)
-    noisy, denoised = found(12), found(12, denoised=True)
+    noisy, denoised = found(12), found(12, denoised=True, threshold=3.0)
     wait_for_counts(qtbot, dock, f"Frame 12, molecules: noisy: {len(noisy)}, denoised: {len(denoised)}")
     circles = viewer.layers["found in noisy"], viewer.layers["found in denoised"]
     for points, expected in zip(circles, (noisy, denoised), strict=True):
@@ -84,11 +84,11 @@ def test_the_preview_follows_slider_settings_and_frame(qtbot, viewer, dock):
     add_movie(viewer)
     viewer.dims.set_current_step(0, 12)
     preview(qtbot, dock)
-    dock.options.slider.setValue(40)
-    assert dock.options.threshold.value() == 2.0
+    dock.options.threshold.slider.setValue(40)
+    assert dock.options.threshold.value == 2.0
     wait_for_counts(qtbot, dock, f"Frame 12, molecules: noisy: {len(found(12, threshold=2.0))}")
-    dock.options.threshold.setValue(1.5)
-    assert dock.options.slider.value() == 30
+    dock.options.threshold.number.setValue(1.5)
+    assert dock.options.threshold.slider.value() == 30
     viewer.dims.set_current_step(0, 20)
     wait_for_counts(qtbot, dock, f"Frame 20, molecules: noisy: {len(found(20, threshold=1.5))}")
     dock.options.fit.setCurrentIndex(1)
@@ -173,11 +173,8 @@ def test_a_denoised_movie_of_some_frames_is_found_by_its_place(qtbot, viewer, do
     session_of(viewer).add_denoised(layer, part)
     viewer.dims.set_current_step(0, 12)
     preview(qtbot, dock)
-    wait_for_counts(
-        qtbot,
-        dock,
-        f"Frame 12, molecules: noisy: {len(found(12))}, denoised: {len(found(12, denoised=True))}",
-    )
+    noisy, denoised = found(12), found(12, denoised=True, threshold=3.0)
+    wait_for_counts(qtbot, dock, f"Frame 12, molecules: noisy: {len(noisy)}, denoised: {len(denoised)}")
     viewer.dims.set_current_step(0, 20)
     wait_for_counts(qtbot, dock, f"Frame 20, molecules: noisy: {len(found(20))}")
 
@@ -225,7 +222,9 @@ def test_both_movies_are_localized_and_their_pictures_compared(qtbot, viewer, do
     )
     assert session_of(viewer).comparison.pair == pictures
     table = viewer.layers["movie localizations (denoised)"]
-    np.testing.assert_allclose(table.data[table.data[:, 0] == 7, 1:], found(7, denoised=True), atol=1e-3)
+    np.testing.assert_allclose(
+        table.data[table.data[:, 0] == 7, 1:], found(7, denoised=True, threshold=3.0), atol=1e-3
+    )
     click(qtbot, dock.side_by_side)
     assert not viewer.canvas.grid.enabled
 

@@ -173,6 +173,19 @@ def test_a_movie_that_cannot_be_used_is_refused_in_one_sentence(qtbot, viewer, d
     assert dock.start_button.isEnabled()
 
 
+def test_a_camera_that_does_not_fit_the_noise_is_warned_of(qtbot, viewer):
+    add_movie(viewer)
+    dock = open_dock(viewer, "Train")
+    dock.camera.fields["em_gain"].setValue(1.0)
+    with notifications() as shown:
+        click(qtbot, dock.start_button)
+        qtbot.waitUntil(lambda: bool(shown), timeout=60_000)
+        click(qtbot, dock.job_bar.stop_button)
+        wait_for_end(qtbot, dock)
+    assert shown[0][0] == "warning"
+    assert "times the variance that the camera's settings predict" in shown[0][1]
+
+
 def test_a_camera_that_nobody_knows_is_asked_for(qtbot, viewer):
     dock = open_dock(viewer, "Train")
     # So even and small that its noise does not tell the camera.

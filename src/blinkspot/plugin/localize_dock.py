@@ -146,7 +146,7 @@ class LocalizeDock(Dock):
         self.run_button.setEnabled(self._usable() and not self.runner.busy)
         self.preview_box.setEnabled(self._usable())
         self.export_button.setEnabled(self.in_viewer(self._table_layer))
-        for widget in (self.target, self.options.fit_on):
+        for widget in (self.target, self.options.fit_on, self.options.denoised_threshold):
             widget.setEnabled(self.denoised.layer is not None)
 
     def _pair(self) -> tuple[Layer, Layer] | None:

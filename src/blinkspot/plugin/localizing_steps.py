@@ -51,7 +51,7 @@ class Localized:
 
 def localize(
     camera: Camera,
-    settings: dict[str, Any],
+    settings: Mapping[str, dict[str, Any]],
     movie: Stack,
     tasks: Mapping[str, Stack | None],
     picture_pixel_nm: float,
@@ -60,9 +60,8 @@ def localize(
 
     Parameters
     ----------
-    settings : dict
-        Arguments of :class:`blinkspot.localization.LocalizerSettings`; ``fit_on`` counts only where there is
-        a denoised movie.
+    settings : mapping
+        Arguments of :class:`blinkspot.localization.LocalizerSettings`, by name of the task.
     movie : Stack
         The movie as recorded.
     tasks : mapping
@@ -74,8 +73,7 @@ def localize(
     localization = backend.localization()
     found = []
     for name, denoised in tasks.items():
-        own = settings if denoised is not None else {**settings, "fit_on": "raw"}
-        localizer = localization.Localizer(camera, localization.LocalizerSettings(**own))
+        localizer = localization.Localizer(camera, localization.LocalizerSettings(**settings[name]))
         for progress in (job := Returning(localizer.localize(movie, denoised))):
             yield dataclasses.replace(progress, step=f"localizing the {name} movie")
         found.append(_localized(name, job.result, movie, camera, picture_pixel_nm))
@@ -115,6 +113,8 @@ class PreviewQuestion:
 
     Attributes
     ----------
+    settings : mapping
+        As for :func:`localize`, for ``"noisy"`` and ``"denoised"``.
     movie, denoised : Stack
         The movies; None for no denoised one.
     index, denoised_index : int
@@ -122,7 +122,7 @@ class PreviewQuestion:
     """
 
     camera: Camera
-    settings: dict[str, Any]
+    settings: Mapping[str, dict[str, Any]]
     movie: Stack
     index: int
     denoised: Stack | None
@@ -143,17 +143,18 @@ def localize_frame(question: PreviewQuestion) -> PreviewAnswer:
     localization = backend.localization()
     raw = question.movie.frame(question.index)
 
-    def places(settings: dict[str, Any], denoised: NDArray[Any] | None) -> NDArray[np.float32]:
-        localizer = localization.Localizer(question.camera, localization.LocalizerSettings(**settings))
+    def places(name: str, denoised: NDArray[Any] | None) -> NDArray[np.float32]:
+        settings = localization.LocalizerSettings(**question.settings[name])
+        localizer = localization.Localizer(question.camera, settings)
         points = points_px(localizer.localize_frame(raw, denoised), question.camera)
         points[:, 0] = question.index
         return points
 
-    noisy = places({**question.settings, "fit_on": "raw"}, None)
+    noisy = places("noisy", None)
     if question.denoised is None:
         return PreviewAnswer(question.index, noisy, None)
     denoised_frame = question.denoised.frame(question.denoised_index)
-    return PreviewAnswer(question.index, noisy, places(question.settings, denoised_frame))
+    return PreviewAnswer(question.index, noisy, places("denoised", denoised_frame))
 
 
 def points_px(table: LocalizationTable, camera: Camera) -> NDArray[np.float32]:

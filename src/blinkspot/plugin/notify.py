@@ -16,6 +16,11 @@ def tell(message: str) -> None:
     show_info(message)
 
 
+def warn(message: str) -> None:
+    """Show something that the user should mend or bear in mind."""
+    show_warning(message)
+
+
 def tell_error(error: BaseException, doing: str) -> str:
     """Show why something did not work, and return the sentence that was shown.
 

@@ -21,6 +21,7 @@ from blinkspot.plugin.live_layer import LiveLayer
 from blinkspot.plugin.loss_plot import LossPlot
 from blinkspot.plugin.model_choice import MODEL_FILES, ModelLoader
 from blinkspot.plugin.movies import frame_shown, stack_of, why_not_a_movie
+from blinkspot.plugin.notify import warn
 from blinkspot.plugin.side_by_side import SideBySideButton
 from blinkspot.plugin.training_options import TrainingOptions
 
@@ -111,6 +112,8 @@ class TrainDock(Dock):
             self.loss_plot.add(value)
         elif isinstance(value, training_steps.PreviewFrame):
             self._on_preview(value)
+        elif isinstance(value, training_steps.TrainingWarning):
+            warn(value.sentence)
 
     def _on_preview(self, preview: training_steps.PreviewFrame) -> None:
         self._live.show(preview.index, preview.frame)

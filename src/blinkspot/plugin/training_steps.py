@@ -69,6 +69,13 @@ class LossPoint:
     improved: bool
 
 
+@dataclass(frozen=True)
+class TrainingWarning:
+    """A reason not to trust the model that is being trained, in one sentence."""
+
+    sentence: str
+
+
 class TrainingJob:
     """A training whose best model can be had however it ends.
 
@@ -86,13 +93,22 @@ class TrainingJob:
         self._viewed = viewed
 
     def run(self) -> Generator[Any, None, None]:
-        """Train; yield :class:`Progress`, :class:`LossPoint` and, at times, :class:`PreviewFrame`."""
+        """Train.
+
+        Yields
+        ------
+        Progress, TrainingWarning, LossPoint or PreviewFrame
+        """
         yield Progress("preparing", 0, 1, 0.0)
         denoising = backend.denoising()
         training = denoising.Training(self._movie, self._camera, denoising.TrainingSettings(**self._settings))
         last_yield = preview_due = 0.0
         shown: tuple[Denoiser | None, int] = (None, -1)
+        n_warned = 0
         for progress in training.run():
+            for sentence in training.warnings[n_warned:]:
+                yield TrainingWarning(sentence)
+            n_warned = len(training.warnings)
             now = time.perf_counter()
             self.best = training.best
             if now - last_yield > _PROGRESS_INTERVAL_S:
