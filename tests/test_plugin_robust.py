@@ -189,7 +189,7 @@ def test_random_actions_do_no_harm(qtbot, viewer, seed):
         lambda: denoise.run_button.click(),
         lambda: localize.run_button.click(),
         lambda: localize.preview_box.click(),
-        lambda: localize.options.slider.setValue(choose.randrange(10, 60)),
+        lambda: localize.options.threshold.slider.setValue(choose.randrange(10, 60)),
         lambda: choose.choice(docks).runner.stop(),
         lambda: choose.choice(docks).side_by_side.click(),
         lambda: choose.choice(docks).movies.setCurrentIndex(choose.randrange(3)),
