@@ -108,10 +108,10 @@ def test_camera_that_makes_light_negative(offset: float, fits: bool) -> None:
 
 
 @pytest.mark.filterwarnings("error")
-@pytest.mark.parametrize("settings", [{"electrons_per_adu": 1e40}, {"offset_adu": -1e39}])
-def test_camera_beyond_all_number(settings: dict[str, float]) -> None:
+def test_photons_beyond_all_number() -> None:
+    huge = as_stack(GOOD.astype(np.float32) * 1e34)
     with pytest.raises(BlinkspotError, match="beyond all number: correct the camera"):
-        check_camera(as_stack(GOOD), Camera(**settings))
+        check_camera(huge, Camera(electrons_per_adu=1e6))
 
 
 def test_frames_of_a_range_are_named_by_their_place_in_the_movie() -> None:
