@@ -341,7 +341,7 @@ def test_every_picture_of_the_docs_is_shown() -> None:
         for target in LINK.findall(text_of(page))
         if target.endswith(".png")
     }
-    assert {path.resolve() for path in IMAGES.glob("*")} <= shown
+    assert {path.resolve() for path in IMAGES.rglob("*.png")} <= shown
 
 
 def test_run_script_commands_in_the_docs_exist() -> None:

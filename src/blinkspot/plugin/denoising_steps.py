@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import psutil  # type: ignore[import-untyped]
+import psutil
 
 from blinkspot.camera import Camera, FloatArray
 from blinkspot.plugin import backend
