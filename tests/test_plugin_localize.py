@@ -247,6 +247,8 @@ def test_the_table_is_exported_as_thunderstorm_csv(qtbot, viewer, dock, tmp_path
     assert "not calibrated" in said
     # A fit on denoised pixels has no valid uncertainty, and the file must say so.
     assert not table.uncertainty_is_valid
+    assert "uncertainty_uncalibrated_nm" in points.features
+    assert "uncertainty_nm" not in points.features
     with notifications() as shown:
         click(qtbot, dock.export_button)
         qtbot.waitUntil(lambda: bool(shown), timeout=5000)

@@ -207,3 +207,15 @@ def test_a_table_needs_frames_and_positions():
         LocalizationTable(pd.DataFrame({"frame": [0], "x_nm": [1.0]}))
     with pytest.raises(BlinkspotError, match="Row 2"):
         example(x_nm=[1.0, np.nan, 2.0])
+
+
+@pytest.mark.parametrize("valid", [True, False])
+def test_features_name_an_uncertainty_that_is_not_valid(valid):
+    table = LocalizationTable.from_columns(
+        {"frame": [0], "x_nm": [1.0], "y_nm": [2.0], "uncertainty_nm": [7.0]}, uncertainty_is_valid=valid
+    )
+    assert ("uncertainty_nm" in table.features) == valid
+    again = LocalizationTable.from_features(table.features, {"step": "localize"})
+    assert again.uncertainty_is_valid == valid
+    assert again.column("uncertainty_nm")[0] == 7.0
+    assert again.provenance == {"step": "localize"}

@@ -25,6 +25,7 @@ COLUMNS = (
     "detection_strength",
 )
 REQUIRED_COLUMNS = ("frame", "x_nm", "y_nm")
+_UNCALIBRATED = "uncertainty_uncalibrated_nm"
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,6 +97,26 @@ class LocalizationTable:
             return float(height_px * pixel_size_nm), float(width_px * pixel_size_nm)
         except (KeyError, TypeError, ValueError):
             return None
+
+    @property
+    def features(self) -> pd.DataFrame:
+        """The data for other eyes than ours: an uncertainty that is not valid bears another name.
+
+        It is ``uncertainty_uncalibrated_nm`` then, so that nobody takes it for a true one.
+        """
+        return (
+            self.data
+            if self.uncertainty_is_valid
+            else self.data.rename(columns={"uncertainty_nm": _UNCALIBRATED})
+        )
+
+    @classmethod
+    def from_features(
+        cls, features: pd.DataFrame, provenance: dict[str, Any] | None = None
+    ) -> LocalizationTable:
+        """Make a table from what :attr:`features` gave."""
+        named = features.rename(columns={_UNCALIBRATED: "uncertainty_nm"})
+        return cls(named, _UNCALIBRATED not in features.columns, provenance or {})
 
     def __len__(self) -> int:
         return len(self.data)

@@ -11,9 +11,6 @@ from blinkspot.plugin.localizing_steps import Localized
 from blinkspot.plugin.movies import PROVENANCE, ROLE, Place
 from blinkspot.plugin.preview_markers import DENOISED_COLOUR, NOISY_COLOUR
 
-UNCERTAINTY_IS_VALID = "blinkspot_uncertainty_is_valid"
-"""Key of a layer's metadata: whether the table's uncertainties are calibrated."""
-
 _COLOURS = {"noisy": NOISY_COLOUR, "denoised": DENOISED_COLOUR}
 _SIZE_PX = 1.5
 
@@ -43,17 +40,13 @@ def add_localizations(
     )
     points = viewer.add_points(
         found.points,
-        features=found.table.data,
+        features=found.table.features,
         name=f"{source.name} localizations ({found.of})",
         size=_SIZE_PX,
         face_color=_COLOURS[found.of],
         border_width=0,
         symbol="cross",
-        metadata={
-            ROLE: "localizations",
-            PROVENANCE: found.table.provenance,
-            UNCERTAINTY_IS_VALID: found.table.uncertainty_is_valid,
-        },
+        metadata={ROLE: "localizations", PROVENANCE: found.table.provenance},
         **place.of_frames(0),
     )
     return LocalizationLayers(points, picture)

@@ -7,7 +7,6 @@ from typing import Any
 import pandas as pd
 
 from blinkspot.errors import BlinkspotError
-from blinkspot.plugin.localization_layers import UNCERTAINTY_IS_VALID
 from blinkspot.plugin.movies import PROVENANCE
 
 
@@ -41,8 +40,6 @@ def write_localizations(path: str, data: Any, attributes: dict[str, Any]) -> lis
             f"The layer {attributes.get('name', '')!r} holds no localizations (features frame, x_nm, y_nm): "
             "save a layer that the Localize dock made."
         )
-    metadata = attributes.get("metadata", {})
-    LocalizationTable(
-        features, bool(metadata.get(UNCERTAINTY_IS_VALID, True)), metadata.get(PROVENANCE, {})
-    ).save_csv(path)
+    provenance = attributes.get("metadata", {}).get(PROVENANCE, {})
+    LocalizationTable.from_features(features, provenance).save_csv(path)
     return [path]
