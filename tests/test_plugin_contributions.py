@@ -12,6 +12,7 @@ from test_plugin_helpers import CAMERA, movie, notifications
 
 import blinkspot
 from blinkspot.localization import LocalizationTable, read_table
+from blinkspot.plugin import launch
 from blinkspot.plugin.movies import stack_of
 from blinkspot.plugin.reader import get_reader
 from blinkspot.plugin.writer import write_localizations
@@ -157,3 +158,11 @@ def test_the_plugin_is_found_by_npe2():
     manager = PluginManager.instance()
     manager.discover()
     assert "napari-blinkspot" in manager
+
+
+def test_the_window_of_the_gui_command_begins_with_training(qtbot, make_napari_viewer, monkeypatch, tmp_path):
+    monkeypatch.setattr("napari.Viewer", lambda **_: make_napari_viewer(show=True))
+    viewer, docks = launch.open_window(write_stack(tmp_path / "m.tif", movie(), pixel_size_nm=100.0))
+    assert [layer.name for layer in viewer.layers] == ["m"]
+    qtbot.waitUntil(lambda: not docks["Train"].visibleRegion().isEmpty(), timeout=5000)
+    assert docks["Localize"].visibleRegion().isEmpty()

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import napari
+from qtpy.QtCore import QTimer
 
 PLUGIN = "napari-blinkspot"
 _SIZE_PX = (1320, 720)
@@ -38,7 +39,8 @@ def open_window(movie: Path | None = None, show: bool = True) -> tuple[napari.Vi
         name: viewer.window.add_plugin_dock_widget(PLUGIN, name, tabify=True)[1]
         for name in ("Train", "Denoise", "Localize")
     }
-    docks["Train"].parent().raise_()
+    # Later: each dock comes to the front once it is shown.
+    QTimer.singleShot(0, docks["Train"].parent().raise_)
     return viewer, docks
 
 
