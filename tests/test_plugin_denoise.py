@@ -107,6 +107,17 @@ def test_a_range_counts_its_last_frame_in(qtbot, viewer, dock):
     np.testing.assert_allclose(denoised.data[4], expected(9), rtol=1e-3)
 
 
+def test_the_dock_follows_a_movie_that_is_given_other_data(qtbot, viewer, dock):
+    layer = add_movie(viewer)
+    layer.data = movie()[:10]
+    assert (dock.last.maximum(), dock.last.value()) == (9, 9)
+    layer.data = movie()[0]
+    assert not dock.run_button.isEnabled()
+    assert dock.job_bar.status.text()
+    layer.data = movie()
+    assert dock.last.maximum() == len(movie()) - 1
+
+
 def test_a_range_the_wrong_way_round_is_refused(qtbot, viewer, dock):
     add_movie(viewer)
     dock.frames.setCurrentText("A range")

@@ -50,7 +50,8 @@ class LayerChoice(QComboBox):
     Signals
     -------
     chosen : Layer or None
-        Another layer was chosen, by the user or because the one before was removed.
+        Another layer was chosen, by the user or because the one before was removed; or the chosen one was
+        given data of another shape.
     """
 
     chosen = Signal(object)
@@ -68,6 +69,8 @@ class LayerChoice(QComboBox):
         self._none_text = none_text
         self._listed: list[Layer | None] = []
         self._current: Layer | None = None
+        self._shape: tuple[int, ...] = ()
+        self._followed: weakref.WeakSet[Layer] = weakref.WeakSet()
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         self.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
         self.setMinimumContentsLength(10)
@@ -113,6 +116,24 @@ class LayerChoice(QComboBox):
         self.setToolTip("" if layer is None else layer.name)
         if layer is not self._current:
             self._current = layer
+            self._follow_data(layer)
+            self.chosen.emit(layer)
+
+    def _follow_data(self, layer: Layer | None) -> None:
+        if layer is None:
+            return
+        self._shape = layer.data.shape
+        if layer not in self._followed:
+            self._followed.add(layer)
+            follow(self, layer.events.data, self._on_data_changed)
+
+    def _on_data_changed(self, event: object) -> None:
+        layer = self._current
+        if layer is None or layer.data.shape == self._shape:
+            return
+        self._shape = layer.data.shape
+        self.refresh()
+        if layer is self._current:
             self.chosen.emit(layer)
 
 
