@@ -29,7 +29,7 @@ def test_good_movie(dtype: str) -> None:
 def test_values_that_are_no_numbers_name_the_frame(value: float, frame: int) -> None:
     movie = GOOD.copy()
     movie[frame, 3, 4] = value
-    refused(movie, rf"Frame {frame + 1} \(counting from 1\) of The movie has 1 pixels that are not")
+    refused(movie, rf"Frame {frame + 1} \(counting from 1\) of the movie has 1 pixels that are not")
 
 
 @pytest.mark.parametrize("value", [0, 7])
@@ -117,7 +117,7 @@ def test_photons_beyond_all_number() -> None:
 def test_frames_of_a_range_are_named_by_their_place_in_the_movie() -> None:
     frames = GOOD[10:13].copy()
     frames[1, 2, :2] = np.nan
-    with pytest.raises(BlinkspotError, match=r"Frame 12 \(counting from 1\) of The movie has 2 pixels"):
+    with pytest.raises(BlinkspotError, match=r"Frame 12 \(counting from 1\) of the movie has 2 pixels"):
         check_finite(as_stack(GOOD), range(10, 13), frames)
 
 

@@ -77,7 +77,7 @@ def check_camera(stack: Stack, camera: Camera) -> None:
     if np.isfinite(frames).all() and not np.isfinite(photoelectrons).all():
         raise BlinkspotError(
             f"With an offset of {camera.offset_adu:g} ADU and {camera.electrons_per_adu:g} electrons per ADU "
-            f"the photons of {stack.name} are beyond all number: correct the camera."
+            f"the photons of {stack.name_within} are beyond all number: correct the camera."
         )
     # Differences of neighbours hold the noise but hardly the scene; their median is blind to molecules.
     steps = np.diff(photoelectrons, axis=2)
@@ -86,8 +86,8 @@ def check_camera(stack: Stack, camera: Camera) -> None:
         negative = 100.0 * float(np.mean(photoelectrons < 0))
         level = float(camera.adu(np.median(photoelectrons)))
         raise BlinkspotError(
-            f"With an offset of {camera.offset_adu:g} ADU, {negative:.0f} % of the pixels of {stack.name} "
-            f"would hold less than no light: its median is {level:g} ADU, and the offset must lie below that."
+            f"With an offset of {camera.offset_adu:g} ADU, {negative:.0f} % of the pixels of "
+            f"{stack.name_within} would hold less than no light: its median is {level:g} ADU, and the offset must lie below that."
         )
 
 
@@ -119,7 +119,7 @@ def check_finite(stack: Stack, indices: Sequence[int] | NDArray[np.int64], frame
 
 
 def _frame_name(stack: Stack, index: int | np.integer[Any]) -> str:
-    return f"Frame {index + 1} (counting from 1) of {stack.name}"
+    return f"Frame {index + 1} (counting from 1) of {stack.name_within}"
 
 
 def _sample_indices(stack: Stack) -> NDArray[np.int64]:

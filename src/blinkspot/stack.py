@@ -78,8 +78,13 @@ class Stack:
 
     @property
     def name(self) -> str:
-        """What to call the movie in a sentence."""
+        """What to call the movie at the beginning of a sentence."""
         return str(self.path) if self.path is not None else "The movie"
+
+    @property
+    def name_within(self) -> str:
+        """The same, where it does not begin the sentence."""
+        return str(self.path) if self.path is not None else "the movie"
 
     def frames(self, start: int, stop: int) -> NDArray[Any]:
         """Read the frames from ``start`` to just before ``stop``.

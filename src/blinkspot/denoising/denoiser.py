@@ -111,8 +111,8 @@ class Denoiser:
         excess = noise_ratio(movie, self.camera) / self.provenance.get("noise_ratio", 1.0)
         if not 0.5 <= excess <= 2.0:
             raise BlinkspotError(
-                f"The noise of {movie.name} has {excess:.2g} times the variance that the model's camera "
-                "predicts, so the model was made for another camera: train one on this movie."
+                f"The noise of {movie.name_within} has {excess:.2g} times the variance that the model's "
+                "camera predicts, so the model was made for another camera: train one on this movie."
             )
 
     def denoise_frame(self, movie: Stack, index: int, estimate: Estimate = "posterior-mean") -> FloatArray:
