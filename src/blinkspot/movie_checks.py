@@ -87,7 +87,8 @@ def check_camera(stack: Stack, camera: Camera) -> None:
         level = float(camera.adu(np.median(photoelectrons)))
         raise BlinkspotError(
             f"With an offset of {camera.offset_adu:g} ADU, {negative:.0f} % of the pixels of "
-            f"{stack.name_within} would hold less than no light: its median is {level:g} ADU, and the offset must lie below that."
+            f"{stack.name_within} would hold less than no light: its median is {level:g} ADU, and the offset "
+            "must lie below that."
         )
 
 
