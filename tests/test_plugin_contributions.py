@@ -1,5 +1,6 @@
 """What napari is offered: manifest, menus, reader, writer, sample."""
 
+import sys
 import time
 from pathlib import Path
 
@@ -166,3 +167,14 @@ def test_the_window_of_the_gui_command_begins_with_training(qtbot, make_napari_v
     assert [layer.name for layer in viewer.layers] == ["m"]
     qtbot.waitUntil(lambda: not docks["Train"].visibleRegion().isEmpty(), timeout=5000)
     assert docks["Localize"].visibleRegion().isEmpty()
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only there can a display be missing")
+def test_the_gui_command_without_a_display_says_so(monkeypatch, capsys):
+    for name in ("DISPLAY", "WAYLAND_DISPLAY", "QT_QPA_PLATFORM"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr("sys.argv", ["launch"])
+    with pytest.raises(SystemExit) as ended:
+        launch.main()
+    assert ended.value.code == 2
+    assert "there is no display" in capsys.readouterr().err

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import os
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +53,10 @@ def main() -> None:
         "movie", nargs="?", type=Path, help="a TIFF movie or a folder; a simulated movie by default"
     )
     movie = parser.parse_args().movie
+    # Qt would abort the process.
+    displays = ("DISPLAY", "WAYLAND_DISPLAY", "QT_QPA_PLATFORM")
+    if sys.platform.startswith("linux") and not any(map(os.environ.get, displays)):
+        parser.error("there is no display: start this on a desktop, or under xvfb-run.")
     if movie is not None and not movie.exists():
         parser.error(f"{movie} does not exist: check the name.")
     open_window(movie)
