@@ -188,7 +188,8 @@ def counts(comparison: Comparison, theme: Theme) -> Figure:
             label=_capital(ROUTE_TITLES[route.name]),
         )
     _threshold_axis(axis, comparison, theme)
-    axis.set(ylabel="localizations", yscale="log")
+    found_any = any(np.any(route.counts) for route in comparison.routes)
+    axis.set(ylabel="localizations", yscale="log" if found_any else "linear")
     figure.legend(loc="outside lower center", ncols=3, frameon=False, labelcolor=theme.ink, fontsize=9)
     return figure
 
