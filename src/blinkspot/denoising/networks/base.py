@@ -26,8 +26,8 @@ class BlindSpotNetwork(nn.Module, ABC):
     alignment_px : int
         Tiles must begin and end at multiples of this.
     pixels_at_once : int
-        Pixels of one training step that are computed in one go, so that a laptop needs about 0.1 s for
-        them and a job can be stopped in between.
+        Pixels of one training step that are computed in one go, so that a laptop needs a few tenths
+        of a second at most and a job can be stopped in between.
     """
 
     halo_px: int

@@ -16,7 +16,7 @@ _BUILDERS: dict[NetworkName, Callable[[int, int], BlindSpotNetwork]] = {
     "dilated": DilatedNetwork,
     "laine": LaineNetwork,
 }
-# laine: as in the paper. dilated: the smallest with which the validation loss no longer fell.
+# laine: as in the paper. dilated: in bfloat16 a step with 32 takes hardly longer than one with 24.
 _DEFAULT_CHANNELS: dict[NetworkName, int] = {"dilated": 32, "laine": 48}
 
 
