@@ -9,6 +9,9 @@ Gaussian.
 
 Pixels near a molecule that goes on or off are left out besides. That choice looks only at pixels *around*
 those that the mask covers, so it does not depend on the noise that is measured and cannot bias it.
+
+Where a camera is given, all this is done in its counts, of which every pixel's variance is its mean, and a
+pixel weighs less the noisier its map says that it is: else a few hot ones would decide.
 """
 
 from __future__ import annotations
@@ -19,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import correlate1d, uniform_filter
 
+from blinkspot.camera import Camera
 from blinkspot.movie_checks import check_finite
 from blinkspot.stack import Stack
 
@@ -37,6 +41,8 @@ _SURROUNDING_PX = (5, 9)
 # In units of its standard deviation. Low, so that faint molecules go too: pixels are plentiful.
 _LARGEST_CHANGE = 1.5
 _TILE_PX = 32
+# Counts of light that a pixel is supposed to have at the least when pixels are weighed.
+_LEAST_LIGHT = 0.1
 
 
 @dataclass(frozen=True)
@@ -48,11 +54,13 @@ class BlockNoise:
     Attributes
     ----------
     count : ndarray, (2, B)
-        Number of measurements.
+        Number of measurements, or the sum of their weights.
     level : ndarray, (2, B)
         Mean level, ADU; it weighs the pixels as ``variance`` does. 0 where there is no measurement.
     variance : ndarray, (2, B)
         Variance of the noise of one frame, ADU^2. 0 where there is no measurement.
+
+    Where a camera was given, ``level`` and ``variance`` are in its counts.
     """
 
     count: Array
@@ -61,28 +69,31 @@ class BlockNoise:
 
     @property
     def mean_level(self) -> float:
-        """Level over all blocks, ADU."""
+        """Level over all blocks, ADU (or counts)."""
         return float(np.average(self.level, weights=self.count))
 
     @property
     def mean_variance(self) -> float:
-        """Variance of the noise over all blocks, ADU^2."""
+        """Variance of the noise over all blocks, ADU^2 (or counts)."""
         return float(np.average(self.variance, weights=self.count))
 
 
-def measure_background(stack: Stack) -> BlockNoise:
+def measure_background(stack: Stack, camera: Camera | None = None) -> BlockNoise:
     """Measure the noise of the background in up to 50 pairs of successive frames spread over a movie.
 
     Parameters
     ----------
     stack : Stack
         A movie of frames of at least 16 x 16 pixels.
+    camera : Camera, optional
+        Its camera: the measurement is then in its counts.
 
     Raises
     ------
     BlinkspotError
-        If a frame holds values that are not finite.
+        If a frame holds values that are not finite, or the camera's maps are of another size.
     """
+    weights = None
     affordable = max(_FEWEST_PAIRS, _SAMPLE_PIXELS // (2 * stack.height * stack.width))
     n_pairs = min(stack.n_frames // 2, _MOST_PAIRS, affordable)
     # With two frames or more to a pair, pairs that are spread evenly share none.
@@ -91,21 +102,42 @@ def measure_background(stack: Stack) -> BlockNoise:
     for number, start in enumerate(starts):
         frames = stack.frames(start, start + 2)
         check_finite(stack, (start, start + 1), frames)
-        first, second = frames.astype(np.float32)
-        sums[number % 2] += _block_sums(first, second)
+        if camera is None:
+            first, second = frames.astype(np.float32)
+        else:
+            first, second = camera.counts(frames)
+            if weights is None:
+                weights = _weights(first, camera)
+        sums[number % 2] += _block_sums(first, second, weights)
     count, level, square = sums[:, 0], sums[:, 1], sums[:, 2]
     measured = np.maximum(count, 1.0)
     return BlockNoise(count, level / measured, square / measured)
 
 
-def _block_sums(first: NDArray[np.float32], second: NDArray[np.float32]) -> Array:
+def _weights(frame: NDArray[np.float32], camera: Camera) -> NDArray[np.float32]:
+    """Return one over the variance that each pixel (Y, X) may have in a dark part of a frame in counts."""
+    read_counts = np.broadcast_to(np.float32(camera.read_counts), frame.shape)
+    light = max(float(np.median(frame - read_counts)), _LEAST_LIGHT)
+    return 1.0 / _squared_mask_mean(read_counts + np.float32(light))
+
+
+def _squared_mask_mean(image: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Average (Y, X) as the mask does variances: a sum over pixels with squared weights."""
+    return _separable(image, _SECOND_DIFFERENCE**2 / np.sum(_SECOND_DIFFERENCE**2))
+
+
+def _block_sums(
+    first: NDArray[np.float32], second: NDArray[np.float32], weights: NDArray[np.float32] | None
+) -> Array:
     """Return number of measurements, sum of levels and sum of squared noise of two frames (Y, X): (3, B)."""
     change = second - first
     # The difference of two frames has twice the variance of one.
     noise = _separable(change, _SECOND_DIFFERENCE) / np.float32(_MASK_NORM * np.sqrt(2.0))
-    # The noise is a sum over pixels with squared weights; a level to set against it must weigh them alike.
-    level = _separable((first + second) / 2.0, _SECOND_DIFFERENCE**2 / np.sum(_SECOND_DIFFERENCE**2))
+    # A level to set against the noise must weigh the pixels alike.
+    level = _squared_mask_mean((first + second) / 2.0)
     quiet = _quiet(change).astype(np.float32)
+    if weights is not None:
+        quiet *= weights
     return np.stack([_summed_by_block(values) for values in (quiet, level * quiet, noise**2 * quiet)])
 
 

@@ -12,21 +12,27 @@ counts
     An EM register doubles the variance (excess noise factor 2: Robbins & Hadwen 2003, IEEE Trans.
     Electron Devices 50:1227), so the scale is 1/2 there; Gaussian read noise of variance v is carried as v
     extra counts (the shifted Poisson approximation: Snyder et al. 1995, JOSA A 12:272).
+
+An sCMOS camera has an offset, a gain and a read noise for every pixel (:class:`CameraMaps`); all of the above
+then holds pixel by pixel.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import json
 import math
 import os
 import tomllib
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from blinkspot.camera_maps import CameraMaps, read_maps
 from blinkspot.errors import BlinkspotError
 from blinkspot.files import written_whole
 
@@ -40,6 +46,13 @@ _LIMITS = {
     "em_gain": (1.0, 1e5),
     "read_noise_electrons": (0.0, 1e6),
 }
+
+NUMBERS = tuple(_LIMITS)
+"""Names of the settings that are numbers."""
+MAPPED = ("offset_adu", "electrons_per_adu", "read_noise_electrons")
+"""Those of them that maps take the place of."""
+# Two cameras are taken for one where a number differs by no more than this part.
+_SAME = 0.01
 
 
 @dataclass(frozen=True)
@@ -58,6 +71,10 @@ class Camera:
         Mean multiplication of the EM register; 1 means that there is none.
     read_noise_electrons : float
         Standard deviation of the read noise, electrons after multiplication, as data sheets give it.
+    maps : CameraMaps or None
+        Offset, gain and read noise of every pixel of the frames. Where they are given, ``offset_adu``,
+        ``electrons_per_adu`` and ``read_noise_electrons`` are not used and become what the maps amount to:
+        the mean offset, one over the mean gain, the root of the mean variance in electrons.
 
     Raises
     ------
@@ -70,8 +87,12 @@ class Camera:
     electrons_per_adu: float = 1.0
     em_gain: float = 1.0
     read_noise_electrons: float = 0.0
+    maps: CameraMaps | None = None
 
     def __post_init__(self) -> None:
+        if self.maps is not None:
+            for name, number in _amounts(self.maps).items():
+                object.__setattr__(self, name, number)
         for name, limits in _LIMITS.items():
             value = getattr(self, name)
             try:
@@ -100,39 +121,122 @@ class Camera:
         """Photoelectrons (before multiplication) that one ADU stands for."""
         return self.electrons_per_adu / self.em_gain
 
+    @cached_property
+    def read_counts(self) -> float | FloatArray:
+        """Variance of the read noise in counts; added to the counts so that variance stays equal to mean.
+
+        A number, or an array (Y, X) of float32 where there are maps.
+        """
+        if self.maps is None:
+            read_noise_photoelectrons = self.read_noise_electrons / self.em_gain
+            return (read_noise_photoelectrons / self.excess_noise_factor) ** 2
+        read_counts = self.maps.variance_adu2 * (self._per_adu / np.float32(self.excess_noise_factor)) ** 2
+        read_counts.setflags(write=False)
+        return read_counts
+
+    @cached_property
+    def _per_adu(self) -> np.float32 | FloatArray:
+        """Photoelectrons that one ADU stands for, of the chip or of each pixel."""
+        if self.maps is None:
+            return np.float32(self.photoelectrons_per_adu)
+        return np.float32(1.0 / self.em_gain) / self.maps.adu_per_electron
+
     @property
-    def read_counts(self) -> float:
-        """Variance of the read noise in counts; added to the counts so that variance stays equal to mean."""
-        read_noise_photoelectrons = self.read_noise_electrons / self.em_gain
-        return (read_noise_photoelectrons / self.excess_noise_factor) ** 2
+    def _offset(self) -> np.float32 | FloatArray:
+        return np.float32(self.offset_adu) if self.maps is None else self.maps.offset_adu
+
+    def _pixels(self, values: ArrayLike) -> FloatArray:
+        """Return values as float32, if they can be pixels of this camera.
+
+        Raises
+        ------
+        BlinkspotError
+            If there are maps and these are not frames of their size.
+        """
+        pixels = np.asarray(values, dtype=np.float32)
+        if self.maps is not None and pixels.shape[-2:] != self.maps.shape:
+            given = " x ".join(map(str, pixels.shape[-2:])) + " pixels" if pixels.ndim > 1 else "no frames"
+            raise BlinkspotError(
+                f"The camera's maps are of {self.maps.shape[0]} x {self.maps.shape[1]} pixels, but the "
+                f"frames are of {given}: give the window of the chip that was recorded."
+            )
+        return pixels
 
     def photoelectrons(self, adu: ArrayLike) -> FloatArray:
-        """Turn ADU into photoelectrons (float32, may be negative)."""
-        values = np.asarray(adu, dtype=np.float32)
-        return (values - np.float32(self.offset_adu)) * np.float32(self.photoelectrons_per_adu)
+        """Turn ADU into photoelectrons (float32, may be negative); with maps, frames (..., Y, X) of them.
+
+        Raises
+        ------
+        BlinkspotError
+            As this and the following do: if there are maps, and the frames are of another size.
+        """
+        return (self._pixels(adu) - self._offset) * self._per_adu
 
     def adu(self, photoelectrons: ArrayLike) -> FloatArray:
         """Turn photoelectrons into ADU (float32)."""
-        values = np.asarray(photoelectrons, dtype=np.float32)
-        return values / np.float32(self.photoelectrons_per_adu) + np.float32(self.offset_adu)
+        return self._pixels(photoelectrons) / self._per_adu + self._offset
 
     def counts_from_photoelectrons(self, photoelectrons: ArrayLike) -> FloatArray:
         """Turn photoelectrons into counts, whose variance equals their mean (float32, may be negative)."""
-        values = np.asarray(photoelectrons, dtype=np.float32)
+        values = self._pixels(photoelectrons)
         return values / np.float32(self.excess_noise_factor) + np.float32(self.read_counts)
 
     def photoelectrons_from_counts(self, counts: ArrayLike) -> FloatArray:
         """Undo :meth:`counts_from_photoelectrons`."""
-        values = np.asarray(counts, dtype=np.float32)
+        values = self._pixels(counts)
         return (values - np.float32(self.read_counts)) * np.float32(self.excess_noise_factor)
 
     def counts(self, adu: ArrayLike) -> FloatArray:
         """Turn ADU into counts, whose variance equals their mean (float32, may be negative)."""
         return self.counts_from_photoelectrons(self.photoelectrons(adu))
 
-    def as_dict(self) -> dict[str, float]:
-        """Return the settings by name."""
-        return dataclasses.asdict(self)
+    def window(self, top: int, left: int, height: int, width: int) -> Camera:
+        """Return the camera of a part of the frames: the same where there are no maps.
+
+        Raises
+        ------
+        BlinkspotError
+            If the window reaches beyond the maps.
+        """
+        if self.maps is None:
+            return self
+        return dataclasses.replace(self, maps=self.maps.window(top, left, height, width))
+
+    def differences(self, other: Camera) -> list[str]:
+        """Tell in what another camera differs so that what was made for this one does not hold for it.
+
+        Returns
+        -------
+        list of str
+            Clauses such as ``"its em_gain is 150, not 100"`` (150 is this camera's); numbers within 1 %
+            are the same.
+        """
+        if (self.maps is None) != (other.maps is None):
+            return ["it has maps" if self.maps is not None else "it has no maps of its pixels"]
+        compared = NUMBERS if self.maps is None else [name for name in NUMBERS if name not in MAPPED]
+        found = []
+        for name in compared:
+            own, value = getattr(self, name), getattr(other, name)
+            if abs(own - value) > _SAME * abs(own) + 1e-6:
+                found.append(f"its {name} is {own:g}, not {value:g}")
+        if self.maps is not None and other.maps is not None and self.maps != other.maps:
+            own_name, name = self.maps.source or "its maps", other.maps.source or "the maps"
+            found.append(
+                f"its maps ({own_name}, {self.maps.digest[:8]}) are not these ({name}, "
+                f"{other.maps.digest[:8]})"
+            )
+        return found
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the settings by name, JSON-ready; of maps, only which they are: file, digest, shape."""
+        values: dict[str, Any] = {name: getattr(self, name) for name in NUMBERS}
+        if self.maps is not None:
+            values["maps"] = {
+                "file": self.maps.source,
+                "digest": self.maps.digest,
+                "shape": list(self.maps.shape),
+            }
+        return values
 
     @classmethod
     def from_dict(cls, values: dict[str, Any], source: str = "the camera") -> Camera:
@@ -141,7 +245,7 @@ class Camera:
         Raises
         ------
         BlinkspotError
-            If a name is unknown or a value out of range.
+            If a name is unknown, a value out of range, or ``"maps"`` only says which they are.
         """
         known = [field.name for field in dataclasses.fields(cls)]
         for name in values:
@@ -149,31 +253,79 @@ class Camera:
                 raise BlinkspotError(
                     f"{source} has the unknown entry {name!r}: known are {', '.join(known)}."
                 )
+        if isinstance(values.get("maps"), dict):
+            raise BlinkspotError(f"{source} names its maps but does not hold them: give their file.")
         return cls(**values)
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the camera as a new TOML file."""
+        """Write the camera as a new TOML file; maps go beside ``NAME.toml`` as ``NAME_maps.npy``.
+
+        Raises
+        ------
+        BlinkspotError
+            If a file exists already or cannot be written.
+        """
         lines = ["# Camera settings of napari-blinkspot\n", "[camera]\n"]
-        lines += [f"{name} = {value!r}\n" for name, value in self.as_dict().items()]
+        lines += [f"{name} = {getattr(self, name)!r}\n" for name in NUMBERS]
         with written_whole(path) as temporary:
+            if self.maps is not None:
+                maps_path = Path(path).with_name(f"{Path(path).stem}_maps.npy")
+                self.maps.save(maps_path)
+                lines += [
+                    f"maps = {json.dumps(maps_path.name, ensure_ascii=False)}\n",
+                    f'maps_digest = "{self.maps.digest}"\n',
+                ]
             temporary.write_text("".join(lines), encoding="utf-8")
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Camera:
         """Read a camera from a TOML file with a table ``[camera]`` (or the entries at the top).
 
+        Its entry ``maps`` is the path of their file, seen from the folder of this one.
+
         Raises
         ------
         BlinkspotError
-            If the file cannot be read or holds something else.
+            If the file or its maps cannot be read or hold something else, or the maps have changed since.
         """
-        try:
-            content = tomllib.loads(Path(path).read_text(encoding="utf-8"))
-        except OSError as error:
-            raise BlinkspotError(f"The camera file {path} cannot be read: {error.strerror}.") from error
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-            raise BlinkspotError(f"The camera file {path} is not valid TOML: {error}.") from error
-        table = content.get("camera", content)
-        if not isinstance(table, dict):
-            raise BlinkspotError(f"The camera file {path} has no table [camera].")
-        return cls.from_dict(table, source=f"The camera file {path}")
+        return cls.from_dict(read_settings(path), source=f"The camera file {path}")
+
+
+def read_settings(path: str | os.PathLike[str]) -> dict[str, Any]:
+    """Read what a camera file states, by the names of the settings; see :meth:`Camera.load`."""
+    try:
+        content = tomllib.loads(Path(path).read_text(encoding="utf-8"))
+    except OSError as error:
+        raise BlinkspotError(f"The camera file {path} cannot be read: {error.strerror}.") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise BlinkspotError(f"The camera file {path} is not valid TOML: {error}.") from error
+    table = content.get("camera", content)
+    if not isinstance(table, dict):
+        raise BlinkspotError(f"The camera file {path} has no table [camera].")
+    if "maps" in table:
+        table["maps"] = _maps_beside(Path(path), table["maps"], table.pop("maps_digest", None))
+    return table
+
+
+def _maps_beside(path: Path, name: object, digest: object) -> CameraMaps:
+    """Read the maps that a camera file names."""
+    if not isinstance(name, str):
+        raise BlinkspotError(f"The camera file {path} must name its maps as a text, not {name!r}.")
+    maps = read_maps(path.parent / name)
+    if digest not in (None, maps.digest):
+        raise BlinkspotError(
+            f"The maps {path.parent / name} are not those that {path.name} was saved with: "
+            "put those back, or remove maps_digest from it."
+        )
+    return maps
+
+
+def _amounts(maps: CameraMaps) -> dict[str, float]:
+    """Return the numbers of a camera without maps that is like one with them on the whole."""
+    mean_gain = float(maps.adu_per_electron.mean(dtype=np.float64))
+    variance = maps.variance_adu2 / np.square(maps.adu_per_electron, dtype=np.float64)
+    return {
+        "offset_adu": maps.mean_offset_adu,
+        "electrons_per_adu": 1.0 / mean_gain,
+        "read_noise_electrons": math.sqrt(float(variance.mean())),
+    }

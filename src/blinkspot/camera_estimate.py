@@ -44,7 +44,7 @@ class CameraEstimate:
         Slope of variance over mean, ADU: em_gain * excess noise factor / electrons_per_adu. None where it
         cannot be told.
     adu_per_count_error : float or None
-        Its standard error, ADU.
+        Its standard error, ADU; 0 where it was given.
     offset_adu : float or None
         Level at which the noise would vanish, ADU; or the offset that was given.
         None where it cannot be told.
@@ -76,8 +76,10 @@ class CameraEstimate:
         offset = f"offset {self.offset_adu:.5g}"
         if self.offset_error_adu:
             offset += f" ± {self.offset_error_adu:.2g}"
-        slope = f"{self.adu_per_count:.4g} ± {self.adu_per_count_error:.2g} ADU per count"
-        return f"{slope}, {offset} ADU; {background}"
+        slope = f"{self.adu_per_count:.4g}"
+        if self.adu_per_count_error:
+            slope += f" ± {self.adu_per_count_error:.2g}"
+        return f"{slope} ADU per count, {offset} ADU; {background}"
 
     def camera(self, em_gain: float = 1.0, pixel_size_nm: float = 100.0) -> Camera:
         """Return the camera that gives this noise.
@@ -189,6 +191,47 @@ def estimate_slope(stack: Stack, offset_adu: float) -> CameraEstimate:
     )
 
 
+def estimate_offset(stack: Stack, camera: Camera) -> CameraEstimate:
+    """Estimate the offset where conversion and read noise are known: there the noise is what it should be.
+
+    For a camera with maps this is their mean offset; all pixels are supposed to have moved alike
+    (:meth:`blinkspot.camera_maps.CameraMaps.moved_to`).
+
+    Parameters
+    ----------
+    stack : Stack
+        The movie.
+    camera : Camera
+        Its camera, of which the offset is not used, or only its pattern.
+
+    Raises
+    ------
+    BlinkspotError
+        If the movie does not pass :func:`~blinkspot.movie_checks.check_movie`, or the camera's maps are of
+        another size.
+    """
+    check_movie(stack)
+    background = measure_background(stack)
+    in_counts = measure_background(stack, camera)
+    sums = np.stack(
+        [
+            in_counts.count.sum(axis=0),
+            (in_counts.count * (in_counts.level - in_counts.variance)).sum(axis=0),
+        ]
+    )
+    weight, excess = sums.sum(axis=1)
+    weights, excesses = _resampled(sums)
+    adu_per_count = camera.excess_noise_factor / camera.photoelectrons_per_adu
+    return CameraEstimate(
+        background.mean_level,
+        math.sqrt(background.mean_variance),
+        adu_per_count,
+        0.0,
+        camera.offset_adu + float(excess / weight) * adu_per_count,
+        float(np.std(excesses / weights)) * adu_per_count,
+    )
+
+
 def noise_ratio(stack: Stack, camera: Camera) -> float:
     """Measure the variance of the background's noise over what the camera predicts, in counts.
 
@@ -198,9 +241,13 @@ def noise_ratio(stack: Stack, camera: Camera) -> float:
     Raises
     ------
     BlinkspotError
-        If the movie does not pass :func:`~blinkspot.movie_checks.check_movie`.
+        If the movie does not pass :func:`~blinkspot.movie_checks.check_movie`, or the camera's maps are of
+        another size.
     """
     check_movie(stack)
+    if camera.maps is not None:
+        in_counts = measure_background(stack, camera)
+        return in_counts.mean_variance / in_counts.mean_level if in_counts.mean_level > 0 else math.inf
     background = measure_background(stack)
     counts_per_adu = camera.photoelectrons_per_adu / camera.excess_noise_factor
     predicted = float(camera.counts(background.mean_level))

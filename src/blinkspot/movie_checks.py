@@ -7,8 +7,10 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.ndimage import uniform_filter
 
 from blinkspot.camera import Camera
+from blinkspot.camera_maps import CameraMaps
 from blinkspot.errors import BlinkspotError
 from blinkspot.stack import Stack
 
@@ -18,6 +20,9 @@ LARGEST_SATURATED_SHARE = 0.01
 # A sample this large tells shares of one per cent, and reads in well under a second.
 _SAMPLE_FRAMES = 32
 _SAMPLE_PIXELS = 1 << 24
+# Maps and movie resemble one another where their correlation is this many standard errors above 0.
+_RESEMBLANCE = 8.0
+_NEIGHBOURHOOD_PX = 5
 
 
 def check_movie(stack: Stack) -> None:
@@ -56,6 +61,7 @@ def check_movie(stack: Stack) -> None:
 def check_camera(stack: Stack, camera: Camera) -> None:
     """Check that a camera's settings fit a movie: that it does not make light negative, or endless.
 
+    Maps must be of the frames' size, and must not resemble the movie only with rows and columns exchanged.
     Read noise alone puts half of the pixels of a dark movie below zero. When the median lies below by
     more than the standard deviation of the noise, the offset is wrong.
 
@@ -72,6 +78,8 @@ def check_camera(stack: Stack, camera: Camera) -> None:
         If it does.
     """
     frames = stack.selected(_sample_indices(stack))
+    if camera.maps is not None:
+        _check_maps(stack, camera.maps, frames)
     with np.errstate(over="ignore", invalid="ignore"):
         photoelectrons = camera.photoelectrons(frames)
     if np.isfinite(frames).all() and not np.isfinite(photoelectrons).all():
@@ -84,12 +92,59 @@ def check_camera(stack: Stack, camera: Camera) -> None:
     noise = 1.4826 * float(np.median(np.abs(steps))) / np.sqrt(2.0)
     if float(np.median(photoelectrons)) < -noise:
         negative = 100.0 * float(np.mean(photoelectrons < 0))
-        level = float(camera.adu(np.median(photoelectrons)))
+        level = float(np.median(photoelectrons)) / camera.photoelectrons_per_adu + camera.offset_adu
         raise BlinkspotError(
             f"With an offset of {camera.offset_adu:g} ADU, {negative:.0f} % of the pixels of "
             f"{stack.name_within} would hold less than no light: its median is {level:g} ADU, and the offset "
             "must lie below that."
         )
+
+
+def _check_maps(stack: Stack, maps: CameraMaps, frames: NDArray[Any]) -> None:
+    """Check that maps are those of the pixels of a movie, by a sample of its frames."""
+    size = (stack.height, stack.width)
+    transposed = maps.transposed()
+    if maps.shape != size and transposed.shape != size:
+        raise BlinkspotError(
+            f"The camera's maps are of {maps.shape[0]} x {maps.shape[1]} pixels and the frames of "
+            f"{stack.name_within} of {size[0]} x {size[1]}: give the row and column of the chip at which "
+            "the movie begins."
+        )
+    if maps.shape == size:
+        if maps.shape != transposed.shape:
+            return
+        as_given, exchanged = (_resemblance(frames, each) for each in (maps, transposed))
+        if exchanged < _RESEMBLANCE or exchanged < 2.0 * as_given:
+            return
+    raise BlinkspotError(
+        f"The camera's maps fit {stack.name_within} only with rows and columns exchanged: transpose them "
+        "(--transpose-maps on the command line, Transposed in the dock, maps.transposed() in Python)."
+    )
+
+
+def _resemblance(frames: NDArray[Any], maps: CameraMaps) -> float:
+    """Correlate the fixed patterns of frames (n, Y, X) with the maps; in standard errors.
+
+    What stands out from its neighbours in the mean of the frames is compared with the offset, and in their
+    variance with the variance.
+    """
+    frames = frames.astype(np.float32, copy=False)
+    pairs = (
+        (frames.mean(axis=0), maps.offset_adu),
+        (np.log1p(frames.var(axis=0)), np.log1p(maps.variance_adu2)),
+    )
+    products = [np.mean(_pattern(seen) * _pattern(mapped)) for seen, mapped in pairs]
+    return float(np.mean(products) * np.sqrt(2.0 * maps.offset_adu.size))
+
+
+def _pattern(image: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return what stands out from its neighbours (Y, X), mean 0 and variance 1, cut off at 3 sigma."""
+    pattern = image - uniform_filter(image, _NEIGHBOURHOOD_PX)
+    spread = 1.4826 * float(np.median(np.abs(pattern)))
+    pattern = np.clip(pattern, -3.0 * spread, 3.0 * spread)
+    pattern -= pattern.mean()
+    deviation = float(pattern.std())
+    return pattern / np.float32(deviation) if deviation > 0 else pattern
 
 
 def check_finite(stack: Stack, indices: Sequence[int] | NDArray[np.int64], frames: NDArray[Any]) -> None:

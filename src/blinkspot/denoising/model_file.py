@@ -1,4 +1,7 @@
-"""A model as one file: weights in safetensors, everything else as JSON in its header."""
+"""A model as one file: weights in safetensors, with the camera's maps; everything else as JSON in its header.
+
+A file with maps bears a format of its own, so that versions that know of none say so.
+"""
 
 from __future__ import annotations
 
@@ -16,6 +19,7 @@ from safetensors.torch import save
 from torch import Tensor
 
 from blinkspot.camera import Camera
+from blinkspot.camera_maps import CameraMaps
 from blinkspot.denoising.networks import NETWORKS, NetworkName, build_network
 from blinkspot.denoising.prior import InputScaling, PriorNetwork
 from blinkspot.denoising.settings import MAX_CHANNELS, MAX_CONTEXT_FRAMES
@@ -24,6 +28,8 @@ from blinkspot.files import written_whole
 
 _HEADER_KEY = "napari-blinkspot"
 _FORMAT = 1
+_FORMAT_WITH_MAPS = 2
+_MAPS_TENSOR = "camera.maps"
 
 
 @dataclass(frozen=True)
@@ -45,8 +51,9 @@ def save_model(path: str | os.PathLike[str], record: ModelRecord, model: PriorNe
     BlinkspotError
         If the file exists already or cannot be written.
     """
+    maps = record.camera.maps
     header = {
-        "format": _FORMAT,
+        "format": _FORMAT if maps is None else _FORMAT_WITH_MAPS,
         "network": record.network,
         "context_frames": record.context_frames,
         "channels": model.network.channels,
@@ -58,6 +65,8 @@ def save_model(path: str | os.PathLike[str], record: ModelRecord, model: PriorNe
         name: value.detach().to("cpu", torch.float32).contiguous()
         for name, value in model.state_dict().items()
     }
+    if maps is not None:
+        weights[_MAPS_TENSOR] = torch.from_numpy(maps.as_array())
     with written_whole(path, sum(value.nbytes for value in weights.values())) as temporary:
         # Not save_file, whose files only their owner can read.
         temporary.write_bytes(save(weights, metadata={_HEADER_KEY: json.dumps(header)}))
@@ -74,6 +83,20 @@ def _check_numbers(record: ModelRecord, weights: dict[str, Tensor]) -> None:
         raise ValueError("scaling out of its range")
     if not all(bool(weight.isfinite().all()) for weight in weights.values()):
         raise ValueError("weights without numbers")
+
+
+def _camera(settings: dict[str, Any], maps: Tensor | None) -> Camera:
+    """Put a camera and its maps together; raise ValueError where they are not of one another."""
+    described = settings.get("maps")
+    if (described is None) != (maps is None):
+        raise ValueError("maps without description, or the reverse")
+    if described is None or maps is None:
+        return Camera.from_dict(settings)
+    offset_adu, variance_adu2, adu_per_electron = maps.numpy()
+    held = CameraMaps(offset_adu, variance_adu2, adu_per_electron, described["file"])
+    if held.digest != described["digest"]:
+        raise ValueError("other maps than described")
+    return Camera.from_dict({**settings, "maps": held})
 
 
 def load_model(path: str | os.PathLike[str]) -> tuple[ModelRecord, PriorNetwork]:
@@ -94,17 +117,17 @@ def load_model(path: str | os.PathLike[str]) -> tuple[ModelRecord, PriorNetwork]
         raise BlinkspotError(
             f"{path} is not a model of napari-blinkspot, or it is damaged: choose a file saved by training."
         ) from error
-    if header.get("format") != _FORMAT:
+    if header.get("format") not in (_FORMAT, _FORMAT_WITH_MAPS):
         raise BlinkspotError(
-            f"{path} has the model format {header.get('format')!r}, but this version reads {_FORMAT}: "
-            "update napari-blinkspot, or train again."
+            f"{path} has the model format {header.get('format')!r}, but this version reads "
+            f"{_FORMAT_WITH_MAPS}: update napari-blinkspot, or train again."
         )
     try:
         record = ModelRecord(
             network=header["network"],
             context_frames=header["context_frames"],
             scaling=InputScaling(**{name: float(value) for name, value in header["scaling"].items()}),
-            camera=Camera.from_dict(header["camera"]),
+            camera=_camera(header["camera"], weights.pop(_MAPS_TENSOR, None)),
             provenance=dict(header["provenance"]),
         )
         channels = header["channels"]

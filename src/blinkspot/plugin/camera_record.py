@@ -6,9 +6,10 @@ import dataclasses
 import enum
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from blinkspot import camera_estimate
-from blinkspot.camera import Camera
+from blinkspot.camera import NUMBERS, Camera
 from blinkspot.camera_estimate import CameraEstimate
 from blinkspot.errors import BlinkspotError
 from blinkspot.stack import Stack
@@ -71,7 +72,7 @@ class CameraRecord:
     @property
     def unknown(self) -> tuple[str, ...]:
         """Names of the values that nobody gave: they stand at their defaults."""
-        names = (entry.name for entry in dataclasses.fields(Camera))
+        names = NUMBERS
         return tuple(name for name in names if self.source(name).origin is Origin.DEFAULT)
 
     @property
@@ -101,7 +102,7 @@ class CameraRecord:
     @property
     def is_certain(self) -> bool:
         """Whether somebody has said every value: none is a default or an estimate."""
-        names = (entry.name for entry in dataclasses.fields(Camera))
+        names = NUMBERS
         return all(self.source(name).origin not in (Origin.DEFAULT, Origin.ESTIMATED) for name in names)
 
     def with_values(self, values: Mapping[str, float], source: Source) -> CameraRecord:
@@ -112,7 +113,8 @@ class CameraRecord:
         BlinkspotError
             If a value is out of its range.
         """
-        camera = dataclasses.replace(self.camera, **values)
+        changes: dict[str, Any] = dict(values)
+        camera = dataclasses.replace(self.camera, **changes)
         sources = {**self.sources, **dict.fromkeys(values, source)}
         record = CameraRecord(camera, sources, self.remark)
         return record if record.lacks else dataclasses.replace(record, remark="")
