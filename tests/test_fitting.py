@@ -19,11 +19,12 @@ PLAUSIBLE = st.tuples(
 ).map(np.array)
 
 
-def evaluate(window, parameters, poisson, weights=None):
+def evaluate(window, parameters, poisson, weights=None, extra=None):
     gradient, expected, observed = np.empty(5), np.empty((5, 5)), np.empty((5, 5))
     scratch = (np.empty((5, window.shape[1])), np.empty((5, window.shape[0])))
     weights = np.ones_like(window) if weights is None else weights
-    loss = linearize(window, weights, poisson, parameters, scratch, gradient, expected, observed)
+    extra = np.zeros_like(window) if extra is None else extra
+    loss = linearize(window, extra, weights, poisson, parameters, scratch, gradient, expected, observed)
     lower = np.tril_indices(5)
     for matrix in (expected, observed):
         matrix.T[lower] = matrix[lower]

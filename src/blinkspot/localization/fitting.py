@@ -56,6 +56,7 @@ def fit_molecules(
     *,
     method: FitMethod = "mle",
     start: NDArray[np.float32] | None = None,
+    extra: NDArray[np.float32] | None = None,
     window_px: int = 7,
     initial_sigma_px: float = 1.6,
 ) -> Fits:
@@ -71,6 +72,9 @@ def fit_molecules(
         Maximum of the Poisson likelihood, or least squares weighted by 1 / pixel.
     start : ndarray of float32, shape (height, width), optional
         Where start values are taken from, in the same unit; the frame itself unless given.
+    extra : ndarray of float32, shape (height, width), optional
+        Counts that every pixel is known to hold besides (the variance of its read noise); they are part of
+        neither molecule nor background. ``start`` is to hold none of them.
     window_px : int
         Side of the square that is fitted, odd. At the frame's border only its existing pixels are.
     initial_sigma_px : float
@@ -83,10 +87,12 @@ def fit_molecules(
     """
     pixels = np.ascontiguousarray(counts, dtype=np.float32)
     start_pixels = pixels if start is None else np.ascontiguousarray(start, dtype=np.float32)
+    known = np.empty((0, 0)) if extra is None else extra
     results = np.empty((len(rows), N_RESULTS))
     converged = np.empty(len(rows), dtype=np.bool_)
     fit_windows(
         pixels,
+        np.ascontiguousarray(known, dtype=np.float32),
         start_pixels,
         rows,
         columns,

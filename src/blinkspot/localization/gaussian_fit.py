@@ -3,11 +3,13 @@
 The model of a pixel's mean count is the Gaussian's integral over the pixel (Smith et al. 2010, Nature
 Methods 7:373)::
 
-    mean = background + amplitude * share(column; x, sigma) * share(row; y, sigma)
+    mean = background + amplitude * share(column; x, sigma) * share(row; y, sigma) + extra
     share(i; c, sigma) = (erf((i + 1/2 - c) / (sigma sqrt 2)) - erf((i - 1/2 - c) / (sigma sqrt 2))) / 2
 
-Its five parameters stand in one order throughout: x, y, sigma (pixels), amplitude, background (counts). The
-background is last so that it can be left out by solving for the first four.
+The extra counts of a pixel are known: the variance of its read noise, where pixels differ in that (Huang et
+al. 2013, Nature Methods 10:653). The five parameters stand in one order throughout: x, y, sigma (pixels),
+amplitude, background (counts). The background is last so that it can be left out by solving for the first
+four.
 """
 
 from __future__ import annotations
@@ -76,6 +78,7 @@ def pixel_shares(centre: float, sigma: float, shares: FloatArray) -> None:
 @compiled
 def linearize(
     window: FloatArray,
+    extra: FloatArray,
     weights: FloatArray,
     poisson: bool,
     parameters: FloatArray,
@@ -93,6 +96,8 @@ def linearize(
     ----------
     window : ndarray of float64, shape (rows, columns)
         Counts, for Poisson not below 0. The centre of the first pixel is the origin of x and y.
+    extra : ndarray of float64, shape (rows, columns)
+        Known part of the mean counts.
     weights : ndarray of float64, shape (rows, columns)
         Weights of the squares; not used for Poisson.
     poisson : bool
@@ -124,7 +129,7 @@ def linearize(
         v, v_c, v_s, v_cs, v_ss = y_shares[:, row]
         for column in range(window.shape[1]):
             u, u_c, u_s, u_cs, u_ss = x_shares[:, column]
-            mean = background + amplitude * u * v
+            mean = background + amplitude * u * v + extra[row, column]
             z = window[row, column]
             if poisson:
                 ratio = z / mean
@@ -195,6 +200,7 @@ def _solve(
 @compiled
 def _minimize(
     window: FloatArray,
+    extra: FloatArray,
     weights: FloatArray,
     poisson: bool,
     parameters: FloatArray,
@@ -213,7 +219,7 @@ def _minimize(
     gradient, trial_gradient, step, trial = vectors[0], vectors[1], vectors[2], vectors[3]
     expected, trial_expected = matrices[0], matrices[1]
     observed, trial_observed, factor = matrices[2], matrices[3], matrices[4]
-    loss = linearize(window, weights, poisson, parameters, shares, gradient, expected, observed)
+    loss = linearize(window, extra, weights, poisson, parameters, shares, gradient, expected, observed)
     damping = FIRST_DAMPING
     for _ in range(MAX_STEPS):
         # A background on its floor that would go below is left out, else it would bend the other steps.
@@ -241,7 +247,7 @@ def _minimize(
             and abs(trial[3] - parameters[3]) < TOLERANCE * parameters[3]
         )
         trial_loss = linearize(
-            window, weights, poisson, trial, shares, trial_gradient, trial_expected, trial_observed
+            window, extra, weights, poisson, trial, shares, trial_gradient, trial_expected, trial_observed
         )
         if trial_loss <= loss:
             loss = trial_loss
@@ -262,6 +268,7 @@ def _minimize(
 @compiled
 def _position_variances(
     window: FloatArray,
+    extra: FloatArray,
     weights: FloatArray,
     poisson: bool,
     parameters: FloatArray,
@@ -282,12 +289,12 @@ def _position_variances(
     gradient, right, to_x, to_y = vectors[0], vectors[1], vectors[2], vectors[3]
     x_shares, y_shares = shares
     expected, observed, spread, factor = matrices[0], matrices[1], matrices[2], matrices[3]
-    linearize(window, weights, poisson, parameters, shares, gradient, expected, observed)
+    linearize(window, extra, weights, poisson, parameters, shares, gradient, expected, observed)
     total = 0.0
     squares = 0.0
     for row in range(window.shape[0]):
         for column in range(window.shape[1]):
-            mean = parameters[4] + parameters[3] * x_shares[0, column] * y_shares[0, row]
+            mean = parameters[4] + parameters[3] * x_shares[0, column] * y_shares[0, row] + extra[row, column]
             residual = window[row, column] - mean
             total += residual
             squares += residual * residual
@@ -303,9 +310,9 @@ def _position_variances(
         return to_x[0], to_y[1], residual_std
     for row in range(window.shape[0]):
         for column in range(window.shape[1]):
-            mean = parameters[4] + parameters[3] * x_shares[0, column] * y_shares[0, row]
+            mean = parameters[4] + parameters[3] * x_shares[0, column] * y_shares[0, row] + extra[row, column]
             weights[row, column] *= weights[row, column] * max(mean + mean_residual, 0.0)
-    linearize(window, weights, False, parameters, shares, gradient, spread, observed)
+    linearize(window, extra, weights, False, parameters, shares, gradient, spread, observed)
     variance_x = 0.0
     variance_y = 0.0
     for i in range(N_PARAMETERS):
@@ -319,6 +326,7 @@ def _position_variances(
 @compiled
 def fit_windows(
     counts: NDArray[np.float32],
+    extra: NDArray[np.float32],
     start: NDArray[np.float32],
     rows: NDArray[np.int64],
     columns: NDArray[np.int64],
@@ -334,6 +342,8 @@ def fit_windows(
     ----------
     counts : ndarray of float32, shape (height, width)
         The pixels that are fitted, with variance equal to mean.
+    extra : ndarray of float32, shape (height, width) or (0, 0)
+        Known part of their means; (0, 0) for none.
     start : ndarray of float32, shape (height, width)
         The pixels that the start values are taken from.
     rows, columns : ndarray of int64, shape (n,)
@@ -352,7 +362,7 @@ def fit_windows(
     """
     height, width = counts.shape
     reach = window_px // 2
-    pixels = np.empty((2, window_px * window_px))
+    pixels = np.zeros((3, window_px * window_px))
     axes = np.empty((2, 5 * window_px))
     vectors = np.empty((4, N_PARAMETERS))
     matrices = np.empty((5, N_PARAMETERS, N_PARAMETERS))
@@ -364,6 +374,9 @@ def fit_windows(
         shape = (bottom - top, right - left)
         window = pixels[0, : shape[0] * shape[1]].reshape(shape)
         weights = pixels[1, : shape[0] * shape[1]].reshape(shape)
+        known = pixels[2, : shape[0] * shape[1]].reshape(shape)
+        if extra.size > 0:
+            known[:] = extra[top:bottom, left:right]
         shares = (
             axes[0, : 5 * shape[1]].reshape((5, shape[1])),
             axes[1, : 5 * shape[0]].reshape((5, shape[0])),
@@ -382,13 +395,14 @@ def fit_windows(
         parameters[2] = initial_sigma_px
         parameters[3] = (start_high - start_low) * 2.0 * math.pi * initial_sigma_px**2
         parameters[4] = max(start_low, 0.01 * largest)
-        if not _minimize(window, weights, poisson, parameters, FLOOR * largest, shares, vectors, matrices):
+        floor = FLOOR * largest
+        if not _minimize(window, known, weights, poisson, parameters, floor, shares, vectors, matrices):
             continue
         x, y = left + parameters[0], top + parameters[1]
         if max(abs(x - columns[index]), abs(y - rows[index])) > reach:
             continue
         variance_x, variance_y, residual_std = _position_variances(
-            window, weights, poisson, parameters, shares, vectors, matrices
+            window, known, weights, poisson, parameters, shares, vectors, matrices
         )
         if not variance_x + variance_y < np.inf:
             continue

@@ -196,7 +196,14 @@ class Localizer:
         settings, camera = self.settings, self.camera
         raw = _finite(camera.counts(raw_adu), "movie", index)
         guide = raw if denoised_adu is None else _finite(camera.counts(denoised_adu), "denoised movie", index)
-        fitted = guide if settings.fit_on == "denoised" else raw
+        read_counts = camera.read_counts
+        extra = None
+        if isinstance(read_counts, np.ndarray):
+            # Where pixels differ in read noise, a noisy one would look like a molecule.
+            guide, extra, read_counts = guide - read_counts, read_counts, 0.0
+        fitted = raw
+        if settings.fit_on == "denoised":
+            fitted, extra = guide, None
         candidates = find_candidates(guide, settings.threshold)
         parts = []
         for first in range(0, len(candidates), CANDIDATES_FITTED_AT_ONCE):
@@ -209,6 +216,7 @@ class Localizer:
                 candidates.columns[part],
                 method=settings.fit,
                 start=guide,
+                extra=extra,
                 window_px=settings.fit_window_px,
                 initial_sigma_px=settings.initial_sigma_px,
             )
@@ -221,7 +229,7 @@ class Localizer:
                         (fits.y + 0.5) * pixel,
                         fits.sigma * pixel,
                         fits.amplitude * factor,
-                        (fits.background - camera.read_counts) * factor,
+                        (fits.background - read_counts) * factor,
                         fits.residual_std * factor,
                         np.sqrt(0.5 * (fits.variance_x + fits.variance_y)) * pixel,
                         candidates.strength[part][fits.candidate],
