@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import tifffile
 
+from blinkspot.camera import Camera
+from blinkspot.camera_maps import CameraMaps
 from blinkspot.evaluation import PRESETS
 
 pytest_plugins = ["commands"]
@@ -26,7 +31,7 @@ def plain(work: Path, tmp_path: Path) -> Path:
     return path
 
 
-def camera_used(command: Command, movie: Path, out: Path, *options: object) -> tuple[dict[str, float], str]:
+def camera_used(command: Command, movie: Path, out: Path, *options: object) -> tuple[dict[str, Any], str]:
     ended = command("localize", movie, "-o", out, *options, "--json")
     return ended.answer["camera"], "\n".join(ended.words)
 
@@ -82,3 +87,95 @@ def test_unknown_camera_is_refused(
     ended = command("localize", plain, "-o", tmp_path / "out.csv", *options)
     assert ended.status == 2
     assert "give --offset-adu and --electrons-per-adu, or --camera" in ended.words[0]
+
+
+# -- maps
+
+
+@pytest.fixture(scope="module")
+def chip() -> CameraMaps:
+    """The maps of a chip of 64 x 72 pixels with a baseline at 100 ADU."""
+    rng = np.random.default_rng(1)
+    variance = 4.0 * np.exp(rng.normal(0.0, 1.0, (64, 72)))
+    return CameraMaps(rng.normal(100.0, 2.0, (64, 72)), variance, rng.normal(2.0, 0.05, (64, 72)))
+
+
+@pytest.fixture
+def scmos(chip: CameraMaps, tmp_path: Path) -> Path:
+    """A movie of 48 x 48 pixels from row 5, column 9 of the chip, and the chip's maps, both ways."""
+    maps = chip.window(5, 9, 48, 48)
+    rng = np.random.default_rng(2)
+    adu = rng.poisson(8.0, (40, 48, 48)) * maps.adu_per_electron + maps.offset_adu
+    adu += rng.normal(0.0, 1.0, adu.shape) * np.sqrt(maps.variance_adu2)
+    path = tmp_path / "scmos.tif"
+    tifffile.imwrite(path, np.rint(adu).astype(np.uint16), photometric="minisblack", metadata=None)
+    chip.save(tmp_path / "chip.npy")
+    chip.transposed().save(tmp_path / "turned.npy")
+    maps.transposed().save(tmp_path / "window_turned.npy")
+    chip.moved_to(90.0).save(tmp_path / "older.npy")
+    return path
+
+
+def test_maps_of_a_part_of_the_chip(scmos: Path, chip: CameraMaps, command: Command, tmp_path: Path) -> None:
+    window = ("--maps-window", 5, 9)
+    used, words = camera_used(command, scmos, tmp_path / "a.csv", "--maps", tmp_path / "chip.npy", *window)
+    assert used["maps"] == {"file": "chip.npy", "digest": chip.window(5, 9, 48, 48).digest, "shape": [48, 48]}
+    assert (
+        words
+        == "The pixel size is not known and 100 nm is taken: give --pixel-size-nm where positions matter."
+    )
+    again, _ = camera_used(
+        command, scmos, tmp_path / "b.csv", "--maps", tmp_path / "turned.npy", "--transpose-maps", *window
+    )
+    assert again["maps"]["digest"] == used["maps"]["digest"]
+    record = json.loads((tmp_path / "a.provenance.json").read_text(encoding="utf-8"))
+    assert record["camera"] == used
+
+
+def test_maps_by_a_camera_file(scmos: Path, chip: CameraMaps, command: Command, tmp_path: Path) -> None:
+    Camera(pixel_size_nm=108.0, maps=chip.window(5, 9, 48, 48)).save(tmp_path / "camera.toml")
+    used, words = camera_used(command, scmos, tmp_path / "a.csv", "--camera", tmp_path / "camera.toml")
+    assert used["maps"]["digest"] == chip.window(5, 9, 48, 48).digest
+    assert (used["pixel_size_nm"], words) == (108.0, "")
+
+
+def test_offset_moves_the_maps_and_the_movie_tells_where_to(
+    scmos: Path, command: Command, tmp_path: Path
+) -> None:
+    options = ("--maps", tmp_path / "older.npy", "--maps-window", 5, 9)
+    used, words = camera_used(command, scmos, tmp_path / "a.csv", *options)
+    assert used["offset_adu"] == pytest.approx(90.0, abs=0.3)
+    (advice,) = re.findall(r"movie's noise tells .* give --offset-adu ([\d.]+)\.", words)
+    told = command("camera", scmos, *options, "--json").answer
+    assert told["offset_adu"] == pytest.approx(float(advice), abs=0.06) == pytest.approx(100.0, abs=1.2)
+    assert told["electrons_per_adu"] == pytest.approx(0.5, rel=0.01)
+    used, words = camera_used(command, scmos, tmp_path / "b.csv", *options, "--offset-adu", advice)
+    assert used["offset_adu"] == pytest.approx(float(advice), abs=1e-4)
+    assert "noise" not in words
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--maps", "chip.npy"], "64 x 72 pixels and the frames of"),
+        (
+            ["--maps", "chip.npy", "--maps-window", 5, 30],
+            "48 x 48 pixels from row 5, column 30 (from 0) is not",
+        ),
+        (["--maps", "chip.npy", "--maps-window", -1, 0], "is not within the camera's maps"),
+        (["--maps", "window_turned.npy"], "transpose them (--transpose-maps"),
+        (["--maps", "absent.npy"], "cannot be read: No such file"),
+        (["--maps-window", 5, 9], "give their file with --maps"),
+        (["--transpose-maps"], "give their file with --maps"),
+        (["--maps", "chip.npy", "--electrons-per-adu", 2], "leave out --electrons-per-adu"),
+        (["--maps", "chip.npy", "--read-noise-electrons", 2], "leave out --read-noise-electrons"),
+        (["--maps", "chip.npy", "--maps-window", 5], "maps-window"),
+    ],
+)
+def test_maps_that_cannot_be_used(
+    scmos: Path, command: Command, tmp_path: Path, options: list[object], words: str
+) -> None:
+    given = [tmp_path / word if str(word).endswith(".npy") else word for word in options]
+    ended = command("localize", scmos, "-o", tmp_path / "out.csv", *given)
+    assert ended.refuses(words), ended.err
+    assert not (tmp_path / "out.csv").exists()

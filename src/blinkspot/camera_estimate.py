@@ -81,6 +81,13 @@ class CameraEstimate:
             slope += f" ± {self.adu_per_count_error:.2g}"
         return f"{slope} ADU per count, {offset} ADU; {background}"
 
+    def contradicts(self, offset_adu: float) -> bool:
+        """Whether an offset is so far from this one that the light of the background is wrong by a tenth."""
+        if self.offset_adu is None or self.offset_error_adu is None:
+            return False
+        light = max(self.level_adu - self.offset_adu, 0.0)
+        return abs(offset_adu - self.offset_adu) > max(5.0 * self.offset_error_adu, 0.1 * light)
+
     def camera(self, em_gain: float = 1.0, pixel_size_nm: float = 100.0) -> Camera:
         """Return the camera that gives this noise.
 

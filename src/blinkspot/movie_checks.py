@@ -108,7 +108,7 @@ def _check_maps(stack: Stack, maps: CameraMaps, frames: NDArray[Any]) -> None:
         raise BlinkspotError(
             f"The camera's maps are of {maps.shape[0]} x {maps.shape[1]} pixels and the frames of "
             f"{stack.name_within} of {size[0]} x {size[1]}: give the row and column of the chip at which "
-            "the movie begins."
+            "the movie begins (--maps-window on the command line)."
         )
     if maps.shape == size:
         if maps.shape != transposed.shape:

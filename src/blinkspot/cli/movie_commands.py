@@ -15,9 +15,12 @@ from blinkspot.cli.camera_options import (
     CameraFile,
     ElectronsPerAdu,
     EmGain,
+    Maps,
+    MapsWindow,
     Offset,
     PixelSize,
     ReadNoise,
+    TransposeMaps,
     find_camera,
     given_camera,
 )
@@ -47,15 +50,21 @@ def camera(
     stack: StackPath,
     offset_adu: Offset = None,
     em_gain: EmGain = None,
+    maps: Maps = None,
+    maps_window: MapsWindow = None,
+    transpose_maps: TransposeMaps = False,
     as_json: Json = False,
 ) -> None:
     """Tell what the movie says of its camera: offset, ADU per count, noise."""
-    from blinkspot.camera_estimate import estimate_camera, estimate_slope
+    from blinkspot.camera_estimate import estimate_camera, estimate_offset, estimate_slope
 
     movie = open_recorded(stack)
-    given = given_camera(None, None, offset_adu, None, em_gain, None)
-    gain = Camera.from_dict({**movie.camera_hints, **given}).em_gain
-    estimate = estimate_camera(movie) if offset_adu is None else estimate_slope(movie, offset_adu)
+    given = given_camera(None, None, offset_adu, None, em_gain, None, maps, maps_window, transpose_maps)
+    gain = Camera.from_dict({**movie.camera_hints, **given.settings}).em_gain
+    if given.maps is not None:
+        estimate = estimate_offset(movie, given.camera(movie, {"em_gain": gain}))
+    else:
+        estimate = estimate_camera(movie) if offset_adu is None else estimate_slope(movie, offset_adu)
     estimated = estimate.camera(gain) if estimate.identifiable else None
     answer(
         {
@@ -132,6 +141,9 @@ def train(
     electrons_per_adu: ElectronsPerAdu = None,
     em_gain: EmGain = None,
     read_noise_electrons: ReadNoise = None,
+    maps: Maps = None,
+    maps_window: MapsWindow = None,
+    transpose_maps: TransposeMaps = False,
     epochs: Annotated[int | None, typer.Option(help="Passes over the training frames.")] = None,
     minutes: Annotated[float | None, typer.Option(help="Time limit instead of epochs.")] = None,
     context_frames: Annotated[
@@ -161,7 +173,17 @@ def train(
         device=device,
     )
     movie = open_recorded(stack)
-    given = given_camera(camera, pixel_size_nm, offset_adu, electrons_per_adu, em_gain, read_noise_electrons)
+    given = given_camera(
+        camera,
+        pixel_size_nm,
+        offset_adu,
+        electrons_per_adu,
+        em_gain,
+        read_noise_electrons,
+        maps,
+        maps_window,
+        transpose_maps,
+    )
     check_can_write(output)
     training = Training(movie, find_camera(given, movie), settings)
 

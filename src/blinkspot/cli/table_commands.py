@@ -12,9 +12,12 @@ from blinkspot.cli.camera_options import (
     CameraFile,
     ElectronsPerAdu,
     EmGain,
+    Maps,
+    MapsWindow,
     Offset,
     PixelSize,
     ReadNoise,
+    TransposeMaps,
     find_camera,
     given_camera,
 )
@@ -45,6 +48,9 @@ def localize(
     electrons_per_adu: ElectronsPerAdu = None,
     em_gain: EmGain = None,
     read_noise_electrons: ReadNoise = None,
+    maps: Maps = None,
+    maps_window: MapsWindow = None,
+    transpose_maps: TransposeMaps = False,
     denoised: Annotated[
         Path | None, typer.Option(help="Denoised movie (ADU), in which candidates are looked for.")
     ] = None,
@@ -66,7 +72,17 @@ def localize(
         raise BlinkspotError(f"The table {output} is a CSV file: choose a name that ends in .csv.")
     movie = open_denoised(stack) if stack == denoised else open_recorded(stack)
     guide = None if denoised is None else open_denoised(denoised)
-    given = given_camera(camera, pixel_size_nm, offset_adu, electrons_per_adu, em_gain, read_noise_electrons)
+    given = given_camera(
+        camera,
+        pixel_size_nm,
+        offset_adu,
+        electrons_per_adu,
+        em_gain,
+        read_noise_electrons,
+        maps,
+        maps_window,
+        transpose_maps,
+    )
     for path in (output, provenance_path(output)):
         check_can_write(path)
     check_movie(movie)
@@ -126,6 +142,9 @@ def compare(
     electrons_per_adu: ElectronsPerAdu = None,
     em_gain: EmGain = None,
     read_noise_electrons: ReadNoise = None,
+    maps: Maps = None,
+    maps_window: MapsWindow = None,
+    transpose_maps: TransposeMaps = False,
     truth: Annotated[
         Path | None, typer.Option(metavar="TRUTH.csv", help="Table of the molecules there.")
     ] = None,
@@ -136,7 +155,17 @@ def compare(
     """Compare what is found in the noisy and in the denoised movie, each at its best; one HTML page."""
     check_new_folder(output)
     movie, restored = open_recorded(noisy), open_denoised(denoised)
-    given = given_camera(camera, pixel_size_nm, offset_adu, electrons_per_adu, em_gain, read_noise_electrons)
+    given = given_camera(
+        camera,
+        pixel_size_nm,
+        offset_adu,
+        electrons_per_adu,
+        em_gain,
+        read_noise_electrons,
+        maps,
+        maps_window,
+        transpose_maps,
+    )
     check_movie(movie)
     used = find_camera(given, movie, restored)
     check_camera(movie, used)
