@@ -1,5 +1,8 @@
 """The camera of a movie: where its values come from, and how they are edited."""
 
+import dataclasses
+
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -8,9 +11,11 @@ from test_plugin_helpers import CAMERA, click, movie, notifications, wait_for_wo
 
 from blinkspot.camera import Camera
 from blinkspot.camera_estimate import CameraEstimate
+from blinkspot.camera_maps import CameraMaps
 from blinkspot.errors import BlinkspotError
 from blinkspot.plugin import file_dialogs
 from blinkspot.plugin.camera_keeper import CameraKeeper
+from blinkspot.plugin.camera_maps_choice import ChosenMaps
 from blinkspot.plugin.camera_record import CameraRecord, Origin, Source
 from blinkspot.plugin.camera_widget import CameraWidget
 from blinkspot.plugin.movies import movie_layer
@@ -221,3 +226,157 @@ def test_a_file_that_is_no_camera_is_refused(qtbot, widget, keeper, tmp_path, mo
 def test_without_a_movie_there_is_nothing_to_edit(widget):
     widget.show_layer(None)
     assert not widget.isEnabled()
+
+
+# -- maps
+
+
+def chip_maps():
+    """The maps of a chip of 60 x 72 pixels."""
+    rng = np.random.default_rng(1)
+    variance = 4.0 * np.exp(rng.normal(0.0, 1.0, (60, 72)))
+    return CameraMaps(rng.normal(100.0, 2.0, (60, 72)), variance, rng.normal(2.0, 0.05, (60, 72)), "chip.npy")
+
+
+def scmos_layer(chip, top=4, left=7):
+    """A movie of 48 x 48 pixels of the chip, under 8 electrons of light."""
+    maps = chip.window(top, left, 48, 48)
+    rng = np.random.default_rng(2)
+    adu = rng.poisson(8.0, (60, 48, 48)) * maps.adu_per_electron + maps.offset_adu
+    adu += rng.normal(0.0, 1.0, adu.shape) * np.sqrt(maps.variance_adu2)
+    return make_layer(data=np.rint(adu).astype(np.uint16))
+
+
+@pytest.fixture
+def mapped(qtbot, widget, keeper, tmp_path, monkeypatch):
+    """The form with maps that were chosen from a file; they are those of the movie at row 4, column 7."""
+    chip, layer = chip_maps(), scmos_layer(chip_maps())
+    keeper.set(layer, CameraRecord().with_values({"pixel_size_nm": 108.0}, Source(Origin.FILE)))
+    widget.show_layer(layer)
+    assert widget.maps.button.text() == "Choose..."
+    assert not widget.maps.details.isVisible()
+    chip.save(tmp_path / "chip.npy")
+    monkeypatch.setattr(file_dialogs, "ask_open", lambda *_: tmp_path / "chip.npy")
+    click(qtbot, widget.maps.button)
+    qtbot.waitUntil(lambda: not keeper.is_estimating(layer), timeout=10_000)
+    return widget
+
+
+def settle(qtbot, widget):
+    qtbot.waitUntil(widget.estimate_button.isEnabled, timeout=10_000)
+
+
+def test_maps_are_chosen_from_a_file_and_the_part_of_them_is_told(qtbot, mapped):
+    chip = chip_maps()
+    assert mapped.maps.button.text() == "chip.npy"
+    assert mapped.camera.maps == chip.window(0, 0, 48, 48)
+    assert (mapped.maps.top.maximum(), mapped.maps.left.maximum()) == (12, 24)
+    mapped.maps.top.setValue(4)
+    mapped.maps.left.setValue(7)
+    settle(qtbot, mapped)
+    assert mapped.camera == Camera(pixel_size_nm=108.0, maps=chip.window(4, 7, 48, 48))
+    assert mapped.checked_camera() is mapped.camera
+    assert mapped.origins["offset_adu"].text() == "of the maps"
+    assert mapped.fields["offset_adu"].value() == pytest.approx(mapped.camera.offset_adu, abs=0.01)
+    assert not mapped.fields["electrons_per_adu"].isEnabled()
+    assert not mapped.fields["read_noise_electrons"].isEnabled()
+    assert mapped.remark.text() == ""
+
+
+def test_transposed_maps_are_told_and_turned(qtbot, widget, keeper):
+    chip = chip_maps().window(4, 7, 48, 48)
+    layer = scmos_layer(chip, 0, 0)
+    keeper.set(layer, CameraRecord())
+    widget.show_layer(layer)
+    keeper.set_maps(layer, ChosenMaps(chip.transposed()))
+    settle(qtbot, widget)
+    assert "only with rows and columns exchanged" in widget.remark.text()
+    # All of the chip: there is no place to choose.
+    assert not widget.maps.top.isVisible()
+    widget.maps.transposed.setChecked(True)
+    settle(qtbot, widget)
+    assert widget.camera.maps == chip
+    assert widget.remark.text() == ""
+
+
+def test_maps_that_fit_in_size_only_transposed_are_turned():
+    chip = chip_maps()
+    assert ChosenMaps.for_frames(chip, 70, 50).transposed
+    assert ChosenMaps.for_frames(chip, 70, 50).of_frames(70, 50) == chip.transposed().window(0, 0, 70, 50)
+    assert not ChosenMaps.for_frames(chip, 50, 50).transposed
+    assert not ChosenMaps.for_frames(chip, 500, 500).transposed
+
+
+def test_an_offset_moves_the_maps_and_stays_when_another_part_is_chosen(qtbot, mapped):
+    mapped.fields["offset_adu"].setValue(120.0)
+    assert mapped.origins["offset_adu"].text() == "typed"
+    assert mapped.camera.maps == chip_maps().window(0, 0, 48, 48).moved_to(120.0)
+    mapped.maps.top.setValue(4)
+    settle(qtbot, mapped)
+    assert mapped.camera.offset_adu == pytest.approx(120.0, abs=1e-3)
+    assert mapped.origins["offset_adu"].text() == "typed"
+    pattern = mapped.camera.maps.offset_adu - chip_maps().window(4, 0, 48, 48).offset_adu
+    assert np.ptp(pattern) < 1e-3
+
+
+def test_a_level_that_has_moved_is_remarked_on_and_estimated_when_asked(qtbot, widget, keeper):
+    chip = chip_maps()
+    layer = scmos_layer(chip)
+    keeper.set(layer, CameraRecord())
+    widget.show_layer(layer)
+    keeper.set_maps(layer, ChosenMaps(chip.moved_to(90.0), top=4, left=7))
+    settle(qtbot, widget)
+    assert widget.camera.offset_adu == pytest.approx(90.0, abs=0.5)
+    assert "press Estimate" in widget.remark.text()
+    click(qtbot, widget.estimate_button)
+    settle(qtbot, widget)
+    assert widget.camera.offset_adu == pytest.approx(100.0, abs=1.5)
+    assert widget.origins["offset_adu"].text().startswith("est. ±")
+    assert widget.remark.text() == ""
+
+
+def test_maps_are_removed(qtbot, mapped, keeper):
+    click(qtbot, mapped.maps.remove_button)
+    settle(qtbot, mapped)
+    assert mapped.camera.maps is None
+    assert mapped.camera.pixel_size_nm == 108.0
+    assert mapped.fields["electrons_per_adu"].isEnabled()
+    assert not mapped.maps.details.isVisible()
+    assert mapped.origins["electrons_per_adu"].text() in ("please check", "est.") or mapped.remark.text()
+
+
+def test_maps_that_are_too_small_or_none_are_refused(qtbot, mapped, tmp_path):
+    before = mapped.camera
+    chip_maps().window(0, 0, 40, 40).save(tmp_path / "small.npy")
+    (tmp_path / "text.npy").write_text("no maps")
+    for name, words in (("small.npy", "is not within the camera's maps of 40 x 40"), ("text.npy", "damaged")):
+        with notifications() as shown:
+            mapped.maps.load(tmp_path / name)
+        assert words in shown[0][1]
+        assert mapped.camera == before
+        assert mapped.maps.button.text() == "chip.npy"
+
+
+def test_a_camera_with_maps_goes_to_a_file_and_comes_back(qtbot, mapped, keeper, tmp_path, monkeypatch):
+    camera = mapped.camera
+    monkeypatch.setattr(file_dialogs, "ask_save", lambda *_: tmp_path / "camera.toml")
+    monkeypatch.setattr(file_dialogs, "ask_open", lambda *_: tmp_path / "camera.toml")
+    click(qtbot, mapped.save_button)
+    click(qtbot, mapped.maps.remove_button)
+    settle(qtbot, mapped)
+    click(qtbot, mapped.load_button)
+    assert mapped.camera == camera
+    assert mapped.maps.button.text() == "camera_maps.npy"
+    # A file without maps takes them away.
+    dataclasses.replace(camera, maps=None).save(tmp_path / "plain.toml")
+    mapped.load(tmp_path / "plain.toml")
+    assert mapped.camera == dataclasses.replace(camera, maps=None)
+
+
+def test_a_camera_with_maps_is_certain():
+    record = CameraRecord().with_maps(ChosenMaps(chip_maps()), 48, 48)
+    assert record.lacks == ()
+    assert not record.is_certain
+    record = record.typed("pixel_size_nm", 108.0).typed("em_gain", 1.0)
+    assert record.is_certain
+    record.check_complete()

@@ -79,7 +79,7 @@ def check_camera(stack: Stack, camera: Camera) -> None:
     """
     frames = stack.selected(_sample_indices(stack))
     if camera.maps is not None:
-        _check_maps(stack, camera.maps, frames)
+        check_maps(stack, camera.maps)
     with np.errstate(over="ignore", invalid="ignore"):
         photoelectrons = camera.photoelectrons(frames)
     if np.isfinite(frames).all() and not np.isfinite(photoelectrons).all():
@@ -100,8 +100,14 @@ def check_camera(stack: Stack, camera: Camera) -> None:
         )
 
 
-def _check_maps(stack: Stack, maps: CameraMaps, frames: NDArray[Any]) -> None:
-    """Check that maps are those of the pixels of a movie, by a sample of its frames."""
+def check_maps(stack: Stack, maps: CameraMaps) -> None:
+    """Check that maps are those of the pixels of a movie, by a sample of its frames.
+
+    Raises
+    ------
+    BlinkspotError
+        If they are of another size, or resemble the frames only with rows and columns exchanged.
+    """
     size = (stack.height, stack.width)
     transposed = maps.transposed()
     if maps.shape != size and transposed.shape != size:
@@ -113,6 +119,7 @@ def _check_maps(stack: Stack, maps: CameraMaps, frames: NDArray[Any]) -> None:
     if maps.shape == size:
         if maps.shape != transposed.shape:
             return
+        frames = stack.selected(_sample_indices(stack))
         as_given, exchanged = (_resemblance(frames, each) for each in (maps, transposed))
         if exchanged < _RESEMBLANCE or exchanged < 2.0 * as_given:
             return

@@ -9,8 +9,10 @@ from weakref import WeakKeyDictionary
 from napari.layers import Layer
 from qtpy.QtCore import QObject, Signal  # type: ignore[attr-defined]
 
+from blinkspot.camera import MAPPED
 from blinkspot.camera_estimate import CameraEstimate
 from blinkspot.errors import BlinkspotError
+from blinkspot.plugin.camera_maps_choice import ChosenMaps
 from blinkspot.plugin.camera_record import CameraRecord, Origin, Source, measure_camera
 from blinkspot.plugin.jobs import LatestOnly
 from blinkspot.plugin.movies import stack_of, why_not_a_movie
@@ -73,6 +75,25 @@ class CameraKeeper(QObject):
         if name == "offset_adu" and conversion in (Origin.DEFAULT, Origin.ESTIMATED):
             self.estimate(layer, keep_offset=True)
 
+    def set_maps(self, layer: Layer, chosen: ChosenMaps | None) -> None:
+        """Set or remove the maps of a movie's camera, and see whether the movie agrees.
+
+        Raises
+        ------
+        BlinkspotError
+            If the maps do not reach as far as the movie.
+        """
+        movie = stack_of(layer)
+        record = self._records.get(layer, CameraRecord())
+        if chosen is not None:
+            self.set(layer, record.with_maps(chosen, movie.height, movie.width))
+            self.estimate(layer, keep_offset=True)
+            return
+        hints = {name: value for name, value in movie.camera_hints.items() if name in MAPPED}
+        self.set(layer, record.without_maps().with_values(hints, Source(Origin.FILE)))
+        if self._records[layer].lacks:
+            self.estimate(layer, keep_offset=True)
+
     def is_estimating(self, layer: Layer) -> bool:
         """Whether the camera of a movie is being estimated."""
         return layer in self._estimates
@@ -92,18 +113,21 @@ class CameraKeeper(QObject):
             tell_error(error, "Estimating the camera")
             return
         record = self._records.get(layer, CameraRecord())
+        mapped = record.camera.maps is not None
         known = record.source("offset_adu").origin not in (Origin.DEFAULT, Origin.ESTIMATED)
         offset_adu = record.camera.offset_adu if known else None
         question = LatestOnly(self)
-        question.answered.connect(lambda estimate: self._on_estimated(layer, estimate))
+        question.answered.connect(
+            lambda estimate: self._on_estimated(layer, estimate, keep_offset and mapped)
+        )
         question.failed.connect(lambda error: self._on_failed(layer, error, asked=not keep_offset))
         self._estimates[layer] = question
         self.estimating_changed.emit(layer)
-        question.ask(partial(measure_camera, movie, offset_adu, keep_offset))
+        question.ask(partial(measure_camera, movie, record.camera, offset_adu, keep_offset))
 
-    def _on_estimated(self, layer: Layer, estimate: CameraEstimate) -> None:
+    def _on_estimated(self, layer: Layer, estimate: CameraEstimate, keep_offset: bool) -> None:
         self._forget(layer)
-        self.set(layer, self._records.get(layer, CameraRecord()).with_estimate(estimate))
+        self.set(layer, self._records.get(layer, CameraRecord()).with_estimate(estimate, keep_offset))
 
     def _on_failed(self, layer: Layer, error: Exception, asked: bool) -> None:
         self._forget(layer)

@@ -13,7 +13,10 @@ from blinkspot.camera import Camera
 from blinkspot.errors import BlinkspotError
 from blinkspot.plugin import file_dialogs
 from blinkspot.plugin.camera_keeper import CameraKeeper
-from blinkspot.plugin.camera_record import CameraRecord, Origin, Source
+from blinkspot.plugin.camera_maps_choice import ChosenMaps
+from blinkspot.plugin.camera_maps_editor import MapsEditor
+from blinkspot.plugin.camera_record import OF_ANY_CAMERA, CameraRecord, Origin, Source
+from blinkspot.plugin.movies import stack_of
 from blinkspot.plugin.notify import tell_error
 
 
@@ -55,7 +58,12 @@ _FIELDS = (
     ),
 )  # fmt: skip
 
-_SHORT = {Origin.DEFAULT: "please check", Origin.ESTIMATED: "est.", Origin.LOADED: "loaded"}
+_SHORT = {
+    Origin.DEFAULT: "please check",
+    Origin.ESTIMATED: "est.",
+    Origin.LOADED: "loaded",
+    Origin.MAPS: "of the maps",
+}
 _COLOURS = {Origin.DEFAULT: "#e0a030", Origin.ESTIMATED: "#4aa3df"}
 
 
@@ -97,10 +105,17 @@ class CameraWidget(QWidget):
             layout.addWidget(origin, row, 2)
         layout.setColumnStretch(1, 6)
         layout.setColumnStretch(2, 5)
-        layout.addLayout(self._buttons(), len(_FIELDS), 0, 1, 3)
+        self.maps = MapsEditor(self)
+        self.maps.changed.connect(self._on_maps)
+        row = len(_FIELDS)
+        layout.addWidget(self.maps.label, row, 0)
+        layout.addWidget(self.maps.button, row, 1)
+        layout.addWidget(self.maps.beside, row, 2)
+        layout.addWidget(self.maps.details, row + 1, 0, 1, 3)
+        layout.addLayout(self._buttons(), row + 2, 0, 1, 3)
         self.remark = QLabel()
         self.remark.setWordWrap(True)
-        layout.addWidget(self.remark, len(_FIELDS) + 1, 0, 1, 3)
+        layout.addWidget(self.remark, row + 3, 0, 1, 3)
         keeper.changed.connect(self._on_kept)
         keeper.estimating_changed.connect(self._on_kept)
         self.show_layer(None)
@@ -183,6 +198,15 @@ class CameraWidget(QWidget):
             self._edited.discard(name)
             self._on_typed(name, self.fields[name].value())
 
+    def _on_maps(self, chosen: ChosenMaps | None) -> None:
+        if self._layer is None:
+            return
+        try:
+            self._keeper.set_maps(self._layer, chosen)
+        except BlinkspotError as error:
+            tell_error(error, "Setting the camera's maps")
+            self._refresh()
+
     def _on_kept(self, layer: Layer) -> None:
         if layer is self._layer:
             self._refresh()
@@ -198,10 +222,19 @@ class CameraWidget(QWidget):
             box.blockSignals(True)
             box.setValue(getattr(record.camera, name))
             box.blockSignals(False)
+            box.setEnabled(record.chosen is None or name in OF_ANY_CAMERA)
             self._show_origin(self.origins[name], record.source(name), box)
+        self.maps.show_maps(record.chosen, self._frame_size())
         self.remark.setText(record.remark)
         self.remark.setVisible(bool(record.remark))
         self.changed.emit(record.camera)
+
+    def _frame_size(self) -> tuple[int, int]:
+        """Height and width of the movie shown, pixels."""
+        try:
+            return (0, 0) if self._layer is None else stack_of(self._layer).shape[1:]
+        except BlinkspotError:
+            return 0, 0
 
     def _show_origin(self, label: QLabel, source: Source, box: QDoubleSpinBox) -> None:
         text = _SHORT.get(source.origin, source.origin.value)
@@ -229,12 +262,12 @@ class CameraWidget(QWidget):
         if self._layer is None:
             return
         try:
-            camera = Camera.load(path)
+            source = Source(Origin.LOADED, note=path.name)
+            record = self._record.loaded(Camera.load(path), source, *self._frame_size())
         except BlinkspotError as error:
             tell_error(error, "Loading the camera")
             return
-        source = Source(Origin.LOADED, note=path.name)
-        self._keeper.set(self._layer, self._record.with_values(camera.as_dict(), source))
+        self._keeper.set(self._layer, record)
 
     def _save(self) -> None:
         path = file_dialogs.ask_save(self, "Save the camera", "camera.toml", "Camera (*.toml)")
