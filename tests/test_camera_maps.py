@@ -20,6 +20,7 @@ from scipy.optimize import minimize
 from blinkspot.camera import MAPPED, Camera
 from blinkspot.camera_estimate import estimate_camera, estimate_offset, estimate_slope, noise_ratio
 from blinkspot.camera_maps import CameraMaps, read_maps
+from blinkspot.denoising import Denoiser, Training, TrainingSettings
 from blinkspot.errors import BlinkspotError
 from blinkspot.localization import Localizer, LocalizerSettings
 from blinkspot.localization.fitting import fit_molecules
@@ -553,3 +554,32 @@ def test_real_noise_is_that_of_the_maps(real: tuple[np.ndarray, CameraMaps]) -> 
         # The median of |difference| of two Gaussians is 0.6745 sqrt(2) sigma.
         ratio = np.median(noise[chosen] / predicted) / (2 * 0.6745**2)
         assert 0.75 < ratio < 1.25
+
+
+# -- models
+
+
+def test_model_file_holds_the_maps(tmp_path: Path) -> None:
+    """A model denoises on its own; what its file says of the maps is checked."""
+    maps = typical_maps(shape=(32, 40))
+    movie = as_stack(recorded(np.full((12, 32, 40), 6.0), maps))
+    training = Training(movie, Camera(maps=maps), TrainingSettings(epochs=1, channels=4, context_frames=0))
+    finish(training.run())
+    model = training.best
+    assert model is not None
+    model.save(tmp_path / "a.blinkspot")
+    loaded = Denoiser.load(tmp_path / "a.blinkspot")
+    assert loaded.camera == Camera(maps=maps)
+    np.testing.assert_array_equal(loaded.denoise_frame(movie, 3), model.denoise_frame(movie, 3))
+    loaded.check_matches(movie, Camera(maps=maps))
+    with pytest.raises(BlinkspotError, match=f"its maps are unnamed .{maps.digest[:8]}., not unnamed"):
+        loaded.check_matches(movie, Camera(maps=typical_maps(seed=5, shape=(32, 40))))
+    with pytest.raises(BlinkspotError, match="it has maps"):
+        loaded.check_matches(movie, dataclasses.replace(Camera(maps=maps), maps=None))
+
+    content = (tmp_path / "a.blinkspot").read_bytes()
+    for number, (old, new) in enumerate([(maps.digest, "0" * 64), ("camera.maps", "camera.naps")]):
+        assert content.count(old.encode()) >= 1
+        (tmp_path / f"{number}").write_bytes(content.replace(old.encode(), new.encode()))
+        with pytest.raises(BlinkspotError, match="is damaged"):
+            Denoiser.load(tmp_path / f"{number}")

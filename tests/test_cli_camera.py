@@ -15,6 +15,8 @@ import tifffile
 from blinkspot.camera import Camera
 from blinkspot.camera_maps import CameraMaps
 from blinkspot.evaluation import PRESETS
+from blinkspot.provenance import provenance
+from blinkspot.stack import write_stack
 
 pytest_plugins = ["commands"]
 
@@ -130,6 +132,24 @@ def test_maps_of_a_part_of_the_chip(scmos: Path, chip: CameraMaps, command: Comm
     assert again["maps"]["digest"] == used["maps"]["digest"]
     record = json.loads((tmp_path / "a.provenance.json").read_text(encoding="utf-8"))
     assert record["camera"] == used
+
+
+def test_a_movie_made_with_maps_says_so(
+    scmos: Path, chip: CameraMaps, command: Command, tmp_path: Path
+) -> None:
+    maps = chip.window(5, 9, 48, 48)
+    camera = Camera(pixel_size_nm=108.0, maps=maps)
+    made = provenance("denoise", camera=camera, settings={"units": "adu"})
+    write_stack(tmp_path / "denoised.tif", tifffile.imread(scmos).astype(np.float32), provenance=made)
+    guide = ("--denoised", tmp_path / "denoised.tif")
+    used, words = camera_used(command, scmos, tmp_path / "a.csv", *guide)
+    assert "made with maps of an sCMOS camera: give them with --maps" in words
+    assert "maps" not in used
+    maps.save(tmp_path / "window.npy")
+    used, words = camera_used(command, scmos, tmp_path / "b.csv", *guide, "--maps", tmp_path / "window.npy")
+    assert "made with maps" not in words
+    assert used["maps"]["digest"] == maps.digest
+    assert used["pixel_size_nm"] == 108.0
 
 
 def test_maps_by_a_camera_file(scmos: Path, chip: CameraMaps, command: Command, tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 if TYPE_CHECKING:
     from blinkspot.camera import Camera
     from blinkspot.camera_estimate import estimate_camera
+    from blinkspot.camera_maps import CameraMaps, read_maps
     from blinkspot.denoising import Denoiser, Training, TrainingSettings, denoise_to_file, train
     from blinkspot.errors import BlinkspotError
     from blinkspot.evaluation import compare, score, simulate, write_report
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "BlinkspotError": "errors",
     "Camera": "camera",
+    "CameraMaps": "camera_maps",
     "Denoiser": "denoising",
     "LocalizationTable": "localization",
     "Localizer": "localization",
@@ -46,6 +48,7 @@ _HOMES = {
     "estimate_camera": "camera_estimate",
     "finish": "progress",
     "open_stack": "stack",
+    "read_maps": "camera_maps",
     "read_table": "localization",
     "render": "localization",
     "save_picture": "localization",
@@ -58,6 +61,7 @@ _HOMES = {
 __all__ = [
     "BlinkspotError",
     "Camera",
+    "CameraMaps",
     "Denoiser",
     "LocalizationTable",
     "Localizer",
@@ -72,6 +76,7 @@ __all__ = [
     "estimate_camera",
     "finish",
     "open_stack",
+    "read_maps",
     "read_table",
     "render",
     "save_picture",

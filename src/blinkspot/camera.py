@@ -220,11 +220,7 @@ class Camera:
             if abs(own - value) > _SAME * abs(own) + 1e-6:
                 found.append(f"its {name} is {own:g}, not {value:g}")
         if self.maps is not None and other.maps is not None and self.maps != other.maps:
-            own_name, name = self.maps.source or "its maps", other.maps.source or "the maps"
-            found.append(
-                f"its maps ({own_name}, {self.maps.digest[:8]}) are not these ({name}, "
-                f"{other.maps.digest[:8]})"
-            )
+            found.append(f"its maps are {_which(self.maps)}, not {_which(other.maps)}")
         return found
 
     def as_dict(self) -> dict[str, Any]:
@@ -318,6 +314,11 @@ def _maps_beside(path: Path, name: object, digest: object) -> CameraMaps:
             "put those back, or remove maps_digest from it."
         )
     return maps
+
+
+def _which(maps: CameraMaps) -> str:
+    """Tell maps apart in a sentence."""
+    return f"{maps.source or 'unnamed'} [{maps.digest[:8]}]"
 
 
 def _amounts(maps: CameraMaps) -> dict[str, float]:

@@ -168,6 +168,8 @@ def find_camera(given: GivenCamera, *movies: Stack) -> Camera:
     settings = {**read, **given.settings}
     if read:
         say(f"From the movie's file: {_listed(read)}.")
+    if given.maps is None and any(_made_with_maps(movie) for movie in movies):
+        say("The movie's file was made with maps of an sCMOS camera: give them with --maps to use them here.")
     if given.maps is None:
         settings |= _estimated(settings, movies[0])
     if "pixel_size_nm" not in settings:
@@ -216,6 +218,12 @@ def _check_offset(movie: Stack, camera: Camera) -> None:
             f"{estimate.offset_adu:.5g} ± {estimate.offset_error_adu:.2g}: if the camera's level has "
             f"moved since its calibration, give --offset-adu {estimate.offset_adu:.1f}."
         )
+
+
+def _made_with_maps(movie: Stack) -> bool:
+    """Tell whether a movie's file says that its camera had maps, which it does not hold."""
+    camera = movie.metadata.get("provenance", {}).get("camera")
+    return isinstance(camera, dict) and "maps" in camera
 
 
 def _listed(settings: Mapping[str, float]) -> str:
