@@ -47,7 +47,7 @@ LARGEST_LAG_PX = 4
 LARGEST_BLIND_SPOT_RADIUS_PX = 2
 # Below it four neighbours foretell less than 1 % of a pixel's noise; molecules can pass for 0.03.
 SMALLEST_CORRELATION = 0.05
-_SURE = 5.0  # standard errors
+_SURE = 4.0  # standard errors
 
 _SPAN_FRAMES = 5
 _MOST_SPANS = 16
