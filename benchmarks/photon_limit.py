@@ -21,17 +21,20 @@ uncertainty is that of the mean over frames (bootstrap).
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import math
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from support import TruthMovie, print_table, truth_movie
+from support import print_table, truth_movie
 from support.clean_frames import clean_frames, psnr_db, settings_of
 from support.posterior import BINNED_POISSON, EM_REGISTER, QUASI_POISSON, sample_frame
 
+from blinkspot import Camera, LocalizationTable, Stack
+from blinkspot.evaluation import SimulationSettings
 from blinkspot.evaluation.simulation import FWHM_PER_SIGMA
 
 FloatArray = NDArray[np.float64]
@@ -63,19 +66,25 @@ class Limit:
 
 
 def photon_limit(
-    shared: TruthMovie,
+    movie: Stack,
+    truth: LocalizationTable,
+    settings: SimulationSettings,
     law: str,
+    *,
     sweeps: int = 1000,
     frames: int | None = None,
     seed: int = 0,
-    tell: Callable[[str], None] = print,
 ) -> Limit:
-    """Return the photon limit of a movie.
+    """Return the photon limit of a simulated movie whose frames are independent.
 
     Parameters
     ----------
-    shared : TruthMovie
-        One whose clean frames are known.
+    movie : Stack
+        The noisy movie.
+    truth : LocalizationTable
+        Every molecule of every frame.
+    settings : SimulationSettings
+        What it was simulated with: background, camera, and the ranges of brightness and width.
     law : {"quasi-Poisson", "exact"}
         Law of the noise.
     sweeps : int
@@ -84,15 +93,12 @@ def photon_limit(
         Use the first so many only.
     seed : int
         Of all random numbers.
-    tell : callable
-        Gets a line now and then.
     """
-    clean = clean_frames(shared)
-    kind, first, second = _observed(shared, law)
-    used = len(clean) if frames is None else min(frames, len(clean))
+    clean = clean_frames(truth, settings, movie.n_frames)
+    used = movie.n_frames if frames is None else min(frames, movie.n_frames)
+    kind, first, second = _observed(movie.frames(0, used), settings.camera, law)
     random = np.random.default_rng(seed)
-    background = settings_of(shared.name).background_photons
-    lowest, highest = _prior(shared)
+    lowest, highest = _prior(settings)
     squares = np.empty((used, 4))  # of the pooled mean without sampling noise, the two chains, first halves
     for frame in range(used):
         halves = np.concatenate(
@@ -101,7 +107,7 @@ def photon_limit(
                     kind,
                     first[frame],
                     second[frame],
-                    background,
+                    settings.background_photons,
                     start,
                     lowest,
                     highest,
@@ -109,12 +115,10 @@ def photon_limit(
                     sweeps,
                     int(random.integers(2**31)),
                 )
-                for start in _starts(shared, frame, random)
+                for start in _starts(truth.in_frame(frame), settings, random)
             ]
         )
         squares[frame] = _squares(halves, clean[frame])
-        if (frame + 1) % 50 == 0:
-            tell(f"{shared.name}, {law}: {frame + 1} of {used} frames")
     span = float(np.ptp(clean))
     resampled = squares[random.integers(used, size=(1000, used)), 0].mean(axis=1)
     figures = [_decibels(span, value) for value in squares.mean(axis=0)]
@@ -122,10 +126,8 @@ def photon_limit(
     return Limit(figures[0], error, *figures[1:])
 
 
-def _observed(shared: TruthMovie, law: str) -> tuple[int, FloatArray, FloatArray]:
+def _observed(adu: NDArray[Any], camera: Camera, law: str) -> tuple[int, FloatArray, FloatArray]:
     """Return the law of the noise and what it needs of each pixel; see ``support.posterior``."""
-    camera = shared.camera
-    adu = shared.movie.frames(0, shared.movie.n_frames)
     photoelectrons = camera.photoelectrons(adu).astype(np.float64)
     if law == "quasi-Poisson":
         factor = camera.excess_noise_factor
@@ -133,46 +135,37 @@ def _observed(shared: TruthMovie, law: str) -> tuple[int, FloatArray, FloatArray
     if camera.em_gain > 1:
         return EM_REGISTER, photoelectrons, np.full(adu.shape, camera.photoelectrons_per_adu)
     half = 0.5 * camera.photoelectrons_per_adu
-    # A half is rounded up, so a whole number on the lower edge belongs to the bin.
-    return (
-        BINNED_POISSON,
-        np.maximum(0.0, np.ceil(photoelectrons - half - 1e-4)),
-        np.ceil(photoelectrons + half - 1e-4) - 1.0,
-    )
+    # A whole number on an edge between two bins may belong to either; take the upper one.
+    lower_edge, upper_edge = photoelectrons - half - 1e-4, photoelectrons + half - 1e-4
+    return BINNED_POISSON, np.maximum(0.0, np.ceil(lower_edge)), np.ceil(upper_edge) - 1.0
 
 
-def _prior(shared: TruthMovie) -> tuple[FloatArray, FloatArray]:
+def _prior(settings: SimulationSettings) -> tuple[FloatArray, FloatArray]:
     """Return the lowest and the highest x, y, sigma (pixels) and photons."""
-    settings = settings_of(shared.name)
-    _, height, width = shared.movie.shape
-    # The truth is written with five digits, so the ends of the ranges are moved a little.
-    sigmas = np.array(settings.fwhm_nm) / FWHM_PER_SIGMA / shared.camera.pixel_size_nm
-    if sigmas[0] < sigmas[1]:
-        sigmas *= (1 - 1e-6, 1 + 1e-6)
+    height, width = settings.shape_px
+    sigmas = np.array(settings.fwhm_nm) / FWHM_PER_SIGMA / settings.camera.pixel_size_nm
     low, high = settings.photons
-    return (
-        np.array([-0.5, -0.5, sigmas[0], low - 0.01]),
-        np.array([width - 0.5, height - 0.5, sigmas[1], high + 0.01]),
-    )
+    return np.array([-0.5, -0.5, sigmas[0], low]), np.array([width - 0.5, height - 0.5, sigmas[1], high])
 
 
-def _starts(shared: TruthMovie, frame: int, random: np.random.Generator) -> tuple[FloatArray, FloatArray]:
+def _starts(
+    molecules: LocalizationTable, settings: SimulationSettings, random: np.random.Generator
+) -> tuple[FloatArray, FloatArray]:
     """Return the true molecules of a frame, (n, 4), and scattered ones."""
-    rows = shared.truth.in_frame(frame)
-    pixel = shared.camera.pixel_size_nm
+    pixel = settings.camera.pixel_size_nm
     truth = np.column_stack(
         [
-            rows.column("x_nm") / pixel - 0.5,
-            rows.column("y_nm") / pixel - 0.5,
-            rows.column("sigma_nm") / pixel,
-            rows.column("photons"),
+            molecules.column("x_nm") / pixel - 0.5,
+            molecules.column("y_nm") / pixel - 0.5,
+            molecules.column("sigma_nm") / pixel,
+            molecules.column("photons"),
         ]
     )
-    lowest, highest = _prior(shared)
-    truth = np.clip(truth, lowest, highest)
+    lowest, highest = _prior(settings)
     scattered = random.uniform(lowest, highest, truth.shape)
     scattered[:, :2] = truth[:, :2] + random.normal(0.0, _SCATTER_PX, (len(truth), 2))
-    return truth, np.clip(scattered, lowest, highest)
+    # A truth file's rounding may put a molecule just outside its range.
+    return np.clip(truth, lowest, highest), np.clip(scattered, lowest, highest)
 
 
 def _squares(halves: FloatArray, clean: FloatArray) -> FloatArray:
@@ -201,37 +194,25 @@ def main() -> None:
     options = parser.parse_args()
     rows = []
     for name in options.movies:
-        shared = truth_movie(name)
+        shared, settings = truth_movie(name), settings_of(name)
         noisy = shared.camera.photoelectrons(shared.movie.frames(0, shared.movie.n_frames))
-        noisy_db = psnr_db(noisy, clean_frames(shared))
+        noisy_db = psnr_db(noisy, clean_frames(shared.truth, settings, len(noisy)))
         for law in LAWS:
             started = time.process_time()
-            limit = photon_limit(shared, law, options.sweeps, options.frames, options.seed)
-            rows.append(
-                (
-                    name,
-                    noisy_db,
-                    law,
-                    limit.psnr_db,
-                    limit.error_db,
-                    limit.from_truth_db,
-                    limit.scattered_db,
-                    limit.first_halves_db,
-                    time.process_time() - started,
-                )
+            limit = photon_limit(
+                shared.movie,
+                shared.truth,
+                settings,
+                law,
+                sweeps=options.sweeps,
+                frames=options.frames,
+                seed=options.seed,
             )
-    header = (
-        "movie",
-        "noisy dB",
-        "law",
-        "limit dB",
-        "+-",
-        "from truth",
-        "scattered",
-        "first halves",
-        "CPU s",
-    )
-    print_table(header, rows)
+            cpu_s = time.process_time() - started
+            rows.append((name, noisy_db, law, *dataclasses.astuple(limit), cpu_s))
+            print(f"{name}, {law}: {limit.psnr_db:.2f} dB", flush=True)
+    columns = ("limit dB", "+-", "from truth", "scattered", "first halves", "CPU s")
+    print_table(("movie", "noisy dB", "law", *columns), rows)
 
 
 if __name__ == "__main__":

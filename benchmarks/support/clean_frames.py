@@ -5,10 +5,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from blinkspot import LocalizationTable
 from blinkspot.evaluation import PRESETS, SimulationSettings
 from blinkspot.evaluation.simulation import expected_photons
-
-from . import TruthMovie
 
 FloatArray = NDArray[np.float64]
 
@@ -37,24 +36,27 @@ def settings_of(name: str) -> SimulationSettings:
     return SETTINGS[name]
 
 
-def clean_frames(shared: TruthMovie) -> FloatArray:
-    """Return the expectation of a shared simulated movie.
+def clean_frames(truth: LocalizationTable, settings: SimulationSettings, n_frames: int) -> FloatArray:
+    """Return the expectation of a simulated movie.
 
     Parameters
     ----------
-    shared : TruthMovie
-        One of :data:`SETTINGS`.
+    truth : LocalizationTable
+        Every molecule of every frame.
+    settings : SimulationSettings
+        What the movie was simulated with.
+    n_frames : int
+        Length of the movie.
 
     Returns
     -------
-    (T, Y, X) float64
+    (n_frames, Y, X) float64
         Mean photoelectrons of each pixel: integrated Gaussians within 5 sigma, as ThunderSTORM's generator
         draws them, and the background.
     """
-    settings = settings_of(shared.name)
-    clean: FloatArray = np.empty(shared.movie.shape)
-    for frame in range(len(clean)):
-        rows = shared.truth.in_frame(frame)
+    clean: FloatArray = np.empty((n_frames, *settings.shape_px))
+    for frame in range(n_frames):
+        rows = truth.in_frame(frame)
         molecules = np.empty(len(rows), _MOLECULE)
         for name in molecules.dtype.names or ():
             molecules[name] = rows.column(name)
