@@ -76,7 +76,20 @@ def work(tmp_path_factory: pytest.TempPathFactory) -> Path:
     movie, toml = folder / "movie.tif", folder / "movie_camera.toml"
     for arguments in (
         ["simulate", movie, "--frames", FRAMES, "--size", SIZE, "--seed", SEED, "--clean"],
-        ["train", movie, "-o", folder / "a model", "--camera", toml, "--epochs", 60, "--channels", 8],
+        [
+            "train",
+            movie,
+            "-o",
+            folder / "a model",
+            "--camera",
+            toml,
+            "--epochs",
+            60,
+            "--channels",
+            8,
+            "--context-frames",
+            1,
+        ],
         ["denoise", movie, "-m", folder / "a model", "-o", folder / "denoised.tif"],
     ):
         with pytest.raises(SystemExit) as ended:

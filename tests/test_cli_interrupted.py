@@ -57,7 +57,7 @@ def test_interrupted_midway_leaves_nothing(
 
 
 def training_line(work: Path, out: Path) -> tuple[object, ...]:
-    return ("train", work / "movie.tif", "-o", out, "--epochs", 500, "--channels", 4, "--device", "cpu")
+    return ("train", work / "movie.tif", "-o", out, "--epochs", 500, "--channels", 4, "--context-frames", 1)
 
 
 def test_interrupted_training_keeps_the_best_model(
@@ -76,7 +76,8 @@ def test_interrupted_training_keeps_the_best_model(
     assert ended.status == 130
     assert f"Stopped: the best model so far is {tmp_path / 'model'}." in ended.words
     assert Denoiser.load(tmp_path / "model").provenance["validation_loss"] == min(losses)
-    assert list(tmp_path.iterdir()) == [tmp_path / "model"]
+    assert set(tmp_path.iterdir()) == {tmp_path / "model", tmp_path / "model.checkpoint"}
+    assert any(f"--resume {tmp_path / 'model.checkpoint'}" in line for line in ended.words)
 
 
 def test_training_interrupted_before_there_is_a_model(

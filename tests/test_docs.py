@@ -181,7 +181,7 @@ def test_json_keys_in_the_docs_are_those_that_are_printed(
     examples = {
         "simulate": "other.tif --frames 2 --size 16",
         "camera": "movie.tif",
-        "train": "movie.tif -o m.blinkspot --epochs 1 --channels 4",
+        "train": "movie.tif -o m.blinkspot --epochs 1 --channels 4 --context-frames 1",
         "denoise": "movie.tif -m m.blinkspot -o d.tif",
         "localize": "movie.tif -o found.csv --denoised d.tif --fit-on denoised",
         "render": "found.csv -o found.png",

@@ -11,11 +11,11 @@ from blinkspot.denoising.tiles import tiles
 SIZE = 24
 
 
-def make_network(name: str, context_frames: int):
+def make_network(name: str, context_frames: int, radius: int = 0):
     torch.manual_seed(3)
     if name == "laine":  # two poolings are as good a proof as five, in a small frame
-        return LaineNetwork(context_frames, channels=4, levels=2).double().eval()
-    return build_network(name, context_frames, channels=4).double().eval()
+        return LaineNetwork(context_frames, 4, radius, levels=2).double().eval()
+    return build_network(name, context_frames, 4, radius).double().eval()
 
 
 def response(network, frames: torch.Tensor, channel: int, y: int, x: int) -> np.ndarray:
@@ -37,6 +37,22 @@ def test_output_never_depends_on_its_own_pixel_but_on_its_neighbours(name, conte
             assert moved[y, x] == 0.0, f"pixel {(y, x)} leaks into its own output"
             around = moved[max(0, y - 1) : y + 2, max(0, x - 1) : x + 2]
             assert np.count_nonzero(around) == around.size - 1
+
+
+@pytest.mark.parametrize("radius", [1, 2])
+@pytest.mark.parametrize("name", NETWORKS)
+def test_a_wider_blind_spot_hides_the_square_around_the_pixel_and_no_more(name, radius):
+    network = make_network(name, 0, radius)
+    frames = torch.randn(1, 1, SIZE, SIZE, dtype=torch.float64)
+    hidden = 2 * radius + 1
+    for y, x in [(12, 11), (8, 9), (0, 5), (23, 23), (10, 15)]:
+        moved = response(network, frames, 0, y, x)
+        around = moved[max(0, y - radius) : y + radius + 1, max(0, x - radius) : x + radius + 1]
+        assert np.count_nonzero(around) == 0
+        ring = moved[max(0, y - radius - 1) : y + radius + 2, max(0, x - radius - 1) : x + radius + 2]
+        if ring.size == (hidden + 2) ** 2:
+            # A pooling's maximum may hide a pixel or two in one picture.
+            assert np.count_nonzero(ring) >= 0.9 * (ring.size - hidden**2)
 
 
 @pytest.mark.parametrize("context_frames", [1, 2])

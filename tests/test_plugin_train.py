@@ -248,7 +248,7 @@ def test_the_options_become_training_settings(qtbot, viewer):
     dock = open_dock(viewer, "Train")
     options = dock.options
     assert TrainingSettings(**options.settings) == TrainingSettings()
-    options.context.setCurrentIndex(2)
+    options.context.setCurrentText("2 frames before and after")
     options.network.setCurrentIndex(1)
     options.extent.setCurrentText("minutes")
     options.minutes.setValue(3.5)

@@ -160,7 +160,7 @@ def _quiet(change: NDArray[np.float32]) -> NDArray[np.bool_]:
     covered = uniform_filter(change, _MASK_PX) * _MASK_PX**2
     for side in _SURROUNDING_PX:
         surrounding = uniform_filter(change, side) * side**2 - covered
-        for tile in _tiles(change.shape):
+        for tile in noise_tiles(change.shape):
             around = surrounding[tile]
             # Relative to the tile: neither a lamp's flicker nor a brighter region's noise is a change.
             deviation = np.abs(around - np.median(around))
@@ -168,7 +168,7 @@ def _quiet(change: NDArray[np.float32]) -> NDArray[np.bool_]:
     return quiet
 
 
-def _tiles(shape: tuple[int, ...]) -> list[tuple[slice, ...]]:
+def noise_tiles(shape: tuple[int, ...]) -> list[tuple[slice, ...]]:
     """Cut an image into tiles of about 32 x 32 pixels."""
     cuts = [
         np.linspace(0, length, max(1, round(length / _TILE_PX)) + 1).round().astype(int) for length in shape

@@ -37,7 +37,7 @@ from numpy.typing import NDArray
 from scipy.fft import dctn
 from scipy.ndimage import correlate1d, gaussian_filter1d, uniform_filter1d
 
-from blinkspot.background_noise import _tiles
+from blinkspot.background_noise import noise_tiles
 from blinkspot.movie_checks import SMALLEST_SIDE_PX, check_finite
 from blinkspot.stack import Stack
 
@@ -333,7 +333,7 @@ def _quiet_noise(noise: Array, activity: Array, step: float) -> Array:
         Of chosen pixels the clipped noise, 1, and the variance that rounding has added; else 0.
     """
     chosen = np.zeros((3, *noise.shape))
-    for tile in _tiles(noise.shape):
+    for tile in noise_tiles(noise.shape):
         active = activity[tile][activity[tile] > 0]
         if not active.size:
             continue

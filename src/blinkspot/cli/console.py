@@ -11,6 +11,7 @@ from typing import TypeVar
 
 from tqdm import tqdm
 
+from blinkspot.cli.interruption import noted_interruption
 from blinkspot.progress import Progress
 
 ResultT = TypeVar("ResultT")
@@ -90,10 +91,14 @@ class ProgressBar:
 def run(job: Generator[Progress, None, ResultT], more: Callable[[Progress], str] = lambda _: "") -> ResultT:
     """Run a job behind a progress bar and return its result.
 
-    Whatever interrupts it, the job is closed at once, and so clears away what it has half done.
+    Whatever interrupts it, the job is closed at once, and so clears away what it has half done. An
+    interruption waits until the job says how far it is, which it does several times a second: what it keeps
+    is then whole.
     """
-    with contextlib.closing(job), ProgressBar() as bar:
+    with noted_interruption() as request, contextlib.closing(job), ProgressBar() as bar:
         while True:
+            if request.made:
+                raise KeyboardInterrupt
             try:
                 progress = next(job)
             except StopIteration as stop:

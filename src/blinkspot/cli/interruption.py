@@ -5,7 +5,19 @@ from __future__ import annotations
 import contextlib
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+
+
+class Request:
+    """Whether an end has been asked for.
+
+    Attributes
+    ----------
+    made : bool
+        True from the first request on.
+    """
+
+    made = False
 
 
 @contextlib.contextmanager
@@ -15,6 +27,28 @@ def one_interruption() -> Iterator[None]:
     So an impatient second Ctrl-C neither spoils the saving of a model nor leaves half a file behind. They
     stay ignored after the block, for then the process ends.
     """
+
+    def interrupt() -> None:
+        raise KeyboardInterrupt
+
+    with _first_request(interrupt):
+        yield
+
+
+@contextlib.contextmanager
+def noted_interruption() -> Iterator[Request]:
+    """Note the first request to end, and let the block finish what it is at; ignore more."""
+    request = Request()
+
+    def note() -> None:
+        request.made = True
+
+    with _first_request(note):
+        yield request
+
+
+@contextlib.contextmanager
+def _first_request(act: Callable[[], None]) -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield  # only the main thread is told of signals
         return
@@ -24,16 +58,16 @@ def one_interruption() -> Iterator[None]:
     before = {number: signal.getsignal(number) for number in numbers}
     watched = [number for number in numbers if before[number] is not signal.SIG_IGN]
 
-    def interrupt(*_: object) -> None:
+    def handle(*_: object) -> None:
         for number in watched:
             signal.signal(number, signal.SIG_IGN)
-        raise KeyboardInterrupt
+        act()
 
     for number in watched:
-        signal.signal(number, interrupt)
+        signal.signal(number, handle)
     try:
         yield
     finally:
         for number in watched:
-            if signal.getsignal(number) is interrupt:
+            if signal.getsignal(number) is handle:
                 signal.signal(number, before[number])

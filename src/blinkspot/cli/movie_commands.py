@@ -147,25 +147,47 @@ def train(
     epochs: Annotated[int | None, typer.Option(help="Passes over the training frames.")] = None,
     minutes: Annotated[float | None, typer.Option(help="Time limit instead of epochs.")] = None,
     context_frames: Annotated[
-        int, typer.Option(help="Neighbouring frames seen on each side: 0, 1 or 2.")
-    ] = 1,
+        int | None,
+        typer.Option(help="Neighbouring frames seen on each side: 0, 1 or 2; by default as many as help."),
+    ] = None,
     network: Annotated[Literal["dilated", "laine"], typer.Option(help="Network.")] = "dilated",
+    loss: Annotated[
+        Literal["gamma-poisson", "gaussian", "squared-error"],
+        typer.Option(help="Likelihood, or one of the two to compare it with."),
+    ] = "gamma-poisson",
+    blind_spot_radius_px: Annotated[
+        int | None,
+        typer.Option(
+            help="0 to 2: pixels around a pixel that its estimate ignores; by default as the noise asks."
+        ),
+    ] = None,
     channels: Annotated[
         int | None, typer.Option(help="Feature channels; the network's own by default.")
     ] = None,
     seed: Annotated[int, typer.Option(help="Seed of the random numbers.")] = 0,
     device: Annotated[Literal["auto", "cpu", "cuda", "mps"], typer.Option(help="Where to train.")] = "auto",
+    start_from: Annotated[
+        Path | None, typer.Option(metavar="MODEL", help="Trained model to go on from, on this movie.")
+    ] = None,
+    resume: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="CHECKPOINT", help="Go on with an interrupted training; give its options again."
+        ),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Train a denoiser on the noisy movie itself.
 
-    Interrupted (Ctrl-C), it keeps the best model so far.
+    Interrupted (Ctrl-C), it keeps the best model so far, and a checkpoint (MODEL.checkpoint) to go on from.
     """
-    from blinkspot.denoising import Training, TrainingSettings
+    from blinkspot.denoising import Denoiser, Training, TrainingSettings
 
     settings = TrainingSettings(
         network=network,
+        loss=loss,
         context_frames=context_frames,
+        blind_spot_radius_px=blind_spot_radius_px,
         channels=channels,
         epochs=epochs,
         minutes=minutes,
@@ -185,15 +207,24 @@ def train(
         transpose_maps,
     )
     check_can_write(output)
-    training = Training(movie, find_camera(given, movie), settings)
+    checkpoint = output.with_name(f"{output.name}.checkpoint")
+    if checkpoint.exists() and not (resume is not None and resume.exists() and checkpoint.samefile(resume)):
+        raise BlinkspotError(
+            f"{checkpoint} is what an interrupted training left: go on with it by --resume {checkpoint}, or "
+            "move it away."
+        )
+    start = None if start_from is None else Denoiser.load(start_from)
+    training = Training(movie, find_camera(given, movie), settings, start)
 
     started = time.perf_counter()
     try:
-        run(training.run(), training_words)
+        run(training.run(checkpoint, resume), training_words)
     except (KeyboardInterrupt, BlinkspotError):
         if training.best is not None:
             _keep(training.best, output)
             say(f"Stopped: the best model so far is {output}.")
+            if checkpoint.exists():
+                say(f"To go on, give the same options, --resume {checkpoint} and another name for the model.")
         raise
     assert training.best is not None  # run() has ended
     _keep(training.best, output)
@@ -204,6 +235,8 @@ def train(
             "model": str(output),
             "steps": training.best.provenance["steps"],
             "epochs": training.history[-1].epoch,
+            "context_frames": training.context_frames,
+            "settled": training.settled,
             "validation_loss": training.best.provenance["validation_loss"],
             "seconds": time.perf_counter() - started,
             "camera": training.camera.as_dict(),
@@ -228,7 +261,8 @@ def denoise(
     model: Annotated[Path, typer.Option("-m", "--model", metavar="MODEL", help="Trained model.")],
     output: Annotated[Path, typer.Option("-o", "--output", metavar="OUT.tif", help="Movie to make.")],
     estimate: Annotated[
-        Literal["posterior-mean", "map", "blind"], typer.Option(help="What stands for a pixel.")
+        Literal["posterior-mean", "map", "blind", "posterior-variance"],
+        typer.Option(help="What stands for a pixel."),
     ] = "posterior-mean",
     units: Annotated[Literal["adu", "photons"], typer.Option(help="Units of the output.")] = "adu",
     as_json: Json = False,

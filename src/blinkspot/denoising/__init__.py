@@ -1,16 +1,19 @@
 """From noisy frames to posterior means: noise model, networks, training, prediction."""
 
 from blinkspot.denoising.denoiser import DenoisedChunk, Denoiser
-from blinkspot.denoising.noise import ESTIMATES, Estimate
+from blinkspot.denoising.noise import ESTIMATES, LOSSES, Estimate, LossName
 from blinkspot.denoising.output import Units, denoise_to_file
 from blinkspot.denoising.settings import TrainingSettings
-from blinkspot.denoising.training import Training, TrainingProgress, train
+from blinkspot.denoising.training import Training, train
+from blinkspot.denoising.training_state import TrainingProgress
 
 __all__ = [
     "ESTIMATES",
+    "LOSSES",
     "DenoisedChunk",
     "Denoiser",
     "Estimate",
+    "LossName",
     "Training",
     "TrainingProgress",
     "TrainingSettings",

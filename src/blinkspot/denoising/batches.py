@@ -1,4 +1,8 @@
-"""Crops for training and validation."""
+"""Crops for training and validation.
+
+A batch of crops is a tensor ``(n, 2c + 1, Y, X)`` of counts: frames with their context. Where the camera has
+maps, one more channel holds the read variance, in counts, of each pixel.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +17,7 @@ from blinkspot.denoising.settings import TrainingSettings
 
 # Validation looks at about this many pixels, so that it costs little beside training.
 _VALIDATION_PIXELS = 64 * 64 * 128
+_PIXELS_AT_ONCE = 2**15  # so many take a small part of a second
 
 
 class CropSource:
@@ -27,16 +32,24 @@ class CropSource:
     camera : Camera
         Turns ADU into counts.
     settings : TrainingSettings
-        Crop size, batch size, context.
+        Crop size, batch size.
+    context_frames : int
+        Neighbouring frames on each side.
     """
 
     def __init__(
-        self, chosen: ChosenFrames, n_frames: int, camera: Camera, settings: TrainingSettings
+        self,
+        chosen: ChosenFrames,
+        n_frames: int,
+        camera: Camera,
+        settings: TrainingSettings,
+        context_frames: int,
     ) -> None:
         self._chosen = chosen
         self._n_frames = n_frames
         self._camera = camera
-        self._settings = settings
+        self._batch_size = settings.batch_size
+        self._context_frames = context_frames
         self.size = min(settings.crop_size_px, *chosen.pixels.shape[1:])
 
     @property
@@ -44,35 +57,47 @@ class CropSource:
         """Batches that hold as many pixels as the training frames."""
         _, height, width = self._chosen.pixels.shape
         pixels = len(self._chosen.training) * height * width
-        return max(1, int(pixels / (self._settings.batch_size * self.size**2) + 0.5))
+        return max(1, int(pixels / (self._batch_size * self.size**2) + 0.5))
 
     def training_batch(self, random: np.random.Generator) -> Tensor:
-        """Return random training crops, turned and mirrored: ``(batch, 2c + 1, size, size)`` counts."""
-        crops = self._crops(self._chosen.training, self._settings.batch_size, random)
+        """Return random training crops, turned and mirrored."""
+        crops = self._crops(self._chosen.training, self._batch_size, random)
         turns, mirrored = random.integers(4), random.integers(2)
         crops = torch.rot90(crops, int(turns), (2, 3))
         return crops.flip(3) if mirrored else crops
 
     def validation_batches(self, random: np.random.Generator) -> list[Tensor]:
         """Return a fixed set of crops of the validation frames, in batches."""
-        n_crops = max(self._settings.batch_size, _VALIDATION_PIXELS // self.size**2)
+        n_crops = max(self._batch_size, _VALIDATION_PIXELS // self.size**2)
         crops = self._crops(self._chosen.validation, n_crops, random)
-        return list(torch.split(crops, self._settings.batch_size))
+        return list(torch.split(crops, max(1, _PIXELS_AT_ONCE // self.size**2)))
 
     def _crops(self, frames: IndexArray, n_crops: int, random: np.random.Generator) -> Tensor:
         _, height, width = self._chosen.pixels.shape
         picked = random.choice(frames, n_crops)
         tops = random.integers(0, height - self.size + 1, n_crops)
         lefts = random.integers(0, width - self.size + 1, n_crops)
-        around = neighbours(picked, self._n_frames, self._settings.context_frames)
-        crops = np.stack(
-            [
-                self._chosen.pixels[
-                    [self._chosen.rows[int(frame)] for frame in group],
-                    top : top + self.size,
-                    left : left + self.size,
-                ]
-                for group, top, left in zip(around, tops, lefts, strict=True)
-            ]
-        )
-        return torch.from_numpy(self._camera.counts(crops))
+        around = neighbours(picked, self._n_frames, self._context_frames)
+        crops = []
+        for group, top, left in zip(around, tops, lefts, strict=True):
+            rows = [self._chosen.rows[int(frame)] for frame in group]
+            camera = self._camera.window(int(top), int(left), self.size, self.size)
+            counts = camera.counts(self._chosen.pixels[rows, top : top + self.size, left : left + self.size])
+            if camera.maps is not None:
+                counts = np.concatenate((counts, np.asarray(camera.read_counts)[None]))
+            crops.append(counts)
+        return torch.from_numpy(np.stack(crops))
+
+
+def split_batch(batch: Tensor, context_frames: int) -> tuple[Tensor, Tensor | None]:
+    """Return the counts of a batch, and the read variance ``(n, Y, X)`` where it has one."""
+    n_frames = 2 * context_frames + 1
+    if batch.shape[1] == n_frames:
+        return batch, None
+    return batch[:, :n_frames], batch[:, n_frames]
+
+
+def light_of(batch: Tensor, context_frames: int) -> Tensor:
+    """Return the counts of a batch less their read variance where that differs from pixel to pixel."""
+    counts, read_counts = split_batch(batch, context_frames)
+    return counts if read_counts is None else counts - read_counts[:, None]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import os
 from collections.abc import Generator
 from dataclasses import dataclass
@@ -38,7 +39,7 @@ class DenoisedChunk:
     start : int
         Number of the first frame.
     frames : ndarray of float32, (n, Y, X)
-        Photoelectrons.
+        Photoelectrons, or their squares where a variance was asked for.
     progress : Progress
         How far the job is.
     """
@@ -81,6 +82,17 @@ class Denoiser:
         """Where the model runs."""
         return next(self._model.parameters()).device
 
+    def weights(self) -> dict[str, Tensor]:
+        """Return a copy of the weights, on the CPU."""
+        return {
+            name: value.detach().cpu().contiguous().clone()
+            for name, value in self._model.state_dict().items()
+        }
+
+    def trainable_model(self) -> PriorNetwork:
+        """Return a copy of the network that can go on learning."""
+        return copy.deepcopy(self._model).train().requires_grad_(True)
+
     def check_matches(self, movie: Stack, camera: Camera | None = None) -> None:
         """Check that a movie is one that this model can denoise.
 
@@ -98,13 +110,12 @@ class Denoiser:
             or more than twice the variance that it would have with the model's camera.
         """
         if camera is not None:
-            for name, value in camera.as_dict().items():
-                own = getattr(self.camera, name)
-                if not np.isclose(value, own, rtol=0.01, atol=1e-6):
-                    raise BlinkspotError(
-                        f"The model was made for another camera: its {name} is {own:g}, "
-                        f"the movie's is {value:g}; train a model on this movie, or correct the camera."
-                    )
+            differences = self.camera.differences(camera)
+            if differences:
+                raise BlinkspotError(
+                    f"The model was made for another camera ({differences[0]}): train a model on this movie, "
+                    "or correct the camera."
+                )
         check_movie(movie)
         check_camera(movie, self.camera)
         check_length(movie.n_frames, self.context_frames)
@@ -124,13 +135,13 @@ class Denoiser:
             Movie in ADU of this model's camera.
         index : int
             Frame number, from 0.
-        estimate : {"posterior-mean", "map", "blind"}
+        estimate : {"posterior-mean", "map", "blind", "posterior-variance"}
             See :func:`blinkspot.denoising.noise.estimate_counts`.
 
         Returns
         -------
         ndarray of float32, (Y, X)
-            Photoelectrons.
+            Photoelectrons; of the posterior variance, photoelectrons squared.
 
         Raises
         ------
@@ -152,7 +163,7 @@ class Denoiser:
             Movie in ADU of this model's camera.
         start, stop : int
             First frame, and the one after the last; the whole movie by default.
-        estimate : {"posterior-mean", "map", "blind"}
+        estimate : {"posterior-mean", "map", "blind", "posterior-variance"}
             See :func:`blinkspot.denoising.noise.estimate_counts`.
 
         Yields
@@ -175,6 +186,9 @@ class Denoiser:
             )
         check_length(movie.n_frames, self.context_frames)
         watch = Stopwatch("denoising", stop - start)
+        # Where it differs from pixel to pixel; else it is part of what the network predicts.
+        maps = self.camera.maps
+        variance = None if maps is None else torch.from_numpy(np.array(self.camera.read_counts))
         at_once = max(1, _PIXELS_AT_ONCE // (movie.height * movie.width))
         for first in range(start, stop, at_once):
             last = min(stop, first + at_once)
@@ -187,15 +201,25 @@ class Denoiser:
                 if number:
                     part = first - start + (last - first) * number / len(cut)
                     yield DenoisedChunk(first, np.empty((0, *movie.shape[1:]), np.float32), watch.at(part))
-                estimated[:, *tile.inside] = self._estimate(counts[:, :, *tile.read], estimate)[:, *tile.keep]
-            frames = self.camera.photoelectrons_from_counts(estimated.numpy())
-            yield DenoisedChunk(first, frames, watch.at(last - start))
+                read_counts = None if variance is None else variance[tile.read]
+                estimated[:, *tile.inside] = self._estimate(counts[:, :, *tile.read], read_counts, estimate)[
+                    :, *tile.keep
+                ]
+            yield DenoisedChunk(first, self._photoelectrons(estimated, estimate), watch.at(last - start))
 
-    def _estimate(self, counts: Tensor, estimate: Estimate) -> Tensor:
+    def _photoelectrons(self, estimated: Tensor, estimate: Estimate) -> FloatArray:
+        if estimate == "posterior-variance":
+            squared: FloatArray = (self.camera.excess_noise_factor**2 * estimated).numpy()
+            return squared
+        return self.camera.photoelectrons_from_counts(estimated.numpy())
+
+    def _estimate(self, counts: Tensor, read_counts: Tensor | None, estimate: Estimate) -> Tensor:
         counts = counts.to(self.device).contiguous(memory_format=torch.channels_last)
+        if read_counts is not None:
+            read_counts = read_counts.to(self.device).expand(len(counts), -1, -1)
         with torch.inference_mode():
             with fast_precision(self.device):
-                mean, log_alpha = self._model(counts)
+                mean, log_alpha = self._model(counts, read_counts)
             return estimate_counts(counts[:, self.context_frames], mean, log_alpha, estimate).cpu()
 
     def save(self, path: str | os.PathLike[str]) -> None:

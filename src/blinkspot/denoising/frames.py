@@ -55,8 +55,10 @@ def frame_signal(frames: NDArray[np.generic]) -> NDArray[np.float64]:
     return signal
 
 
-def choose_frames(movie: Stack, settings: TrainingSettings) -> Generator[Progress, None, ChosenFrames]:
-    """Pick frames with signal, split them 9:1, and read them.
+def choose_frames(
+    movie: Stack, settings: TrainingSettings, context_frames: int
+) -> Generator[Progress, None, ChosenFrames]:
+    """Pick frames with signal, split them 9:1, and read them with that many neighbours on each side.
 
     Candidates are all frames, or at most ``settings.max_frames`` in runs spread evenly over a longer movie.
     Of these, frames with less than ``settings.min_relative_signal`` of the average signal are left out (the
@@ -86,7 +88,7 @@ def choose_frames(movie: Stack, settings: TrainingSettings) -> Generator[Progres
         chosen = candidates
     training, validation = _split(chosen)
 
-    needed = np.unique(neighbours(np.sort(chosen), movie.n_frames, settings.context_frames))
+    needed = np.unique(neighbours(np.sort(chosen), movie.n_frames, context_frames))
     pixels = np.empty((len(needed), movie.height, movie.width), movie.dtype)
     for first in range(0, len(needed), _READ_AT_ONCE):
         part = slice(first, first + _READ_AT_ONCE)

@@ -22,13 +22,16 @@ from blinkspot.camera import Camera
 from blinkspot.camera_maps import CameraMaps
 from blinkspot.denoising.networks import NETWORKS, NetworkName, build_network
 from blinkspot.denoising.prior import InputScaling, PriorNetwork
-from blinkspot.denoising.settings import MAX_CHANNELS, MAX_CONTEXT_FRAMES
+from blinkspot.denoising.settings import MAX_BLIND_SPOT_RADIUS_PX, MAX_CHANNELS, MAX_CONTEXT_FRAMES
 from blinkspot.errors import BlinkspotError
 from blinkspot.files import written_whole
 
 _HEADER_KEY = "napari-blinkspot"
+# A file has the lowest format that can hold it, so that older versions read what they can: 2 added the
+# camera's maps, 3 a wider blind spot and models of the mean alone.
 _FORMAT = 1
 _FORMAT_WITH_MAPS = 2
+_NEWEST_FORMAT = 3
 _MAPS_TENSOR = "camera.maps"
 
 
@@ -52,11 +55,18 @@ def save_model(path: str | os.PathLike[str], record: ModelRecord, model: PriorNe
         If the file exists already or cannot be written.
     """
     maps = record.camera.maps
+    radius = model.network.blind_spot_radius_px
+    if radius or model.mean_only:
+        file_format = _NEWEST_FORMAT
+    else:
+        file_format = _FORMAT if maps is None else _FORMAT_WITH_MAPS
     header = {
-        "format": _FORMAT if maps is None else _FORMAT_WITH_MAPS,
+        "format": file_format,
         "network": record.network,
         "context_frames": record.context_frames,
         "channels": model.network.channels,
+        "blind_spot_radius_px": radius,
+        "mean_only": model.mean_only,
         "scaling": dataclasses.asdict(record.scaling),
         "camera": record.camera.as_dict(),
         "provenance": record.provenance,
@@ -117,10 +127,10 @@ def load_model(path: str | os.PathLike[str]) -> tuple[ModelRecord, PriorNetwork]
         raise BlinkspotError(
             f"{path} is not a model of napari-blinkspot, or it is damaged: choose a file saved by training."
         ) from error
-    if header.get("format") not in (_FORMAT, _FORMAT_WITH_MAPS):
+    if header.get("format") not in range(_FORMAT, _NEWEST_FORMAT + 1):
         raise BlinkspotError(
             f"{path} has the model format {header.get('format')!r}, but this version reads "
-            f"{_FORMAT_WITH_MAPS}: update napari-blinkspot, or train again."
+            f"{_FORMAT} to {_NEWEST_FORMAT}: update napari-blinkspot, or train again."
         )
     try:
         record = ModelRecord(
@@ -136,7 +146,11 @@ def load_model(path: str | os.PathLike[str]) -> tuple[ModelRecord, PriorNetwork]
         if not 1 <= channels <= MAX_CHANNELS:
             raise ValueError("absurd number of channels")
         _check_numbers(record, weights)
-        model = PriorNetwork(build_network(record.network, record.context_frames, channels), record.scaling)
+        radius = header.get("blind_spot_radius_px", 0)
+        if radius not in range(MAX_BLIND_SPOT_RADIUS_PX + 1):
+            raise ValueError("absurd blind spot")
+        network = build_network(record.network, record.context_frames, channels, radius)
+        model = PriorNetwork(network, record.scaling, bool(header.get("mean_only", False)))
         model.load_state_dict(weights)
     except (BlinkspotError, KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:
         raise BlinkspotError(f"The model file {path} is damaged: its description does not fit.") from error

@@ -4,6 +4,9 @@ z | x ~ Poisson(x) and x ~ Gamma(alpha, beta), so the marginal of z is negative 
 x is Gamma(alpha + z, beta + 1): both in closed form. The network gives the prior's mean ``alpha / beta``
 and ``log(alpha)`` for each pixel, from its neighbours alone.
 
+Two other losses are there to be compared with: the Gaussian approximation of Laine et al. (2019), and plain
+squared error.
+
 Counts are what :meth:`blinkspot.camera.Camera.counts` returns; they need not be whole numbers.
 """
 
@@ -15,8 +18,10 @@ from typing import Literal, get_args
 import torch
 from torch import Tensor
 
-Estimate = Literal["posterior-mean", "map", "blind"]
+Estimate = Literal["posterior-mean", "map", "blind", "posterior-variance"]
 ESTIMATES: tuple[Estimate, ...] = get_args(Estimate)
+LossName = Literal["gamma-poisson", "gaussian", "squared-error"]
+LOSSES: tuple[LossName, ...] = get_args(LossName)
 
 _HALF_LOG_2PI = 0.5 * math.log(2.0 * math.pi)
 _TINY = 1e-12
@@ -86,8 +91,51 @@ def gamma_poisson_nll(counts: Tensor, mean: Tensor, log_alpha: Tensor) -> Tensor
     return deviance + spread + _log_count_norm(z)
 
 
+def gaussian_nll(counts: Tensor, mean: Tensor, log_alpha: Tensor) -> Tensor:
+    """Negative log likelihood where both the prior and the noise are taken for Gaussian.
+
+    The prior has the Gamma prior's mean m and variance m^2 / alpha, the noise the variance m, so that z is
+    Gaussian with variance m + m^2 / alpha (Laine et al. 2019, section 3.3). A comparator: it fails at low
+    counts, where a Poisson law is far from Gaussian.
+
+    Parameters
+    ----------
+    counts, mean, log_alpha : Tensor
+        As for :func:`gamma_poisson_nll`.
+
+    Returns
+    -------
+    Tensor
+        Negative log likelihood in nat, same shape.
+    """
+    variance = mean * (1.0 + mean * (-log_alpha).exp())
+    return 0.5 * ((counts - mean).square() / variance + variance.log()) + _HALF_LOG_2PI
+
+
+def squared_error(counts: Tensor, mean: Tensor, log_alpha: Tensor) -> Tensor:
+    """Return ``(counts - mean)^2``, the loss of Noise2Void (Krull et al. 2019), which has no alpha."""
+    return (counts - mean).square()
+
+
+LOSS_FUNCTIONS = {
+    "gamma-poisson": gamma_poisson_nll,
+    "gaussian": gaussian_nll,
+    "squared-error": squared_error,
+}
+
+
+def own_weight(mean: Tensor, log_alpha: Tensor) -> Tensor:
+    """Return the weight, from 0 to 1, that a pixel's own count has in its posterior mean.
+
+    That is 1 / (beta + 1) = mean / (alpha + mean), for the Gamma prior as for the Gaussian of the same
+    variance. It is also the prior's variance as a share of all variance, mean^2 / alpha over mean + mean^2 /
+    alpha.
+    """
+    return mean / (log_alpha.exp() + mean)
+
+
 def estimate_counts(counts: Tensor, mean: Tensor, log_alpha: Tensor, estimate: Estimate) -> Tensor:
-    """Estimate the Poisson rate of each pixel.
+    """Estimate the Poisson rate of each pixel, or how uncertain it is.
 
     Parameters
     ----------
@@ -96,18 +144,20 @@ def estimate_counts(counts: Tensor, mean: Tensor, log_alpha: Tensor, estimate: E
         is not lifted.
     mean, log_alpha : Tensor
         The prior, as for :func:`gamma_poisson_nll`.
-    estimate : {"posterior-mean", "map", "blind"}
+    estimate : {"posterior-mean", "map", "blind", "posterior-variance"}
         ``(alpha + z) / (beta + 1)``, the posterior's mode ``(alpha + z - 1) / (beta + 1)`` (0 where that is
-        negative), or the prior's mean ``alpha / beta``, which leaves the pixel itself out.
+        negative), the prior's mean ``alpha / beta``, which leaves the pixel itself out, or the posterior's
+        variance ``(alpha + z) / (beta + 1)^2`` (for a z below 0, that of z = 0).
 
     Returns
     -------
     Tensor
-        Estimated rate in counts, same shape.
+        Estimated rate in counts, or its variance in counts squared; same shape.
     """
     if estimate == "blind":
         return mean
-    # 1 / (beta + 1) = mean / (alpha + mean): the weight of the pixel itself.
-    weight = mean / (log_alpha.exp() + mean)
+    weight = own_weight(mean, log_alpha)
+    if estimate == "posterior-variance":
+        return weight * (mean + weight * (counts.clamp_min(0.0) - mean))
     posterior_mean = mean + weight * (counts - mean)
     return posterior_mean if estimate == "posterior-mean" else (posterior_mean - weight).clamp_min(0.0)

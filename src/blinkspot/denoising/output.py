@@ -6,6 +6,9 @@ import os
 from collections.abc import Generator
 from typing import Literal
 
+import numpy as np
+
+from blinkspot.camera import Camera, FloatArray
 from blinkspot.denoising.denoiser import Denoiser
 from blinkspot.denoising.noise import Estimate
 from blinkspot.progress import Progress
@@ -33,11 +36,11 @@ def denoise_to_file(
         Movie in ADU of the model's camera.
     path : path
         TIFF to make.
-    estimate : {"posterior-mean", "map", "blind"}
+    estimate : {"posterior-mean", "map", "blind", "posterior-variance"}
         See :func:`blinkspot.denoising.noise.estimate_counts`.
     units : {"adu", "photons"}
         ``adu``: the input's units, so that any program reads the file with the same camera settings;
-        ``photons``: photoelectrons.
+        ``photons``: photoelectrons. A variance is in their squares.
 
     Raises
     ------
@@ -55,5 +58,15 @@ def denoise_to_file(
     camera = denoiser.camera
     with StackWriter(path, movie.shape, pixel_size_nm=camera.pixel_size_nm, provenance=record) as writer:
         for chunk in denoiser.denoise(movie, estimate=estimate):
-            writer.write(camera.adu(chunk.frames) if units == "adu" else chunk.frames)
+            writer.write(_in_units(chunk.frames, camera, estimate, units))
             yield chunk.progress
+
+
+def _in_units(frames: FloatArray, camera: Camera, estimate: Estimate, units: Units) -> FloatArray:
+    if units == "photons" or not len(frames):
+        return frames
+    if estimate == "posterior-variance":
+        adu_per_photoelectron = camera.adu(np.ones_like(frames[0])) - camera.adu(np.zeros_like(frames[0]))
+        squared: FloatArray = frames * adu_per_photoelectron**2
+        return squared
+    return camera.adu(frames)

@@ -14,6 +14,8 @@ from blinkspot.denoising.networks import BlindSpotNetwork
 # alpha from 0.02 (nothing known: the pixel speaks for itself) to 2e6 (the neighbours know the rate).
 _LOG_ALPHA_MIDDLE = 0.5 * (math.log(2e6) + math.log(0.02))
 _LOG_ALPHA_REACH = 0.5 * (math.log(2e6) - math.log(0.02))
+_STABILISED_ZERO = 2.0 * math.sqrt(0.375)
+_LOG_ALPHA_OF_CERTAINTY = math.log(1e15)
 # At the start, alpha is about 10, whatever the data.
 _LOG_ALPHA_START = math.atanh((math.log(10.0) - _LOG_ALPHA_MIDDLE) / _LOG_ALPHA_REACH) * _LOG_ALPHA_REACH
 
@@ -34,9 +36,14 @@ class InputScaling:
     root_std: float
     mean_counts: float
 
+    @property
+    def neutral_counts(self) -> float:
+        """Counts that the network sees as 0."""
+        return (self.root_mean / 2.0) ** 2 - 0.375
+
     @classmethod
     def of(cls, counts: Tensor) -> InputScaling:
-        """Measure the scaling on counts of any shape."""
+        """Measure the scaling on counts of any shape; for maps, on counts less their read variance."""
         roots = _stabilised(counts)
         return cls(
             float(roots.mean()), max(float(roots.std()), 1e-3), max(float(counts.clamp_min(0.0).mean()), 1e-3)
@@ -56,20 +63,44 @@ class PriorNetwork(nn.Module):
         Gives two unbounded numbers for each pixel.
     scaling : InputScaling
         Measured on a sample of the movie.
+    mean_only : bool
+        Whether only the mean is learnt, as by squared error; alpha is then so large that a pixel's own count
+        adds nothing to its estimate.
     """
 
-    def __init__(self, network: BlindSpotNetwork, scaling: InputScaling) -> None:
+    def __init__(self, network: BlindSpotNetwork, scaling: InputScaling, mean_only: bool = False) -> None:
         super().__init__()
         self.network = network
         self.scaling = scaling
+        self.mean_only = mean_only
 
-    def forward(self, counts: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the prior's mean and log alpha, each ``(N, Y, X)``, for counts ``(N, 2c + 1, Y, X)``.
+    def forward(self, counts: Tensor, read_counts: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Return the prior's mean and log alpha, each ``(N, Y, X)``.
 
         Both are float32 also under autocast.
+
+        Parameters
+        ----------
+        counts : Tensor, (N, 2c + 1, Y, X)
+            Counts.
+        read_counts : Tensor, (N, Y, X), optional
+            Read variance that the counts include, where it differs from pixel to pixel. A pixel's neighbours
+            cannot tell it, so the network predicts the light alone, from counts stabilised pixel by pixel,
+            and the prior of the count is that of the light moved up by the read variance: a Gamma law of the
+            same variance.
         """
         scaling = self.scaling
-        raw = self.network((_stabilised(counts) - scaling.root_mean) / scaling.root_std).float()
+        stabilised = _stabilised(counts)
+        if read_counts is not None:
+            stabilised = stabilised - _stabilised(read_counts)[:, None] + _STABILISED_ZERO
+        raw = self.network((stabilised - scaling.root_mean) / scaling.root_std).float()
         mean = scaling.mean_counts * F.softplus(raw[:, 0]) + 1e-6
-        bounded = torch.tanh((raw[:, 1] + _LOG_ALPHA_START) / _LOG_ALPHA_REACH)
-        return mean, _LOG_ALPHA_MIDDLE + _LOG_ALPHA_REACH * bounded
+        if self.mean_only:
+            log_alpha = torch.full_like(mean, _LOG_ALPHA_OF_CERTAINTY)
+        else:
+            bounded = torch.tanh((raw[:, 1] + _LOG_ALPHA_START) / _LOG_ALPHA_REACH)
+            log_alpha = _LOG_ALPHA_MIDDLE + _LOG_ALPHA_REACH * bounded
+        if read_counts is not None:
+            log_alpha = log_alpha + 2.0 * torch.log1p(read_counts / mean)
+            mean = mean + read_counts
+        return mean, log_alpha

@@ -6,11 +6,13 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 from blinkspot.denoising.networks import NETWORKS, NetworkName
+from blinkspot.denoising.noise import LOSSES, LossName
 from blinkspot.errors import BlinkspotError
 
 DeviceName = Literal["auto", "cpu", "cuda", "mps"]
 DEVICES: tuple[DeviceName, ...] = get_args(DeviceName)
 MAX_CONTEXT_FRAMES = 2
+MAX_BLIND_SPOT_RADIUS_PX = 2
 MAX_CHANNELS = 512
 _MAX_SEED = 2**63 - 1
 
@@ -23,23 +25,28 @@ class TrainingSettings:
     ----------
     network : {"dilated", "laine"}
         The light network, or the paper's.
-    context_frames : int
+    loss : {"gamma-poisson", "gaussian", "squared-error"}
+        The exact likelihood, or one of the two it is compared with; see :mod:`blinkspot.denoising.noise`.
+    context_frames : int or None
         Neighbouring frames on each side that the network sees whole: 0, 1 or 2. They hold photons of
         molecules that stay on for several frames; localizations of neighbouring frames are then not
-        independent.
+        independent. None: as many as the held-out likelihood asks for.
+    blind_spot_radius_px : int or None
+        0: a pixel alone is unseen by its own estimate; r: the square of 2 r + 1 pixels around it. None: as
+        wide as the movie's noise is correlated.
     channels : int or None
         Feature channels; None means the network's own default.
     epochs : int or None
-        Passes over the training frames.
+        Passes over the training frames, at most.
     minutes : float or None
         Time limit instead of a number of epochs. Not repeatable to the bit, as machines differ in speed. With
-        neither, as many epochs as make about 2,000 steps.
+        neither, at most about 6,000 steps. A training ends earlier where its validation loss has settled.
     crop_size_px : int
         Side of the square crops shown to the network.
     batch_size : int
         Crops per step.
     learning_rate : float
-        Largest step size of the optimiser (AdamW); it falls to zero along a cosine.
+        Largest step size of the optimiser (AdamW); see :mod:`blinkspot.denoising.schedule`.
     max_frames : int
         Most frames used, in runs spread over the movie.
     min_relative_signal : float
@@ -56,7 +63,9 @@ class TrainingSettings:
     """
 
     network: NetworkName = "dilated"
-    context_frames: int = 1
+    loss: LossName = "gamma-poisson"
+    context_frames: int | None = None
+    blind_spot_radius_px: int | None = None
     channels: int | None = None
     epochs: int | None = None
     minutes: float | None = None
@@ -73,9 +82,15 @@ class TrainingSettings:
             self.network in NETWORKS, f"network must be one of {', '.join(NETWORKS)}, not {self.network!r}"
         )
         _check(self.device in DEVICES, f"device must be one of {', '.join(DEVICES)}, not {self.device!r}")
+        _check(self.loss in LOSSES, f"loss must be one of {', '.join(LOSSES)}, not {self.loss!r}")
         _check(
-            0 <= self.context_frames <= MAX_CONTEXT_FRAMES,
+            self.context_frames is None or 0 <= self.context_frames <= MAX_CONTEXT_FRAMES,
             f"context_frames must be 0, 1 or {MAX_CONTEXT_FRAMES}, not {self.context_frames}",
+        )
+        _check(
+            self.blind_spot_radius_px is None or 0 <= self.blind_spot_radius_px <= MAX_BLIND_SPOT_RADIUS_PX,
+            f"blind_spot_radius_px must be 0, 1 or {MAX_BLIND_SPOT_RADIUS_PX}, not "
+            f"{self.blind_spot_radius_px}",
         )
         _check(self.epochs is None or self.minutes is None, "give epochs or minutes, not both")
         _check(self.epochs is None or self.epochs >= 1, f"epochs must be 1 or more, not {self.epochs}")

@@ -4,63 +4,46 @@ from __future__ import annotations
 
 import copy
 import dataclasses
-import itertools
+import hashlib
 import math
 from collections.abc import Generator
-from dataclasses import dataclass
-from typing import cast
+from pathlib import Path
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
 from torch import Tensor
-from torch.optim.swa_utils import AveragedModel
 
 from blinkspot.camera import Camera
 from blinkspot.camera_estimate import noise_ratio
-from blinkspot.denoising.batches import CropSource
+from blinkspot.denoising.batches import CropSource, light_of
+from blinkspot.denoising.checkpoint import read_checkpoint, write_checkpoint
+from blinkspot.denoising.context_choice import choose_context
 from blinkspot.denoising.denoiser import Denoiser
-from blinkspot.denoising.devices import fast_precision, pick_device
-from blinkspot.denoising.frames import choose_frames
+from blinkspot.denoising.devices import pick_device
+from blinkspot.denoising.frames import ChosenFrames, choose_frames
+from blinkspot.denoising.learner import Learner, Validation
 from blinkspot.denoising.networks import build_network, default_channels
-from blinkspot.denoising.noise import gamma_poisson_nll
 from blinkspot.denoising.prior import InputScaling, PriorNetwork
-from blinkspot.denoising.settings import TrainingSettings
+from blinkspot.denoising.residual_check import residual_ratio, residual_warning
+from blinkspot.denoising.settings import MAX_CONTEXT_FRAMES, TrainingSettings
+from blinkspot.denoising.training_state import TrainingProgress, TrainingState
 from blinkspot.errors import BlinkspotError
 from blinkspot.movie_checks import check_camera, check_movie
+from blinkspot.noise_whiteness import noise_correlation
 from blinkspot.progress import Progress, Stopwatch
 from blinkspot.provenance import provenance
 from blinkspot.stack import Stack
 
-_DEFAULT_STEPS = 2000
-_WARM_UP_STEPS = 20
-_FIRST_VALIDATION = 10
-_MAX_VALIDATION_INTERVAL = 100
-_AVERAGE_DECAY = 0.998
+_CHECKPOINT_EVERY_S = 60.0
+_RESIDUAL_CHECK_AT = 200
+# The small network that tells how many context frames help.
+_PROBE_CHANNELS = 8
+_PROBE_CROP_PX = 32
 # Measured over predicted variance of the background's noise; with the right camera it is within 10 % of 1.
 _TRUSTED_NOISE_RATIO = (0.75, 1.35)
 
-
-@dataclass(frozen=True)
-class TrainingProgress(Progress):
-    """How far a training is, and how well it goes.
-
-    Attributes
-    ----------
-    epoch : float
-        Passes over the training frames so far.
-    train_loss, validation_loss : float or None
-        Negative log likelihood, nat per pixel: mean since the last validation, and at the last one.
-    validated : bool
-        True where a validation has just been made.
-    improved : bool
-        True where that validation was the best so far, so that :attr:`Training.best` is new.
-    """
-
-    epoch: float = 0.0
-    train_loss: float | None = None
-    validation_loss: float | None = None
-    validated: bool = False
-    improved: bool = False
+ResultT = TypeVar("ResultT")
 
 
 class Training:
@@ -74,16 +57,19 @@ class Training:
         That recorded it.
     settings : TrainingSettings
         How to train.
+    start : Denoiser, optional
+        Model to go on from instead of a new one: its network, context frames and blind spot are kept,
+        whatever the settings say.
 
     Attributes
     ----------
     best : Denoiser or None
         The model with the lowest validation loss so far; None before the first validation. It stays when
         :meth:`run` is closed early.
-    history : list of TrainingProgress
-        The values at each validation.
     warnings : list of str
         What speaks against trusting the model, a sentence each; filled as :meth:`run` finds it.
+    context_frames : int or None
+        Neighbouring frames that the model sees on each side; None until they are chosen.
 
     Raises
     ------
@@ -91,105 +77,94 @@ class Training:
         If this machine lacks the device asked for.
     """
 
-    def __init__(self, movie: Stack, camera: Camera, settings: TrainingSettings | None = None) -> None:
+    def __init__(
+        self,
+        movie: Stack,
+        camera: Camera,
+        settings: TrainingSettings | None = None,
+        start: Denoiser | None = None,
+    ) -> None:
         self.movie = movie
         self.camera = camera
         self.settings = settings or TrainingSettings()
         self.device = pick_device(self.settings.device)
         self.best: Denoiser | None = None
-        self.history: list[TrainingProgress] = []
         self.warnings: list[str] = []
+        self.context_frames = self.settings.context_frames if start is None else start.context_frames
+        self._blind_spot_radius_px = self.settings.blind_spot_radius_px or 0
+        self._start = start
         self._noise_ratio = 1.0
+        self._residual_ratio: float | None = None
+        self._state: TrainingState | None = None
 
-    def run(self) -> Generator[Progress, None, Denoiser]:
+    @property
+    def history(self) -> list[TrainingProgress]:
+        """The values at each validation."""
+        return [] if self._state is None else self._state.history
+
+    @property
+    def settled(self) -> bool:
+        """Whether the validation loss had settled before the training ended."""
+        return self._state is not None and self._state.schedule.settled
+
+    def run(
+        self, checkpoint: Path | None = None, resume: Path | None = None
+    ) -> Generator[Progress, None, Denoiser]:
         """Train; yield progress; return the best model.
+
+        Parameters
+        ----------
+        checkpoint : Path, optional
+            File to keep the training in, once a minute and when it is closed early; removed at its end.
+        resume : Path, optional
+            Checkpoint to go on from. With a number of epochs and one processor thread, the result is to the
+            bit what it would have been without the break.
 
         Raises
         ------
         BlinkspotError
-            If the movie or the camera cannot be used, or the loss is no longer a number.
+            If the movie or the camera cannot be used, the loss is no longer a number, or the checkpoint
+            is not one of this training.
         """
-        settings = self.settings
-        checking = Stopwatch("checking the movie", 3)
+        resumed = None if resume is None else self._read(resume)
+        if resumed is None:
+            yield from self._check_movie()
+        watch = Stopwatch("training", 1.0)
+        source = yield from self._crops()
+        # Validation crops have random numbers of their own: the same for any length of training.
+        validation = source.validation_batches(np.random.default_rng(self.settings.seed + 1))
+        learner = Learner(self._new_model(validation), self.settings.loss)
+        self._state = state = TrainingState.new(self.settings, source.steps_per_epoch)
+        if resumed is not None:
+            self._restore(learner, state, *resumed)
+            watch.started -= state.elapsed_s
+        saved_at_s = watch.elapsed_s
+        try:
+            while True:
+                if state.validation_due:
+                    yield from self._validate(learner, state, validation)
+                if state.over:
+                    break
+                yield from self._step(learner, state, source, watch)
+                if checkpoint is not None and watch.elapsed_s > saved_at_s + _CHECKPOINT_EVERY_S:
+                    saved_at_s = watch.elapsed_s
+                    self._write(checkpoint, learner, state)
+        except GeneratorExit:
+            if checkpoint is not None and state.step:
+                self._write(checkpoint, learner, state)
+            raise
+        self._warn_if_unsettled(state)
+        if checkpoint is not None:
+            checkpoint.unlink(missing_ok=True)
+        assert self.best is not None
+        return self.best
+
+    def _check_movie(self) -> Generator[Progress, None, None]:
+        checking = Stopwatch("checking the movie", 4)
         check_movie(self.movie)
         yield checking.at(1)
         check_camera(self.movie, self.camera)
         yield checking.at(2)
-        self._check_noise()
-        limit_s = None if settings.minutes is None else 60.0 * settings.minutes
-        watch = Stopwatch("training", limit_s or 1.0)
-        chosen = yield from choose_frames(self.movie, settings)
-        source = CropSource(chosen, self.movie.n_frames, self.camera, settings)
-        random = np.random.default_rng(settings.seed)
-        # Validation crops have random numbers of their own: the same for any length of training.
-        validation = source.validation_batches(np.random.default_rng(settings.seed + 1))
-        model = self._new_model(validation)
-        averaging = AveragedModel(model, avg_fn=_averaged)
-        averaged = cast(PriorNetwork, averaging.module)
-        optimiser = torch.optim.AdamW(model.parameters(), lr=settings.learning_rate, weight_decay=1e-4)
-        total_steps = self._total_steps(source)
-        if limit_s is None:
-            watch.total = total_steps
-        interval = min(_MAX_VALIDATION_INTERVAL, max(40, source.steps_per_epoch))
-        next_validation = _FIRST_VALIDATION
-        losses: list[float] = []
-        now = TrainingProgress("training", 0, watch.total, watch.elapsed_s)
-
-        for step in itertools.count(1):
-            done = watch.elapsed_s if limit_s is not None else step - 1
-            _set_learning_rate(optimiser, settings.learning_rate, step, done / watch.total)
-            optimiser.zero_grad(set_to_none=True)
-            batch = source.training_batch(random)
-            loss = 0.0
-            for part in torch.split(batch, self._crops_at_once(model, source)):
-                part_loss = self._loss(model, part) * (len(part) / len(batch))
-                part_loss.backward()  # type: ignore[no-untyped-call]
-                loss += float(part_loss.detach())
-                yield dataclasses.replace(now, elapsed_s=watch.elapsed_s, validated=False, improved=False)
-            if not math.isfinite(loss):
-                raise BlinkspotError(
-                    "Training stopped because the loss is no longer a number: the best model so far is kept; "
-                    "check the camera settings, or train with a smaller learning rate."
-                )
-            torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-            optimiser.step()
-            averaging.update_parameters(model)
-            losses.append(loss)
-            done = watch.elapsed_s if limit_s is not None else step
-            now = dataclasses.replace(
-                now,
-                done=done,
-                elapsed_s=watch.elapsed_s,
-                epoch=step / source.steps_per_epoch,
-                validated=False,
-                improved=False,
-            )
-            last = done >= watch.total
-            if step >= next_validation or last:
-                next_validation = step + min(step, interval)
-                validation_loss = yield from self._validate(averaged, validation, now)
-                improved = self.best is None or validation_loss < min(
-                    past.validation_loss for past in self.history if past.validation_loss is not None
-                )
-                if improved:
-                    self.best = self._snapshot(averaged, step, validation_loss)
-                now = dataclasses.replace(
-                    now,
-                    elapsed_s=watch.elapsed_s,
-                    train_loss=float(np.mean(losses)),
-                    validation_loss=validation_loss,
-                    validated=True,
-                    improved=improved,
-                )
-                losses.clear()
-                self.history.append(now)
-            yield now
-            if last:
-                break
-        assert self.best is not None
-        return self.best
-
-    def _check_noise(self) -> None:
         self._noise_ratio = noise_ratio(self.movie, self.camera)
         if not _TRUSTED_NOISE_RATIO[0] <= self._noise_ratio <= _TRUSTED_NOISE_RATIO[1]:
             self.warnings.append(
@@ -197,41 +172,89 @@ class Training:
                 "settings predict: check offset, electrons per ADU and EM gain, and that the pixels are as "
                 "recorded."
             )
+        yield checking.at(3)
+        correlation = noise_correlation(self.movie)
+        if correlation.description is not None:
+            self.warnings.append(correlation.description)
+        if self.settings.blind_spot_radius_px is None and self._start is None:
+            self._blind_spot_radius_px = correlation.blind_spot_radius_px
+        if self.context_frames is None and correlation.is_shared_in_time:
+            self.context_frames = 0  # a frame's noise would be seen in its neighbours
+        yield checking.at(4)
 
-    def _total_steps(self, source: CropSource) -> int:
-        epochs = self.settings.epochs or math.ceil(_DEFAULT_STEPS / source.steps_per_epoch)
-        return epochs * source.steps_per_epoch
+    def _crops(self) -> Generator[Progress, None, CropSource]:
+        settings = self.settings
+        most = min(MAX_CONTEXT_FRAMES, (self.movie.n_frames - 1) // 2)
+        context = self.context_frames
+        chosen = yield from choose_frames(self.movie, settings, most if context is None else context)
+        if context is None:
+            context = yield from self._choose_context(chosen, most)
+        self.context_frames = context
+        return CropSource(chosen, self.movie.n_frames, self.camera, settings, context)
+
+    def _choose_context(self, chosen: ChosenFrames, most: int) -> Generator[Progress, None, int]:
+        if most == 0:
+            return 0
+        settings = dataclasses.replace(self.settings, crop_size_px=_PROBE_CROP_PX)
+        source = CropSource(chosen, self.movie.n_frames, self.camera, settings, most)
+        sample = light_of(torch.cat(source.validation_batches(np.random.default_rng(settings.seed))), most)
+        network = self._untrained("dilated", most, _PROBE_CHANNELS)
+        learner = Learner(self._on_device(PriorNetwork(network, InputScaling.of(sample))))
+        return (yield from choose_context(source, learner, settings.seed))
 
     def _new_model(self, validation: list[Tensor]) -> PriorNetwork:
+        if self._start is not None:
+            return self._on_device(self._start.trainable_model())
         settings = self.settings
+        assert self.context_frames is not None  # chosen by now
         channels = settings.channels or default_channels(settings.network)
+        network = self._untrained(settings.network, self.context_frames, channels)
+        scaling = InputScaling.of(light_of(torch.cat(validation), self.context_frames))
+        return self._on_device(PriorNetwork(network, scaling, settings.loss == "squared-error"))
+
+    def _untrained(self, name: Any, context_frames: int, channels: int) -> Any:
         with torch.random.fork_rng():
-            torch.manual_seed(settings.seed)
-            network = build_network(settings.network, settings.context_frames, channels)
-        model = PriorNetwork(network, InputScaling.of(torch.cat(validation)))
-        model.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        return model
+            torch.manual_seed(self.settings.seed)
+            return build_network(name, context_frames, channels, self._blind_spot_radius_px)
 
-    def _crops_at_once(self, model: PriorNetwork, source: CropSource) -> int:
-        if self.device.type == "cuda":
-            return self.settings.batch_size
-        return max(1, int(model.network.pixels_at_once // source.size**2))
+    def _on_device(self, model: PriorNetwork) -> PriorNetwork:
+        return model.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
 
-    def _loss(self, model: PriorNetwork, counts: Tensor) -> Tensor:
-        counts = counts.to(self.device).contiguous(memory_format=torch.channels_last)
-        with fast_precision(self.device):
-            mean, log_alpha = model(counts)
-        return gamma_poisson_nll(counts[:, self.settings.context_frames], mean, log_alpha).mean()
+    def _step(
+        self, learner: Learner, state: TrainingState, source: CropSource, watch: Stopwatch
+    ) -> Generator[Progress, None, None]:
+        size = state.schedule.learning_rate(state.step + 1, state.done)
+        taking = learner.step(source.training_batch(state.random), size)
+        now = state.progress()
+        while True:
+            try:
+                next(taking)
+            except StopIteration as stop:
+                loss = stop.value
+                break
+            yield dataclasses.replace(now, elapsed_s=watch.elapsed_s)
+        if not math.isfinite(loss):
+            raise BlinkspotError(
+                "Training stopped because the loss is no longer a number: the best model so far is kept; "
+                "check the camera settings, or train with a smaller learning rate."
+            )
+        state.finish_step(loss, watch.elapsed_s)
+        yield state.progress()
 
     def _validate(
-        self, model: PriorNetwork, batches: list[Tensor], now: TrainingProgress
-    ) -> Generator[Progress, None, float]:
-        losses = []
-        for batch in batches:
-            with torch.inference_mode():
-                losses.append(float(self._loss(model, batch)))
-            yield now
-        return float(np.mean(losses))
+        self, learner: Learner, state: TrainingState, batches: list[Tensor]
+    ) -> Generator[Progress, None, None]:
+        if self._residual_ratio is None and (state.step >= _RESIDUAL_CHECK_AT or state.over):
+            self._residual_ratio = yield from _paced(residual_ratio(learner, batches), state)
+            warning = residual_warning(self._residual_ratio)
+            if warning is not None and not self.warnings:
+                self.warnings.append(warning)
+        found: Validation = yield from _paced(learner.validate(batches), state)
+        best_before = state.best_loss
+        report = state.finish_validation(found.loss, found.own_weight)
+        if found.loss < best_before:
+            self.best = self._snapshot(learner.averaged, state.step, found.loss)
+        yield report
 
     def _snapshot(self, model: PriorNetwork, step: int, validation_loss: float) -> Denoiser:
         record = provenance(
@@ -241,11 +264,80 @@ class Training:
             seed=self.settings.seed,
             source=None if self.movie.path is None else self.movie.path.name,
             steps=step,
+            context_frames=self.context_frames,
+            blind_spot_radius_px=model.network.blind_spot_radius_px,
             validation_loss=validation_loss,
             device=self.device.type,
             noise_ratio=self._noise_ratio,
+            residual_ratio=self._residual_ratio,
+            started_from=None if self._start is None else self._start.provenance,
         )
         return Denoiser(copy.deepcopy(model), self.settings.network, self.camera, record)
+
+    def _warn_if_unsettled(self, state: TrainingState) -> None:
+        if not state.schedule.settled:
+            self.warnings.append(
+                "The training ended before its validation loss had settled, and an undertrained model leaves "
+                "ripples that look like molecules: train longer."
+            )
+
+    def _identity(self) -> dict[str, Any]:
+        """Return what a checkpoint must share with the training that goes on from it, JSON-ready."""
+        pixels = hashlib.sha256()
+        for index in sorted({0, self.movie.n_frames // 2, self.movie.n_frames - 1}):
+            pixels.update(np.ascontiguousarray(self.movie.frame(index)).tobytes())
+        return {
+            "settings": dataclasses.asdict(self.settings),
+            "camera": self.camera.as_dict(),
+            "movie": {"shape": list(self.movie.shape), "pixels": pixels.hexdigest()},
+        }
+
+    def _write(self, path: Path, learner: Learner, state: TrainingState) -> None:
+        tensors = {f"learner.{name}": value for name, value in learner.tensors().items()}
+        best = None
+        if self.best is not None:
+            best = self.best.provenance
+            tensors |= {f"best.{name}": value for name, value in self.best.weights().items()}
+        numbers = {
+            **self._identity(),
+            "state": state.as_dict(),
+            "context_frames": self.context_frames,
+            "blind_spot_radius_px": self._blind_spot_radius_px,
+            "scaling": dataclasses.asdict(learner.model.scaling),
+            "noise_ratio": self._noise_ratio,
+            "residual_ratio": self._residual_ratio,
+            "warnings": self.warnings,
+            "best": best,
+        }
+        write_checkpoint(path, numbers, tensors)
+
+    def _read(self, path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
+        numbers, tensors = read_checkpoint(path)
+        for name, own in self._identity().items():
+            theirs = numbers.get(name)
+            if theirs != own:
+                what = "another movie" if name == "movie" else _first_difference(theirs, own)
+                raise BlinkspotError(
+                    f"The checkpoint {path} is of another training ({what}): give the movie, camera and "
+                    "settings with which that one began, or train anew."
+                )
+        self.context_frames = numbers["context_frames"]
+        self._blind_spot_radius_px = numbers["blind_spot_radius_px"]
+        self._noise_ratio = numbers["noise_ratio"]
+        self._residual_ratio = numbers["residual_ratio"]
+        self.warnings = list(numbers["warnings"])
+        return numbers, tensors
+
+    def _restore(
+        self, learner: Learner, state: TrainingState, numbers: dict[str, Any], tensors: dict[str, Tensor]
+    ) -> None:
+        learner.model.scaling = learner.averaged.scaling = InputScaling(**numbers["scaling"])
+        learner.restore(_below("learner.", tensors))
+        state.restore(numbers["state"])
+        if numbers["best"] is not None:
+            model = copy.deepcopy(learner.averaged)
+            model.load_state_dict(_below("best.", tensors))
+            self.best = Denoiser(model, self.settings.network, self.camera, numbers["best"])
 
 
 def train(
@@ -255,13 +347,24 @@ def train(
     return Training(movie, camera, settings).run()
 
 
-def _set_learning_rate(optimiser: torch.optim.Optimizer, largest: float, step: int, fraction: float) -> None:
-    cosine = 0.5 * (1.0 + math.cos(math.pi * min(1.0, fraction)))
-    for group in optimiser.param_groups:
-        group["lr"] = largest * min(1.0, step / _WARM_UP_STEPS) * max(cosine, 1e-3)
+def _paced(work: Generator[None, None, ResultT], state: TrainingState) -> Generator[Progress, None, ResultT]:
+    """Do work that reports nothing, and yield where the training stands."""
+    while True:
+        try:
+            next(work)
+        except StopIteration as stop:
+            result: ResultT = stop.value
+            return result
+        yield state.progress()
 
 
-def _averaged(average: Tensor, latest: Tensor, n_averaged: Tensor | int) -> Tensor:
-    """Move an averaged weight towards the latest: the average has less of the last batches' noise."""
-    decay = min(_AVERAGE_DECAY, float(1 + n_averaged) / float(10 + n_averaged))
-    return torch.lerp(average, latest, 1.0 - decay)
+def _below(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
+
+
+def _first_difference(theirs: Any, own: dict[str, Any]) -> str:
+    theirs = theirs if isinstance(theirs, dict) else {}
+    for name, value in own.items():
+        if theirs.get(name) != value:
+            return f"its {name} is {theirs.get(name)}, not {value}"
+    return "its settings are those of another version"

@@ -135,12 +135,14 @@ class TrainDock(Dock):
 
     def _on_ended(self, outcome: Outcome) -> None:
         best = None if self._job is None else self._job.best
-        if best is not None and self._source is not None:
+        if self._job is not None and best is not None and self._source is not None:
             name = self.session.add_model(self._source.name, best)
+            extent = "until the loss had settled" if self._job.settled else "for as long as was set"
+            context = f"{best.context_frames} context frame{'' if best.context_frames == 1 else 's'}"
             kept = f"The model {name!r} is ready in the Denoise dock"
             self.job_bar.say(
                 {
-                    End.DONE: f"Trained. {kept}.",
+                    End.DONE: f"Trained {extent}, with {context}. {kept}.",
                     End.STOPPED: f"Stopped. {kept}: the best so far.",
                     End.FAILED: f"{outcome.message} {kept}: the best until then.",
                 }[outcome.end]

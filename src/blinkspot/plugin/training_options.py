@@ -10,12 +10,13 @@ from blinkspot.plugin.forms import combo, row
 
 _NETWORKS = {"dilated": "Light (dilated)", "laine": "Laine's (four half planes)"}
 _CONTEXTS = {
+    None: "Automatic: as many as help",
     0: "None: each frame by itself",
     1: "1 frame before and after",
     2: "2 frames before and after",
 }
 _DEVICES = {"auto": "Automatic", "cpu": "CPU", "cuda": "GPU (CUDA)", "mps": "GPU (Apple)"}
-_UNTIL_GOOD, _MINUTES, _EPOCHS = "about 2,000 steps", "minutes", "epochs"
+_UNTIL_SETTLED, _MINUTES, _EPOCHS = "until settled", "minutes", "epochs"
 
 
 class TrainingOptions(QWidget):
@@ -26,19 +27,19 @@ class TrainingOptions(QWidget):
         self.context = combo(
             _CONTEXTS,
             "Neighbouring frames that the network also sees. Molecules that stay on for several frames "
-            "become much clearer; take none where every frame shows other molecules. Localizations of "
-            "neighbouring frames are then not independent.",
+            "become much clearer, but localizations of neighbouring frames are then not independent. Automatic "
+            "takes as many as held-out frames ask for: none where every frame shows other molecules.",
         )
-        self.context.setCurrentIndex(1)
         self.network = combo(
             _NETWORKS,
             "The light network reached a slightly lower loss in about half the time in our trials; that of "
             "Laine et al. (2019), the usual blind-spot network, is there for comparison.",
         )
         self.extent = combo(
-            {text: text for text in (_UNTIL_GOOD, _MINUTES, _EPOCHS)},
-            "How long to train. 2,000 steps suffice for most movies; a short training leaves ripples that "
-            "look like molecules. You can stop at any time: the best model so far is kept.",
+            {text: text for text in (_UNTIL_SETTLED, _MINUTES, _EPOCHS)},
+            "How long to train. A short training leaves ripples that look like molecules. A training ends "
+            "by itself once its loss has settled, at the latest after minutes or epochs, or 6,000 steps. You can "
+            "stop at any time: the best model so far is kept.",
         )
         self.extent.currentIndexChanged.connect(self._on_extent_changed)
         self.minutes = QDoubleSpinBox()

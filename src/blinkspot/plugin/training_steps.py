@@ -83,10 +83,13 @@ class TrainingJob:
     ----------
     best : Denoiser or None
         The best model so far. To be read once the job has ended.
+    settled : bool
+        Whether the training went on until its validation loss had settled.
     """
 
     def __init__(self, movie: Stack, camera: Camera, settings: dict[str, Any], viewed: Viewed) -> None:
         self.best: Denoiser | None = None
+        self.settled = False
         self._movie = movie
         self._camera = camera
         self._settings = settings
@@ -104,11 +107,11 @@ class TrainingJob:
         training = denoising.Training(self._movie, self._camera, denoising.TrainingSettings(**self._settings))
         last_yield = preview_due = 0.0
         shown: tuple[Denoiser | None, int] = (None, -1)
-        n_warned = 0
+        warned = 0
         for progress in training.run():
-            for sentence in training.warnings[n_warned:]:
+            for sentence in training.warnings[warned:]:
                 yield TrainingWarning(sentence)
-            n_warned = len(training.warnings)
+            warned = len(training.warnings)
             now = time.perf_counter()
             self.best = training.best
             if now - last_yield > _PROGRESS_INTERVAL_S:
@@ -124,6 +127,9 @@ class TrainingJob:
                 yield from preview(self.best, self._movie, wanted[1])
                 spent = time.perf_counter() - now
                 preview_due = now + spent / _PREVIEW_SHARE
+        self.settled = training.settled
+        for sentence in training.warnings[warned:]:
+            yield TrainingWarning(sentence)
 
 
 def preview(model: Denoiser, movie: Stack, index: int) -> Generator[PreviewFrame | None, None, None]:

@@ -11,6 +11,8 @@ from torch import Tensor, nn
 class BlindSpotNetwork(nn.Module, ABC):
     """A network whose output at a pixel of the centre frame does not depend on that pixel.
 
+    Nor on the other pixels of its blind spot, where that is wider.
+
     Input: ``(N, 2 * context_frames + 1, Y, X)``, the frame to denoise in the middle, its neighbours in time
     around it. Neighbouring frames are seen whole: their noise is independent of the centre frame's.
     Output: ``(N, 2, Y, X)``, unbounded.
@@ -21,6 +23,9 @@ class BlindSpotNetwork(nn.Module, ABC):
         Neighbouring frames on each side.
     channels : int
         Feature channels.
+    blind_spot_radius_px : int
+        0: the pixel alone is unseen; r: the square of 2 r + 1 pixels around it, for noise that neighbouring
+        pixels share.
     halo_px : int
         A tile cut with this many pixels around it gives the same output inside as the whole frame.
     alignment_px : int
@@ -34,10 +39,11 @@ class BlindSpotNetwork(nn.Module, ABC):
     alignment_px: int
     pixels_at_once: int
 
-    def __init__(self, context_frames: int, channels: int) -> None:
+    def __init__(self, context_frames: int, channels: int, blind_spot_radius_px: int) -> None:
         super().__init__()
         self.context_frames = context_frames
         self.channels = channels
+        self.blind_spot_radius_px = blind_spot_radius_px
 
     @abstractmethod
     def forward(self, frames: Tensor) -> Tensor:
@@ -49,6 +55,17 @@ class BlindSpotNetwork(nn.Module, ABC):
         return centre, torch.cat((before, after), dim=1)
 
 
+class _PreciseConvolution(nn.Conv2d):
+    """A 1x1 convolution in float32, whatever the precision around it.
+
+    In bfloat16 the outputs of a flat background fall on one of the few numbers nearby, up to 0.2 % off.
+    """
+
+    def forward(self, features: Tensor) -> Tensor:
+        with torch.autocast(features.device.type, enabled=False):
+            return super().forward(features.to(self.weight.dtype))
+
+
 def pointwise_head(n_in: int, channels: int) -> nn.Sequential:
     """Return the 1x1 convolutions that join the branches into the two outputs."""
     return nn.Sequential(
@@ -57,5 +74,5 @@ def pointwise_head(n_in: int, channels: int) -> nn.Sequential:
         nn.LeakyReLU(0.1),
         nn.Conv2d(2 * channels, channels, 1),
         nn.LeakyReLU(0.1),
-        nn.Conv2d(channels, 2, 1),
+        _PreciseConvolution(channels, 2, 1),
     )

@@ -1,9 +1,10 @@
 """A light blind-spot network: a hole in the first kernel that dilation keeps open.
 
-The first convolution of a branch is k x k with its centre weight fixed at zero, so it reaches offsets of
-at most k // 2, never 0. Every later 3x3 convolution is dilated by k // 2 + 1, so it adds multiples of
-k // 2 + 1 to the offset: the sum is never 0 again. Two branches (k = 3 and 5) leave out different pixels. The
-idea of keeping a blind spot by dilation is that of Wu et al. 2020, "Unpaired learning of deep image
+The first convolution of a branch leaves out every offset that is a multiple of d along y and along x; with
+its kernel of 2d - 1 pixels that is the centre alone. Every later 3x3 convolution is dilated by d, so it adds
+multiples of d to the offset: the sum is never 0. Two branches (d = 2 and 3) leave out different neighbours.
+A wider blind spot leaves out all offsets that a multiple of d brings within its radius; d is then larger.
+The idea of keeping a blind spot by dilation is that of Wu et al. 2020, "Unpaired learning of deep image
 denoising", ECCV.
 """
 
@@ -16,23 +17,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from blinkspot.denoising.networks.base import BlindSpotNetwork, pointwise_head
+from blinkspot.denoising.networks.holes import HoledConvolution, lattice_spacings
 
-_KERNEL_SIZES = (3, 5)
 _BLOCKS = 3
-
-
-class _HoledConvolution(nn.Conv2d):
-    """A convolution whose kernel is zero at its centre."""
-
-    def __init__(self, n_out: int, size: int) -> None:
-        super().__init__(1, n_out, size, padding=size // 2)
-        hole = torch.ones(size, size)
-        hole[size // 2, size // 2] = 0.0
-        self.register_buffer("hole", hole, persistent=False)
-
-    def forward(self, frames: Tensor) -> Tensor:
-        weight = self.weight * cast(Tensor, self.hole)
-        return F.conv2d(frames, weight, self.bias, padding=self.padding)
 
 
 class _ResidualBlock(nn.Module):
@@ -49,13 +36,13 @@ class _ResidualBlock(nn.Module):
 
 
 class _Branch(nn.Module):
-    def __init__(self, channels: int, size: int, n_context: int) -> None:
+    def __init__(self, channels: int, spacing: int, radius: int, n_context: int) -> None:
         super().__init__()
-        dilation = size // 2 + 1
-        self.centre = _HoledConvolution(channels, size)
+        size = 2 * spacing - 1
+        self.centre = HoledConvolution(channels, spacing, radius)
         self.context = nn.Conv2d(n_context, channels, size, padding=size // 2) if n_context else None
-        self.blocks = nn.Sequential(*(_ResidualBlock(channels, dilation) for _ in range(_BLOCKS)))
-        self.halo_px = size // 2 + 2 * _BLOCKS * dilation
+        self.blocks = nn.Sequential(*(_ResidualBlock(channels, spacing) for _ in range(_BLOCKS)))
+        self.halo_px = size // 2 + 2 * _BLOCKS * spacing
 
     def forward(self, centre: Tensor, context: Tensor) -> Tensor:
         features = self.centre(centre)
@@ -73,14 +60,19 @@ class DilatedNetwork(BlindSpotNetwork):
         Neighbouring frames on each side.
     channels : int
         Feature channels of each branch.
+    blind_spot_radius_px : int
+        0: the pixel alone is unseen; r: the square of 2 r + 1 pixels around it.
     """
 
     alignment_px = 1
     pixels_at_once = 32768
 
-    def __init__(self, context_frames: int, channels: int) -> None:
-        super().__init__(context_frames, channels)
-        branches = [_Branch(channels, size, 2 * context_frames) for size in _KERNEL_SIZES]
+    def __init__(self, context_frames: int, channels: int, blind_spot_radius_px: int = 0) -> None:
+        super().__init__(context_frames, channels, blind_spot_radius_px)
+        branches = [
+            _Branch(channels, spacing, blind_spot_radius_px, 2 * context_frames)
+            for spacing in lattice_spacings(blind_spot_radius_px)
+        ]
         self.halo_px = max(branch.halo_px for branch in branches)
         self.branches = nn.ModuleList(branches)
         self.head = pointwise_head(len(branches) * channels, channels)

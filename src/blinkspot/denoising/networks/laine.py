@@ -2,7 +2,7 @@
 
 One U-Net, whose every convolution looks upwards only, sees the frame in four rotations. Its output is moved
 down by one row, so that it covers the open half plane above a pixel, and turned back. Together the four
-half planes cover all neighbours and leave the pixel itself out.
+half planes cover all neighbours and leave the pixel itself out; moved further, they leave out a wider square.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ class _UpwardConvolution(nn.Module):
         return F.leaky_relu(self.convolution(F.pad(features, (1, 1, 2, 0))), 0.1)
 
 
-def _moved_down(features: Tensor) -> Tensor:
-    return F.pad(features, (0, 0, 1, -1))
+def _moved_down(features: Tensor, rows: int = 1) -> Tensor:
+    return F.pad(features, (0, 0, rows, -rows))
 
 
 def _pooled(features: Tensor) -> Tensor:
@@ -37,8 +37,9 @@ def _pooled(features: Tensor) -> Tensor:
 
 
 class _UpwardUNet(nn.Module):
-    def __init__(self, n_in: int, channels: int, levels: int) -> None:
+    def __init__(self, n_in: int, channels: int, levels: int, moved_by: int) -> None:
         super().__init__()
+        self.moved_by = moved_by
         self.first = _UpwardConvolution(n_in, channels)
         self.encoders = nn.ModuleList(_UpwardConvolution(channels, channels) for _ in range(levels))
         self.bottom = _UpwardConvolution(channels, channels)
@@ -65,7 +66,7 @@ class _UpwardUNet(nn.Module):
         for decoder in self.decoders:
             features = F.interpolate(features, scale_factor=2.0, mode="nearest")
             features = decoder(torch.cat((features, skips.pop()), dim=1))
-        return _moved_down(features)
+        return _moved_down(features, self.moved_by)
 
 
 class LaineNetwork(BlindSpotNetwork):
@@ -80,19 +81,29 @@ class LaineNetwork(BlindSpotNetwork):
         Neighbouring frames on each side.
     channels : int
         Feature channels of the encoder; 48 in the paper.
+    blind_spot_radius_px : int
+        0: the pixel alone is unseen; r: the square of 2 r + 1 pixels around it.
     levels : int
         Poolings; 5 in the paper.
     """
 
     pixels_at_once = 8192
 
-    def __init__(self, context_frames: int, channels: int, levels: int = 5) -> None:
-        super().__init__(context_frames, channels)
-        self.unet = _UpwardUNet(2 * context_frames + 1, channels, levels)
+    def __init__(
+        self, context_frames: int, channels: int, blind_spot_radius_px: int = 0, levels: int = 5
+    ) -> None:
+        super().__init__(context_frames, channels, blind_spot_radius_px)
+        self.unet = _UpwardUNet(2 * context_frames + 1, channels, levels, blind_spot_radius_px + 1)
         self.alignment_px = 2**levels
         # Rows that the deepest path can look up: two convolutions and a shift on the way down at each
         # scale, two convolutions on the way up; rounded up to whole pooled pixels.
-        reach = 2 * 2 + 1 + sum((2 + 1 + 4 + 1) * 2**level for level in range(levels)) + 2 * 2**levels
+        reach = (
+            2 * 2
+            + 1
+            + blind_spot_radius_px
+            + sum((2 + 1 + 4 + 1) * 2**level for level in range(levels))
+            + 2 * 2**levels
+        )
         self.halo_px = -(-reach // self.alignment_px) * self.alignment_px
         n_features = 4 * 2 * channels
         self.context: nn.Module | None = None

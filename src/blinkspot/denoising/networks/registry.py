@@ -12,7 +12,7 @@ from blinkspot.denoising.networks.laine import LaineNetwork
 NetworkName = Literal["dilated", "laine"]
 NETWORKS: tuple[NetworkName, ...] = get_args(NetworkName)
 
-_BUILDERS: dict[NetworkName, Callable[[int, int], BlindSpotNetwork]] = {
+_BUILDERS: dict[NetworkName, Callable[[int, int, int], BlindSpotNetwork]] = {
     "dilated": DilatedNetwork,
     "laine": LaineNetwork,
 }
@@ -25,7 +25,9 @@ def default_channels(name: NetworkName) -> int:
     return _DEFAULT_CHANNELS[name]
 
 
-def build_network(name: NetworkName, context_frames: int, channels: int) -> BlindSpotNetwork:
+def build_network(
+    name: NetworkName, context_frames: int, channels: int, blind_spot_radius_px: int = 0
+) -> BlindSpotNetwork:
     """Make an untrained network.
 
     Parameters
@@ -36,5 +38,7 @@ def build_network(name: NetworkName, context_frames: int, channels: int) -> Blin
         Neighbouring frames on each side, 0 to 2.
     channels : int
         Feature channels.
+    blind_spot_radius_px : int
+        0: a pixel alone is unseen by its own output; r: the square of 2 r + 1 pixels around it.
     """
-    return _BUILDERS[name](context_frames, channels)
+    return _BUILDERS[name](context_frames, channels, blind_spot_radius_px)

@@ -1,0 +1,70 @@
+"""A training as a file, so that it can go on after a break."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor
+
+from blinkspot.errors import BlinkspotError
+
+_HEADER_KEY = "napari-blinkspot-checkpoint"
+_FORMAT = 1
+
+
+def write_checkpoint(path: Path, numbers: dict[str, Any], tensors: dict[str, Tensor]) -> None:
+    """Write a checkpoint, in place of the one before it of the same training.
+
+    Parameters
+    ----------
+    path : Path
+        File to make or to replace. The old one stays whole until the new one is.
+    numbers : dict
+        JSON-ready values.
+    tensors : dict of Tensor
+        On the CPU.
+
+    Raises
+    ------
+    BlinkspotError
+        If the file cannot be written.
+    """
+    temporary = path.with_name(path.name + ".new")
+    header = json.dumps({"format": _FORMAT, **numbers})
+    try:
+        temporary.write_bytes(save(tensors, metadata={_HEADER_KEY: header}))
+        os.replace(temporary, path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise BlinkspotError(
+            f"The checkpoint {path} cannot be written: {error.strerror or error}."
+        ) from error
+
+
+def read_checkpoint(path: str | os.PathLike[str]) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    """Read what :func:`write_checkpoint` wrote; nothing in it is run.
+
+    Raises
+    ------
+    BlinkspotError
+        If the file is not there, cannot be read, or is no checkpoint.
+    """
+    if not Path(path).is_file():
+        raise BlinkspotError(f"There is no checkpoint {path}.")
+    try:
+        with safe_open(path, framework="pt", device="cpu") as file:
+            numbers = dict(json.loads((file.metadata() or {})[_HEADER_KEY]))
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
+        raise BlinkspotError(
+            f"{path} is not a checkpoint of a training, or it is damaged: choose the file ending in "
+            ".checkpoint that an interrupted training left."
+        ) from error
+    if numbers.pop("format", None) != _FORMAT:
+        raise BlinkspotError(f"{path} was written by another version of napari-blinkspot: train again.")
+    return numbers, tensors

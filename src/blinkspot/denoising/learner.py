@@ -1,0 +1,176 @@
+"""One model while it learns: its weights, their running average, and the optimiser."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from dataclasses import dataclass
+from typing import cast
+
+import torch
+from torch import Tensor
+from torch.optim.swa_utils import AveragedModel
+
+from blinkspot.denoising.batches import split_batch
+from blinkspot.denoising.devices import fast_precision
+from blinkspot.denoising.noise import LOSS_FUNCTIONS, LossName, own_weight
+from blinkspot.denoising.prior import PriorNetwork
+
+_AVERAGE_DECAY = 0.998
+_WEIGHT_DECAY = 1e-4
+_LARGEST_GRADIENT = 1.0
+
+
+@dataclass(frozen=True)
+class Validation:
+    """What a model makes of the held-out crops.
+
+    Attributes
+    ----------
+    losses : Tensor, (n_crops,)
+        Mean loss of each crop, nat per pixel.
+    own_weight : float
+        Mean of :func:`blinkspot.denoising.noise.own_weight`.
+    """
+
+    losses: Tensor
+    own_weight: float
+
+    @property
+    def loss(self) -> float:
+        """Mean loss, nat per pixel."""
+        return float(self.losses.mean())
+
+
+class Learner:
+    """Takes steps downhill.
+
+    Parameters
+    ----------
+    model : PriorNetwork
+        Untrained or trained, on the device where it is to learn.
+    loss : {"gamma-poisson", "gaussian", "squared-error"}
+        What is minimised.
+
+    Attributes
+    ----------
+    model : PriorNetwork
+        The weights as the last step left them.
+    """
+
+    def __init__(self, model: PriorNetwork, loss: LossName = "gamma-poisson") -> None:
+        self.model = model
+        self.device = next(model.parameters()).device
+        self._loss = LOSS_FUNCTIONS[loss]
+        self._average = AveragedModel(model, avg_fn=_averaged)
+        self._optimiser = torch.optim.AdamW(model.parameters(), weight_decay=_WEIGHT_DECAY)
+
+    @property
+    def averaged(self) -> PriorNetwork:
+        """The running average of the weights, which has less of the last batches' noise."""
+        return cast(PriorNetwork, self._average.module)
+
+    def step(self, batch: Tensor, learning_rate: float) -> Generator[None, None, float]:
+        """Take one step; yield between the parts in which a laptop's processor computes it.
+
+        Parameters
+        ----------
+        batch : Tensor
+            Crops; see :mod:`blinkspot.denoising.batches`.
+        learning_rate : float
+            Step size.
+
+        Returns
+        -------
+        float
+            Mean loss of the batch. Where that is not finite, the step is not taken.
+        """
+        self._optimiser.zero_grad(set_to_none=True)
+        loss = 0.0
+        for part in torch.split(batch, self._crops_at_once(batch)):
+            part_loss = self._losses(self.model, part)[0].mean() * (len(part) / len(batch))
+            part_loss.backward()  # type: ignore[no-untyped-call]
+            loss += float(part_loss.detach())
+            yield
+        if torch.isfinite(torch.tensor(loss)):
+            for group in self._optimiser.param_groups:
+                group["lr"] = learning_rate
+            torch.nn.utils.clip_grad_norm_(self.model.parameters(), _LARGEST_GRADIENT)
+            self._optimiser.step()
+            self._average.update_parameters(self.model)
+        return loss
+
+    def validate(self, batches: list[Tensor]) -> Generator[None, None, Validation]:
+        """Apply the averaged weights to held-out crops; yield between batches."""
+        losses, weights = [], []
+        for batch in batches:
+            with torch.inference_mode():
+                of_pixels, weight = self._losses(self.averaged, batch)
+            losses.append(of_pixels.mean(dim=(1, 2)).cpu())
+            weights.append(float(weight.mean()))
+            yield
+        return Validation(torch.cat(losses), sum(weights) / len(weights))
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Return everything that the next step depends on, by name."""
+        tensors = {f"model.{name}": value for name, value in self.model.state_dict().items()}
+        tensors |= {f"average.{name}": value for name, value in self._average.state_dict().items()}
+        for number, state in self._optimiser.state_dict()["state"].items():
+            tensors |= {f"optimiser.{number}.{name}": value for name, value in state.items()}
+        return {name: value.detach().cpu().clone().contiguous() for name, value in tensors.items()}
+
+    def restore(self, tensors: dict[str, Tensor]) -> None:
+        """Go back to what :meth:`tensors` returned.
+
+        Raises
+        ------
+        RuntimeError or ValueError
+            If the tensors are those of another network.
+        """
+        self.model.load_state_dict(_below("model", tensors))
+        self._average.load_state_dict(_below("average", tensors))
+        states: dict[int, dict[str, Tensor]] = {}
+        for name, value in _below("optimiser", tensors).items():
+            number, key = name.split(".")
+            states.setdefault(int(number), {})[key] = value
+        groups = self._optimiser.state_dict()["param_groups"]
+        self._optimiser.load_state_dict({"state": states, "param_groups": groups})
+
+    def prior_means(self, batch: Tensor) -> tuple[Tensor, Tensor]:
+        """Return counts and prior means of the averaged weights, each ``(n, Y, X)``."""
+        with torch.inference_mode():
+            counts, mean, _ = self._apply(self.averaged, batch)
+        return counts, mean
+
+    def _losses(self, model: PriorNetwork, batch: Tensor) -> tuple[Tensor, Tensor]:
+        """Return loss and own weight of each pixel, ``(n, Y, X)``."""
+        counts, mean, log_alpha = self._apply(model, batch)
+        # Outside the fast precision, in which the loss would drown in rounding errors.
+        return self._loss(counts, mean, log_alpha), own_weight(mean.detach(), log_alpha.detach())
+
+    def _apply(self, model: PriorNetwork, batch: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Return counts, prior mean and log alpha of the centre frames, ``(n, Y, X)``."""
+        context_frames = model.network.context_frames
+        counts, read_counts = split_batch(batch.to(self.device), context_frames)
+        counts = counts.contiguous(memory_format=torch.channels_last)
+        with fast_precision(self.device):
+            mean, log_alpha = model(counts, read_counts)
+        return counts[:, context_frames], mean, log_alpha
+
+    def _crops_at_once(self, batch: Tensor) -> int:
+        if self.device.type == "cuda":
+            return len(batch)
+        return max(1, self.model.network.pixels_at_once // (batch.shape[-2] * batch.shape[-1]))
+
+
+def _below(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {
+        name.removeprefix(f"{prefix}."): value
+        for name, value in tensors.items()
+        if name.startswith(f"{prefix}.")
+    }
+
+
+def _averaged(average: Tensor, latest: Tensor, n_averaged: Tensor | int) -> Tensor:
+    """Move an averaged weight towards the latest; at first quickly, as the first weights are of no use."""
+    decay = min(_AVERAGE_DECAY, float(1 + n_averaged) / float(10 + n_averaged))
+    return torch.lerp(average, latest, 1.0 - decay)

@@ -1,0 +1,181 @@
+"""Where a training stands, apart from its weights."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from blinkspot.denoising.schedule import Schedule
+from blinkspot.denoising.settings import TrainingSettings
+from blinkspot.progress import Progress
+
+_MOST_STEPS = 6000
+_FIRST_VALIDATION = 10
+_LEAST_VALIDATION_INTERVAL = 40
+_MOST_VALIDATION_INTERVAL = 100
+
+
+@dataclass(frozen=True)
+class TrainingProgress(Progress):
+    """How far a training is, and how well it goes.
+
+    Attributes
+    ----------
+    epoch : float
+        Passes over the training frames so far.
+    train_loss, validation_loss : float or None
+        Loss per pixel (negative log likelihood in nat, unless the settings ask for another loss): mean since
+        the last validation, and at the last one.
+    validated : bool
+        True where a validation has just been made.
+    improved : bool
+        True where that validation was the best so far, so that :attr:`Training.best` is new.
+    settled : bool
+        True once the validation loss has settled; the training ends soon after.
+    """
+
+    epoch: float = 0.0
+    train_loss: float | None = None
+    validation_loss: float | None = None
+    validated: bool = False
+    improved: bool = False
+    settled: bool = False
+
+
+@dataclass
+class TrainingState:
+    """Everything but weights that the next step of a training depends on.
+
+    Attributes
+    ----------
+    schedule : Schedule
+        Size of the steps, and when to stop.
+    steps_per_epoch : int
+        Steps that show as many pixels as the training frames have.
+    random : numpy Generator
+        Picks the crops.
+    step : int
+        Steps made.
+    elapsed_s : float
+        Time since the training began, seconds.
+    next_validation : int
+        Step after which the next validation is due.
+    losses : list of float
+        Losses of the batches since the last validation.
+    history : list of TrainingProgress
+        The values at each validation.
+    """
+
+    schedule: Schedule
+    steps_per_epoch: int
+    random: np.random.Generator
+    step: int = 0
+    elapsed_s: float = 0.0
+    next_validation: int = _FIRST_VALIDATION
+    losses: list[float] = field(default_factory=list)
+    history: list[TrainingProgress] = field(default_factory=list)
+    timed: bool = False
+    _random_at_step: dict[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def new(cls, settings: TrainingSettings, steps_per_epoch: int) -> TrainingState:
+        """Return the state of a training that has not begun."""
+        if settings.minutes is not None:
+            end = 60.0 * settings.minutes
+        else:
+            end = steps_per_epoch * (settings.epochs or math.ceil(_MOST_STEPS / steps_per_epoch))
+        random = np.random.default_rng(settings.seed)
+        state = cls(Schedule(settings.learning_rate, end), steps_per_epoch, random)
+        state.timed = settings.minutes is not None
+        return state
+
+    @property
+    def done(self) -> float:
+        """How much of the budget is spent: steps, or seconds where time is the limit."""
+        return self.elapsed_s if self.timed else self.step
+
+    @property
+    def over(self) -> bool:
+        """Whether the budget is spent."""
+        return self.done >= self.schedule.end
+
+    @property
+    def validation_due(self) -> bool:
+        """Whether the weights of the last step are to be validated."""
+        validated = bool(self.history) and self.history[-1].done >= self.done
+        return self.step >= self.next_validation or (self.over and not validated)
+
+    @property
+    def best_loss(self) -> float:
+        """The least validation loss so far; infinite before the first."""
+        return min((past.validation_loss or math.inf for past in self.history), default=math.inf)
+
+    def finish_step(self, loss: float, elapsed_s: float) -> None:
+        """Take note of a step."""
+        self.step += 1
+        self.elapsed_s = elapsed_s
+        self.losses.append(loss)
+        self._random_at_step = dict(self.random.bit_generator.state)
+
+    def finish_validation(self, loss: float, own_weight: float) -> TrainingProgress:
+        """Take note of a validation; return what to report of it."""
+        interval = min(_MOST_VALIDATION_INTERVAL, max(_LEAST_VALIDATION_INTERVAL, self.steps_per_epoch))
+        self.next_validation = self.step + min(self.step, interval)
+        improved = loss < self.best_loss
+        self.schedule.note_validation(self.step, self.done, loss, own_weight)
+        train_loss = float(np.mean(self.losses)) if self.losses else None
+        self.losses.clear()
+        report = dataclasses.replace(
+            self.progress(), train_loss=train_loss, validation_loss=loss, validated=True, improved=improved
+        )
+        self.history.append(report)
+        return report
+
+    def progress(self) -> TrainingProgress:
+        """Return how far the training is."""
+        last = self.history[-1] if self.history else None
+        return TrainingProgress(
+            "training",
+            min(self.done, self.schedule.end) if self.timed else self.done,
+            self.schedule.end,
+            self.elapsed_s,
+            epoch=self.step / self.steps_per_epoch,
+            train_loss=None if last is None else last.train_loss,
+            validation_loss=None if last is None else last.validation_loss,
+            settled=self.schedule.settled,
+        )
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the state as JSON-ready values, as it was after the last whole step."""
+        return {
+            "schedule": dataclasses.asdict(self.schedule),
+            "random": self._random_at_step,
+            "step": self.step,
+            "elapsed_s": self.elapsed_s,
+            "next_validation": self.next_validation,
+            "losses": self.losses,
+            "history": [dataclasses.asdict(past) for past in self.history],
+        }
+
+    def restore(self, values: dict[str, Any]) -> None:
+        """Go back to what :meth:`as_dict` returned.
+
+        Raises
+        ------
+        KeyError, TypeError or ValueError
+            If the values are not such.
+        """
+        schedule = dict(values["schedule"])
+        schedule["losses"] = [(float(done), float(loss)) for done, loss in schedule["losses"]]
+        self.schedule = Schedule(**schedule)
+        self._random_at_step = dict(values["random"])
+        self.random.bit_generator.state = self._random_at_step
+        self.step = int(values["step"])
+        self.elapsed_s = float(values["elapsed_s"])
+        self.next_validation = int(values["next_validation"])
+        self.losses = [float(loss) for loss in values["losses"]]
+        self.history = [TrainingProgress(**past) for past in values["history"]]

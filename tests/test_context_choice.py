@@ -1,0 +1,60 @@
+"""The number of context frames that a movie asks for."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+
+from blinkspot.denoising import Training, TrainingSettings
+from blinkspot.denoising.context_choice import least_that_suffices, seen_with
+from blinkspot.evaluation import PRESETS, simulate
+from blinkspot.stack import as_stack
+
+
+def chosen_for(**changes) -> int:
+    settings = dataclasses.replace(
+        PRESETS["low-light"], frames=120, size_px=48, density_per_um2=0.3, seed=3, **changes
+    )
+    movie = as_stack(np.concatenate([chunk.frames for chunk in simulate(settings)]))
+    training = Training(movie, settings.camera, TrainingSettings(epochs=1, device="cpu"))
+    run = training.run()
+    while training.context_frames is None:
+        next(run)
+    run.close()
+    return training.context_frames
+
+
+def test_molecules_that_stay_on_for_frames_ask_for_two_frames_on_each_side():
+    assert chosen_for(mean_on_frames=6.0, photons=(100.0, 200.0)) == 2
+
+
+def test_independent_frames_ask_for_none():
+    assert chosen_for(mean_on_frames=0.0, photons=(100.0, 200.0)) == 0
+
+
+def test_the_least_that_no_larger_one_clearly_beats_is_taken():
+    random = np.random.default_rng(0)
+    crops = random.normal(2.0, 0.1, 200)  # crops differ much, choices little
+    noise = random.normal(0.0, 1e-3, (3, 200))
+
+    def choice(*gains):
+        return least_that_suffices(crops - np.array(gains)[:, None] + noise)
+
+    assert choice(0.0, 0.0, 0.0) == 0
+    assert choice(0.0, 5e-3, 5e-3) == 1
+    assert choice(0.0, 5e-3, 1e-2) == 2
+    assert choice(0.0, -5e-3, 5e-3) == 2
+    assert choice(0.0, -1e-2, -1e-2) == 0
+
+
+@pytest.mark.parametrize("context", [0, 1, 2])
+def test_frames_beyond_the_context_are_hidden_and_no_others(context):
+    batch = torch.rand(3, 6, 4, 4)  # two frames on each side, and a channel of read variance
+    shown = seen_with(batch, context, most=2, neutral=7.0)
+    for frame in range(5):
+        if abs(frame - 2) <= context:
+            assert torch.equal(shown[:, frame], batch[:, frame])
+        else:
+            assert (shown[:, frame] == 7.0).all()
+    assert torch.equal(shown[:, 5], batch[:, 5])

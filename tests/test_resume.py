@@ -1,0 +1,121 @@
+"""A training that goes on after a break ends as if there had been none."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+
+from blinkspot.camera import Camera
+from blinkspot.denoising import Training, TrainingSettings
+from blinkspot.errors import BlinkspotError
+from blinkspot.evaluation import PRESETS, simulate
+from blinkspot.progress import finish
+from blinkspot.stack import as_stack
+
+CAMERA = PRESETS["low-light"].camera
+QUICK = TrainingSettings(
+    epochs=6, crop_size_px=24, batch_size=4, channels=4, context_frames=1, device="cpu", seed=2
+)
+
+
+@pytest.fixture(scope="module")
+def movie():
+    settings = dataclasses.replace(PRESETS["low-light"], frames=40, size_px=32, density_per_um2=0.3, seed=8)
+    return as_stack(np.concatenate([chunk.frames for chunk in simulate(settings)]))
+
+
+@pytest.fixture(scope="module")
+def unbroken(movie):
+    training = Training(movie, CAMERA, QUICK)
+    finish(training.run())
+    return training
+
+
+def broken_off(movie, path, after: int, settings=QUICK) -> Training:
+    """Train, and close the training at its ``after``-th value."""
+    training = Training(movie, CAMERA, settings)
+    run = training.run(checkpoint=path)
+    for _ in range(after):
+        next(run)
+    run.close()
+    return training
+
+
+# Within a step, after a step, within a validation, before and after the step size begins to fall.
+@pytest.mark.parametrize("after", [40, 41, 60, 110, 190])
+def test_a_resumed_training_gives_the_same_model_to_the_bit(movie, unbroken, tmp_path, after):
+    path = tmp_path / "model.checkpoint"
+    broken_off(movie, path, after)
+    assert path.is_file()
+    training = Training(movie, CAMERA, QUICK)
+    finish(training.run(checkpoint=path, resume=path))
+    expected = unbroken.best.weights()
+    weights = training.best.weights()
+    assert weights.keys() == expected.keys()
+    assert all(torch.equal(weights[name], expected[name]) for name in expected)
+    assert [past.validation_loss for past in training.history] == [
+        past.validation_loss for past in unbroken.history
+    ]
+    assert training.warnings == unbroken.warnings
+    assert training.best.provenance["steps"] == unbroken.best.provenance["steps"]
+    assert not path.exists()
+
+
+def test_a_checkpoint_keeps_the_best_model_so_far(movie, tmp_path):
+    stopped = broken_off(movie, tmp_path / "c", 130)
+    assert stopped.best is not None
+    resumed = Training(movie, CAMERA, QUICK)
+    run = resumed.run(resume=tmp_path / "c")
+    while not resumed.history:
+        next(run)
+    np.testing.assert_array_equal(resumed.best.denoise_frame(movie, 3), stopped.best.denoise_frame(movie, 3))
+    assert resumed.best.provenance == stopped.best.provenance
+    run.close()
+
+
+def test_minutes_already_spent_count(movie, tmp_path):
+    settings = dataclasses.replace(QUICK, epochs=None, minutes=0.03)
+    stopped = broken_off(movie, tmp_path / "c", 60, settings)
+    spent = stopped._state.elapsed_s
+    training = Training(movie, CAMERA, settings)
+    values = list(training.run(resume=tmp_path / "c"))
+    assert values[-1].elapsed_s >= 1.8
+    assert min(value.elapsed_s for value in values if value.step == "training") >= spent
+
+
+@pytest.mark.parametrize(
+    ("change", "word"),
+    [
+        ({"settings": dataclasses.replace(QUICK, seed=3)}, "its seed is 2, not 3"),
+        ({"camera": Camera(offset_adu=100.0, electrons_per_adu=11.0, em_gain=150.0)}, "electrons_per_adu"),
+        ({"movie": as_stack(np.zeros((40, 32, 32), np.uint16))}, "another movie"),
+    ],
+)
+def test_a_checkpoint_of_another_training_is_refused(movie, tmp_path, change, word):
+    broken_off(movie, tmp_path / "c", 60)
+    other = Training(change.get("movie", movie), change.get("camera", CAMERA), change.get("settings", QUICK))
+    with pytest.raises(BlinkspotError, match=word):
+        finish(other.run(resume=tmp_path / "c"))
+
+
+@pytest.mark.parametrize("content", [b"", b"no checkpoint", b"\x10" * 400])
+def test_what_is_no_checkpoint_is_refused(movie, tmp_path, content):
+    (tmp_path / "c").write_bytes(content)
+    with pytest.raises(BlinkspotError, match="not a checkpoint"):
+        finish(Training(movie, CAMERA, QUICK).run(resume=tmp_path / "c"))
+
+
+def test_an_old_model_goes_on_learning_on_a_new_movie(movie, unbroken):
+    settings = dataclasses.replace(PRESETS["low-light"], frames=40, size_px=32, density_per_um2=0.3, seed=9)
+    new_movie = as_stack(np.concatenate([chunk.frames for chunk in simulate(settings)]))
+    anew = Training(new_movie, CAMERA, QUICK)
+    onward = Training(new_movie, CAMERA, dataclasses.replace(QUICK, context_frames=None), unbroken.best)
+    before = unbroken.best.weights()
+    for training in (anew, onward):
+        finish(training.run())
+    assert onward.context_frames == 1
+    assert onward.history[0].validation_loss < anew.history[0].validation_loss - 0.01
+    assert onward.best.provenance["started_from"]["steps"] == unbroken.best.provenance["steps"]
+    # The old model itself stays as it was.
+    assert all(torch.equal(value, before[name]) for name, value in unbroken.best.weights().items())

@@ -1,0 +1,57 @@
+"""The course of a training: when the step size falls, and when the loss has settled."""
+
+import itertools
+import math
+
+import pytest
+
+from blinkspot.denoising.schedule import Schedule
+
+
+def course(losses, end: float, own_weight: float = 0.01) -> Schedule:
+    """Run a schedule in steps of 100 with the given validation losses."""
+    schedule = Schedule(largest=1.0, end=end)
+    for number, loss in enumerate(losses, start=1):
+        done = 100.0 * number
+        if done > schedule.end:
+            break
+        schedule.learning_rate(int(done), done)
+        schedule.note_validation(int(done), done, loss, own_weight)
+    return schedule
+
+
+def test_the_step_size_rises_stays_and_falls_to_zero():
+    schedule = Schedule(largest=2.0, end=1000)
+    sizes = [schedule.learning_rate(step, step - 1) for step in range(1, 1001)]
+    assert sizes[0] == pytest.approx(0.1)
+    assert sizes[19:700] == [2.0] * 681
+    falling = sizes[700:]
+    assert all(later < earlier for earlier, later in itertools.pairwise(falling))
+    assert 0 < falling[-1] < 0.02
+
+
+def test_a_loss_that_goes_on_falling_never_settles():
+    # By 10 % of what remains in every third: 1e-3 nat now, against 0.05 * 0.5 * 0.01 = 2.5e-4.
+    schedule = course([2.0 - 1e-3 * math.log(number) * 3 for number in range(1, 60)], end=6000)
+    assert not schedule.settled
+    assert schedule.end == 6000
+    assert schedule.fall_from == pytest.approx(4200)
+
+
+def test_a_loss_that_stays_settles_and_the_training_ends_early():
+    losses = [2.0 + math.exp(-number / 3) for number in range(1, 60)]
+    schedule = course(losses, end=6000)
+    assert schedule.settled
+    at = schedule.fall_from
+    assert 1000 <= at < 4200
+    assert schedule.end == pytest.approx(at / 0.7)
+    # At that point the last third had lowered the loss by less than 0.2 dB costs, and just before it had not.
+    assert math.exp(-(2 * at / 3 // 100) / 3) - math.exp(-(at / 100) / 3) < 2.5e-4
+    before = at - 100
+    if before >= 1000:
+        assert math.exp(-(2 * before / 3 // 100) / 3) - math.exp(-(before / 100) / 3) >= 2.5e-4
+
+
+def test_too_few_steps_never_settle():
+    schedule = course([2.0] * 9, end=6000)
+    assert not schedule.settled
