@@ -1,0 +1,67 @@
+"""Everything that the denoiser must reach, in one table, with its peers in the same run.
+
+Parts (all but the last by default):
+
+psnr         on the shared simulated movies low120 and yfp4_bg100, whose frames are independent: blinkspot,
+             the same network and time with the comparators' losses, CAREamics' Noise2Void for the same
+             processor time, and what the photons allow (photon_limit.py)
+gaussian     the losses again, at a background of half an electron
+paper        the paper's protocol: what part of the F1 that noise took does denoising give back
+blinking     context from neighbouring frames, on molecules that are on for whole frames; and its ghosts
+speed        one 512x512 frame, once warm
+convergence  a training on 1,000 frames of 256x256: when is it within 0.2 dB of its end (give it 10 minutes)
+
+PSNR is the range of the clean movie over the root mean square error against it. 'photons' is by how much the
+sum of the denoised movie differs from that of the noisy one. CPU and wall seconds are those of the training
+where a row has one; all threads count as CPU. Peak memory is measured by memory.py.
+
+CAREamics needs an environment of its own. One that works: a new virtual environment with
+``pip install careamics "pydantic<2.14"``. Where torch is a build without CUDA that no release of CAREamics
+asks for (2.13), install careamics with --no-deps and what it depends on by hand, with a torchvision of the
+same release as torch (0.28 for 2.13). Give its interpreter with --careamics.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import torch
+from support.molecule_parts import blinking_rows, paper_rows
+from support.picture_parts import convergence_rows, gaussian_rows, psnr_rows
+from support.rows import Row, Run
+from support.speed_part import speed_rows
+from support.trainings import Trainings
+
+PARTS: dict[str, Callable[[Run], Iterator[Row]]] = {
+    "psnr": psnr_rows,
+    "gaussian": gaussian_rows,
+    "paper": paper_rows,
+    "blinking": blinking_rows,
+    "speed": speed_rows,
+    "convergence": convergence_rows,
+}
+DEFAULT_PARTS = [name for name in PARTS if name != "convergence"]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--parts", nargs="+", choices=PARTS, default=DEFAULT_PARTS)
+    parser.add_argument("--minutes", type=float, default=5.0, help="training time of each model")
+    parser.add_argument("--threads", type=int, default=2, help="threads that compute")
+    parser.add_argument("--careamics", type=Path, help="Python interpreter of CAREamics' environment")
+    parser.add_argument("--limit", action="store_true", help="sample the photon limit anew (some minutes)")
+    parser.add_argument("--seed", type=int, default=0)
+    options = parser.parse_args()
+    torch.set_num_threads(options.threads)
+    run = Run(Trainings(options.minutes, options.seed), options.threads, options.careamics, options.limit)
+    for part in options.parts:
+        run.collect(PARTS[part](run))
+    run.print_table()
+
+
+if __name__ == "__main__":
+    main()
