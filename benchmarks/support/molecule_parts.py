@@ -13,7 +13,7 @@ from blinkspot.evaluation import PRESETS, threshold_curve
 from blinkspot.localization.fitting import FitMethod, FitPixels
 from blinkspot.progress import finish
 
-from .blinking import blinking_movie, ghost_rates
+from .blinking import Blinks, blinking_movie, ghost_rates
 from .picture_parts import shared_movie
 from .rows import Row, Run
 from .trainings import Movie, measured
@@ -51,21 +51,27 @@ def paper_rows(run: Run) -> Iterator[Row]:
 def blinking_rows(run: Run) -> Iterator[Row]:
     """Give neighbouring frames as context, to molecules that shine for several frames; count ghosts."""
     movie, blinks = blinking_movie("blinking", BLINKING)
-    for context in (None, 0, 1, 2):
-        denoised = None if context is None else run.trainings.denoised(movie, context_frames=context)
-        name = "noisy" if denoised is None else f"{context} frames each side, {denoised.steps} steps"
-        frames = None if denoised is None else denoised.frames
+    for fit in FITS:
+        yield _blinking_row(movie, blinks, fit, "noisy", None)
+        yield _blinking_row(movie, blinks, fit, "noise-free", movie.clean.astype(np.float32))
+    for context in (0, 1, 2):
+        denoised = run.trainings.denoised(movie, context_frames=context)
+        name = f"{context} frames each side, {denoised.steps} steps"
         for fit in FITS:
-            with measured() as cost:
-                table = localized(movie, frames, fit, _LOWEST_THRESHOLD)
-            curve = threshold_curve(table, movie.truth)
-            best = curve.scores(curve.best_index)
-            ghosts = ghost_rates(table.above(curve.best), movie, blinks)
-            figures = (
-                f"F1 {best.f1:.3f} at {curve.best:.2f}, {best.rmse_nm / np.sqrt(2.0):.1f} nm an axis (RMS); "
-                f"ghosts {100 * ghosts.adjacent:.1f} +- {100 * ghosts.adjacent_error:.1f} %, "
-                f"by chance {100 * ghosts.chance:.1f} +- {100 * ghosts.chance_error:.1f} %"
-            )
+            row = _blinking_row(movie, blinks, fit, name, denoised.frames)
             reach = "F1 >= 0.84, ghosts as with 0" if context == 2 else ""
-            spent = cost if denoised is None else denoised.cost
-            yield Row("blinking", f"{fit}: {name}", figures, reach, spent)
+            yield dataclasses.replace(row, reach=reach, cost=denoised.cost)
+
+
+def _blinking_row(movie: Movie, blinks: Blinks, fit: FitMethod, name: str, frames: FloatArray | None) -> Row:
+    with measured() as cost:
+        table = localized(movie, frames, fit, _LOWEST_THRESHOLD)
+    curve = threshold_curve(table, movie.truth)
+    best = curve.scores(curve.best_index)
+    ghosts = ghost_rates(table.above(curve.best), movie, blinks)
+    figures = (
+        f"F1 {best.f1:.3f} at {curve.best:.2f}, {best.rmse_nm / np.sqrt(2.0):.1f} nm an axis (RMS), "
+        f"ghosts {100 * ghosts.adjacent:.2f} +- {100 * ghosts.adjacent_error:.2f} %, "
+        f"by chance {100 * ghosts.chance:.2f} +- {100 * ghosts.chance_error:.2f} %"
+    )
+    return Row("blinking", f"{fit}: {name}", figures, "", cost)
