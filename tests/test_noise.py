@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import integrate, stats
 
-from blinkspot.denoising.noise import estimate_counts, gamma_poisson_nll
+from blinkspot.denoising.noise import estimate_counts, gamma_poisson_nll, gaussian_nll, own_weight
 
 LOG_ALPHA = st.floats(float(np.log(1e-3)), float(np.log(1e7)))
 MEAN = st.floats(-6.9, 13.8).map(np.exp).map(np.float32)
@@ -108,3 +108,38 @@ def test_estimates_are_those_of_the_posterior(z, mean, alpha):
 
 def test_the_mode_is_zero_where_the_posterior_falls_from_zero_on():
     assert estimate_counts(*as_tensors(0.0, 1.0, np.log(0.5)), "map").item() == 0.0
+
+
+@given(z=st.floats(-3.0, 1e4), mean=MEAN, log_alpha=LOG_ALPHA)
+def test_the_gaussian_loss_is_the_normal_law_of_the_same_mean_and_variance(z, mean, log_alpha):
+    tensors = as_tensors(z, mean, log_alpha)
+    z, mean, alpha = (float(tensor) for tensor in (*tensors[:2], tensors[2].double().exp()))
+    expected = -stats.norm.logpdf(z, mean, np.sqrt(mean + mean**2 / alpha))
+    assert float(gaussian_nll(*tensors)) == pytest.approx(expected, rel=1e-4, abs=1e-4)
+
+
+def test_a_pixels_own_weight_is_that_of_the_best_linear_estimate():
+    # Prior variance over all variance, by which also the Gaussian model weighs a pixel.
+    alpha, mean = 3.0, 12.0
+    prior_variance = mean**2 / alpha
+    weight = own_weight(torch.tensor(mean), torch.tensor(np.log(alpha)))
+    assert float(weight) == pytest.approx(prior_variance / (prior_variance + mean), rel=1e-6)
+
+
+@pytest.mark.parametrize(("z", "mean", "alpha"), [(0.0, 0.8, 1.5), (7.0, 3.0, 2.5), (40.0, 55.0, 30.0)])
+def test_the_posterior_variance_is_that_of_the_posterior(z, mean, alpha):
+    beta = alpha / mean
+    expected = stats.gamma.var(alpha + z, scale=1 / (beta + 1))
+    tensors = as_tensors(z, mean, np.log(alpha))
+    assert estimate_counts(*tensors, "posterior-variance").item() == pytest.approx(expected, rel=1e-5)
+
+
+def test_the_posterior_variance_tells_the_error_of_the_posterior_mean():
+    random = np.random.default_rng(0)
+    alpha, mean = 4.0, 6.0
+    rate = random.gamma(alpha, mean / alpha, 200_000)
+    z = torch.tensor(random.poisson(rate), dtype=torch.float32)
+    prior = torch.full_like(z, mean), torch.full_like(z, float(np.log(alpha)))
+    error = estimate_counts(z, *prior, "posterior-mean").numpy() - rate
+    told = estimate_counts(z, *prior, "posterior-variance").numpy()
+    assert np.mean(error**2) == pytest.approx(told.mean(), rel=0.01)

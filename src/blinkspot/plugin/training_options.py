@@ -27,8 +27,9 @@ class TrainingOptions(QWidget):
         self.context = combo(
             _CONTEXTS,
             "Neighbouring frames that the network also sees. Molecules that stay on for several frames "
-            "become much clearer, but localizations of neighbouring frames are then not independent. Automatic "
-            "takes as many as held-out frames ask for: none where every frame shows other molecules.",
+            "become much clearer, but localizations of neighbouring frames are then not independent. "
+            "Automatic takes as many as held-out frames ask for: none where every frame shows other "
+            "molecules.",
         )
         self.network = combo(
             _NETWORKS,
@@ -38,8 +39,8 @@ class TrainingOptions(QWidget):
         self.extent = combo(
             {text: text for text in (_UNTIL_SETTLED, _MINUTES, _EPOCHS)},
             "How long to train. A short training leaves ripples that look like molecules. A training ends "
-            "by itself once its loss has settled, at the latest after minutes or epochs, or 6,000 steps. You can "
-            "stop at any time: the best model so far is kept.",
+            "by itself once its loss has settled, at the latest after minutes or epochs, or 6,000 steps. "
+            "You can stop at any time: the best model so far is kept.",
         )
         self.extent.currentIndexChanged.connect(self._on_extent_changed)
         self.minutes = QDoubleSpinBox()

@@ -16,8 +16,8 @@ _BUILDERS: dict[NetworkName, Callable[[int, int, int], BlindSpotNetwork]] = {
     "dilated": DilatedNetwork,
     "laine": LaineNetwork,
 }
-# laine: as in the paper. dilated: in bfloat16 a step with 32 takes hardly longer than one with 24.
-_DEFAULT_CHANNELS: dict[NetworkName, int] = {"dilated": 32, "laine": 48}
+# laine: as in the paper. dilated: measured at equal processor time, see docs/denoiser_choice.md.
+_DEFAULT_CHANNELS: dict[NetworkName, int] = {"dilated": 16, "laine": 48}
 
 
 def default_channels(name: NetworkName) -> int:
