@@ -1,4 +1,4 @@
-"""Everything that the denoiser must reach, in one table, with its peers in the same run.
+r"""Everything that the denoiser must reach, in one table, with its peers in the same run.
 
 Parts (all but the last by default):
 
@@ -15,10 +15,15 @@ PSNR is the range of the clean movie over the root mean square error against it.
 sum of the denoised movie differs from that of the noisy one. CPU and wall seconds are those of the training
 where a row has one; all threads count as CPU. Peak memory is measured by memory.py.
 
-CAREamics needs an environment of its own. One that works: a new virtual environment with
-``pip install careamics "pydantic<2.14"``. Where torch is a build without CUDA that no release of CAREamics
-asks for (2.13), install careamics with --no-deps and what it depends on by hand, with a torchvision of the
-same release as torch (0.28 for 2.13). Give its interpreter with --careamics.
+CAREamics needs an environment of its own, whose interpreter is given with --careamics. CAREamics 0.3.5 asks for
+an older torchvision than the one that fits torch 2.13, so the environment measured here was made by parts, in a
+new virtual environment (the peer script copes with a torchvision whose operators do not load beside a torch
+without CUDA):
+
+    pip install "torch==2.13.*" "torchvision==0.28.*" "pydantic>=2.11,<2.14" "numpy<=2.4.6" "zarr>=3,<4" \
+        "lightning<=2.6.6" "torchmetrics<1.9" "scikit-image<=0.26" "tifffile<=2026.3.3" "microssim<=0.0.5" \
+        "bioimageio-core<=0.11" matplotlib psutil pyyaml
+    pip install --no-deps "careamics==0.3.5"
 """
 
 from __future__ import annotations

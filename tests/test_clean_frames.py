@@ -158,7 +158,7 @@ def test_ghosts_are_counted_where_no_molecule_explains_them(support: Any) -> Non
     movie = support("trainings").Movie(
         "none",
         dataclasses.make_dataclass("Stack", ["n_frames"])(40),
-        None,
+        PRESETS["low-light"],
         LocalizationTable(pd.DataFrame([*bright, neighbour], columns=["frame", "x_nm", "y_nm"])),
         np.zeros((1, 1, 1)),
     )

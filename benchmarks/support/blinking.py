@@ -84,7 +84,7 @@ def blinking_movie(name: str, settings: SimulationSettings) -> tuple[Movie, Blin
         rows.append(pd.DataFrame(present).assign(frame=frame))
     clean += settings.background_photons
     truth = LocalizationTable(pd.concat(rows, ignore_index=True))
-    movie = Movie(name, as_stack(record(clean, settings.camera, random)), settings.camera, truth, clean)
+    movie = Movie(name, as_stack(record(clean, settings.camera, random)), settings, truth, clean)
     return movie, Blinks(molecules, on, off)
 
 

@@ -40,8 +40,9 @@ _SETTLED_DB = 0.2
 def shared_movie(name: str) -> Movie:
     """Open one of the shared simulated movies, with its clean frames."""
     shared = truth_movie(name)
-    clean = clean_frames(shared.truth, settings_of(name), shared.movie.n_frames)
-    return Movie(name, shared.movie, shared.camera, shared.truth, clean)
+    settings = settings_of(name)
+    clean = clean_frames(shared.truth, settings, shared.movie.n_frames)
+    return Movie(name, shared.movie, settings, shared.truth, clean)
 
 
 def psnr_rows(run: Run) -> Iterator[Row]:
@@ -54,7 +55,7 @@ def psnr_rows(run: Run) -> Iterator[Row]:
         yield Row("psnr", f"{name}: blinkspot", figures, f">= {reach:g} dB", ours.cost)
         yield from _loss_rows(run, "psnr", movie, reach="")
         yield _noise2void_row(run, movie, psnr_db(ours.frames, movie.clean), ours.cost.cpu_s)
-        yield _limit_row(run, movie)
+        yield _limit_row(run, "psnr", movie)
 
 
 def gaussian_rows(run: Run) -> Iterator[Row]:
@@ -66,7 +67,7 @@ def gaussian_rows(run: Run) -> Iterator[Row]:
     yield Row("gaussian", f"{movie.name}: blinkspot", figures, "", ours.cost)
     yield from _loss_rows(run, "gaussian", movie, reach=">= 1 dB ahead of gaussian")
     if run.measure_limit:
-        yield _limit_row(run, movie)
+        yield _limit_row(run, "gaussian", movie)
 
 
 def convergence_rows(run: Run) -> Iterator[Row]:
@@ -124,14 +125,13 @@ def _noise2void_row(run: Run, movie: Movie, ours_db: float, cpu_s: float) -> Row
     return Row("psnr", f"{what} {peer.version}", figures, ">= 8 dB behind", Cost(peer.cpu_s, peer.wall_s))
 
 
-def _limit_row(run: Run, movie: Movie) -> Row:
+def _limit_row(run: Run, part: str, movie: Movie) -> Row:
     what = f"{movie.name}: photon limit"
     if not run.measure_limit:
-        return Row("psnr", what, f"PSNR {PHOTON_LIMIT_DB[movie.name]:.2f} dB (as photon_limit.py gave it)")
-    settings = settings_of(movie.name) if movie.name in PHOTON_LIMIT_DB else DIM_BACKGROUND
+        return Row(part, what, f"PSNR {PHOTON_LIMIT_DB[movie.name]:.2f} dB (as photon_limit.py gave it)")
     with measured() as cost:
-        limit = photon_limit(movie.stack, movie.truth, settings, "exact")
-    return Row("psnr", what, f"PSNR {limit.psnr_db:.2f} +- {limit.error_db:.2f} dB", "", cost)
+        limit = photon_limit(movie.stack, movie.truth, movie.settings, "exact")
+    return Row(part, what, f"PSNR {limit.psnr_db:.2f} +- {limit.error_db:.2f} dB", "", cost)
 
 
 def _figures(movie: Movie, frames: FloatArray) -> str:

@@ -44,8 +44,8 @@ class Movie:
         Its name; two movies of one name are the same.
     stack : Stack
         As recorded, ADU.
-    camera : Camera
-        That recorded it.
+    settings : SimulationSettings
+        What it was simulated with.
     truth : LocalizationTable
         Its molecules.
     clean : (T, Y, X) float
@@ -54,9 +54,14 @@ class Movie:
 
     name: str
     stack: Stack
-    camera: Camera
+    settings: SimulationSettings
     truth: LocalizationTable
     clean: NDArray[np.floating]
+
+    @property
+    def camera(self) -> Camera:
+        """The camera that recorded it."""
+        return self.settings.camera
 
     @property
     def noisy(self) -> FloatArray:
@@ -113,8 +118,6 @@ def simulated(name: str, settings: SimulationSettings) -> Movie:
         try:
             chunk = next(steps)
         except StopIteration as stop:
-            return Movie(
-                name, as_stack(np.concatenate(noisy)), settings.camera, stop.value, np.concatenate(clean)
-            )
+            return Movie(name, as_stack(np.concatenate(noisy)), settings, stop.value, np.concatenate(clean))
         noisy.append(chunk.frames)
         clean.append(chunk.expectation)
