@@ -15,10 +15,10 @@ PSNR is the range of the clean movie over the root mean square error against it.
 sum of the denoised movie differs from that of the noisy one. CPU and wall seconds are those of the training
 where a row has one; all threads count as CPU. Peak memory is measured by memory.py.
 
-CAREamics needs an environment of its own, whose interpreter is given with --careamics. CAREamics 0.3.5 asks for
-an older torchvision than the one that fits torch 2.13, so the environment measured here was made by parts, in a
-new virtual environment (the peer script copes with a torchvision whose operators do not load beside a torch
-without CUDA):
+CAREamics needs an environment of its own, whose interpreter is given with --careamics. CAREamics 0.3.5
+asks for an older torchvision than the one that fits torch 2.13, so the environment measured here was made by
+parts, in a new virtual environment (the peer script copes with a torchvision whose operators do not load
+beside a torch without CUDA):
 
     pip install "torch==2.13.*" "torchvision==0.28.*" "pydantic>=2.11,<2.14" "numpy<=2.4.6" "zarr>=3,<4" \
         "lightning<=2.6.6" "torchmetrics<1.9" "scikit-image<=0.26" "tifffile<=2026.3.3" "microssim<=0.0.5" \
