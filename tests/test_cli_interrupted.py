@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from blinkspot.cli import main
 from blinkspot.denoising import Denoiser
@@ -191,3 +192,40 @@ def test_defects_are_not_hidden(work: Path, tmp_path: Path, on_progress: Callabl
             ["denoise", str(work / "movie.tif"), "-m", str(work / "a model"), "-o", str(tmp_path / "out.tif")]
         )
     assert list(tmp_path.iterdir()) == []
+
+
+def test_an_interrupted_training_goes_on_to_the_model_it_would_have_been(
+    work: Path, command: Command, tmp_path: Path, on_progress: Callable[..., None]
+) -> None:
+    line = ("train", work / "movie.tif", "--epochs", 6, "--channels", 4, "--context-frames", 1)
+    assert command(*line, "-o", tmp_path / "whole").status == 0
+
+    def interrupt(progress: Any) -> None:
+        if getattr(progress, "epoch", 0.0) > 3.0:
+            signal.raise_signal(signal.SIGINT)
+
+    on_progress(interrupt)
+    assert command(*line, "-o", tmp_path / "part").status == 130
+    on_progress(lambda _: None)
+    checkpoint = tmp_path / "part.checkpoint"
+    (tmp_path / "part").unlink(missing_ok=True)
+    refused = command(*line, "-o", tmp_path / "part")
+    assert refused.status == 1
+    assert f"--resume {checkpoint}" in refused.err
+    assert command(*line, "-o", tmp_path / "part", "--resume", checkpoint).status == 0
+    whole, resumed = (Denoiser.load(tmp_path / name).weights() for name in ("whole", "part"))
+    for name, expected in whole.items():
+        torch.testing.assert_close(resumed[name], expected, rtol=1e-5, atol=1e-6)
+    assert not checkpoint.exists()
+
+
+def test_an_old_model_is_the_start_of_a_new_one(work: Path, command: Command, tmp_path: Path) -> None:
+    camera = ("--camera", work / "movie_camera.toml")
+    ended = command(
+        *("train", work / "movie.tif", "-o", tmp_path / "new", *camera, "--epochs", 1),
+        *("--start-from", work / "a model", "--json"),
+    )
+    old = Denoiser.load(work / "a model")
+    assert ended.answer["context_frames"] == old.context_frames == 1
+    assert ended.answer["validation_loss"] < old.provenance["validation_loss"] + 0.01
+    assert Denoiser.load(tmp_path / "new").provenance["started_from"] == old.provenance

@@ -223,8 +223,8 @@ def train(
         if training.best is not None:
             _keep(training.best, output)
             say(f"Stopped: the best model so far is {output}.")
-            if checkpoint.exists():
-                say(f"To go on, give the same options, --resume {checkpoint} and another name for the model.")
+        if checkpoint.exists():
+            say(f"To go on, give the same options, --resume {checkpoint}, and a name that is free.")
         raise
     assert training.best is not None  # run() has ended
     _keep(training.best, output)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Generator
 from dataclasses import dataclass
 from typing import cast
@@ -91,7 +92,7 @@ class Learner:
             part_loss.backward()  # type: ignore[no-untyped-call]
             loss += float(part_loss.detach())
             yield
-        if torch.isfinite(torch.tensor(loss)):
+        if math.isfinite(loss):
             for group in self._optimiser.param_groups:
                 group["lr"] = learning_rate
             torch.nn.utils.clip_grad_norm_(self.model.parameters(), _LARGEST_GRADIENT)
@@ -136,10 +137,10 @@ class Learner:
         self._optimiser.load_state_dict({"state": states, "param_groups": groups})
 
     def prior_means(self, batch: Tensor) -> tuple[Tensor, Tensor]:
-        """Return counts and prior means of the averaged weights, each ``(n, Y, X)``."""
+        """Return counts and prior means of the averaged weights, each ``(n, Y, X)``, on the CPU."""
         with torch.inference_mode():
             counts, mean, _ = self._apply(self.averaged, batch)
-        return counts, mean
+        return counts.cpu(), mean.cpu()
 
     def _losses(self, model: PriorNetwork, batch: Tensor) -> tuple[Tensor, Tensor]:
         """Return loss and own weight of each pixel, ``(n, Y, X)``."""
