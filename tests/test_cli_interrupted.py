@@ -210,7 +210,7 @@ def test_an_interrupted_training_goes_on_to_the_model_it_would_have_been(
     checkpoint = tmp_path / "part.checkpoint"
     (tmp_path / "part").unlink(missing_ok=True)
     refused = command(*line, "-o", tmp_path / "part")
-    assert refused.status == 1
+    assert refused.status == 2
     assert f"--resume {checkpoint}" in refused.err
     assert command(*line, "-o", tmp_path / "part", "--resume", checkpoint).status == 0
     whole, resumed = (Denoiser.load(tmp_path / name).weights() for name in ("whole", "part"))
