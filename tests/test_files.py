@@ -63,6 +63,56 @@ def test_closing_a_job_midway_leaves_nothing(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+def write_folder(path: Path, then: Callable[[], object] = lambda: None) -> None:
+    with written_whole(path) as temporary:
+        (temporary / "0" / "c").mkdir(parents=True)
+        (temporary / "0" / "c" / "chunk").write_bytes(b"result")
+        then()
+
+
+def test_whole_folder(tmp_path: Path) -> None:
+    path = tmp_path / "result.zarr"
+    write_folder(path, lambda: assert_hidden(tmp_path, path))
+    assert (path / "0" / "c" / "chunk").read_bytes() == b"result"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def assert_hidden(folder: Path, path: Path) -> None:
+    (temporary,) = folder.iterdir()
+    assert temporary.name.startswith(".")
+    assert temporary.suffix == path.suffix
+
+
+@pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt, GeneratorExit])
+def test_nothing_is_left_of_a_folder_that_failed(tmp_path: Path, error: type[BaseException]) -> None:
+    def fail() -> None:
+        raise error
+
+    with pytest.raises(error):
+        write_folder(tmp_path / "result.zarr", fail)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_folder_not_merged_into_one_that_appears_meanwhile(tmp_path: Path) -> None:
+    path = tmp_path / "result.zarr"
+    with pytest.raises(BlinkspotError, match="meanwhile"):
+        write_folder(path, path.mkdir)
+    assert list(tmp_path.iterdir()) == [path]
+    assert list(path.iterdir()) == []
+
+
+def test_failure_within_the_folder_is_one_of_the_result(tmp_path: Path) -> None:
+    def fail() -> None:
+        (temporary,) = tmp_path.iterdir()
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(temporary / "0" / "c" / "chunk"))
+
+    with pytest.raises(
+        BlinkspotError, match=r"result\.zarr could not be written \(No space left on device\)"
+    ):
+        write_folder(tmp_path / "result.zarr", fail)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_never_overwritten(tmp_path: Path) -> None:
     path = tmp_path / "result.csv"
     path.write_bytes(b"precious")

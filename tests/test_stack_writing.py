@@ -1,4 +1,4 @@
-"""Writing: whole or not at all, and as ImageJ and ThunderSTORM expect it."""
+"""Writing: whole or not at all, and TIFFs as ImageJ and ThunderSTORM expect them."""
 
 from __future__ import annotations
 
@@ -15,13 +15,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from blinkspot import stack_writing
+from blinkspot import tiff_writing
 from blinkspot.camera import Camera
 from blinkspot.errors import BlinkspotError
 from blinkspot.provenance import provenance
 from blinkspot.stack import StackWriter, open_stack, write_stack
 
 MOVIE = np.random.default_rng(0).normal(100, 10, (6, 20, 24)).astype(np.float32)
+SUFFIXES = (".tif", ".zarr")
+either = pytest.mark.parametrize("suffix", SUFFIXES)
 CAMERA = Camera(
     pixel_size_nm=106.7, offset_adu=100.5, electrons_per_adu=12.0, em_gain=150.0, read_noise_electrons=30.0
 )
@@ -33,12 +35,13 @@ CAMERA = Camera(
         st.tuples(st.integers(2, 5), st.integers(2, 20), st.integers(2, 20)),
     ),
     cuts=st.lists(st.integers(0, 5), max_size=3),
+    suffix=st.sampled_from(SUFFIXES),
 )
-@settings(max_examples=60, deadline=None)
-def test_round_trip(movie: np.ndarray, cuts: list[int]) -> None:
+@settings(max_examples=80, deadline=None)
+def test_round_trip(movie: np.ndarray, cuts: list[int], suffix: str) -> None:
     """Whatever is written, in whatever portions, is read back to the bit."""
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "movie.tif"
+        path = Path(folder) / f"movie{suffix}"
         bounds = [0, *sorted(min(cut, len(movie)) for cut in cuts), len(movie)]
         with StackWriter(path, movie.shape, movie.dtype) as writer:
             for start, stop in itertools.pairwise(bounds):
@@ -54,7 +57,7 @@ def test_what_made_it_and_the_scale_come_back(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, limit: int | None
 ) -> None:
     if limit is not None:
-        monkeypatch.setattr(stack_writing, "LARGEST_CLASSIC_TIFF_BYTES", limit)
+        monkeypatch.setattr(tiff_writing, "LARGEST_CLASSIC_TIFF_BYTES", limit)
     made_by = provenance("denoise", camera=CAMERA, settings={"µ": "±"}, seed=7)
     path = write_stack(tmp_path / "movie.tif", MOVIE, pixel_size_nm=106.7, provenance=made_by)
     stack = open_stack(path)
@@ -99,7 +102,7 @@ def test_above_4_gb_it_is_a_bigtiff(tmp_path: Path) -> None:
     shape, path = (1_100, 1_000, 1_000), tmp_path / "large.tif"
     last = np.full((1, *shape[1:]), 7, np.float32)
     with StackWriter(path, shape) as writer:
-        writer._file.seek(4 * 1_000_000 * 1_099, 1)
+        writer._frames.file.seek(4 * 1_000_000 * 1_099, 1)
         writer.frames_written = 1_099
         writer.write(last)
     with tifffile.TiffFile(path) as tif:
@@ -110,11 +113,12 @@ def test_above_4_gb_it_is_a_bigtiff(tmp_path: Path) -> None:
     assert not stack.frame(1_098).any()
 
 
-def test_whole_numbers_are_rounded_and_kept_in_range(tmp_path: Path) -> None:
+@either
+def test_whole_numbers_are_rounded_and_kept_in_range(tmp_path: Path, suffix: str) -> None:
     values = np.array([[[-3.0, 0.4, 0.6, 1.5, 70_000.0]]] * 2)
-    with StackWriter(tmp_path / "movie.tif", values.shape, np.uint16) as writer:
+    with StackWriter(tmp_path / f"movie{suffix}", values.shape, np.uint16) as writer:
         writer.write(values)
-    np.testing.assert_array_equal(tifffile.imread(tmp_path / "movie.tif")[0], [[0, 0, 1, 2, 65_535]])
+    np.testing.assert_array_equal(open_stack(tmp_path / f"movie{suffix}").frame(0), [[0, 0, 1, 2, 65_535]])
 
 
 def test_disk_that_fills_up_midway(tmp_path: Path) -> None:
@@ -131,7 +135,7 @@ def test_disk_that_fills_up_midway(tmp_path: Path) -> None:
 
     def fill() -> None:
         with StackWriter(tmp_path / "movie.tif", MOVIE.shape) as writer:
-            writer._file = FullDisk(writer._file)
+            writer._frames.file = FullDisk(writer._frames.file)
             for frame in MOVIE:
                 writer.write(frame[None])
 
@@ -140,18 +144,20 @@ def test_disk_that_fills_up_midway(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_disk_with_too_little_room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@either
+def test_disk_with_too_little_room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, suffix: str) -> None:
     usage = shutil.disk_usage(tmp_path)
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=1_000))
     with pytest.raises(BlinkspotError, match=r"needs \d+\.\d kB, but .* has only 1\.0 kB free"):
-        write_stack(tmp_path / "movie.tif", MOVIE)
+        write_stack(tmp_path / f"movie{suffix}", MOVIE)
     assert list(tmp_path.iterdir()) == []
 
 
+@either
 @pytest.mark.parametrize("stop", [GeneratorExit, KeyboardInterrupt, RuntimeError])
-def test_job_that_is_stopped_leaves_nothing(tmp_path: Path, stop: type[BaseException]) -> None:
+def test_job_that_is_stopped_leaves_nothing(tmp_path: Path, suffix: str, stop: type[BaseException]) -> None:
     def stopped() -> None:
-        with StackWriter(tmp_path / "movie.tif", MOVIE.shape) as writer:
+        with StackWriter(tmp_path / f"movie{suffix}", MOVIE.shape) as writer:
             writer.write(MOVIE[:2])
             raise stop
 
@@ -160,21 +166,31 @@ def test_job_that_is_stopped_leaves_nothing(tmp_path: Path, stop: type[BaseExcep
     assert list(tmp_path.iterdir()) == []
 
 
-def test_movie_that_is_not_complete_does_not_appear(tmp_path: Path) -> None:
+@either
+def test_movie_that_is_not_complete_does_not_appear(tmp_path: Path, suffix: str) -> None:
     with (
         pytest.raises(ValueError, match="only 2 of 6"),
-        StackWriter(tmp_path / "movie.tif", MOVIE.shape) as writer,
+        StackWriter(tmp_path / f"movie{suffix}", MOVIE.shape) as writer,
     ):
         writer.write(MOVIE[:2])
     assert list(tmp_path.iterdir()) == []
 
 
-def test_nothing_is_overwritten(tmp_path: Path) -> None:
-    path = tmp_path / "movie.tif"
+@either
+def test_nothing_is_overwritten(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"movie{suffix}"
     path.write_bytes(b"precious")
     with pytest.raises(BlinkspotError, match="overwritten"):
         write_stack(path, MOVIE)
     assert path.read_bytes() == b"precious"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("name", ["movie", "movie.csv", "movie.zarr.zip", "zarr"])
+def test_the_name_says_the_format(tmp_path: Path, name: str) -> None:
+    with pytest.raises(BlinkspotError, match=r"choose a name that ends in \.tif or \.zarr"):
+        write_stack(tmp_path / name, MOVIE)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_misuse(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Write beside, then rename: a file that bears its final name is always whole."""
+"""Write beside, then rename: a file or folder that bears its final name is always whole."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from blinkspot.errors import BlinkspotError
 
 
 def check_can_write(target: str | os.PathLike[str], needed_bytes: int = 0) -> Path:
-    """Check, before long work starts, that a new file can be written.
+    """Check, before long work starts, that a new file or folder can be written.
 
     Parameters
     ----------
     target : path
-        The file that will be written. It must not exist: results are never overwritten.
+        The file or folder that will be written. It must not exist: results are never overwritten.
     needed_bytes : int
-        Size that the file will have, where that is known.
+        Size that it will have, where that is known.
 
     Returns
     -------
@@ -69,9 +69,9 @@ def check_can_write(target: str | os.PathLike[str], needed_bytes: int = 0) -> Pa
 def written_whole(target: str | os.PathLike[str], needed_bytes: int = 0) -> Iterator[Path]:
     """Give a temporary name beside ``target``; rename it to ``target`` only if the block ends well.
 
-    If the block raises (or the generator that holds it is closed), the temporary file is removed and
-    ``target`` does not come to exist. An OSError about another file, one that the block reads, passes as it
-    is.
+    The block makes a file or a folder of that name. If it raises (or the generator that holds it is closed),
+    whatever bears the temporary name is removed and ``target`` does not come to exist. An OSError about
+    another file, one that the block reads, passes as it is.
 
     Raises
     ------
@@ -89,14 +89,22 @@ def written_whole(target: str | os.PathLike[str], needed_bytes: int = 0) -> Iter
                 )
             os.replace(temporary, path)
         except OSError as error:
-            if error.filename is not None and Path(error.filename) not in (temporary, path):
+            if error.filename is not None and not _concerns(Path(error.filename), temporary, path):
                 raise
             raise BlinkspotError(
                 f"{path} could not be written ({error.strerror or error}): nothing was left behind; "
                 "check the room and the permissions there."
             ) from error
     finally:
-        temporary.unlink(missing_ok=True)
+        if temporary.is_dir():
+            shutil.rmtree(temporary)
+        else:
+            temporary.unlink(missing_ok=True)
+
+
+def _concerns(failed: Path, temporary: Path, path: Path) -> bool:
+    """Tell whether what failed belongs to the result."""
+    return failed == path or temporary in (failed, *failed.parents)
 
 
 def _temporary_beside(path: Path) -> Path:

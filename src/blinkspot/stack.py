@@ -17,6 +17,8 @@ from blinkspot.errors import BlinkspotError
 from blinkspot.lazy_frames import JoinedFrames
 from blinkspot.stack_writing import StackWriter, write_stack
 from blinkspot.tiff_reading import check_pixel_type, read_tiff
+from blinkspot.zarr_metadata import is_zarr
+from blinkspot.zarr_reading import read_zarr
 
 __all__ = ["Stack", "StackWriter", "as_stack", "open_stack", "write_stack"]
 
@@ -133,7 +135,7 @@ class Stack:
 
 
 def open_stack(path: str | os.PathLike[str]) -> Stack:
-    """Open a TIFF file, or a folder of TIFF files, without reading its pixels.
+    """Open a TIFF file, a folder of TIFF files or a zarr store, without reading its pixels.
 
     A single axis besides Y and X is taken for time whatever the file calls it
     (:attr:`Stack.axes_guessed`). The files of a folder follow one another in natural order (``frame2`` before
@@ -142,7 +144,8 @@ def open_stack(path: str | os.PathLike[str]) -> Stack:
     Parameters
     ----------
     path : path
-        TIFF file of any flavour (plain, ImageJ, OME, BigTIFF, compressed), or a folder of them.
+        TIFF file of any flavour (plain, ImageJ, OME, BigTIFF, compressed), a folder of them, or the folder of
+        a zarr array or OME-Zarr image.
 
     Raises
     ------
@@ -152,7 +155,10 @@ def open_stack(path: str | os.PathLike[str]) -> Stack:
     path = Path(path)
     if not path.exists():
         raise BlinkspotError(f"{path} does not exist: check the name.")
-    stack = _open_folder(path) if path.is_dir() else _open_file(path)
+    if path.is_dir():
+        stack = _open_store(path) if is_zarr(path) else _open_folder(path)
+    else:
+        stack = _open_file(path)
     if stack.n_frames < 2:
         raise BlinkspotError(
             f"{path} holds a single picture of {stack.height} x {stack.width} pixels: "
@@ -166,6 +172,11 @@ def _open_file(path: Path) -> Stack:
     return Stack(movie.frames, path, movie.time_axis != "T", movie.camera_hints, movie.metadata)
 
 
+def _open_store(path: Path) -> Stack:
+    movie = read_zarr(path)
+    return Stack(movie.frames, path, movie.time_axis != "T", movie.camera_hints, movie.metadata)
+
+
 def _open_folder(folder: Path) -> Stack:
     paths = sorted(
         (
@@ -176,7 +187,9 @@ def _open_folder(folder: Path) -> Stack:
         key=lambda entry: _natural_key(entry.name),
     )
     if not paths:
-        raise BlinkspotError(f"The folder {folder} holds no TIFF files (.tif, .tiff): choose another one.")
+        raise BlinkspotError(
+            f"The folder {folder} holds no TIFF files (.tif, .tiff) and is no zarr store: choose another one."
+        )
     if len(paths) == 1:
         return _open_file(paths[0])
     movies = [read_tiff(path, alone=False) for path in paths]

@@ -1,4 +1,4 @@
-"""What a TIFF's metadata says of the camera and of how the file was made.
+"""What a movie's metadata says of the camera and of how the file was made; how a TIFF keeps it.
 
 Metadata is a hint and never more: what is absent, a default (72 dpi, 1 x 1) or out of all reason is left out.
 """
@@ -18,7 +18,7 @@ from blinkspot.camera import Camera
 # Beyond these it is a printer's resolution, a default of 1 um, or a mistake.
 SMALLEST_PIXEL_NM, LARGEST_PIXEL_NM = 10.0, 999.0
 
-_NM_PER_UNIT = {
+NM_PER_UNIT = {
     "nm": 1.0,
     "nanometer": 1.0,
     "um": 1e3,
@@ -29,9 +29,11 @@ _NM_PER_UNIT = {
     "microns": 1e3,
     "micrometer": 1e3,
     "mm": 1e6,
+    "millimeter": 1e6,
     "cm": 1e7,
     "inch": 2.54e7,
     "m": 1e9,
+    "meter": 1e9,
 }
 _RESOLUTION_UNITS = {2: "inch", 3: "cm"}  # TIFF 6.0, tag 296
 _MICRO_MANAGER_TAG = 51123
@@ -53,8 +55,8 @@ def read_metadata(tif: tifffile.TiffFile) -> tuple[dict[str, float], dict[str, A
         ``"provenance"``: what :func:`~blinkspot.provenance.provenance` gave when we wrote
         the file, if we did.
     """
-    made_by = _own_provenance(tif)
-    hints = _provenance_hints(made_by) | _micro_manager_hints(tif)
+    made_by = _tiff_provenance(tif)
+    hints = provenance_hints(made_by) | _micro_manager_hints(tif)
     # The file's own scale is the surer one: ImageJ updates it when a movie is binned.
     for pixel_size_nm in (_resolution_pixel_size(tif), _ome_pixel_size(tif)):
         if pixel_size_nm is not None:
@@ -66,7 +68,7 @@ def _believable(pixel_size_nm: float) -> bool:
     return SMALLEST_PIXEL_NM <= pixel_size_nm <= LARGEST_PIXEL_NM
 
 
-def _square_pixel(x_nm: float, y_nm: float) -> float | None:
+def square_pixel_nm(x_nm: float, y_nm: float) -> float | None:
     """Return the size of a pixel, nm, where it is square and believable."""
     if not (_believable(x_nm) and math.isclose(x_nm, y_nm, rel_tol=0.01)):
         return None
@@ -78,7 +80,7 @@ def _resolution_pixel_size(tif: tifffile.TiffFile) -> float | None:
     tags = tif.pages.first.tags
     imagej = tif.imagej_metadata or {}
     unit = str(imagej.get("unit") or _RESOLUTION_UNITS.get(int(tags.valueof("ResolutionUnit", 2)), ""))
-    nm_per_unit = _NM_PER_UNIT.get(unit.strip().lower())
+    nm_per_unit = NM_PER_UNIT.get(unit.strip().lower())
     if nm_per_unit is None:
         return None
     sizes = []
@@ -87,7 +89,7 @@ def _resolution_pixel_size(tif: tifffile.TiffFile) -> float | None:
         if numerator <= 0 or denominator <= 0:
             return None
         sizes.append(nm_per_unit * denominator / numerator)
-    return _square_pixel(*sizes)
+    return square_pixel_nm(*sizes)
 
 
 def _ome_pixel_size(tif: tifffile.TiffFile) -> float | None:
@@ -99,12 +101,12 @@ def _ome_pixel_size(tif: tifffile.TiffFile) -> float | None:
         pixels = next(element for element in root.iter() if element.tag.endswith("}Pixels"))
         sizes = [
             float(pixels.attrib[f"PhysicalSize{axis}"])
-            * _NM_PER_UNIT[pixels.attrib.get(f"PhysicalSize{axis}Unit", "um").lower()]
+            * NM_PER_UNIT[pixels.attrib.get(f"PhysicalSize{axis}Unit", "um").lower()]
             for axis in "XY"
         ]
     except (ElementTree.ParseError, StopIteration, KeyError, ValueError):
         return None
-    return _square_pixel(*sizes)
+    return square_pixel_nm(*sizes)
 
 
 def _micro_manager_hints(tif: tifffile.TiffFile) -> dict[str, float]:
@@ -138,12 +140,17 @@ def _number(value: Any) -> float | None:
     return number if math.isfinite(number) else None
 
 
-def _own_provenance(tif: tifffile.TiffFile) -> dict[str, Any]:
+def _tiff_provenance(tif: tifffile.TiffFile) -> dict[str, Any]:
     """Return the provenance that we wrote into the file, or nothing."""
     if tif.is_imagej:
         found = _json_object(str((tif.imagej_metadata or {}).get("Info", "")))
     else:
         found = _json_object(tif.pages.first.description).get("provenance", {})
+    return own_provenance(found)
+
+
+def own_provenance(found: Any) -> dict[str, Any]:
+    """Return what a file says of its making, where it is one of ours; else nothing."""
     return found if isinstance(found, dict) and found.get("software") == "napari-blinkspot" else {}
 
 
@@ -156,7 +163,8 @@ def _json_object(text: str) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def _provenance_hints(made_by: dict[str, Any]) -> dict[str, float]:
+def provenance_hints(made_by: dict[str, Any]) -> dict[str, float]:
+    """Return the settings of the camera that a file of ours was made with."""
     camera = made_by.get("camera")
     if not isinstance(camera, dict):
         return {}

@@ -1,38 +1,65 @@
-"""Write a movie in a stream, in a form that ImageJ (and so ThunderSTORM) opens as frames."""
+"""Write a movie in a stream: as a TIFF that ImageJ opens, or as a zarr store."""
 
 from __future__ import annotations
 
 import contextlib
-import json
-import math
 import os
+from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Protocol, Self
 
 import numpy as np
-import tifffile
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from blinkspot.errors import BlinkspotError
-from blinkspot.files import written_whole
+from blinkspot.tiff_writing import new_tiff
+from blinkspot.zarr_writing import new_zarr
 
-# A classic TIFF counts bytes in 32 bits; what is left over is for the list of pages.
-LARGEST_CLASSIC_TIFF_BYTES = 4_000_000_000
-_BYTES_PER_PAGE_ENTRY = 512
-_IMAGEJ_DTYPES = (np.uint8, np.uint16, np.float32)
+_DTYPES = (np.uint8, np.uint16, np.float32)  # what ImageJ shows
+
+
+class _Frames(Protocol):
+    """A movie that is being written."""
+
+    def append(self, frames: NDArray[Any]) -> None:
+        """Write frames (n, Y, X) of the movie's pixel type."""
+
+
+_Format = Callable[
+    [Path, tuple[int, int, int], np.dtype[Any], float | None, dict[str, Any] | None],
+    contextlib.AbstractContextManager[_Frames],
+]
+_FORMATS: dict[str, _Format] = {".tif": new_tiff, ".tiff": new_tiff, ".zarr": new_zarr}
+
+
+def check_movie_name(path: str | os.PathLike[str]) -> Path:
+    """Check that the name of a movie to be written says in which format.
+
+    Raises
+    ------
+    BlinkspotError
+        If it does not.
+    """
+    path = Path(path)
+    if path.suffix.lower() not in _FORMATS:
+        raise BlinkspotError(
+            f"The movie {path} is written as TIFF or as zarr: choose a name that ends in .tif or .zarr."
+        )
+    return path
 
 
 class StackWriter:
-    """Writes a new TIFF movie, a few frames at a time; a context manager.
+    """Writes a new movie, a few frames at a time; a context manager.
 
-    Below 4 GB the file is an ImageJ TIFF (T frames, 1 slice, 1 channel, unit micron), above it a BigTIFF.
-    The file comes to bear its name only when the block ends well and all frames are in it.
+    The suffix chooses the format: ``.tif`` or ``.tiff`` (an ImageJ TIFF, above 4 GB a BigTIFF) or ``.zarr``
+    (a folder: an OME-Zarr image whose chunks are single frames, or a few small ones). The movie comes to bear
+    its name only when the block ends well and all frames are in it.
 
     Parameters
     ----------
     path : path
-        The file to make. It must not exist.
+        The file or folder to make. It must not exist.
     shape : tuple of int
         (T, Y, X) of the whole movie.
     dtype : dtype
@@ -40,13 +67,13 @@ class StackWriter:
     pixel_size_nm : float, optional
         Size of a pixel, nm.
     provenance : dict, optional
-        What made the movie, JSON-ready; it goes into the file (ImageJ shows it as Info).
+        What made the movie, JSON-ready; it goes into the movie (ImageJ shows it as Info).
 
     Raises
     ------
     BlinkspotError
-        On entering, if the file exists, its folder cannot be written to or the disk has too little room; on
-        writing, if the disk fills up.
+        If the suffix is another; on entering, if the movie exists, its folder cannot be written to or the
+        disk has too little room; on writing, if the disk fills up.
 
     Examples
     --------
@@ -63,62 +90,22 @@ class StackWriter:
         pixel_size_nm: float | None = None,
         provenance: dict[str, Any] | None = None,
     ) -> None:
-        self.path = Path(path)
+        self.path = check_movie_name(path)
         self.shape = shape
         self.dtype = np.dtype(dtype)
-        if self.dtype not in _IMAGEJ_DTYPES:
-            raise ValueError(f"ImageJ shows uint8, uint16 and float32 stacks, not {self.dtype}")
+        if self.dtype not in _DTYPES:
+            raise ValueError(f"movies are written as uint8, uint16 or float32, not {self.dtype}")
         self.frames_written = 0
         self._pixel_size_nm = pixel_size_nm
         self._provenance = provenance
         self._open = contextlib.ExitStack()
 
-    @property
-    def _data_bytes(self) -> int:
-        return math.prod(self.shape) * self.dtype.itemsize
-
-    @property
-    def _file_bytes(self) -> int:
-        return self._data_bytes + self.shape[0] * _BYTES_PER_PAGE_ENTRY
-
     def __enter__(self) -> Self:
-        with contextlib.ExitStack() as opening:
-            temporary = opening.enter_context(written_whole(self.path, self._file_bytes))
-            data_offset = self._write_pages(temporary)
-            self._file = opening.enter_context(temporary.open("r+b"))
-            self._file.seek(data_offset)
-            self._open = opening.pop_all()
+        new_movie = _FORMATS[self.path.suffix.lower()]
+        self._frames = self._open.enter_context(
+            new_movie(self.path, self.shape, self.dtype, self._pixel_size_nm, self._provenance)
+        )
         return self
-
-    def _write_pages(self, temporary: Path) -> int:
-        """Write all but the pixels and return where these go (holes in the file until then)."""
-        layout: dict[str, Any] = {
-            "data": None,
-            "shape": self.shape,
-            "dtype": self.dtype,
-            "photometric": "minisblack",
-            "returnoffset": True,
-        }
-        for_imagej = self._file_bytes < LARGEST_CLASSIC_TIFF_BYTES
-        if for_imagej:
-            # ImageJ keeps the size of a pixel as pixels per its own unit.
-            metadata: dict[str, Any] = {"axes": "TYX"}
-            if self._pixel_size_nm is not None:
-                metadata["unit"] = "micron"
-                layout["resolution"] = (1e3 / self._pixel_size_nm,) * 2
-            if self._provenance is not None:
-                metadata["Info"] = json.dumps(self._provenance)
-        else:
-            metadata = {"axes": "TYX"}
-            if self._pixel_size_nm is not None:
-                layout["resolution"] = (1e7 / self._pixel_size_nm,) * 2
-                layout["resolutionunit"] = "CENTIMETER"
-            if self._provenance is not None:
-                metadata["provenance"] = self._provenance
-        with tifffile.TiffWriter(temporary, imagej=for_imagej, bigtiff=not for_imagej) as tif:
-            placed = tif.write(metadata=metadata, **layout)
-        assert placed is not None  # since returnoffset
-        return int(placed[0])
 
     def write(self, frames: ArrayLike) -> None:
         """Append frames.
@@ -133,7 +120,7 @@ class StackWriter:
             raise ValueError(f"frames of shape {values.shape} do not fit a movie of shape {self.shape}")
         if self.frames_written + len(values) > self.shape[0]:
             raise ValueError(f"more frames than the {self.shape[0]} that were announced")
-        self._file.write(np.ascontiguousarray(self._converted(values)).data)
+        self._frames.append(self._converted(values))
         self.frames_written += len(values)
 
     def _converted(self, values: NDArray[Any]) -> NDArray[Any]:
@@ -163,15 +150,15 @@ def write_stack(
     pixel_size_nm: float | None = None,
     provenance: dict[str, Any] | None = None,
 ) -> Path:
-    """Write a movie that is already there, (T, Y, X), as a new TIFF; see :class:`StackWriter`.
+    """Write a movie that is already there, (T, Y, X), as a new TIFF or zarr store; see :class:`StackWriter`.
 
-    ``dtype`` is the movie's own by default where ImageJ knows it, else float32.
+    ``dtype`` is the movie's own by default where that can be written, else float32.
     """
     shape = tuple(movie.shape)
     if len(shape) != 3:
         raise BlinkspotError(f"A movie of shape {shape} cannot be written: it needs the axes time, y and x.")
     own = np.dtype(movie.dtype)
-    chosen = dtype or (own if own in _IMAGEJ_DTYPES else np.float32)
+    chosen = dtype or (own if own in _DTYPES else np.float32)
     frames_at_once = max(1, (64 << 20) // max(1, shape[1] * shape[2] * own.itemsize))
     with StackWriter(path, shape, chosen, pixel_size_nm=pixel_size_nm, provenance=provenance) as writer:
         for start in range(0, shape[0], frames_at_once):

@@ -26,7 +26,7 @@ def denoise_to_file(
     estimate: Estimate = "posterior-mean",
     units: Units = "adu",
 ) -> Generator[Progress, None, None]:
-    """Denoise every frame into a new float32 TIFF of the movie's shape.
+    """Denoise every frame into a new float32 movie of the same shape, in a stream.
 
     Parameters
     ----------
@@ -35,7 +35,7 @@ def denoise_to_file(
     movie : Stack
         Movie in ADU of the model's camera.
     path : path
-        TIFF to make.
+        TIFF (``.tif``) or zarr store (``.zarr``) to make.
     estimate : {"posterior-mean", "map", "blind", "posterior-variance"}
         See :func:`blinkspot.denoising.noise.estimate_counts`.
     units : {"adu", "photons"}
@@ -45,7 +45,8 @@ def denoise_to_file(
     Raises
     ------
     BlinkspotError
-        If the file exists already or cannot be written, or the movie cannot be denoised.
+        If the suffix is another, the result exists already or cannot be written, or the movie cannot be
+        denoised.
     """
     record = provenance(
         "denoise",
