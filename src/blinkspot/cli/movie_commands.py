@@ -30,11 +30,14 @@ from blinkspot.errors import BlinkspotError
 from blinkspot.evaluation import PRESETS, simulate_to_files
 from blinkspot.files import check_can_write, unused_path
 from blinkspot.progress import Progress
+from blinkspot.stack_writing import check_movie_name
 
 if TYPE_CHECKING:
     from blinkspot.denoising import Denoiser
 
-StackPath = Annotated[Path, typer.Argument(metavar="STACK", help="TIFF movie, or a folder of TIFFs.")]
+StackPath = Annotated[
+    Path, typer.Argument(metavar="STACK", help="Movie: TIFF, folder of TIFFs, or zarr store.")
+]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 
 
@@ -259,22 +262,23 @@ def _keep(model: Denoiser, path: Path) -> None:
 def denoise(
     stack: StackPath,
     model: Annotated[Path, typer.Option("-m", "--model", metavar="MODEL", help="Trained model.")],
-    output: Annotated[Path, typer.Option("-o", "--output", metavar="OUT.tif", help="Movie to make.")],
+    output: Annotated[Path, typer.Option("-o", "--output", metavar="OUT.tif|.zarr", help="Movie to make.")],
     estimate: Annotated[
         Literal["posterior-mean", "map", "blind", "posterior-variance"],
         typer.Option(help="What stands for a pixel."),
     ] = "posterior-mean",
     units: Annotated[Literal["adu", "photons"], typer.Option(help="Units of the output.")] = "adu",
+    device: Annotated[Literal["auto", "cpu", "cuda", "mps"], typer.Option(help="Where to denoise.")] = "auto",
     as_json: Json = False,
 ) -> None:
     """Denoise every frame; float32, by default in the input's ADU."""
     from blinkspot.denoising import Denoiser, denoise_to_file
+    from blinkspot.denoising.devices import pick_device
 
-    if output.suffix.lower() not in (".tif", ".tiff"):
-        raise BlinkspotError(f"The denoised movie {output} is a TIFF: choose a name that ends in .tif.")
-    check_can_write(output)
+    check_can_write(check_movie_name(output))
+    where = pick_device(device)
     movie = open_recorded(stack)
-    denoiser = Denoiser.load(model)
+    denoiser = Denoiser.load(model, str(where))
     denoiser.check_matches(movie)
     started = time.perf_counter()
     run(denoise_to_file(denoiser, movie, output, estimate, units))
