@@ -6,6 +6,8 @@ maps, one more channel holds the read variance, in counts, of each pixel.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -17,6 +19,8 @@ from blinkspot.denoising.settings import TrainingSettings
 
 # Validation looks at about this many pixels, so that it costs little beside training.
 _VALIDATION_PIXELS = 64 * 64 * 128
+_CALIBRATION_PIXELS = 2**22
+_LARGEST_PART_PX = 512
 _PIXELS_AT_ONCE = 2**15  # so many take a small part of a second
 
 
@@ -70,19 +74,41 @@ class CropSource:
         """Return a fixed set of crops of the validation frames, in batches."""
         n_crops = max(self._batch_size, _VALIDATION_PIXELS // self.size**2)
         crops = self._crops(self._chosen.validation, n_crops, random)
-        return list(torch.split(crops, max(1, _PIXELS_AT_ONCE // self.size**2)))
+        return list(torch.split(crops, self._crops_at_once))
 
-    def _crops(self, frames: IndexArray, n_crops: int, random: np.random.Generator) -> Tensor:
+    def calibration_batches(self, random: np.random.Generator) -> Iterator[Tensor]:
+        """Return whole frames, or large parts of large frames: as they are when the movie is denoised."""
+        frames = np.concatenate((self._chosen.training, self._chosen.validation))
         _, height, width = self._chosen.pixels.shape
+        size = min(height, _LARGEST_PART_PX), min(width, _LARGEST_PART_PX)
+        n_parts = max(1, min(_CALIBRATION_PIXELS // (size[0] * size[1]), len(frames)))
+        for frame in random.permutation(frames)[:n_parts]:
+            yield self._crops(np.array([frame]), 1, random, size)
+
+    @property
+    def _crops_at_once(self) -> int:
+        return max(1, _PIXELS_AT_ONCE // (self.size * self.size))
+
+    def _crops(
+        self,
+        frames: IndexArray,
+        n_crops: int,
+        random: np.random.Generator,
+        size: tuple[int, int] | None = None,
+    ) -> Tensor:
+        _, height, width = self._chosen.pixels.shape
+        crop_height, crop_width = size or (self.size, self.size)
         picked = random.choice(frames, n_crops)
-        tops = random.integers(0, height - self.size + 1, n_crops)
-        lefts = random.integers(0, width - self.size + 1, n_crops)
+        tops = random.integers(0, height - crop_height + 1, n_crops)
+        lefts = random.integers(0, width - crop_width + 1, n_crops)
         around = neighbours(picked, self._n_frames, self._context_frames)
         crops = []
         for group, top, left in zip(around, tops, lefts, strict=True):
             rows = [self._chosen.rows[int(frame)] for frame in group]
-            camera = self._camera.window(int(top), int(left), self.size, self.size)
-            counts = camera.counts(self._chosen.pixels[rows, top : top + self.size, left : left + self.size])
+            camera = self._camera.window(int(top), int(left), crop_height, crop_width)
+            counts = camera.counts(
+                self._chosen.pixels[rows, top : top + crop_height, left : left + crop_width]
+            )
             if camera.maps is not None:
                 counts = np.concatenate((counts, np.asarray(camera.read_counts)[None]))
             crops.append(counts)

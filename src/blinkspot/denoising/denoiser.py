@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import os
-from collections.abc import Generator
+from collections.abc import Generator, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +14,7 @@ from torch import Tensor
 
 from blinkspot.camera import Camera, FloatArray
 from blinkspot.camera_estimate import noise_ratio
+from blinkspot.denoising.calibration import calibrate
 from blinkspot.denoising.context import check_length, counts_with_context
 from blinkspot.denoising.devices import fast_precision
 from blinkspot.denoising.model_file import ModelRecord, load_model, save_model
@@ -92,6 +93,20 @@ class Denoiser:
     def trainable_model(self) -> PriorNetwork:
         """Return a copy of the network that can go on learning."""
         return copy.deepcopy(self._model).train().requires_grad_(True)
+
+    def calibrated(self, batches: Iterable[Tensor]) -> Generator[None, None, Denoiser]:
+        """Return this model with the bias that its training has left taken off.
+
+        Parameters
+        ----------
+        batches : iterable of Tensor
+            Counts of the movie; see :mod:`blinkspot.denoising.batches`.
+        """
+        model = copy.deepcopy(self._model)
+        offset, slope = yield from calibrate(model, batches)
+        model.scaling = model.scaling.corrected(offset, slope)
+        record = {**self.provenance, "calibration": {"offset": offset, "slope": slope}}
+        return Denoiser(model, self.network_name, self.camera, record)
 
     def check_matches(self, movie: Stack, camera: Camera | None = None) -> None:
         """Check that a movie is one that this model can denoise.

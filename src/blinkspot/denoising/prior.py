@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 import torch.nn.functional as F
@@ -14,6 +14,7 @@ from blinkspot.denoising.networks import BlindSpotNetwork
 # alpha from 0.02 (nothing known: the pixel speaks for itself) to 2e6 (the neighbours know the rate).
 _LOG_ALPHA_MIDDLE = 0.5 * (math.log(2e6) + math.log(0.02))
 _LOG_ALPHA_REACH = 0.5 * (math.log(2e6) - math.log(0.02))
+_LEAST_MEAN = 1e-6
 _STABILISED_ZERO = 2.0 * math.sqrt(0.375)
 _LOG_ALPHA_OF_CERTAINTY = math.log(1e15)
 # At the start, alpha is about 10, whatever the data.
@@ -30,16 +31,24 @@ class InputScaling:
         Mean and standard deviation of the variance-stabilised counts, 2 sqrt(z + 3/8) (Anscombe 1948).
     mean_counts : float
         Mean of the counts.
+    offset, slope : float
+        Of the line that corrects the prior's means; see :mod:`blinkspot.denoising.calibration`.
     """
 
     root_mean: float
     root_std: float
     mean_counts: float
+    offset: float = 0.0
+    slope: float = 1.0
 
     @property
     def neutral_counts(self) -> float:
         """Counts that the network sees as 0."""
         return (self.root_mean / 2.0) ** 2 - 0.375
+
+    def corrected(self, offset: float, slope: float) -> InputScaling:
+        """Return the scaling with a further line applied to the prior's means."""
+        return replace(self, offset=offset + slope * self.offset, slope=slope * self.slope)
 
     @classmethod
     def of(cls, counts: Tensor) -> InputScaling:
@@ -94,7 +103,8 @@ class PriorNetwork(nn.Module):
         if read_counts is not None:
             stabilised = stabilised - _stabilised(read_counts)[:, None] + _STABILISED_ZERO
         raw = self.network((stabilised - scaling.root_mean) / scaling.root_std).float()
-        mean = scaling.mean_counts * F.softplus(raw[:, 0]) + 1e-6
+        mean = scaling.mean_counts * F.softplus(raw[:, 0])
+        mean = (scaling.offset + scaling.slope * mean).clamp_min(_LEAST_MEAN)
         if self.mean_only:
             log_alpha = torch.full_like(mean, _LOG_ALPHA_OF_CERTAINTY)
         else:

@@ -154,9 +154,11 @@ class Training:
                 self._write(checkpoint, learner, state)
             raise
         self._warn_if_unsettled(state)
+        assert self.best is not None
+        parts = source.calibration_batches(np.random.default_rng(self.settings.seed + 2))
+        self.best = yield from _paced(self.best.calibrated(parts), state)
         if checkpoint is not None:
             checkpoint.unlink(missing_ok=True)
-        assert self.best is not None
         return self.best
 
     def _check_movie(self) -> Generator[Progress, None, None]:
