@@ -8,15 +8,17 @@ import dask.array
 import numpy as np
 import pytest
 import tifffile
+import zarr
 from npe2 import PluginManager, PluginManifest
 from test_plugin_helpers import CAMERA, movie, notifications
 
 import blinkspot
 from blinkspot.localization import LocalizationTable, read_table
 from blinkspot.plugin import launch
-from blinkspot.plugin.movies import stack_of
+from blinkspot.plugin.movies import ROLE, stack_of
 from blinkspot.plugin.reader import get_reader
 from blinkspot.plugin.writer import write_localizations
+from blinkspot.provenance import provenance
 from blinkspot.stack_writing import write_stack
 
 MANIFEST = Path(blinkspot.__file__).parent / "napari.yaml"
@@ -88,6 +90,37 @@ def test_a_folder_opens_as_one_movie(make_napari_viewer, tmp_path):
     viewer = make_napari_viewer()
     (layer,) = viewer.open(str(tmp_path), plugin="napari-blinkspot")
     assert layer.data[:, 0, 0].compute().tolist() == [1, 2, 10]
+
+
+def test_a_zarr_store_of_ours_opens_lazily_with_its_scale(make_napari_viewer, tmp_path):
+    made_by = provenance("denoise", camera=CAMERA)
+    path = write_stack(tmp_path / "cells.zarr", movie(), pixel_size_nm=108.0, provenance=made_by)
+    viewer = make_napari_viewer()
+    with notifications() as shown:
+        (layer,) = viewer.open(str(path), plugin="napari-blinkspot")
+    assert layer.name == "cells"
+    assert isinstance(layer.data, dask.array.Array)
+    assert layer.scale == pytest.approx([1.0, 0.108, 0.108])
+    assert stack_of(layer).path == path
+    assert layer.metadata[ROLE] == "denoised"
+    np.testing.assert_array_equal(layer.data[7].compute(), movie()[7])
+    assert shown == []
+
+
+def test_zarr_stores_that_are_not_ours_are_left_to_others(tmp_path):
+    zarr.create_array(tmp_path / "array.zarr", data=movie())
+    image = {"axes": ["t", "y", "x"], "datasets": [{"path": "0"}]}
+    group = zarr.create_group(tmp_path / "image.zarr", attributes={"multiscales": [image]})
+    group.create_array("0", data=movie())
+    (tmp_path / "empty.zarr").mkdir()
+    (tmp_path / "broken.zarr").mkdir()
+    (tmp_path / "broken.zarr" / "zarr.json").write_text("{")
+    for path in tmp_path.iterdir():
+        assert get_reader(str(path)) is None, path
+    # The manifest claims no zarr files by name: that is for remote stores, which are not ours.
+    (reader,) = PluginManifest.from_file(MANIFEST).contributions.readers
+    assert reader.accepts_directories
+    assert not any("zarr" in pattern for pattern in reader.filename_patterns)
 
 
 def test_the_reader_leaves_other_files_to_others(tmp_path):
