@@ -8,7 +8,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import integrate, stats
 
-from blinkspot.denoising.noise import estimate_counts, gamma_poisson_nll, gaussian_nll, own_weight
+from blinkspot.denoising.noise import (
+    Prior,
+    estimate_counts,
+    gamma_poisson_nll,
+    gaussian_nll,
+    loss_of,
+    own_weight,
+)
 
 LOG_ALPHA = st.floats(float(np.log(1e-3)), float(np.log(1e7)))
 MEAN = st.floats(-6.9, 13.8).map(np.exp).map(np.float32)
@@ -23,6 +30,16 @@ def exact_nll(z: float, mean: float, log_alpha: float) -> float:
     """The textbook sum with 60 digits, where no cancellation matters."""
     with mpmath.workdps(60):
         return float(textbook_nll(mpmath.mpf(z), mpmath.mpf(mean), mpmath.mpf(log_alpha)))
+
+
+def prior_of(mean, log_alpha) -> Prior:
+    """A prior of one law, for one pixel or a row of them."""
+    mean, log_alpha = (value.reshape(1, 1, 1, -1) for value in (mean, log_alpha))
+    return Prior(mean, log_alpha, torch.zeros_like(mean))
+
+
+def estimated(counts, mean, log_alpha, estimate) -> torch.Tensor:
+    return estimate_counts(counts.reshape(1, 1, -1), prior_of(mean, log_alpha), estimate).flatten()
 
 
 def as_tensors(*values: float, requires_grad: bool = False) -> list[torch.Tensor]:
@@ -101,13 +118,13 @@ def test_estimates_are_those_of_the_posterior(z, mean, alpha):
     posterior = stats.gamma.pdf(rate, alpha, scale=1 / beta) * stats.poisson.pmf(round(z), rate)
     tensors = as_tensors(z, mean, np.log(alpha))
     posterior_mean = integrate.trapezoid(rate * posterior, rate) / integrate.trapezoid(posterior, rate)
-    assert estimate_counts(*tensors, "posterior-mean").item() == pytest.approx(posterior_mean, rel=1e-4)
-    assert estimate_counts(*tensors, "map").item() == pytest.approx(rate[posterior.argmax()], abs=1e-3)
-    assert estimate_counts(*tensors, "blind").item() == pytest.approx(mean, rel=1e-6)
+    assert estimated(*tensors, "posterior-mean").item() == pytest.approx(posterior_mean, rel=1e-4)
+    assert estimated(*tensors, "map").item() == pytest.approx(rate[posterior.argmax()], abs=1e-3)
+    assert estimated(*tensors, "blind").item() == pytest.approx(mean, rel=1e-6)
 
 
 def test_the_mode_is_zero_where_the_posterior_falls_from_zero_on():
-    assert estimate_counts(*as_tensors(0.0, 1.0, np.log(0.5)), "map").item() == 0.0
+    assert estimated(*as_tensors(0.0, 1.0, np.log(0.5)), "map").item() == 0.0
 
 
 @given(z=st.floats(-3.0, 1e4), mean=MEAN, log_alpha=LOG_ALPHA)
@@ -131,7 +148,7 @@ def test_the_posterior_variance_is_that_of_the_posterior(z, mean, alpha):
     beta = alpha / mean
     expected = stats.gamma.var(alpha + z, scale=1 / (beta + 1))
     tensors = as_tensors(z, mean, np.log(alpha))
-    assert estimate_counts(*tensors, "posterior-variance").item() == pytest.approx(expected, rel=1e-5)
+    assert estimated(*tensors, "posterior-variance").item() == pytest.approx(expected, rel=1e-5)
 
 
 def test_the_posterior_variance_tells_the_error_of_the_posterior_mean():
@@ -140,6 +157,47 @@ def test_the_posterior_variance_tells_the_error_of_the_posterior_mean():
     rate = random.gamma(alpha, mean / alpha, 200_000)
     z = torch.tensor(random.poisson(rate), dtype=torch.float32)
     prior = torch.full_like(z, mean), torch.full_like(z, float(np.log(alpha)))
-    error = estimate_counts(z, *prior, "posterior-mean").numpy() - rate
-    told = estimate_counts(z, *prior, "posterior-variance").numpy()
+    error = estimated(z, *prior, "posterior-mean").numpy() - rate
+    told = estimated(z, *prior, "posterior-variance").numpy()
     assert np.mean(error**2) == pytest.approx(told.mean(), rel=0.01)
+
+
+SHARES = np.array([0.7, 0.2, 0.1])
+ALPHAS = np.array([50.0, 4.0, 2.0])
+MEANS = np.array([2.0, 9.0, 30.0])
+
+
+def mixture(n: int, laws: int = 3) -> Prior:
+    share = SHARES[:laws] / SHARES[:laws].sum()
+    values = (MEANS[:laws], np.log(ALPHAS[:laws]), np.log(share))
+    return Prior(
+        *(torch.tensor(v, dtype=torch.float32).view(1, laws, 1, 1).expand(1, laws, 1, n) for v in values)
+    )
+
+
+@pytest.mark.parametrize("laws", [1, 2, 3])
+def test_a_mixtures_loss_is_the_likelihood_of_the_sum_of_its_laws(laws):
+    z = np.arange(150)
+    share = SHARES[:laws] / SHARES[:laws].sum()
+    alpha, mean = ALPHAS[:laws, None], MEANS[:laws, None]
+    expected = -np.log((share[:, None] * stats.nbinom.pmf(z, alpha, alpha / (alpha + mean))).sum(axis=0))
+    counts = torch.tensor(z, dtype=torch.float32).view(1, 1, -1)
+    loss = loss_of(counts, mixture(len(z), laws), "gamma-poisson").flatten()
+    np.testing.assert_allclose(loss.numpy(), expected, rtol=2e-5, atol=2e-5)
+
+
+def test_a_mixtures_moments_are_those_of_its_laws():
+    random = np.random.default_rng(1)
+    law = random.choice(3, 400_000, p=SHARES)
+    rate = random.gamma(ALPHAS[law], MEANS[law] / ALPHAS[law])
+    prior = mixture(1)
+    assert prior.overall_mean.item() == pytest.approx(rate.mean(), rel=0.01)
+    # At a count of the prior's own mean in every law the estimate is that mean, and its variance is what the
+    # laws leave within and between them.
+    z = torch.tensor([[[4.0]]])
+    means = MEANS + MEANS / (ALPHAS + MEANS) * (4.0 - MEANS)
+    within = (ALPHAS + 4.0) / (ALPHAS / MEANS + 1.0) ** 2
+    mean = (SHARES * means).sum()
+    assert estimate_counts(z, prior, "posterior-mean").item() == pytest.approx(mean, rel=1e-5)
+    variance = (SHARES * (within + (means - mean) ** 2)).sum()
+    assert estimate_counts(z, prior, "posterior-variance").item() == pytest.approx(variance, rel=1e-5)

@@ -87,7 +87,7 @@ class CropSource:
 
     @property
     def _crops_at_once(self) -> int:
-        return max(1, _PIXELS_AT_ONCE // (self.size * self.size))
+        return max(1, int(_PIXELS_AT_ONCE // self.size**2))
 
     def _crops(
         self,

@@ -234,8 +234,8 @@ class Denoiser:
             read_counts = read_counts.to(self.device).expand(len(counts), -1, -1)
         with torch.inference_mode():
             with fast_precision(self.device):
-                mean, log_alpha = self._model(counts, read_counts)
-            return estimate_counts(counts[:, self.context_frames], mean, log_alpha, estimate).cpu()
+                prior = self._model(counts, read_counts)
+            return estimate_counts(counts[:, self.context_frames], prior, estimate).cpu()
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the model as one new file (safetensors, its description in the header).

@@ -13,7 +13,7 @@ from torch.optim.swa_utils import AveragedModel
 
 from blinkspot.denoising.batches import split_batch
 from blinkspot.denoising.devices import fast_precision
-from blinkspot.denoising.noise import LOSS_FUNCTIONS, LossName, own_weight
+from blinkspot.denoising.noise import LossName, Prior, loss_of
 from blinkspot.denoising.prior import PriorNetwork
 
 _AVERAGE_DECAY = 0.998
@@ -30,7 +30,7 @@ class Validation:
     losses : Tensor, (n_crops,)
         Mean loss of each crop, nat per pixel.
     own_weight : float
-        Mean of :func:`blinkspot.denoising.noise.own_weight`.
+        Mean of :attr:`blinkspot.denoising.noise.Prior.own_weight`.
     """
 
     losses: Tensor
@@ -61,7 +61,7 @@ class Learner:
     def __init__(self, model: PriorNetwork, loss: LossName = "gamma-poisson") -> None:
         self.model = model
         self.device = next(model.parameters()).device
-        self._loss = LOSS_FUNCTIONS[loss]
+        self._loss = loss
         self._average = AveragedModel(model, avg_fn=_averaged)
         self._optimiser = torch.optim.AdamW(model.parameters(), weight_decay=_WEIGHT_DECAY)
 
@@ -139,23 +139,23 @@ class Learner:
     def prior_means(self, batch: Tensor) -> tuple[Tensor, Tensor]:
         """Return counts and prior means of the averaged weights, each ``(n, Y, X)``, on the CPU."""
         with torch.inference_mode():
-            counts, mean, _ = self._apply(self.averaged, batch)
-        return counts.cpu(), mean.cpu()
+            counts, prior = self._apply(self.averaged, batch)
+        return counts.cpu(), prior.overall_mean.cpu()
 
     def _losses(self, model: PriorNetwork, batch: Tensor) -> tuple[Tensor, Tensor]:
         """Return loss and own weight of each pixel, ``(n, Y, X)``."""
-        counts, mean, log_alpha = self._apply(model, batch)
+        counts, prior = self._apply(model, batch)
         # Outside the fast precision, in which the loss would drown in rounding errors.
-        return self._loss(counts, mean, log_alpha), own_weight(mean.detach(), log_alpha.detach())
+        return loss_of(counts, prior, self._loss), prior.own_weight.detach()
 
-    def _apply(self, model: PriorNetwork, batch: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Return counts, prior mean and log alpha of the centre frames, ``(n, Y, X)``."""
+    def _apply(self, model: PriorNetwork, batch: Tensor) -> tuple[Tensor, Prior]:
+        """Return counts ``(n, Y, X)`` and prior of the centre frames."""
         context_frames = model.network.context_frames
         counts, read_counts = split_batch(batch.to(self.device), context_frames)
         counts = counts.contiguous(memory_format=torch.channels_last)
         with fast_precision(self.device):
-            mean, log_alpha = model(counts, read_counts)
-        return counts[:, context_frames], mean, log_alpha
+            prior = model(counts, read_counts)
+        return counts[:, context_frames], prior
 
     def _crops_at_once(self, batch: Tensor) -> int:
         if self.device.type == "cuda":

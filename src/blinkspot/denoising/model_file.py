@@ -21,17 +21,23 @@ from torch import Tensor
 from blinkspot.camera import Camera
 from blinkspot.camera_maps import CameraMaps
 from blinkspot.denoising.networks import NETWORKS, NetworkName, build_network
-from blinkspot.denoising.prior import InputScaling, PriorNetwork
-from blinkspot.denoising.settings import MAX_BLIND_SPOT_RADIUS_PX, MAX_CHANNELS, MAX_CONTEXT_FRAMES
+from blinkspot.denoising.prior import InputScaling, PriorNetwork, outputs_for
+from blinkspot.denoising.settings import (
+    MAX_BLIND_SPOT_RADIUS_PX,
+    MAX_CHANNELS,
+    MAX_COMPONENTS,
+    MAX_CONTEXT_FRAMES,
+)
 from blinkspot.errors import BlinkspotError
 from blinkspot.files import written_whole
 
 _HEADER_KEY = "napari-blinkspot"
 # A file has the lowest format that can hold it, so that older versions read what they can: 2 added the
-# camera's maps, 3 a wider blind spot and models of the mean alone.
+# camera's maps, 3 a wider blind spot and models of the mean alone, 4 mixtures.
 _FORMAT = 1
 _FORMAT_WITH_MAPS = 2
-_NEWEST_FORMAT = 3
+_FORMAT_WITH_BLIND_SPOT = 3
+_NEWEST_FORMAT = 4
 _MAPS_TENSOR = "camera.maps"
 
 
@@ -56,8 +62,10 @@ def save_model(path: str | os.PathLike[str], record: ModelRecord, model: PriorNe
     """
     maps = record.camera.maps
     radius = model.network.blind_spot_radius_px
-    if radius or model.mean_only:
+    if model.components > 1:
         file_format = _NEWEST_FORMAT
+    elif radius or model.mean_only:
+        file_format = _FORMAT_WITH_BLIND_SPOT
     else:
         file_format = _FORMAT if maps is None else _FORMAT_WITH_MAPS
     header = {
@@ -66,6 +74,7 @@ def save_model(path: str | os.PathLike[str], record: ModelRecord, model: PriorNe
         "context_frames": record.context_frames,
         "channels": model.network.channels,
         "blind_spot_radius_px": radius,
+        "components": model.components,
         "mean_only": model.mean_only,
         "scaling": dataclasses.asdict(record.scaling),
         "camera": record.camera.as_dict(),
@@ -149,8 +158,13 @@ def load_model(path: str | os.PathLike[str]) -> tuple[ModelRecord, PriorNetwork]
         radius = header.get("blind_spot_radius_px", 0)
         if radius not in range(MAX_BLIND_SPOT_RADIUS_PX + 1):
             raise ValueError("absurd blind spot")
-        network = build_network(record.network, record.context_frames, channels, radius)
-        model = PriorNetwork(network, record.scaling, bool(header.get("mean_only", False)))
+        components = header.get("components", 1)
+        if components not in range(1, MAX_COMPONENTS + 1):
+            raise ValueError("absurd number of components")
+        network = build_network(
+            record.network, record.context_frames, channels, radius, outputs_for(components)
+        )
+        model = PriorNetwork(network, record.scaling, components, bool(header.get("mean_only", False)))
         model.load_state_dict(weights)
     except (BlinkspotError, KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:
         raise BlinkspotError(f"The model file {path} is damaged: its description does not fit.") from error

@@ -10,11 +10,14 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from blinkspot.denoising.networks import BlindSpotNetwork
+from blinkspot.denoising.noise import Prior
 
 # alpha from 0.02 (nothing known: the pixel speaks for itself) to 2e6 (the neighbours know the rate).
 _LOG_ALPHA_MIDDLE = 0.5 * (math.log(2e6) + math.log(0.02))
 _LOG_ALPHA_REACH = 0.5 * (math.log(2e6) - math.log(0.02))
 _LEAST_MEAN = 1e-6
+# At the start, a mixture's second law is brighter and rarer than its first, and so on.
+_BRIGHTER, _RARER = 1.5, 1.0
 _STABILISED_ZERO = 2.0 * math.sqrt(0.375)
 _LOG_ALPHA_OF_CERTAINTY = math.log(1e15)
 # At the start, alpha is about 10, whatever the data.
@@ -64,29 +67,36 @@ def _stabilised(counts: Tensor) -> Tensor:
 
 
 class PriorNetwork(nn.Module):
-    """A blind-spot network with its scaling: counts in, Gamma prior out.
+    """A blind-spot network with its scaling: counts in, prior out.
 
     Parameters
     ----------
     network : BlindSpotNetwork
-        Gives two unbounded numbers for each pixel.
+        Gives the unbounded numbers of :func:`outputs_for` for each pixel.
     scaling : InputScaling
         Measured on a sample of the movie.
+    components : int
+        Gamma laws in the prior.
     mean_only : bool
         Whether only the mean is learnt, as by squared error; alpha is then so large that a pixel's own count
         adds nothing to its estimate.
     """
 
-    def __init__(self, network: BlindSpotNetwork, scaling: InputScaling, mean_only: bool = False) -> None:
+    def __init__(
+        self,
+        network: BlindSpotNetwork,
+        scaling: InputScaling,
+        components: int = 1,
+        mean_only: bool = False,
+    ) -> None:
         super().__init__()
         self.network = network
         self.scaling = scaling
+        self.components = components
         self.mean_only = mean_only
 
-    def forward(self, counts: Tensor, read_counts: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """Return the prior's mean and log alpha, each ``(N, Y, X)``.
-
-        Both are float32 also under autocast.
+    def forward(self, counts: Tensor, read_counts: Tensor | None = None) -> Prior:
+        """Return the prior of the centre frame's pixels, in float32 also under autocast.
 
         Parameters
         ----------
@@ -95,22 +105,30 @@ class PriorNetwork(nn.Module):
         read_counts : Tensor, (N, Y, X), optional
             Read variance that the counts include, where it differs from pixel to pixel. A pixel's neighbours
             cannot tell it, so the network predicts the light alone, from counts stabilised pixel by pixel,
-            and the prior of the count is that of the light moved up by the read variance: a Gamma law of the
-            same variance.
+            and the prior of the count is that of the light moved up by the read variance: Gamma laws of the
+            same variances.
         """
-        scaling = self.scaling
+        scaling, laws = self.scaling, self.components
         stabilised = _stabilised(counts)
         if read_counts is not None:
             stabilised = stabilised - _stabilised(read_counts)[:, None] + _STABILISED_ZERO
         raw = self.network((stabilised - scaling.root_mean) / scaling.root_std).float()
-        mean = scaling.mean_counts * F.softplus(raw[:, 0])
+        order = torch.arange(laws, device=raw.device).view(1, laws, 1, 1)
+        mean = scaling.mean_counts * F.softplus(raw[:, :laws] + _BRIGHTER * order)
         mean = (scaling.offset + scaling.slope * mean).clamp_min(_LEAST_MEAN)
         if self.mean_only:
             log_alpha = torch.full_like(mean, _LOG_ALPHA_OF_CERTAINTY)
         else:
-            bounded = torch.tanh((raw[:, 1] + _LOG_ALPHA_START) / _LOG_ALPHA_REACH)
+            bounded = torch.tanh((raw[:, laws : 2 * laws] + _LOG_ALPHA_START) / _LOG_ALPHA_REACH)
             log_alpha = _LOG_ALPHA_MIDDLE + _LOG_ALPHA_REACH * bounded
+        # The first law's share is what the others leave.
+        log_weight = F.log_softmax(F.pad(raw[:, 2 * laws :], (0, 0, 0, 0, 1, 0)) - _RARER * order, dim=1)
         if read_counts is not None:
-            log_alpha = log_alpha + 2.0 * torch.log1p(read_counts / mean)
-            mean = mean + read_counts
-        return mean, log_alpha
+            log_alpha = log_alpha + 2.0 * torch.log1p(read_counts[:, None] / mean)
+            mean = mean + read_counts[:, None]
+        return Prior(mean, log_alpha, log_weight)
+
+
+def outputs_for(components: int) -> int:
+    """Return how many numbers a pixel's prior takes: mean and alpha of each law, a share of all but one."""
+    return 3 * components - 1

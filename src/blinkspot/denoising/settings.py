@@ -14,6 +14,7 @@ DEVICES: tuple[DeviceName, ...] = get_args(DeviceName)
 MAX_CONTEXT_FRAMES = 2
 MAX_BLIND_SPOT_RADIUS_PX = 2
 MAX_CHANNELS = 512
+MAX_COMPONENTS = 3
 _MAX_SEED = 2**63 - 1
 
 
@@ -27,6 +28,8 @@ class TrainingSettings:
         The light network, or the paper's.
     loss : {"gamma-poisson", "gaussian", "squared-error"}
         The exact likelihood, or one of the two it is compared with; see :mod:`blinkspot.denoising.noise`.
+    components : int
+        Gamma laws in a pixel's prior, 1 to 3; the two losses for comparison have one.
     context_frames : int or None
         Neighbouring frames on each side that the network sees whole: 0, 1 or 2. They hold photons of
         molecules that stay on for several frames; localizations of neighbouring frames are then not
@@ -64,6 +67,7 @@ class TrainingSettings:
 
     network: NetworkName = "dilated"
     loss: LossName = "gamma-poisson"
+    components: int = 2
     context_frames: int | None = None
     blind_spot_radius_px: int | None = None
     channels: int | None = None
@@ -83,6 +87,10 @@ class TrainingSettings:
         )
         _check(self.device in DEVICES, f"device must be one of {', '.join(DEVICES)}, not {self.device!r}")
         _check(self.loss in LOSSES, f"loss must be one of {', '.join(LOSSES)}, not {self.loss!r}")
+        _check(
+            1 <= self.components <= MAX_COMPONENTS,
+            f"components must be 1 to {MAX_COMPONENTS}, not {self.components}",
+        )
         _check(
             self.context_frames is None or 0 <= self.context_frames <= MAX_CONTEXT_FRAMES,
             f"context_frames must be 0, 1 or {MAX_CONTEXT_FRAMES}, not {self.context_frames}",

@@ -23,8 +23,8 @@ from blinkspot.denoising.denoiser import Denoiser
 from blinkspot.denoising.devices import pick_device
 from blinkspot.denoising.frames import ChosenFrames, choose_frames
 from blinkspot.denoising.learner import Learner, Validation
-from blinkspot.denoising.networks import build_network, default_channels
-from blinkspot.denoising.prior import InputScaling, PriorNetwork
+from blinkspot.denoising.networks import BlindSpotNetwork, NetworkName, build_network, default_channels
+from blinkspot.denoising.prior import InputScaling, PriorNetwork, outputs_for
 from blinkspot.denoising.residual_check import residual_ratio, residual_warning
 from blinkspot.denoising.settings import MAX_CONTEXT_FRAMES, TrainingSettings
 from blinkspot.denoising.training_state import TrainingProgress, TrainingState
@@ -200,7 +200,7 @@ class Training:
         settings = dataclasses.replace(self.settings, crop_size_px=_PROBE_CROP_PX)
         source = CropSource(chosen, self.movie.n_frames, self.camera, settings, most)
         sample = light_of(torch.cat(source.validation_batches(np.random.default_rng(settings.seed))), most)
-        network = self._untrained("dilated", most, _PROBE_CHANNELS)
+        network = self._untrained("dilated", most, _PROBE_CHANNELS, 1)
         learner = Learner(self._on_device(PriorNetwork(network, InputScaling.of(sample))))
         return (yield from choose_context(source, learner, settings.seed))
 
@@ -210,14 +210,19 @@ class Training:
         settings = self.settings
         assert self.context_frames is not None  # chosen by now
         channels = settings.channels or default_channels(settings.network)
-        network = self._untrained(settings.network, self.context_frames, channels)
+        components = settings.components if settings.loss == "gamma-poisson" else 1
+        network = self._untrained(settings.network, self.context_frames, channels, components)
         scaling = InputScaling.of(light_of(torch.cat(validation), self.context_frames))
-        return self._on_device(PriorNetwork(network, scaling, settings.loss == "squared-error"))
+        return self._on_device(PriorNetwork(network, scaling, components, settings.loss == "squared-error"))
 
-    def _untrained(self, name: Any, context_frames: int, channels: int) -> Any:
+    def _untrained(
+        self, name: NetworkName, context_frames: int, channels: int, components: int
+    ) -> BlindSpotNetwork:
         with torch.random.fork_rng():
             torch.manual_seed(self.settings.seed)
-            return build_network(name, context_frames, channels, self._blind_spot_radius_px)
+            return build_network(
+                name, context_frames, channels, self._blind_spot_radius_px, outputs_for(components)
+            )
 
     def _on_device(self, model: PriorNetwork) -> PriorNetwork:
         return model.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]

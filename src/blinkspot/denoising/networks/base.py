@@ -15,7 +15,7 @@ class BlindSpotNetwork(nn.Module, ABC):
 
     Input: ``(N, 2 * context_frames + 1, Y, X)``, the frame to denoise in the middle, its neighbours in time
     around it. Neighbouring frames are seen whole: their noise is independent of the centre frame's.
-    Output: ``(N, 2, Y, X)``, unbounded.
+    Output: ``(N, outputs, Y, X)``, unbounded.
 
     Attributes
     ----------
@@ -26,6 +26,8 @@ class BlindSpotNetwork(nn.Module, ABC):
     blind_spot_radius_px : int
         0: the pixel alone is unseen; r: the square of 2 r + 1 pixels around it, for noise that neighbouring
         pixels share.
+    outputs : int
+        Numbers for each pixel.
     halo_px : int
         A tile cut with this many pixels around it gives the same output inside as the whole frame.
     alignment_px : int
@@ -39,15 +41,16 @@ class BlindSpotNetwork(nn.Module, ABC):
     alignment_px: int
     pixels_at_once: int
 
-    def __init__(self, context_frames: int, channels: int, blind_spot_radius_px: int) -> None:
+    def __init__(self, context_frames: int, channels: int, blind_spot_radius_px: int, outputs: int) -> None:
         super().__init__()
         self.context_frames = context_frames
         self.channels = channels
         self.blind_spot_radius_px = blind_spot_radius_px
+        self.outputs = outputs
 
     @abstractmethod
     def forward(self, frames: Tensor) -> Tensor:
-        """Map ``(N, 2 * context_frames + 1, Y, X)`` to ``(N, 2, Y, X)``."""
+        """Map ``(N, 2 * context_frames + 1, Y, X)`` to ``(N, outputs, Y, X)``."""
 
     def split(self, frames: Tensor) -> tuple[Tensor, Tensor]:
         """Return the centre frame ``(N, 1, Y, X)`` and its neighbours ``(N, 2 * context_frames, Y, X)``."""
@@ -66,13 +69,13 @@ class _PreciseConvolution(nn.Conv2d):
             return super().forward(features.to(self.weight.dtype))
 
 
-def pointwise_head(n_in: int, channels: int) -> nn.Sequential:
-    """Return the 1x1 convolutions that join the branches into the two outputs."""
+def pointwise_head(n_in: int, channels: int, outputs: int) -> nn.Sequential:
+    """Return the 1x1 convolutions that join the branches into the outputs."""
     return nn.Sequential(
         nn.LeakyReLU(0.1),
         nn.Conv2d(n_in, 2 * channels, 1),
         nn.LeakyReLU(0.1),
         nn.Conv2d(2 * channels, channels, 1),
         nn.LeakyReLU(0.1),
-        _PreciseConvolution(channels, 2, 1),
+        _PreciseConvolution(channels, outputs, 1),
     )

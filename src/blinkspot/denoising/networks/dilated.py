@@ -62,23 +62,27 @@ class DilatedNetwork(BlindSpotNetwork):
         Feature channels of each branch.
     blind_spot_radius_px : int
         0: the pixel alone is unseen; r: the square of 2 r + 1 pixels around it.
+    outputs : int
+        Numbers for each pixel.
     """
 
     alignment_px = 1
     pixels_at_once = 32768
 
-    def __init__(self, context_frames: int, channels: int, blind_spot_radius_px: int = 0) -> None:
-        super().__init__(context_frames, channels, blind_spot_radius_px)
+    def __init__(
+        self, context_frames: int, channels: int, blind_spot_radius_px: int = 0, outputs: int = 2
+    ) -> None:
+        super().__init__(context_frames, channels, blind_spot_radius_px, outputs)
         branches = [
             _Branch(channels, spacing, blind_spot_radius_px, 2 * context_frames)
             for spacing in lattice_spacings(blind_spot_radius_px)
         ]
         self.halo_px = max(branch.halo_px for branch in branches)
         self.branches = nn.ModuleList(branches)
-        self.head = pointwise_head(len(branches) * channels, channels)
+        self.head = pointwise_head(len(branches) * channels, channels, outputs)
 
     def forward(self, frames: Tensor) -> Tensor:
-        """Map ``(N, 2 * context_frames + 1, Y, X)`` to ``(N, 2, Y, X)``."""
+        """Map ``(N, 2 * context_frames + 1, Y, X)`` to ``(N, outputs, Y, X)``."""
         centre, context = self.split(frames)
         features = torch.cat([branch(centre, context) for branch in self.branches], dim=1)
         return cast(Tensor, self.head(features))

@@ -83,6 +83,8 @@ class LaineNetwork(BlindSpotNetwork):
         Feature channels of the encoder; 48 in the paper.
     blind_spot_radius_px : int
         0: the pixel alone is unseen; r: the square of 2 r + 1 pixels around it.
+    outputs : int
+        Numbers for each pixel.
     levels : int
         Poolings; 5 in the paper.
     """
@@ -90,9 +92,14 @@ class LaineNetwork(BlindSpotNetwork):
     pixels_at_once = 8192
 
     def __init__(
-        self, context_frames: int, channels: int, blind_spot_radius_px: int = 0, levels: int = 5
+        self,
+        context_frames: int,
+        channels: int,
+        blind_spot_radius_px: int = 0,
+        outputs: int = 2,
+        levels: int = 5,
     ) -> None:
-        super().__init__(context_frames, channels, blind_spot_radius_px)
+        super().__init__(context_frames, channels, blind_spot_radius_px, outputs)
         self.unet = _UpwardUNet(2 * context_frames + 1, channels, levels, blind_spot_radius_px + 1)
         self.alignment_px = 2**levels
         # Rows that the deepest path can look up: two convolutions and a shift on the way down at each
@@ -114,10 +121,10 @@ class LaineNetwork(BlindSpotNetwork):
                 nn.Conv2d(channels, channels, 3, padding=1),
             )
             n_features += channels
-        self.head = pointwise_head(n_features, channels)
+        self.head = pointwise_head(n_features, channels, outputs)
 
     def forward(self, frames: Tensor) -> Tensor:
-        """Map ``(N, 2 * context_frames + 1, Y, X)`` to ``(N, 2, Y, X)``; Y and X of any size."""
+        """Map ``(N, 2 * context_frames + 1, Y, X)`` to ``(N, outputs, Y, X)``; Y and X of any size."""
         height, width = frames.shape[-2:]
         padding = (0, -width % self.alignment_px, 0, -height % self.alignment_px)
         padded = F.pad(frames, padding)

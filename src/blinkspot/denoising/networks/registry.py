@@ -12,7 +12,7 @@ from blinkspot.denoising.networks.laine import LaineNetwork
 NetworkName = Literal["dilated", "laine"]
 NETWORKS: tuple[NetworkName, ...] = get_args(NetworkName)
 
-_BUILDERS: dict[NetworkName, Callable[[int, int, int], BlindSpotNetwork]] = {
+_BUILDERS: dict[NetworkName, Callable[[int, int, int, int], BlindSpotNetwork]] = {
     "dilated": DilatedNetwork,
     "laine": LaineNetwork,
 }
@@ -26,7 +26,11 @@ def default_channels(name: NetworkName) -> int:
 
 
 def build_network(
-    name: NetworkName, context_frames: int, channels: int, blind_spot_radius_px: int = 0
+    name: NetworkName,
+    context_frames: int,
+    channels: int,
+    blind_spot_radius_px: int = 0,
+    outputs: int = 2,
 ) -> BlindSpotNetwork:
     """Make an untrained network.
 
@@ -40,5 +44,7 @@ def build_network(
         Feature channels.
     blind_spot_radius_px : int
         0: a pixel alone is unseen by its own output; r: the square of 2 r + 1 pixels around it.
+    outputs : int
+        Numbers for each pixel.
     """
-    return _BUILDERS[name](context_frames, channels, blind_spot_radius_px)
+    return _BUILDERS[name](context_frames, channels, blind_spot_radius_px, outputs)
