@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -108,6 +109,24 @@ def test_a_store_is_not_overwritten(work: Path, command: Command, denoised: Path
     ended = command("denoise", work / "movie.tif", "-m", work / "a model", "-o", denoised)
     assert ended.refuses("is not overwritten")
     assert sorted(denoised.rglob("*")) == before
+
+
+def test_interrupted_midway_leaves_nothing(
+    work: Path, command: Command, tmp_path: Path, on_progress: Callable[..., None]
+) -> None:
+    seen = []
+
+    def interrupt(progress: Any) -> None:
+        if progress.step == "denoising":
+            seen.append([entry.suffix for entry in tmp_path.iterdir()])
+            signal.raise_signal(signal.SIGINT)
+
+    on_progress(interrupt)
+    ended = command("denoise", work / "movie.tif", "-m", work / "a model", "-o", tmp_path / "out.zarr")
+    assert seen == [[".zarr"]]  # was begun, and the job ended there
+    assert ended.status == 130
+    assert ended.words[-1] == "blinkspot: Stopped; nothing half-done was left behind."
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("name", ["denoised", "denoised.csv", "denoised.zip"])

@@ -212,6 +212,14 @@ def test_scale_common_to_all_levels_and_translation(tmp_path: Path) -> None:
     assert stack.camera_hints == {"pixel_size_nm": pytest.approx(160.0)}
 
 
+def test_time_is_known_by_its_type(tmp_path: Path) -> None:
+    axes = [{"name": "burst", "type": "time"}, axis("c"), axis("z"), axis("y"), axis("x")]
+    image = {"axes": axes, "datasets": datasets(scaled(1, 1, 1, 1, 1), scaled(1, 1, 1, 2, 2))}
+    stack = open_stack(write_image(tmp_path / "movie.zarr", image))
+    assert_holds(stack, MOVIE)
+    assert not stack.axes_guessed
+
+
 def test_pixels_that_are_not_square_give_no_size(tmp_path: Path) -> None:
     um = "micrometer"
     image = {

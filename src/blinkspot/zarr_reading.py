@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -139,7 +140,7 @@ class ZarrFrames(LazyFrames):
         names = [self._array.metadata.encode_chunk_key((number, *others)) for number in range(n_chunks)]
         if "/" in names[0]:
             return  # another program has written it anew, and may leave out chunks of zeros
-        there = {entry.name for entry in self._folder.iterdir()}
+        there = set(os.listdir(self._folder))
         missing = next((number for number, name in enumerate(names) if name not in there), None)
         if missing is not None:
             frame = missing * self._frames_per_chunk + 1
