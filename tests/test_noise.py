@@ -35,7 +35,7 @@ def exact_nll(z: float, mean: float, log_alpha: float) -> float:
 def prior_of(mean, log_alpha) -> Prior:
     """A prior of one law, for one pixel or a row of them."""
     mean, log_alpha = (value.reshape(1, 1, 1, -1) for value in (mean, log_alpha))
-    return Prior(mean, log_alpha, torch.zeros_like(mean))
+    return Prior(mean, log_alpha, torch.zeros_like(mean), log_alpha[:, 0])
 
 
 def estimated(counts, mean, log_alpha, estimate) -> torch.Tensor:
@@ -167,37 +167,47 @@ ALPHAS = np.array([50.0, 4.0, 2.0])
 MEANS = np.array([2.0, 9.0, 30.0])
 
 
-def mixture(n: int, laws: int = 3) -> Prior:
+def mixture(n: int, laws: int, single_alpha: float) -> Prior:
     share = SHARES[:laws] / SHARES[:laws].sum()
     values = (MEANS[:laws], np.log(ALPHAS[:laws]), np.log(share))
-    return Prior(
-        *(torch.tensor(v, dtype=torch.float32).view(1, laws, 1, 1).expand(1, laws, 1, n) for v in values)
-    )
+    tensors = [
+        torch.tensor(value, dtype=torch.float32).view(1, laws, 1, 1).expand(1, laws, 1, n) for value in values
+    ]
+    return Prior(*tensors, torch.full((1, 1, n), float(np.log(single_alpha))))
 
 
-@pytest.mark.parametrize("laws", [1, 2, 3])
-def test_a_mixtures_loss_is_the_likelihood_of_the_sum_of_its_laws(laws):
+@pytest.mark.parametrize("laws", [2, 3])
+def test_a_mixtures_loss_is_that_of_the_sum_of_its_laws_and_of_the_single_law(laws):
     z = np.arange(150)
     share = SHARES[:laws] / SHARES[:laws].sum()
     alpha, mean = ALPHAS[:laws, None], MEANS[:laws, None]
-    expected = -np.log((share[:, None] * stats.nbinom.pmf(z, alpha, alpha / (alpha + mean))).sum(axis=0))
+    of_mixture = -np.log((share[:, None] * stats.nbinom.pmf(z, alpha, alpha / (alpha + mean))).sum(axis=0))
+    overall = (share * MEANS[:laws]).sum()
+    of_single = -stats.nbinom.logpmf(z, 1.3, 1.3 / (1.3 + overall))
     counts = torch.tensor(z, dtype=torch.float32).view(1, 1, -1)
-    loss = loss_of(counts, mixture(len(z), laws), "gamma-poisson").flatten()
-    np.testing.assert_allclose(loss.numpy(), expected, rtol=2e-5, atol=2e-5)
+    loss = loss_of(counts, mixture(len(z), laws, 1.3), "gamma-poisson").flatten()
+    np.testing.assert_allclose(loss.numpy(), 0.5 * (of_mixture + of_single), rtol=2e-5, atol=2e-5)
 
 
-def test_a_mixtures_moments_are_those_of_its_laws():
-    random = np.random.default_rng(1)
-    law = random.choice(3, 400_000, p=SHARES)
-    rate = random.gamma(ALPHAS[law], MEANS[law] / ALPHAS[law])
-    prior = mixture(1)
-    assert prior.overall_mean.item() == pytest.approx(rate.mean(), rel=0.01)
-    # At a count of the prior's own mean in every law the estimate is that mean, and its variance is what the
-    # laws leave within and between them.
-    z = torch.tensor([[[4.0]]])
-    means = MEANS + MEANS / (ALPHAS + MEANS) * (4.0 - MEANS)
-    within = (ALPHAS + 4.0) / (ALPHAS / MEANS + 1.0) ** 2
-    mean = (SHARES * means).sum()
-    assert estimate_counts(z, prior, "posterior-mean").item() == pytest.approx(mean, rel=1e-5)
-    variance = (SHARES * (within + (means - mean) ** 2)).sum()
-    assert estimate_counts(z, prior, "posterior-variance").item() == pytest.approx(variance, rel=1e-5)
+def test_the_single_law_teaches_its_spread_only():
+    prior = mixture(1, 2, 3.0)
+    mean = prior.mean.clone().requires_grad_()
+    single = prior.single_log_alpha.clone().requires_grad_()
+    counts = torch.tensor([[[7.0]]])
+    loss_of(counts, prior._replace(mean=mean, single_log_alpha=single), "gamma-poisson").sum().backward()
+    share, alpha = SHARES[:2] / SHARES[:2].sum(), ALPHAS[:2]
+    likelihood = share * stats.nbinom.pmf(7, alpha, alpha / (alpha + MEANS[:2]))
+    by_mean = alpha * (MEANS[:2] - 7.0) / (MEANS[:2] * (alpha + MEANS[:2]))
+    expected = 0.5 * likelihood / likelihood.sum() * by_mean
+    np.testing.assert_allclose(mean.grad.flatten().numpy(), expected, rtol=1e-4)
+    assert single.grad.item() != 0.0
+
+
+def test_estimates_are_those_of_the_single_law_with_the_mixtures_mean():
+    prior = mixture(1, 3, 2.5)
+    mean = (SHARES * MEANS).sum()
+    assert prior.single_mean.item() == pytest.approx(mean, rel=1e-6)
+    z = torch.tensor([[[9.0]]])
+    posterior = stats.gamma(2.5 + 9.0, scale=1.0 / (2.5 / mean + 1.0))
+    assert estimate_counts(z, prior, "posterior-mean").item() == pytest.approx(posterior.mean(), rel=1e-5)
+    assert estimate_counts(z, prior, "posterior-variance").item() == pytest.approx(posterior.var(), rel=1e-5)

@@ -47,14 +47,14 @@ def test_a_noisy_pixel_is_seen_by_its_neighbours_in_units_of_its_own_noise(model
         variance[0, 8, 8] = read_variance
         counts = dark + variance[:, None]
         counts[0, 0, 8, 8] += 3.0 * float(np.sqrt(4.0 + read_variance))
-        return (model(counts, variance).overall_mean - variance)[0, 6:11, 6:11].flatten()[
+        return (model(counts, variance).single_mean - variance)[0, 6:11, 6:11].flatten()[
             [0, 1, 5, 6, 7, 11, 13, 18, 24]
         ]
 
     quiet, noisy = seen(200.0), seen(2000.0)
     bright = torch.nn.functional.pad(torch.full((1, 1, 1, 1), 2000.0), (8, 8, 8, 8))
-    naive_mean = model(dark + bright).overall_mean
-    nothing = model(dark).overall_mean
+    naive_mean = model(dark + bright).single_mean
+    nothing = model(dark).single_mean
     around = (nothing[0, 6:11, 6:11].flatten())[[0, 1, 5, 6, 7, 11, 13, 18, 24]]
     naive = (naive_mean[0, 6:11, 6:11].flatten())[[0, 1, 5, 6, 7, 11, 13, 18, 24]]
     assert (noisy - quiet).abs().max() < 0.1 * (naive - around).abs().max()
@@ -66,15 +66,15 @@ def test_a_model_of_the_mean_alone_ignores_the_pixel_itself():
     counts = torch.rand(1, 1, 16, 16) * 9
     prior = model(counts)
     estimate = estimate_counts(counts[:, 0] * 100, prior, "posterior-mean")
-    torch.testing.assert_close(estimate, prior.overall_mean, rtol=1e-6, atol=1e-6)
+    torch.testing.assert_close(estimate, prior.single_mean, rtol=1e-6, atol=1e-6)
 
 
 def test_the_fast_precision_leaves_the_last_layer_exact(model):
     """In bfloat16 neighbouring outputs are 0.4 % apart; a flat background must not fall on one of them."""
     counts = torch.full((1, 1, 32, 32), 5.0)
-    exact = model(counts).overall_mean
+    exact = model(counts).single_mean
     with torch.autocast("cpu", torch.bfloat16):
-        fast = model(counts).overall_mean
+        fast = model(counts).single_mean
     raw = torch.log(torch.expm1((fast - 1e-6) / SCALING.mean_counts))
     assert not torch.equal(raw.bfloat16().float(), raw)
     assert fast[0, 16, 16].item() == pytest.approx(exact[0, 16, 16].item(), rel=0.02)
@@ -85,9 +85,9 @@ def test_a_mixtures_shares_add_up_to_one_and_its_laws_begin_apart(components):
     torch.manual_seed(2)
     network = build_network("dilated", 0, 6, outputs=outputs_for(components))
     prior = PriorNetwork(network, SCALING, components)(torch.rand(2, 1, 16, 16) * 9)
-    assert prior.mean.shape == prior.log_weight.shape == (2, components, 16, 16)
-    torch.testing.assert_close(prior.log_weight.exp().sum(dim=1), torch.ones(2, 16, 16))
+    assert prior.mean.shape == prior.log_share.shape == (2, components, 16, 16)
+    torch.testing.assert_close(prior.log_share.exp().sum(dim=1), torch.ones(2, 16, 16))
     middle = prior.mean.mean(dim=(0, 2, 3))
     assert (middle[1:] > 1.3 * middle[:-1]).all()
-    share = prior.log_weight.exp().mean(dim=(0, 2, 3))
+    share = prior.log_share.exp().mean(dim=(0, 2, 3))
     assert (share[1:] < share[:-1]).all()

@@ -43,7 +43,7 @@ def calibrate(model: PriorNetwork, batches: Iterable[Tensor]) -> Generator[None,
         counts, read_counts = split_batch(batch.to(device), model.network.context_frames)
         with torch.inference_mode(), fast_precision(device):
             prior = model(counts.contiguous(memory_format=torch.channels_last), read_counts)
-        mean = prior.overall_mean
+        mean = prior.single_mean
         light = counts[:, model.network.context_frames]
         if read_counts is not None:
             light, mean = light - read_counts, mean - read_counts

@@ -140,7 +140,7 @@ class Learner:
         """Return counts and prior means of the averaged weights, each ``(n, Y, X)``, on the CPU."""
         with torch.inference_mode():
             counts, prior = self._apply(self.averaged, batch)
-        return counts.cpu(), prior.overall_mean.cpu()
+        return counts.cpu(), prior.single_mean.cpu()
 
     def _losses(self, model: PriorNetwork, batch: Tensor) -> tuple[Tensor, Tensor]:
         """Return loss and own weight of each pixel, ``(n, Y, X)``."""

@@ -125,38 +125,46 @@ _LOSS_FUNCTIONS = {
 
 
 class Prior(NamedTuple):
-    """What is known of each pixel's rate before its own count is seen: a mixture of K Gamma laws.
+    """What is known of each pixel's rate before its own count is seen.
 
-    With one law for the background and one for a molecule that may be there, a bright peak is not drawn down
-    towards a mean of both.
+    A mixture of K Gamma laws teaches the network its mean: with one law for the background and one for a
+    molecule that may be there, a bright peak is not drawn down towards a mean of both. A single Gamma law of
+    that mean, with a spread of its own, then weighs the mean against the pixel's own count. By Bayes' rule
+    the mixture itself could do that; but with several laws it bends to the shape of the noise wherever that
+    is not Poisson to the letter, as behind an EM register, and the noise comes through
+    (docs/denoiser_choice.md).
 
     Attributes
     ----------
     mean, log_alpha : Tensor, (N, K, Y, X)
-        Of each Gamma law: its mean alpha / beta, counts, and the natural logarithm of its shape.
-    log_weight : Tensor, (N, K, Y, X)
+        Of each law of the mixture: its mean alpha / beta, counts, and the natural logarithm of its shape.
+    log_share : Tensor, (N, K, Y, X)
         Natural logarithm of each law's share; the shares of a pixel add up to 1.
+    single_log_alpha : Tensor, (N, Y, X)
+        Of the single law. With K = 1 it is the mixture's only one.
     """
 
     mean: Tensor
     log_alpha: Tensor
-    log_weight: Tensor
+    log_share: Tensor
+    single_log_alpha: Tensor
 
     @property
-    def overall_mean(self) -> Tensor:
-        """Mean of the mixture, counts, ``(N, Y, X)``."""
-        return (self.log_weight.exp() * self.mean).sum(dim=1)
+    def single_mean(self) -> Tensor:
+        """Mean of the mixture and of the single law, counts, ``(N, Y, X)``."""
+        return (self.log_share.exp() * self.mean).sum(dim=1)
 
     @property
     def own_weight(self) -> Tensor:
-        """Weight that a pixel's own count has in its posterior mean, mean over the laws, ``(N, Y, X)``."""
-        return (self.log_weight.exp() * own_weight(self.mean, self.log_alpha)).sum(dim=1)
+        """Weight that a pixel's own count has in its posterior mean, ``(N, Y, X)``."""
+        return own_weight(self.single_mean, self.single_log_alpha)
 
 
 def loss_of(counts: Tensor, prior: Prior, loss: LossName) -> Tensor:
     """Return the loss of each pixel, ``(N, Y, X)``.
 
-    A mixture's likelihood is the weighted sum of its laws' likelihoods.
+    Of a mixture, that is the mean of two: of the mixture's, whose likelihood is the weighted sum of its laws'
+    likelihoods, and of the single law's, which teaches only that law's spread.
 
     Parameters
     ----------
@@ -170,7 +178,8 @@ def loss_of(counts: Tensor, prior: Prior, loss: LossName) -> Tensor:
     each = _LOSS_FUNCTIONS[loss](counts[:, None], prior.mean, prior.log_alpha)
     if each.shape[1] == 1:
         return each[:, 0]
-    return -torch.logsumexp(prior.log_weight - each, dim=1)
+    single = _LOSS_FUNCTIONS[loss](counts, prior.single_mean.detach(), prior.single_log_alpha)
+    return 0.5 * (single - torch.logsumexp(prior.log_share - each, dim=1))
 
 
 def own_weight(mean: Tensor, log_alpha: Tensor) -> Tensor:
@@ -186,36 +195,27 @@ def own_weight(mean: Tensor, log_alpha: Tensor) -> Tensor:
 def estimate_counts(counts: Tensor, prior: Prior, estimate: Estimate) -> Tensor:
     """Estimate the Poisson rate of each pixel, or how uncertain it is.
 
-    The laws of a mixture keep the shares that the neighbours tell. By Bayes' rule the pixel's own count would
-    change them too; but then a share follows the noise wherever the noise is not Poisson to the letter, as
-    behind an EM register (measured: PSNR 36.3 dB instead of 40.1, see docs/denoiser_choice.md).
-
     Parameters
     ----------
     counts : Tensor, (N, Y, X)
         Observed counts z. Values below 0 stay as they are, so that the mean of a dark region is not lifted.
     prior : Prior
-        What was known before.
+        What was known before; its single Gamma law is used.
     estimate : {"posterior-mean", "map", "blind", "posterior-variance"}
-        For each law ``(alpha + z) / (beta + 1)``, the posterior's mode ``(alpha + z - 1) / (beta + 1)`` (0
-        where that is negative), the prior's mean ``alpha / beta``, which leaves the pixel itself out, or the
-        posterior's variance ``(alpha + z) / (beta + 1)^2`` (for a z below 0, that of z = 0); then their mean
-        over the laws, to which a variance adds that of the laws' posterior means.
+        ``(alpha + z) / (beta + 1)``, the posterior's mode ``(alpha + z - 1) / (beta + 1)`` (0 where that is
+        negative), the prior's mean ``alpha / beta``, which leaves the pixel itself out, or the posterior's
+        variance ``(alpha + z) / (beta + 1)^2`` (for a z below 0, that of z = 0).
 
     Returns
     -------
     Tensor, (N, Y, X)
         Estimated rate in counts, or its variance in counts squared.
     """
+    mean = prior.single_mean
     if estimate == "blind":
-        return prior.overall_mean
-    share = prior.log_weight.exp()
-    weight = own_weight(prior.mean, prior.log_alpha)
-    means = prior.mean + weight * (counts[:, None] - prior.mean)
-    if estimate == "map":
-        return (share * (means - weight).clamp_min(0.0)).sum(dim=1)
-    mean = (share * means).sum(dim=1)
-    if estimate == "posterior-mean":
         return mean
-    within = weight * (prior.mean + weight * (counts[:, None].clamp_min(0.0) - prior.mean))
-    return (share * (within + (means - mean[:, None]).square())).sum(dim=1)
+    weight = prior.own_weight
+    if estimate == "posterior-variance":
+        return weight * (mean + weight * (counts.clamp_min(0.0) - mean))
+    posterior_mean = mean + weight * (counts - mean)
+    return posterior_mean if estimate == "posterior-mean" else (posterior_mean - weight).clamp_min(0.0)

@@ -116,19 +116,38 @@ class PriorNetwork(nn.Module):
         order = torch.arange(laws, device=raw.device).view(1, laws, 1, 1)
         mean = scaling.mean_counts * F.softplus(raw[:, :laws] + _BRIGHTER * order)
         mean = (scaling.offset + scaling.slope * mean).clamp_min(_LEAST_MEAN)
-        if self.mean_only:
-            log_alpha = torch.full_like(mean, _LOG_ALPHA_OF_CERTAINTY)
+        log_alpha = self._log_alpha(raw[:, laws : 2 * laws])
+        if laws == 1:
+            log_share = torch.zeros_like(mean)
+            single_log_alpha = log_alpha[:, 0]
         else:
-            bounded = torch.tanh((raw[:, laws : 2 * laws] + _LOG_ALPHA_START) / _LOG_ALPHA_REACH)
-            log_alpha = _LOG_ALPHA_MIDDLE + _LOG_ALPHA_REACH * bounded
-        # The first law's share is what the others leave.
-        log_weight = F.log_softmax(F.pad(raw[:, 2 * laws :], (0, 0, 0, 0, 1, 0)) - _RARER * order, dim=1)
-        if read_counts is not None:
-            log_alpha = log_alpha + 2.0 * torch.log1p(read_counts[:, None] / mean)
-            mean = mean + read_counts[:, None]
-        return Prior(mean, log_alpha, log_weight)
+            # The first law's share is what the others leave.
+            shares = F.pad(raw[:, 2 * laws : -1], (0, 0, 0, 0, 1, 0))
+            log_share = F.log_softmax(shares - _RARER * order, dim=1)
+            single_log_alpha = self._log_alpha(raw[:, -1])
+        prior = Prior(mean, log_alpha, log_share, single_log_alpha)
+        return prior if read_counts is None else _moved_up(prior, read_counts)
+
+    def _log_alpha(self, raw: Tensor) -> Tensor:
+        if self.mean_only:
+            return torch.full_like(raw, _LOG_ALPHA_OF_CERTAINTY)
+        return _LOG_ALPHA_MIDDLE + _LOG_ALPHA_REACH * torch.tanh((raw + _LOG_ALPHA_START) / _LOG_ALPHA_REACH)
+
+
+def _moved_up(prior: Prior, read_counts: Tensor) -> Prior:
+    """Move Gamma laws up by the read variance of their pixels; their variances mean^2 / alpha stay."""
+    each = read_counts[:, None]
+    return Prior(
+        prior.mean + each,
+        prior.log_alpha + 2.0 * torch.log1p(each / prior.mean),
+        prior.log_share,
+        prior.single_log_alpha + 2.0 * torch.log1p(read_counts / prior.single_mean),
+    )
 
 
 def outputs_for(components: int) -> int:
-    """Return how many numbers a pixel's prior takes: mean and alpha of each law, a share of all but one."""
-    return 3 * components - 1
+    """Return how many numbers a pixel's prior takes.
+
+    Mean and alpha of each law; of a mixture also a share of all laws but one, and the single law's alpha.
+    """
+    return 2 if components == 1 else 3 * components
