@@ -158,6 +158,9 @@ def train(
         Literal["gamma-poisson", "gaussian", "squared-error"],
         typer.Option(help="Likelihood, or one of the two to compare it with."),
     ] = "gamma-poisson",
+    components: Annotated[
+        int, typer.Option(help="Gamma laws in a pixel's prior, 1 to 3; 1 as in the paper.")
+    ] = 2,
     blind_spot_radius_px: Annotated[
         int | None,
         typer.Option(
@@ -189,6 +192,7 @@ def train(
     settings = TrainingSettings(
         network=network,
         loss=loss,
+        components=components,
         context_frames=context_frames,
         blind_spot_radius_px=blind_spot_radius_px,
         channels=channels,

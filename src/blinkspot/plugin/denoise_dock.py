@@ -23,7 +23,7 @@ from blinkspot.plugin.movies import PROVENANCE, Place, frame_shown, stack_of, wh
 from blinkspot.plugin.side_by_side import SideBySideButton
 from blinkspot.stack import Stack
 
-TIFF_FILES = "TIFF (*.tif)"
+MOVIE_FILES = "TIFF (*.tif);;Zarr (*.zarr)"
 _ALL, _THIS, _RANGE = "All frames", "This frame", "A range"
 _ESTIMATES = {
     "posterior-mean": "Posterior mean",
@@ -157,7 +157,7 @@ class DenoiseDock(Dock):
         self.job_bar.say(
             "The result is too large for the memory: it goes to a file, and is opened from there."
         )
-        path = file_dialogs.ask_save(self, "Denoise into a file", f"{request.name}.tif", TIFF_FILES)
+        path = file_dialogs.ask_save(self, "Denoise into a file", f"{request.name}.tif", MOVIE_FILES)
         if path is not None:
             self.denoise_to_file(request, path)
 
@@ -168,7 +168,7 @@ class DenoiseDock(Dock):
             self._running, self._growing = request, growing
 
     def denoise_to_file(self, request: Request, path: Path) -> None:
-        """Denoise into a new TIFF, which is then opened lazily."""
+        """Denoise into a new file, which is then opened lazily."""
         job = partial(denoising_steps.denoise_to_file, request.task, path)
         if self.start_job(f"Denoising {request.source.name} into {path.name}", job, [request.source]):
             self._running, self._growing = request, None
@@ -203,12 +203,12 @@ class DenoiseDock(Dock):
         pair = self.denoised_pair(self.movies.layer)
         if pair is None:
             return
-        path = file_dialogs.ask_save(self, "Save the denoised movie", f"{pair[1].name}.tif", TIFF_FILES)
+        path = file_dialogs.ask_save(self, "Save the denoised movie", f"{pair[1].name}.tif", MOVIE_FILES)
         if path is not None:
             self.save(pair[1], path)
 
     def save(self, layer: Image, path: Path) -> None:
-        """Write a denoised layer as a new TIFF."""
+        """Write a denoised layer as a new file."""
         record = layer.metadata.get(PROVENANCE)
         job = partial(denoising_steps.save_movie, layer.data, path, record)
         self.start_job(f"Saving {layer.name}", job, [layer])

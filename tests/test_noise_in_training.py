@@ -1,0 +1,116 @@
+"""Training on noise that is not white, and on the noise of an sCMOS camera."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from blinkspot.camera import Camera
+from blinkspot.camera_maps import CameraMaps
+from blinkspot.denoising import Training, TrainingSettings
+from blinkspot.evaluation import PRESETS, simulate
+from blinkspot.progress import finish
+from blinkspot.stack import as_stack
+
+QUICK = TrainingSettings(
+    epochs=30, crop_size_px=32, batch_size=8, channels=8, context_frames=0, device="cpu", seed=3
+)
+
+
+def simulated(**changes):
+    """A movie's ADU and its clean photoelectrons."""
+    settings = dataclasses.replace(PRESETS["low120"], frames=60, size_px=48, seed=7, **changes)
+    chunks = list(simulate(settings))
+    return np.concatenate([c.frames for c in chunks]), np.concatenate([c.expectation for c in chunks])
+
+
+def error_of(training: Training, clean: np.ndarray) -> float:
+    """Root mean square error of the denoised movie, photoelectrons."""
+    denoised = np.concatenate([chunk.frames for chunk in training.best.denoise(training.movie)])
+    return float(np.sqrt(np.mean((denoised - clean) ** 2)))
+
+
+def trained(movie, camera, **changes) -> Training:
+    training = Training(as_stack(movie), camera, dataclasses.replace(QUICK, **changes))
+    finish(training.run())
+    return training
+
+
+@pytest.fixture(scope="module")
+def shifted():
+    """A movie moved by half a pixel, by linear interpolation, so that neighbours share noise."""
+    frames, clean = simulated()
+    return tuple(0.5 * (movie[:, :, 1:] + movie[:, :, :-1]).astype(np.float32) for movie in (frames, clean))
+
+
+def test_correlated_noise_is_named_and_answered_by_a_wider_blind_spot(shifted):
+    movie, clean = shifted
+    camera = PRESETS["low120"].camera
+    wider = trained(movie, camera)
+    naive = trained(movie, camera, blind_spot_radius_px=0)
+    assert wider.best.provenance["blind_spot_radius_px"] == 1
+    assert naive.best.provenance["blind_spot_radius_px"] == 0
+    for training in (wider, naive):
+        assert any("correlated between neighbouring pixels" in warning for warning in training.warnings)
+    blind = {}
+    for name, training in (("wider", wider), ("naive", naive)):
+        chunks = training.best.denoise(training.movie, estimate="blind")
+        denoised = np.concatenate([chunk.frames for chunk in chunks])
+        blind[name] = float(np.sqrt(np.mean((denoised - clean) ** 2)))
+    assert blind["wider"] < 0.8 * blind["naive"]
+
+
+def test_white_noise_keeps_the_blind_spot_small():
+    frames, _ = simulated()
+    training = trained(frames, PRESETS["low120"].camera, epochs=1)
+    assert training.best.provenance["blind_spot_radius_px"] == 0
+    assert not any("correlated" in warning for warning in training.warnings)
+
+
+def test_frames_that_share_noise_are_no_context_for_each_other():
+    frames, _ = simulated()
+    averaged = 0.5 * (frames[1:].astype(np.float32) + frames[:-1])
+    training = trained(averaged, PRESETS["low120"].camera, epochs=1, context_frames=None)
+    assert training.context_frames == 0
+
+
+def test_maps_of_an_scmos_camera_keep_hot_pixels_out_of_the_picture():
+    random = np.random.default_rng(5)
+    _, clean = simulated(camera=Camera(pixel_size_nm=100.0))
+    shape = clean.shape[1:]
+    variance = np.where(random.random(shape) < 0.04, 300.0, 2.0).astype(np.float32)
+    gain = random.normal(2.0, 0.1, shape).astype(np.float32)
+    offset = random.normal(100.0, 3.0, shape).astype(np.float32)
+    electrons = random.poisson(clean) + random.normal(0.0, 1.0, clean.shape) * np.sqrt(variance) / gain
+    movie = np.round(electrons * gain + offset).astype(np.float32)
+    maps = CameraMaps(offset, variance, gain)
+    with_maps = trained(movie, Camera(pixel_size_nm=100.0, maps=maps))
+    plain = Camera(
+        pixel_size_nm=100.0,
+        offset_adu=float(offset.mean()),
+        electrons_per_adu=float(1.0 / gain.mean()),
+        read_noise_electrons=float(np.sqrt(np.median(variance)) / gain.mean()),
+    )
+    without = trained(movie, plain)
+    assert error_of(with_maps, clean) < 0.75 * error_of(without, clean)
+    denoised = np.concatenate([chunk.frames for chunk in with_maps.best.denoise(with_maps.movie)])
+    hot = variance > 100.0
+    # Hot pixels are neither brighter nor darker than they should be.
+    assert denoised[:, hot].mean() == pytest.approx(clean[:, hot].mean(), rel=0.05)
+
+
+def test_the_denoised_movie_keeps_the_light_in_the_dark_and_in_the_bright():
+    """At a tenth of a count per pixel, and not in whole counts: an EM register, background 0.2 photons."""
+    frames, _ = simulated(background_photons=0.2, density_per_um2=0.5)
+    training = trained(frames, PRESETS["low120"].camera)
+    denoised = np.concatenate([chunk.frames for chunk in training.best.denoise(training.movie)])
+    noisy = training.camera.photoelectrons(frames)
+    assert denoised.mean() == pytest.approx(noisy.mean(), rel=0.002)
+    # Fifths of the places of the field; what they hold is uncertain by their own noise.
+    order = np.argsort(noisy[::2].mean(axis=0), axis=None)
+    fifth = len(order) // 5
+    for places in (order[:fifth], order[-fifth:]):
+        # Chosen by the even frames and compared on the odd ones, so that the choice favours neither.
+        told, counted = (frames.reshape(60, -1)[1::2, places] for frames in (denoised, noisy))
+        error = np.sqrt(2.0 * counted.mean() / counted.size)
+        assert told.mean() == pytest.approx(counted.mean(), abs=0.002 * counted.mean() + 4.0 * error)
