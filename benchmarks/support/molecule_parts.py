@@ -10,6 +10,7 @@ import numpy as np
 from blinkspot import LocalizationTable, Localizer, LocalizerSettings, as_stack, score
 from blinkspot.camera import FloatArray
 from blinkspot.evaluation import PRESETS, threshold_curve
+from blinkspot.evaluation.matching import match, pairs_within
 from blinkspot.localization.fitting import FitMethod, FitPixels
 from blinkspot.progress import finish
 
@@ -46,6 +47,26 @@ def paper_rows(run: Run) -> Iterator[Row]:
         given_back = (f1["denoised"] - f1["noisy"]) / (f1["noise-free"] - f1["noisy"])
         reach = ">= 80 %" if fit == "wlsq" else ""
         yield Row("paper", f"{movie.name}, {fit}: given back", f"{100.0 * given_back:.0f} %", reach)
+
+
+def bias_rows(run: Run) -> Iterator[Row]:
+    """Compare fitted photons and widths with the true ones, molecule by molecule."""
+    blinking, _ = blinking_movie("blinking", BLINKING)
+    for movie, context in ((shared_movie("low120"), 0), (blinking, 2)):
+        denoised = run.trainings.denoised(movie, context_frames=context)
+        versions = {"noisy": None, "denoised": denoised.frames, "noise-free": movie.clean.astype(np.float32)}
+        for name, frames in versions.items():
+            for fit in FITS:
+                found = localized(movie, frames, fit, _DEFAULT_THRESHOLD if frames is None else 3.0)
+                pairs = match(pairs_within(found, movie.truth, 50.0))
+                ratios = [
+                    float(
+                        np.median(found.column(column)[pairs.found] / movie.truth.column(column)[pairs.truth])
+                    )
+                    for column in ("photons", "sigma_nm")
+                ]
+                figures = f"photons x {ratios[0]:.3f}, sigma x {ratios[1]:.3f}, {len(pairs.found)} molecules"
+                yield Row("bias", f"{movie.name}, {fit}: {name}, {context} frames each side", figures)
 
 
 def blinking_rows(run: Run) -> Iterator[Row]:
