@@ -16,12 +16,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path, help="folder to make")
     parser.add_argument("--minutes", default="2", help="training time")
-    parser.add_argument("--context-frames", default="1")
+    parser.add_argument("--context-frames", help="as many as help by default")
     options = parser.parse_args()
     options.folder.mkdir(parents=True)
     movie = SHARED / "real" / "eos_actin_palm_300x96x96.tif"
     camera = ["--pixel-size-nm", "100"]
-    budget = ["--minutes", options.minutes, "--context-frames", options.context_frames]
+    budget = ["--minutes", options.minutes]
+    if options.context_frames is not None:
+        budget += ["--context-frames", options.context_frames]
     guide = ["--denoised", "denoised.tif"]
     commands = [
         ["camera", str(movie)],

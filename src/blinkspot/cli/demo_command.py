@@ -34,7 +34,7 @@ def demo(
 
     started = time.perf_counter()
     target = check_new_folder(unused_path(_DEFAULT_FOLDER) if folder is None else folder)
-    settings = TrainingSettings(minutes=minutes, context_frames=1, seed=_SEED)
+    settings = TrainingSettings(minutes=minutes, seed=_SEED)
     target.mkdir(exist_ok=True)
 
     say(f"1/4 A dim blinking movie with known molecules -> {target / 'noisy.tif'}")
@@ -42,7 +42,10 @@ def demo(
     movie, camera = open_stack(files.movie), PRESETS["low-light"].camera
 
     say(f"2/4 Training on that movie alone, {minutes:g} minutes -> {target / 'model.blinkspot'}")
-    model: Denoiser = run(Training(movie, camera, settings).run(), training_words)
+    training = Training(movie, camera, settings)
+    model: Denoiser = run(training.run(), training_words)
+    for warning in training.warnings:
+        say(f"Warning: {warning}")
     model.save(target / "model.blinkspot")
 
     say(f"3/4 Denoising -> {target / 'denoised.tif'}")
