@@ -8,6 +8,7 @@ import torch
 
 from blinkspot.denoising import Training, TrainingSettings
 from blinkspot.denoising.context_choice import least_that_suffices, seen_with
+from blinkspot.denoising.prior import InputScaling
 from blinkspot.evaluation import PRESETS, simulate
 from blinkspot.stack import as_stack
 
@@ -39,7 +40,7 @@ def test_the_least_that_no_larger_one_clearly_beats_is_taken():
     noise = random.normal(0.0, 1e-3, (3, 200))
 
     def choice(*gains):
-        return least_that_suffices(crops - np.array(gains)[:, None] + noise)
+        return least_that_suffices(crops - np.array(gains)[:, None] + noise, independent=200)
 
     assert choice(0.0, 0.0, 0.0) == 0
     assert choice(0.0, 5e-3, 5e-3) == 1
@@ -51,10 +52,24 @@ def test_the_least_that_no_larger_one_clearly_beats_is_taken():
 @pytest.mark.parametrize("context", [0, 1, 2])
 def test_frames_beyond_the_context_are_hidden_and_no_others(context):
     batch = torch.rand(3, 6, 4, 4)  # two frames on each side, and a channel of read variance
-    shown = seen_with(batch, context, most=2, neutral=7.0)
+    scaling = InputScaling(root_mean=4.0, root_std=1.2, mean_counts=4.0)
+    shown = seen_with(batch, context, most=2, scaling=scaling)
+    assert torch.equal(shown[:, 5], batch[:, 5])
     for frame in range(5):
         if abs(frame - 2) <= context:
             assert torch.equal(shown[:, frame], batch[:, frame])
-        else:
-            assert (shown[:, frame] == 7.0).all()
-    assert torch.equal(shown[:, 5], batch[:, 5])
+            continue
+        # What the network is given of it: stabilised counts less stabilised read variance, scaled.
+        counts, read_counts = shown[:, frame].double(), batch[:, 5].double()
+        stabilised = 2 * torch.sqrt(counts + 0.375) - 2 * torch.sqrt(read_counts + 0.375) + 2 * 0.375**0.5
+        torch.testing.assert_close(stabilised, torch.full_like(stabilised, 4.0), rtol=0, atol=1e-5)
+
+
+def test_crops_that_overlap_count_only_once():
+    random = np.random.default_rng(3)
+    few = random.normal(0.0, 1e-3, (2, 12))
+    few[1] -= 6e-4  # 1.5 standard errors of twelve
+    overlapping = np.repeat(few, 40, axis=1)
+    assert least_that_suffices(overlapping, independent=480) == 1
+    assert least_that_suffices(overlapping, independent=12) == 0
+    assert least_that_suffices(overlapping - np.array([[0.0], [1.0]]), independent=3) == 0

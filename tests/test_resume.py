@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from blinkspot.camera import Camera
-from blinkspot.denoising import Training, TrainingSettings
+from blinkspot.denoising import Denoiser, Training, TrainingSettings
 from blinkspot.errors import BlinkspotError
 from blinkspot.evaluation import PRESETS, simulate
 from blinkspot.progress import finish
@@ -59,7 +59,7 @@ def test_a_resumed_training_gives_the_same_model_to_the_bit(movie, unbroken, tmp
     ]
     assert training.warnings == unbroken.warnings
     assert training.best.provenance["steps"] == unbroken.best.provenance["steps"]
-    assert not path.exists()
+    assert path.exists()  # the caller removes it once the model is safe
 
 
 def test_a_checkpoint_keeps_the_best_model_so_far(movie, tmp_path):
@@ -119,3 +119,61 @@ def test_an_old_model_goes_on_learning_on_a_new_movie(movie, unbroken):
     assert onward.best.provenance["started_from"]["steps"] == unbroken.best.provenance["steps"]
     # The old model itself stays as it was.
     assert all(torch.equal(value, before[name]) for name, value in unbroken.best.weights().items())
+
+
+def started_from(movie, model, **changes) -> Training:
+    return Training(movie, CAMERA, dataclasses.replace(QUICK, **changes), model)
+
+
+def test_the_network_of_an_old_model_is_kept_and_saved_as_what_it_is(movie, tmp_path):
+    laine = Training(movie, CAMERA, dataclasses.replace(QUICK, network="laine", epochs=1))
+    finish(laine.run())
+    onward = started_from(movie, laine.best, epochs=1)
+    finish(onward.run())
+    onward.best.save(tmp_path / "model")
+    loaded = Denoiser.load(tmp_path / "model")
+    assert loaded.network_name == "laine"
+    np.testing.assert_array_equal(loaded.denoise_frame(movie, 2), onward.best.denoise_frame(movie, 2))
+
+
+@pytest.mark.parametrize(("old", "new"), [("gamma-poisson", "squared-error"), ("squared-error", "gaussian")])
+def test_a_model_of_another_loss_is_no_start(movie, old, new):
+    model = Training(movie, CAMERA, dataclasses.replace(QUICK, loss=old, epochs=1))
+    finish(model.run())
+    with pytest.raises(BlinkspotError, match=f"not made for the loss '{new}'"):
+        started_from(movie, model.best, loss=new)
+
+
+def test_a_training_that_began_with_a_model_resumes_with_that_model_only(movie, unbroken, tmp_path):
+    whole = started_from(movie, unbroken.best)
+    finish(whole.run())
+    run = started_from(movie, unbroken.best).run(checkpoint=tmp_path / "c")
+    for _ in range(90):
+        next(run)
+    run.close()
+    with pytest.raises(BlinkspotError, match="another model to start from"):
+        finish(Training(movie, CAMERA, QUICK).run(resume=tmp_path / "c"))
+    resumed = started_from(movie, unbroken.best)
+    finish(resumed.run(resume=tmp_path / "c"))
+    expected = whole.best.weights()
+    assert all(torch.equal(value, expected[name]) for name, value in resumed.best.weights().items())
+
+
+def test_a_checkpoint_that_cannot_be_written_does_not_end_the_training(movie, tmp_path, monkeypatch):
+    monkeypatch.setattr("blinkspot.denoising.training._CHECKPOINT_EVERY_S", 0.0)
+    training = Training(movie, CAMERA, QUICK)
+    finish(training.run(checkpoint=tmp_path / "no such folder" / "c"))
+    assert training.best is not None
+    assert sum("cannot be written" in warning for warning in training.warnings) == 1
+
+
+@pytest.mark.parametrize("changes", [{"network": "laine"}, {"blind_spot_radius_px": 1}, {"components": 1}])
+def test_other_networks_resume_to_the_bit(movie, tmp_path, changes):
+    settings = dataclasses.replace(QUICK, epochs=2, **changes)
+    whole = Training(movie, CAMERA, settings)
+    finish(whole.run())
+    broken_off(movie, tmp_path / "c", 50, settings)
+    resumed = Training(movie, CAMERA, settings)
+    finish(resumed.run(resume=tmp_path / "c"))
+    expected = whole.best.weights()
+    assert all(torch.equal(value, expected[name]) for name, value in resumed.best.weights().items())

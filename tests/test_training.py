@@ -298,3 +298,32 @@ def test_a_frame_that_is_not_finite_is_named_when_it_is_denoised(trained, scene)
     stream = trained[0].best.denoise(as_stack(movie))
     with pytest.raises(BlinkspotError, match=r"Frame 8 \(counting from 1\)"):
         list(stream)
+
+
+def test_the_posterior_variance_is_in_squared_units_of_the_file(trained, scene, tmp_path):
+    movie, _ = scene
+    model = trained[0].best
+    told = denoised(model, movie, estimate="posterior-variance")
+    assert told.min() > 0
+    for units, factor in (("photons", 1.0), ("adu", 1.0 / CAMERA.photoelectrons_per_adu**2)):
+        path = tmp_path / f"{units}.tif"
+        finish(denoise_to_file(model, movie, path, "posterior-variance", units))
+        np.testing.assert_allclose(open_stack(path).frames(0, 60), told * factor, rtol=1e-4)
+
+
+def test_a_model_of_squared_error_has_no_posterior_variance(scene):
+    training = Training(scene[0], CAMERA, dataclasses.replace(QUICK, epochs=1, loss="squared-error"))
+    finish(training.run())
+    np.testing.assert_array_equal(
+        denoised(training.best, scene[0]), denoised(training.best, scene[0], estimate="blind")
+    )
+    with pytest.raises(BlinkspotError, match="no posterior variance"):
+        denoised(training.best, scene[0], estimate="posterior-variance")
+
+
+def test_the_smallest_movie_trains(scene):
+    movie = as_stack(scene[0].frames(0, 5)[:, :16, :16])
+    training = Training(movie, CAMERA, TrainingSettings(epochs=1, device="cpu"))
+    finish(training.run())
+    assert training.context_frames == 0  # too little to tell
+    assert np.isfinite(training.best.denoise_frame(movie, 4)).all()

@@ -33,6 +33,7 @@ _MOST_PAIRS = 50
 # What can be worked through in about a second.
 _SAMPLE_PIXELS = 1 << 24
 _FEWEST_PAIRS = 8
+_LARGEST_PART_PX = 1024
 _SECOND_DIFFERENCE = np.array([1.0, -2.0, 1.0])
 _MASK_NORM = 6.0  # root of the sum of squares of the mask, 36
 _MASK_PX = 3
@@ -81,6 +82,8 @@ class BlockNoise:
 def measure_background(stack: Stack, camera: Camera | None = None) -> BlockNoise:
     """Measure the noise of the background in up to 50 pairs of successive frames spread over a movie.
 
+    Of frames larger than 1024 x 1024 pixels the middle is used.
+
     Parameters
     ----------
     stack : Stack
@@ -94,13 +97,17 @@ def measure_background(stack: Stack, camera: Camera | None = None) -> BlockNoise
         If a frame holds values that are not finite, or the camera's maps are of another size.
     """
     weights = None
-    affordable = max(_FEWEST_PAIRS, _SAMPLE_PIXELS // (2 * stack.height * stack.width))
+    height, width = min(stack.height, _LARGEST_PART_PX), min(stack.width, _LARGEST_PART_PX)
+    top, left = (stack.height - height) // 2, (stack.width - width) // 2
+    if camera is not None:
+        camera = camera.window(top, left, height, width)
+    affordable = max(_FEWEST_PAIRS, _SAMPLE_PIXELS // (2 * height * width))
     n_pairs = min(stack.n_frames // 2, _MOST_PAIRS, affordable)
     # With two frames or more to a pair, pairs that are spread evenly share none.
     starts = np.linspace(0, stack.n_frames - 2, n_pairs).round().astype(int)
-    sums = np.zeros((2, 3, (stack.height - 2) // BLOCK_PX * ((stack.width - 2) // BLOCK_PX)))
+    sums = np.zeros((2, 3, (height - 2) // BLOCK_PX * ((width - 2) // BLOCK_PX)))
     for number, start in enumerate(starts):
-        frames = stack.frames(start, start + 2)
+        frames = stack.frames(start, start + 2)[:, top : top + height, left : left + width]
         check_finite(stack, (start, start + 1), frames)
         if camera is None:
             first, second = frames.astype(np.float32)

@@ -235,6 +235,7 @@ def train(
         raise
     assert training.best is not None  # run() has ended
     _keep(training.best, output)
+    checkpoint.unlink(missing_ok=True)
     for warning in training.warnings:
         say(f"Warning: {warning}")
     answer(

@@ -63,6 +63,12 @@ class CropSource:
         pixels = len(self._chosen.training) * height * width
         return max(1, int(pixels / (self._batch_size * self.size**2) + 0.5))
 
+    @property
+    def independent_crops(self) -> float:
+        """Number of crops that the validation frames hold side by side."""
+        _, height, width = self._chosen.pixels.shape
+        return float(len(self._chosen.validation) * height * width / self.size**2)
+
     def training_batch(self, random: np.random.Generator) -> Tensor:
         """Return random training crops, turned and mirrored."""
         crops = self._crops(self._chosen.training, self._batch_size, random)
@@ -77,7 +83,7 @@ class CropSource:
         return list(torch.split(crops, self._crops_at_once))
 
     def calibration_batches(self, random: np.random.Generator) -> Iterator[Tensor]:
-        """Return whole frames, or large parts of large frames: as they are when the movie is denoised."""
+        """Return whole frames, or large parts of large frames."""
         frames = np.concatenate((self._chosen.training, self._chosen.validation))
         _, height, width = self._chosen.pixels.shape
         size = min(height, _LARGEST_PART_PX), min(width, _LARGEST_PART_PX)

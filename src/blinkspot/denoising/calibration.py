@@ -6,6 +6,7 @@ from collections.abc import Generator, Iterable
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from blinkspot.denoising.batches import split_batch
@@ -14,15 +15,16 @@ from blinkspot.denoising.prior import PriorNetwork
 
 # In the darkest pixels a weight of 1 / mean would grow without bound.
 _LEAST_SHARE_OF_MEAN = 0.05
-_SINGULAR = 1e-4
+_LARGEST_SLOPE_ERROR = 0.01
 
 
 def calibrate(model: PriorNetwork, batches: Iterable[Tensor]) -> Generator[None, None, tuple[float, float]]:
     """Find the straight line that makes the prior's means right on average, in the dark and in the light.
 
-    With the prior mean m and the count z, which m does not depend on, a and b solve
-    ``sum (z - a - b m) = 0`` and ``sum (z - a - b m) / m = 0``: the estimating equations of a Poisson
-    regression with identity link (McCullagh and Nelder 1989, chapter 9), the weights fixed at 1 / m.
+    With the prior mean m, the count z, which m does not depend on, and the weight w = 1 / m (bounded where m
+    is near 0), a and b solve ``sum (z - a - b m) = 0`` and ``sum w (z - a - b m) = 0``: the estimating
+    equations of a Poisson regression with identity link (McCullagh and Nelder 1989, chapter 9), the weights
+    fixed.
 
     Parameters
     ----------
@@ -34,28 +36,40 @@ def calibrate(model: PriorNetwork, batches: Iterable[Tensor]) -> Generator[None,
     Returns
     -------
     (float, float)
-        a, counts, and b; (0, 1) where there is nothing to mend.
+        a, counts, and b; b is 1 where the pixels are too few, or too alike, to tell it within 1 %.
     """
-    sums = np.zeros(5)  # of 1, m, 1 / m, z, z / m
     least = _LEAST_SHARE_OF_MEAN * model.scaling.mean_counts
     device = next(model.parameters()).device
+    sums = np.zeros(7)
     for batch in batches:
         counts, read_counts = split_batch(batch.to(device), model.network.context_frames)
         with torch.inference_mode(), fast_precision(device):
             prior = model(counts.contiguous(memory_format=torch.channels_last), read_counts)
-        mean = prior.single_mean
-        light = counts[:, model.network.context_frames]
+        light, mean = counts[:, model.network.context_frames], prior.single_mean
         if read_counts is not None:
             light, mean = light - read_counts, mean - read_counts
-        z, m = light.cpu().double(), mean.cpu().double()
-        weight = 1.0 / m.clamp_min(least)
-        sums += [z.numel(), m.sum(), weight.sum(), z.sum(), (z * weight).sum()]
+        sums += _sums(light.cpu().double().numpy(), mean.cpu().double().numpy(), least)
         yield
-    n, m_sum, weight_sum, z_sum, weighted_z_sum = sums
-    determinant = weight_sum * m_sum - n * n
-    if determinant < _SINGULAR * n * n:  # a flat picture tells one number only
-        return float((z_sum - m_sum) / n), 1.0
-    return (
-        float((weighted_z_sum * m_sum - z_sum * n) / determinant),
-        float((weight_sum * z_sum - n * weighted_z_sum) / determinant),
-    )
+    return line(sums)
+
+
+def _sums(z: NDArray[np.float64], m: NDArray[np.float64], least: float) -> NDArray[np.float64]:
+    w = 1.0 / np.maximum(m, least)
+    return np.array([z.size, m.sum(), (m * m).sum(), z.sum(), w.sum(), (w * m).sum(), (w * z).sum()])
+
+
+def line(sums: NDArray[np.float64]) -> tuple[float, float]:
+    """Solve for a and b.
+
+    Parameters
+    ----------
+    sums : ndarray, (7,)
+        Sums of 1, m, m^2, z, w, w m and w z.
+    """
+    n, m, m2, z, w, wm, wz = sums
+    # Standard error of a slope where the noise has the variance of the mean count.
+    spread = m2 - m * m / n
+    if spread <= 0 or m / n / spread > _LARGEST_SLOPE_ERROR**2:
+        return float((z - m) / n), 1.0
+    determinant = w * m - n * wm
+    return float((wz * m - z * wm) / determinant), float((w * z - n * wz) / determinant)

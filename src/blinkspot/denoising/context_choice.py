@@ -9,14 +9,16 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from blinkspot.denoising.batches import CropSource
+from blinkspot.denoising.batches import CropSource, split_batch
 from blinkspot.denoising.learner import Learner
+from blinkspot.denoising.prior import InputScaling
 from blinkspot.progress import Progress, Stopwatch
 
 _STEPS = 400
 _LEARNING_RATE = 4e-3
 # More context must earn this many standard errors, because it makes neighbouring frames depend on each other.
 _STANDARD_ERRORS = 2.0
+_FEWEST_CROPS = 8
 
 
 def choose_context(source: CropSource, learner: Learner, seed: int) -> Generator[Progress, None, int]:
@@ -42,20 +44,20 @@ def choose_context(source: CropSource, learner: Learner, seed: int) -> Generator
         difference between held-out crops.
     """
     most = learner.model.network.context_frames
-    neutral = learner.model.scaling.neutral_counts
+    scaling = learner.model.scaling
     random = np.random.default_rng(seed)
     watch = Stopwatch("choosing context frames", _STEPS)
     for step in range(1, _STEPS + 1):
         batch = source.training_batch(random)
-        shown = torch.arange(len(batch)) % (most + 1)
-        parts = [seen_with(batch[shown == frames], frames, most, neutral) for frames in range(most + 1)]
+        shown = (torch.arange(len(batch)) + step) % (most + 1)
+        parts = [seen_with(batch[shown == frames], frames, most, scaling) for frames in range(most + 1)]
         size = _LEARNING_RATE * min(1.0, step / 20, 2.0 * (1.0 - (step - 1) / _STEPS))
         for _ in learner.step(torch.cat(parts), size):
             yield watch.at(step)
     losses = []
     held_out = source.validation_batches(np.random.default_rng(seed + 1))
     for frames in range(most + 1):
-        validating = learner.validate([seen_with(batch, frames, most, neutral) for batch in held_out])
+        validating = learner.validate([seen_with(batch, frames, most, scaling) for batch in held_out])
         while True:
             try:
                 next(validating)
@@ -63,11 +65,13 @@ def choose_context(source: CropSource, learner: Learner, seed: int) -> Generator
                 losses.append(stop.value.losses)
                 break
             yield watch.at(_STEPS)
-    return least_that_suffices(torch.stack(losses).double().numpy())
+    return least_that_suffices(torch.stack(losses).double().numpy(), source.independent_crops)
 
 
-def seen_with(batch: Tensor, context_frames: int, most: int, neutral: float) -> Tensor:
+def seen_with(batch: Tensor, context_frames: int, most: int, scaling: InputScaling) -> Tensor:
     """Return crops with ``most`` context frames, those beyond ``context_frames`` made neutral."""
+    _, read_counts = split_batch(batch, most)
+    neutral = scaling.neutral_counts(read_counts)
     shown = batch.clone()
     for frame in range(2 * most + 1):
         if abs(frame - most) > context_frames:
@@ -75,17 +79,22 @@ def seen_with(batch: Tensor, context_frames: int, most: int, neutral: float) -> 
     return shown
 
 
-def least_that_suffices(losses: NDArray[np.float64]) -> int:
+def least_that_suffices(losses: NDArray[np.float64], independent: float) -> int:
     """Return the first row that no later row beats clearly.
 
     Parameters
     ----------
     losses : ndarray, (n_choices, n_crops)
         Held-out losses, the same crops for each choice.
+    independent : float
+        How many crops there would be if none overlapped; with few of them nothing is clear.
     """
+    n_independent = min(independent, losses.shape[1])
+    if n_independent < _FEWEST_CROPS:
+        return 0
     for chosen in range(len(losses) - 1):
         gains = losses[chosen] - losses[chosen + 1 :]
-        errors = gains.std(axis=1, ddof=1) / np.sqrt(losses.shape[1])
+        errors = gains.std(axis=1, ddof=1) / np.sqrt(n_independent)
         if not (gains.mean(axis=1) > _STANDARD_ERRORS * errors).any():
             return chosen
     return len(losses) - 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import hashlib
 import os
 from collections.abc import Generator, Iterable
 from dataclasses import dataclass
@@ -19,7 +20,7 @@ from blinkspot.denoising.context import check_length, counts_with_context
 from blinkspot.denoising.devices import fast_precision
 from blinkspot.denoising.model_file import ModelRecord, load_model, save_model
 from blinkspot.denoising.networks import NetworkName
-from blinkspot.denoising.noise import ESTIMATES, Estimate, estimate_counts
+from blinkspot.denoising.noise import ESTIMATES, Estimate, LossName, estimate_counts
 from blinkspot.denoising.prior import PriorNetwork
 from blinkspot.denoising.tiles import tiles
 from blinkspot.errors import BlinkspotError
@@ -89,6 +90,28 @@ class Denoiser:
             name: value.detach().cpu().contiguous().clone()
             for name, value in self._model.state_dict().items()
         }
+
+    def digest(self) -> str:
+        """Return a fingerprint of the weights."""
+        content = hashlib.sha256()
+        for name, value in sorted(self.weights().items()):
+            content.update(name.encode() + value.numpy().tobytes())
+        return content.hexdigest()
+
+    def check_can_learn(self, loss: LossName) -> None:
+        """Check that this model can go on learning by a loss.
+
+        Raises
+        ------
+        BlinkspotError
+            If its prior is not of the kind that the loss teaches.
+        """
+        fits = self._model.mean_only == (loss == "squared-error")
+        if not fits or (loss != "gamma-poisson" and self._model.components > 1):
+            raise BlinkspotError(
+                f"The model to start from was not made for the loss {loss!r}: begin with a new model, or "
+                "train with the loss that the old one was trained with."
+            )
 
     def trainable_model(self) -> PriorNetwork:
         """Return a copy of the network that can go on learning."""
@@ -194,6 +217,10 @@ class Denoiser:
         stop = movie.n_frames if stop is None else stop
         if estimate not in ESTIMATES:
             raise BlinkspotError(f"There is no estimate {estimate!r}: choose one of {', '.join(ESTIMATES)}.")
+        if estimate == "posterior-variance" and self._model.mean_only:
+            raise BlinkspotError(
+                "A model trained with squared error knows no posterior variance: train with another loss."
+            )
         if not 0 <= start < stop <= movie.n_frames:
             raise BlinkspotError(
                 f"Frames {start} to {stop - 1} (counting from 0) are asked for, "

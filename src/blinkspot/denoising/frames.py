@@ -21,6 +21,7 @@ IndexArray = NDArray[np.int64]
 _MEMORY_BYTES = 400e6
 _MIN_FRAMES = 5
 _READ_AT_ONCE = 8
+_PIXELS_AT_ONCE = 1 << 21  # so many are looked through in less than a tenth of a second
 
 
 @dataclass(frozen=True)
@@ -75,9 +76,10 @@ def choose_frames(
         )
     candidates = _spread_runs(movie, settings)
     watch = Stopwatch("choosing frames", 2.0 * len(candidates))
+    at_once = max(1, min(_READ_AT_ONCE, _PIXELS_AT_ONCE // (movie.height * movie.width)))
     signal = np.empty(len(candidates))
-    for first in range(0, len(candidates), _READ_AT_ONCE):
-        part = slice(first, first + _READ_AT_ONCE)
+    for first in range(0, len(candidates), at_once):
+        part = slice(first, first + at_once)
         frames = movie.selected(candidates[part])
         check_finite(movie, candidates[part], frames)
         signal[part] = frame_signal(frames)
@@ -90,8 +92,8 @@ def choose_frames(
 
     needed = np.unique(neighbours(np.sort(chosen), movie.n_frames, context_frames))
     pixels = np.empty((len(needed), movie.height, movie.width), movie.dtype)
-    for first in range(0, len(needed), _READ_AT_ONCE):
-        part = slice(first, first + _READ_AT_ONCE)
+    for first in range(0, len(needed), at_once):
+        part = slice(first, first + at_once)
         pixels[part] = movie.selected(needed[part])
         check_finite(movie, needed[part], pixels[part])
         yield watch.at(len(candidates) * (1.0 + first / len(needed)))

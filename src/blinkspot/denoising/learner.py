@@ -16,6 +16,8 @@ from blinkspot.denoising.devices import fast_precision
 from blinkspot.denoising.noise import LossName, Prior, loss_of
 from blinkspot.denoising.prior import PriorNetwork
 
+Tensors = tuple[Tensor, ...] | list[Tensor]
+
 _AVERAGE_DECAY = 0.998
 _WEIGHT_DECAY = 1e-4
 _LARGEST_GRADIENT = 1.0
@@ -62,7 +64,7 @@ class Learner:
         self.model = model
         self.device = next(model.parameters()).device
         self._loss = loss
-        self._average = AveragedModel(model, avg_fn=_averaged)
+        self._average = AveragedModel(model, multi_avg_fn=_move_towards)
         self._optimiser = torch.optim.AdamW(model.parameters(), weight_decay=_WEIGHT_DECAY)
 
     @property
@@ -171,7 +173,8 @@ def _below(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
     }
 
 
-def _averaged(average: Tensor, latest: Tensor, n_averaged: Tensor | int) -> Tensor:
-    """Move an averaged weight towards the latest; at first quickly, as the first weights are of no use."""
-    decay = min(_AVERAGE_DECAY, float(1 + n_averaged) / float(10 + n_averaged))
-    return torch.lerp(average, latest, 1.0 - decay)
+def _move_towards(averages: Tensors, latest: Tensors, n_averaged: Tensor | int) -> None:
+    """Move averaged weights towards the latest; at first quickly, as the first weights are of no use."""
+    n = float(n_averaged)
+    decay = min(_AVERAGE_DECAY, (1.0 + n) / (10.0 + n))
+    torch._foreach_lerp_(averages, latest, 1.0 - decay)

@@ -33,7 +33,7 @@ from blinkspot.files import written_whole
 
 _HEADER_KEY = "napari-blinkspot"
 # A file has the lowest format that can hold it, so that older versions read what they can: 2 added the
-# camera's maps, 3 a wider blind spot and models of the mean alone, 4 mixtures.
+# camera's maps, 3 a wider blind spot and models of the mean alone, 4 mixtures and calibrated models.
 _FORMAT = 1
 _FORMAT_WITH_MAPS = 2
 _FORMAT_WITH_BLIND_SPOT = 3
@@ -62,7 +62,11 @@ def save_model(path: str | os.PathLike[str], record: ModelRecord, model: PriorNe
     """
     maps = record.camera.maps
     radius = model.network.blind_spot_radius_px
-    if model.components > 1:
+    scaling = dataclasses.asdict(record.scaling)
+    calibrated = (scaling["offset"], scaling["slope"]) != (0.0, 1.0)
+    if not calibrated:
+        del scaling["offset"], scaling["slope"]
+    if model.components > 1 or calibrated:
         file_format = _NEWEST_FORMAT
     elif radius or model.mean_only:
         file_format = _FORMAT_WITH_BLIND_SPOT
@@ -76,7 +80,7 @@ def save_model(path: str | os.PathLike[str], record: ModelRecord, model: PriorNe
         "blind_spot_radius_px": radius,
         "components": model.components,
         "mean_only": model.mean_only,
-        "scaling": dataclasses.asdict(record.scaling),
+        "scaling": scaling,
         "camera": record.camera.as_dict(),
         "provenance": record.provenance,
     }
@@ -97,7 +101,8 @@ def _check_numbers(record: ModelRecord, weights: dict[str, Tensor]) -> None:
     if not all(map(math.isfinite, dataclasses.astuple(scaling))):
         raise ValueError("scaling without numbers")
     if not (
-        scaling.root_std > 0 and scaling.mean_counts > 0 and record.provenance.get("noise_ratio", 1.0) > 0
+        min(scaling.root_std, scaling.mean_counts, scaling.slope) > 0
+        and record.provenance.get("noise_ratio", 1.0) > 0
     ):
         raise ValueError("scaling out of its range")
     if not all(bool(weight.isfinite().all()) for weight in weights.values()):

@@ -44,10 +44,12 @@ class InputScaling:
     offset: float = 0.0
     slope: float = 1.0
 
-    @property
-    def neutral_counts(self) -> float:
-        """Counts that the network sees as 0."""
-        return (self.root_mean / 2.0) ** 2 - 0.375
+    def neutral_counts(self, read_counts: Tensor | None = None) -> Tensor:
+        """Return the counts that the network sees as 0, in pixels of that read variance where it differs."""
+        root = torch.tensor(self.root_mean)
+        if read_counts is not None:
+            root = root + _stabilised(read_counts) - _STABILISED_ZERO
+        return (root / 2.0).square() - 0.375
 
     def corrected(self, offset: float, slope: float) -> InputScaling:
         """Return the scaling with a further line applied to the prior's means."""

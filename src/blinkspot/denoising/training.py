@@ -74,7 +74,7 @@ class Training:
     Raises
     ------
     BlinkspotError
-        If this machine lacks the device asked for.
+        If this machine lacks the device asked for, or the model to start from was not made for the loss.
     """
 
     def __init__(
@@ -93,7 +93,11 @@ class Training:
         self.context_frames = self.settings.context_frames if start is None else start.context_frames
         self._blind_spot_radius_px = self.settings.blind_spot_radius_px or 0
         self._start = start
+        self._network_name = self.settings.network if start is None else start.network_name
+        if start is not None:
+            start.check_can_learn(self.settings.loss)
         self._noise_ratio = 1.0
+        self._identity: dict[str, Any] = {}
         self._residual_ratio: float | None = None
         self._state: TrainingState | None = None
 
@@ -115,7 +119,8 @@ class Training:
         Parameters
         ----------
         checkpoint : Path, optional
-            File to keep the training in, once a minute and when it is closed early; removed at its end.
+            File to keep the training in, once a minute and when it is closed early. It stays when the
+            training has ended: remove it once the model is safe.
         resume : Path, optional
             Checkpoint to go on from. With a number of epochs and one processor thread, the result is to the
             bit what it would have been without the break.
@@ -126,6 +131,7 @@ class Training:
             If the movie or the camera cannot be used, the loss is no longer a number, or the checkpoint
             is not one of this training.
         """
+        self._identity = self._identified()
         resumed = None if resume is None else self._read(resume)
         if resumed is None:
             yield from self._check_movie()
@@ -136,7 +142,10 @@ class Training:
         learner = Learner(self._new_model(validation), self.settings.loss)
         self._state = state = TrainingState.new(self.settings, source.steps_per_epoch)
         if resumed is not None:
-            self._restore(learner, state, *resumed)
+            try:
+                self._restore(learner, state, *resumed)
+            except (RuntimeError, ValueError, KeyError, TypeError) as error:
+                raise BlinkspotError(f"The checkpoint {resume} is damaged: train anew.") from error
             watch.started -= state.elapsed_s
         saved_at_s = watch.elapsed_s
         try:
@@ -148,17 +157,19 @@ class Training:
                 yield from self._step(learner, state, source, watch)
                 if checkpoint is not None and watch.elapsed_s > saved_at_s + _CHECKPOINT_EVERY_S:
                     saved_at_s = watch.elapsed_s
-                    self._write(checkpoint, learner, state)
+                    self._try_to_write(checkpoint, learner, state)
         except GeneratorExit:
             if checkpoint is not None and state.step:
-                self._write(checkpoint, learner, state)
+                self._try_to_write(checkpoint, learner, state)
             raise
         self._warn_if_unsettled(state)
-        assert self.best is not None
+        if self.best is None:
+            raise BlinkspotError(
+                "The training found no model because the loss of the held-out frames is not a number: "
+                "check the movie for values that no camera gives."
+            )
         parts = source.calibration_batches(np.random.default_rng(self.settings.seed + 2))
         self.best = yield from _paced(self.best.calibrated(parts), state)
-        if checkpoint is not None:
-            checkpoint.unlink(missing_ok=True)
         return self.best
 
     def _check_movie(self) -> Generator[Progress, None, None]:
@@ -168,6 +179,11 @@ class Training:
         check_camera(self.movie, self.camera)
         yield checking.at(2)
         self._noise_ratio = noise_ratio(self.movie, self.camera)
+        if not math.isfinite(self._noise_ratio):
+            raise BlinkspotError(
+                "The background of the movie lies at or below the camera's offset, so its photons cannot be "
+                "counted: check the offset."
+            )
         if not _TRUSTED_NOISE_RATIO[0] <= self._noise_ratio <= _TRUSTED_NOISE_RATIO[1]:
             self.warnings.append(
                 f"The noise of the movie has {self._noise_ratio:.2g} times the variance that the camera's "
@@ -176,12 +192,18 @@ class Training:
             )
         yield checking.at(3)
         correlation = noise_correlation(self.movie)
-        if correlation.description is not None:
-            self.warnings.append(correlation.description)
+        answers = []
         if self.settings.blind_spot_radius_px is None and self._start is None:
             self._blind_spot_radius_px = correlation.blind_spot_radius_px
+            if self._blind_spot_radius_px:
+                side = 2 * self._blind_spot_radius_px + 1
+                answers.append(f"with a blind spot of {side} x {side} pixels")
         if self.context_frames is None and correlation.is_shared_in_time:
             self.context_frames = 0  # a frame's noise would be seen in its neighbours
+            answers.append("without context frames")
+        if correlation.description is not None:
+            done = f" This training goes on {' and '.join(answers)}." if answers else ""
+            self.warnings.append(correlation.description + done)
         yield checking.at(4)
 
     def _crops(self) -> Generator[Progress, None, CropSource]:
@@ -211,7 +233,7 @@ class Training:
         assert self.context_frames is not None  # chosen by now
         channels = settings.channels or default_channels(settings.network)
         components = settings.components if settings.loss == "gamma-poisson" else 1
-        network = self._untrained(settings.network, self.context_frames, channels, components)
+        network = self._untrained(self._network_name, self.context_frames, channels, components)
         scaling = InputScaling.of(light_of(torch.cat(validation), self.context_frames))
         return self._on_device(PriorNetwork(network, scaling, components, settings.loss == "squared-error"))
 
@@ -254,7 +276,8 @@ class Training:
         if self._residual_ratio is None and (state.step >= _RESIDUAL_CHECK_AT or state.over):
             self._residual_ratio = yield from _paced(residual_ratio(learner, batches), state)
             warning = residual_warning(self._residual_ratio)
-            if warning is not None and not self.warnings:
+            trusted = _TRUSTED_NOISE_RATIO[0] <= self._noise_ratio <= _TRUSTED_NOISE_RATIO[1]
+            if warning is not None and trusted:  # else it has been said
                 self.warnings.append(warning)
         found: Validation = yield from _paced(learner.validate(batches), state)
         best_before = state.best_loss
@@ -279,7 +302,7 @@ class Training:
             residual_ratio=self._residual_ratio,
             started_from=None if self._start is None else self._start.provenance,
         )
-        return Denoiser(copy.deepcopy(model), self.settings.network, self.camera, record)
+        return Denoiser(copy.deepcopy(model), self._network_name, self.camera, record)
 
     def _warn_if_unsettled(self, state: TrainingState) -> None:
         if not state.schedule.settled:
@@ -288,7 +311,7 @@ class Training:
                 "ripples that look like molecules: train longer."
             )
 
-    def _identity(self) -> dict[str, Any]:
+    def _identified(self) -> dict[str, Any]:
         """Return what a checkpoint must share with the training that goes on from it, JSON-ready."""
         pixels = hashlib.sha256()
         for index in sorted({0, self.movie.n_frames // 2, self.movie.n_frames - 1}):
@@ -297,7 +320,16 @@ class Training:
             "settings": dataclasses.asdict(self.settings),
             "camera": self.camera.as_dict(),
             "movie": {"shape": list(self.movie.shape), "pixels": pixels.hexdigest()},
+            "start": {"weights": None if self._start is None else self._start.digest()},
         }
+
+    def _try_to_write(self, path: Path, learner: Learner, state: TrainingState) -> None:
+        """Write a checkpoint; where that fails, warn once and go on: the training is worth more."""
+        try:
+            self._write(path, learner, state)
+        except BlinkspotError as error:
+            if str(error) not in self.warnings:
+                self.warnings.append(str(error))
 
     def _write(self, path: Path, learner: Learner, state: TrainingState) -> None:
         tensors = {f"learner.{name}": value for name, value in learner.tensors().items()}
@@ -306,7 +338,7 @@ class Training:
             best = self.best.provenance
             tensors |= {f"best.{name}": value for name, value in self.best.weights().items()}
         numbers = {
-            **self._identity(),
+            **self._identity,
             "state": state.as_dict(),
             "context_frames": self.context_frames,
             "blind_spot_radius_px": self._blind_spot_radius_px,
@@ -320,10 +352,11 @@ class Training:
 
     def _read(self, path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
         numbers, tensors = read_checkpoint(path)
-        for name, own in self._identity().items():
+        for name, own in self._identity.items():
             theirs = numbers.get(name)
             if theirs != own:
-                what = "another movie" if name == "movie" else _first_difference(theirs, own)
+                whole = {"movie": "another movie", "start": "another model to start from"}
+                what = whole.get(name) or _first_difference(theirs, own)
                 raise BlinkspotError(
                     f"The checkpoint {path} is of another training ({what}): give the movie, camera and "
                     "settings with which that one began, or train anew."
@@ -344,7 +377,7 @@ class Training:
         if numbers["best"] is not None:
             model = copy.deepcopy(learner.averaged)
             model.load_state_dict(_below("best.", tensors))
-            self.best = Denoiser(model, self.settings.network, self.camera, numbers["best"])
+            self.best = Denoiser(model, self._network_name, self.camera, numbers["best"])
 
 
 def train(

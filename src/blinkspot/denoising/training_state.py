@@ -87,7 +87,7 @@ class TrainingState:
         if settings.minutes is not None:
             end = 60.0 * settings.minutes
         else:
-            end = steps_per_epoch * (settings.epochs or math.ceil(_MOST_STEPS / steps_per_epoch))
+            end = _MOST_STEPS if settings.epochs is None else steps_per_epoch * settings.epochs
         random = np.random.default_rng(settings.seed)
         state = cls(Schedule(settings.learning_rate, end), steps_per_epoch, random)
         state.timed = settings.minutes is not None

@@ -29,7 +29,7 @@ def denoising() -> ModuleType:
             f"PyTorch could not be loaded ({error}): reinstall it by 'pip install --force-reinstall torch', "
             "on Windows with the Microsoft Visual C++ Redistributable too, and then start napari anew."
         ) from error
-    torch.set_num_threads(max(1, (os.cpu_count() or 2) - 1))
+    torch.set_num_threads(max(1, _usable_cores() - 1))
     import blinkspot.denoising
 
     return blinkspot.denoising
@@ -40,3 +40,10 @@ def localization() -> ModuleType:
     import blinkspot.localization
 
     return blinkspot.localization
+
+
+def _usable_cores() -> int:
+    """Return the number of processor cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 2

@@ -127,7 +127,7 @@ class TrainingJob:
                 yield from preview(self.best, self._movie, wanted[1])
                 spent = time.perf_counter() - now
                 preview_due = now + spent / _PREVIEW_SHARE
-        self.settled = training.settled
+        self.best, self.settled = training.best, training.settled
         for sentence in training.warnings[warned:]:
             yield TrainingWarning(sentence)
 
