@@ -19,7 +19,6 @@ from blinkspot.denoising.settings import TrainingSettings
 
 # Validation looks at about this many pixels, so that it costs little beside training.
 _VALIDATION_PIXELS = 64 * 64 * 128
-_CALIBRATION_PIXELS = 2**22
 _LARGEST_PART_PX = 512
 _PIXELS_AT_ONCE = 2**15  # so many take a small part of a second
 
@@ -82,12 +81,12 @@ class CropSource:
         crops = self._crops(self._chosen.validation, n_crops, random)
         return list(torch.split(crops, self._crops_at_once))
 
-    def calibration_batches(self, random: np.random.Generator) -> Iterator[Tensor]:
-        """Return whole frames, or large parts of large frames."""
+    def calibration_batches(self, random: np.random.Generator, most_pixels: int) -> Iterator[Tensor]:
+        """Return whole frames, or large parts of large frames, up to a number of pixels."""
         frames = np.concatenate((self._chosen.training, self._chosen.validation))
         _, height, width = self._chosen.pixels.shape
         size = min(height, _LARGEST_PART_PX), min(width, _LARGEST_PART_PX)
-        n_parts = max(1, min(_CALIBRATION_PIXELS // (size[0] * size[1]), len(frames)))
+        n_parts = max(1, min(most_pixels // (size[0] * size[1]), len(frames)))
         for frame in random.permutation(frames)[:n_parts]:
             yield self._crops(np.array([frame]), 1, random, size)
 

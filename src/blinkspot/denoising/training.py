@@ -37,6 +37,7 @@ from blinkspot.stack import Stack
 
 _CHECKPOINT_EVERY_S = 60.0
 _RESIDUAL_CHECK_AT = 200
+_CALIBRATION_PARTS = 128  # as much as is computed in one go, so many times: some seconds
 # The small network that tells how many context frames help.
 _PROBE_CHANNELS = 8
 _PROBE_CROP_PX = 32
@@ -168,7 +169,8 @@ class Training:
                 "The training found no model because the loss of the held-out frames is not a number: "
                 "check the movie for values that no camera gives."
             )
-        parts = source.calibration_batches(np.random.default_rng(self.settings.seed + 2))
+        most = _CALIBRATION_PARTS * learner.model.network.pixels_at_once
+        parts = source.calibration_batches(np.random.default_rng(self.settings.seed + 2), most)
         self.best = yield from _paced(self.best.calibrated(parts), state)
         return self.best
 

@@ -33,8 +33,8 @@ class TrainingOptions(QWidget):
         )
         self.network = combo(
             _NETWORKS,
-            "The light network reached a slightly lower loss in about half the time in our trials; that of "
-            "Laine et al. (2019), the usual blind-spot network, is there for comparison.",
+            "The light network suits most movies. That of Laine et al. (2019), the usual blind-spot "
+            "network, is there for comparison; it takes many times longer.",
         )
         self.extent = combo(
             {text: text for text in (_UNTIL_SETTLED, _MINUTES, _EPOCHS)},
