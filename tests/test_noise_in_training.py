@@ -112,5 +112,5 @@ def test_the_denoised_movie_keeps_the_light():
     fifth = len(order) // 5
     for places in (order[:fifth], order[-fifth:]):
         told, counted = (movie.reshape(60, -1)[1::2, places] for movie in (denoised, noisy))
-        error = np.sqrt(2.0 * counted.mean() / counted.size)
+        error = float(np.sqrt(2.0 * counted.mean() / counted.size))
         assert told.mean() == pytest.approx(counted.mean(), abs=4.0 * error)
