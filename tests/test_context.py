@@ -56,7 +56,7 @@ def bright_and_dark_movie(n_frames: int) -> np.ndarray:
 
 def test_dim_frames_are_left_out_and_the_rest_is_split_nine_to_one():
     movie = as_stack(bright_and_dark_movie(200))
-    chosen = finish(choose_frames(movie, TrainingSettings(context_frames=1)))
+    chosen = finish(choose_frames(movie, TrainingSettings(), 1))
     together = np.concatenate([chosen.training, chosen.validation])
     assert sorted(together) == list(range(0, 200, 2))
     assert len(chosen.validation) == 10
@@ -68,7 +68,7 @@ def test_dim_frames_are_left_out_and_the_rest_is_split_nine_to_one():
 def test_a_long_movie_is_sampled_in_runs_over_all_its_length():
     movie = as_stack(bright_and_dark_movie(400))
     settings = TrainingSettings(context_frames=0, max_frames=100, min_relative_signal=0.0)
-    chosen = finish(choose_frames(movie, settings))
+    chosen = finish(choose_frames(movie, settings, settings.context_frames))
     frames = np.sort(np.concatenate([chosen.training, chosen.validation]))
     assert len(frames) == 100
     assert frames[0] == 0
@@ -83,9 +83,9 @@ def test_a_frame_that_is_not_finite_is_named(frame):
     movie[frame, 1, 2] = np.inf
     settings = TrainingSettings(context_frames=1, max_frames=10, min_relative_signal=0.0)
     with pytest.raises(BlinkspotError, match=rf"Frame {frame + 1} \(counting from 1\)"):
-        finish(choose_frames(as_stack(movie), settings))
+        finish(choose_frames(as_stack(movie), settings, settings.context_frames))
 
 
 def test_too_few_frames_are_refused():
     with pytest.raises(BlinkspotError, match="only 3 frame"):
-        finish(choose_frames(as_stack(bright_and_dark_movie(3)), TrainingSettings()))
+        finish(choose_frames(as_stack(bright_and_dark_movie(3)), TrainingSettings(), 1))

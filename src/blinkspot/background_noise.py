@@ -99,7 +99,7 @@ def measure_background(stack: Stack, camera: Camera | None = None) -> BlockNoise
     weights = None
     height, width = min(stack.height, _LARGEST_PART_PX), min(stack.width, _LARGEST_PART_PX)
     top, left = (stack.height - height) // 2, (stack.width - width) // 2
-    if camera is not None:
+    if camera is not None and (height, width) != (stack.height, stack.width):
         camera = camera.window(top, left, height, width)
     affordable = max(_FEWEST_PAIRS, _SAMPLE_PIXELS // (2 * height * width))
     n_pairs = min(stack.n_frames // 2, _MOST_PAIRS, affordable)

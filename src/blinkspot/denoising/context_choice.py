@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Generator
 
 import numpy as np
@@ -22,7 +23,9 @@ _STANDARD_ERRORS = (2.0, 1.0)
 _FEWEST_CROPS = 8
 
 
-def choose_context(source: CropSource, learner: Learner, seed: int) -> Generator[Progress, None, int]:
+def choose_context(
+    source: CropSource, learner: Learner, seed: int, most_s: float = math.inf
+) -> Generator[Progress, None, int]:
     """Train one small network that is shown 0, 1, ... context frames in turn, and see which help.
 
     One network for all, because two trained apart differ by more than context frames do: on a movie of
@@ -37,6 +40,8 @@ def choose_context(source: CropSource, learner: Learner, seed: int) -> Generator
         With a small new model of that many context frames.
     seed : int
         Seed of the crops.
+    most_s : float
+        Seconds after which the network has to do with the steps that it has had.
 
     Returns
     -------
@@ -55,6 +60,8 @@ def choose_context(source: CropSource, learner: Learner, seed: int) -> Generator
         size = _LEARNING_RATE * min(1.0, step / 20, 2.0 * (1.0 - (step - 1) / _STEPS))
         for _ in learner.step(torch.cat(parts), size):
             yield watch.at(step)
+        if watch.elapsed_s > most_s:
+            break
     losses = []
     held_out = source.validation_batches(np.random.default_rng(seed + 1))
     for frames in range(most + 1):

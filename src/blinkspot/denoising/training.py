@@ -41,6 +41,7 @@ _CALIBRATION_PARTS = 128  # as much as is computed in one go, so many times: som
 # The small network that tells how many context frames help.
 _PROBE_CHANNELS = 8
 _PROBE_CROP_PX = 32
+_PROBE_SHARE = 0.15  # of the minutes that a training may last
 # Measured over predicted variance of the background's noise; with the right camera it is within 10 % of 1.
 _TRUSTED_NOISE_RATIO = (0.75, 1.35)
 
@@ -226,7 +227,8 @@ class Training:
         sample = light_of(torch.cat(source.validation_batches(np.random.default_rng(settings.seed))), most)
         network = self._untrained("dilated", most, _PROBE_CHANNELS, 1)
         learner = Learner(self._on_device(PriorNetwork(network, InputScaling.of(sample))))
-        return (yield from choose_context(source, learner, settings.seed))
+        limit_s = math.inf if settings.minutes is None else _PROBE_SHARE * 60.0 * settings.minutes
+        return (yield from choose_context(source, learner, settings.seed, limit_s))
 
     def _new_model(self, validation: list[Tensor]) -> PriorNetwork:
         if self._start is not None:
