@@ -146,7 +146,7 @@ def _resemblance(frames: NDArray[Any], maps: CameraMaps) -> float:
 
 def _pattern(image: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return what stands out from its neighbours (Y, X), mean 0 and variance 1, cut off at 3 sigma."""
-    pattern = image - uniform_filter(image, _NEIGHBOURHOOD_PX)
+    pattern: NDArray[np.float32] = image - uniform_filter(image, _NEIGHBOURHOOD_PX)
     spread = 1.4826 * float(np.median(np.abs(pattern)))
     pattern = np.clip(pattern, -3.0 * spread, 3.0 * spread)
     pattern -= pattern.mean()
