@@ -13,3 +13,10 @@ def shared_data() -> Path:
     if not SHARED_DATA.is_dir():
         pytest.skip("the shared movies are not beside this checkout (../shared/data)")
     return SHARED_DATA
+
+
+@pytest.fixture(autouse=True)
+def quick_context_choice(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tests of the window look at what it shows, not at how well a movie's context frames are chosen."""
+    if request.path.name.startswith("test_plugin"):
+        monkeypatch.setattr("blinkspot.denoising.context_choice._STEPS", 10)

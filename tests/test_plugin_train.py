@@ -67,6 +67,7 @@ def test_training_shows_its_curve_and_the_frame_and_leaves_a_model(qtbot, viewer
 
     model = session_of(viewer).models["movie"]
     assert model.camera == CAMERA
+    assert "calibration" in model.provenance  # the finished model, not the last of those on the way
     path = tmp_path / "m.blinkspot"
     monkeypatch.setattr(file_dialogs, "ask_save", lambda *_: path)
     click(qtbot, dock.save_button)
