@@ -68,3 +68,18 @@ def read_checkpoint(path: str | os.PathLike[str]) -> tuple[dict[str, Any], dict[
     if numbers.pop("format", None) != _FORMAT:
         raise BlinkspotError(f"{path} was written by another version of napari-blinkspot: train again.")
     return numbers, tensors
+
+
+def tensors_below(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Return the tensors whose names begin with a prefix and a dot, by what follows it."""
+    start = f"{prefix}."
+    return {name.removeprefix(start): value for name, value in tensors.items() if name.startswith(start)}
+
+
+def first_difference(theirs: Any, own: dict[str, Any]) -> str:
+    """Name the first value in which a checkpoint differs from the training that is to go on from it."""
+    theirs = theirs if isinstance(theirs, dict) else {}
+    for name, value in own.items():
+        if theirs.get(name) != value:
+            return f"its {name} is {theirs.get(name)}, not {value}"
+    return "its settings are those of another version"

@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.optim.swa_utils import AveragedModel
 
 from blinkspot.denoising.batches import split_batch
+from blinkspot.denoising.checkpoint import tensors_below
 from blinkspot.denoising.devices import fast_precision
 from blinkspot.denoising.noise import LossName, Prior, loss_of
 from blinkspot.denoising.prior import PriorNetwork
@@ -129,10 +130,10 @@ class Learner:
         RuntimeError or ValueError
             If the tensors are those of another network.
         """
-        self.model.load_state_dict(_below("model", tensors))
-        self._average.load_state_dict(_below("average", tensors))
+        self.model.load_state_dict(tensors_below("model", tensors))
+        self._average.load_state_dict(tensors_below("average", tensors))
         states: dict[int, dict[str, Tensor]] = {}
-        for name, value in _below("optimiser", tensors).items():
+        for name, value in tensors_below("optimiser", tensors).items():
             number, key = name.split(".")
             states.setdefault(int(number), {})[key] = value
         groups = self._optimiser.state_dict()["param_groups"]
@@ -163,14 +164,6 @@ class Learner:
         if self.device.type == "cuda":
             return len(batch)
         return max(1, self.model.network.pixels_at_once // (batch.shape[-2] * batch.shape[-1]))
-
-
-def _below(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    return {
-        name.removeprefix(f"{prefix}."): value
-        for name, value in tensors.items()
-        if name.startswith(f"{prefix}.")
-    }
 
 
 def _move_towards(averages: Tensors, latest: Tensors, n_averaged: Tensor | int) -> None:

@@ -17,7 +17,7 @@ from torch import Tensor
 from blinkspot.camera import Camera
 from blinkspot.camera_estimate import noise_ratio
 from blinkspot.denoising.batches import CropSource, light_of
-from blinkspot.denoising.checkpoint import read_checkpoint, write_checkpoint
+from blinkspot.denoising.checkpoint import first_difference, read_checkpoint, tensors_below, write_checkpoint
 from blinkspot.denoising.context_choice import choose_context
 from blinkspot.denoising.denoiser import Denoiser
 from blinkspot.denoising.devices import pick_device
@@ -360,7 +360,7 @@ class Training:
             theirs = numbers.get(name)
             if theirs != own:
                 whole = {"movie": "another movie", "start": "another model to start from"}
-                what = whole.get(name) or _first_difference(theirs, own)
+                what = whole.get(name) or first_difference(theirs, own)
                 raise BlinkspotError(
                     f"The checkpoint {path} is of another training ({what}): give the movie, camera and "
                     "settings with which that one began, or train anew."
@@ -376,11 +376,11 @@ class Training:
         self, learner: Learner, state: TrainingState, numbers: dict[str, Any], tensors: dict[str, Tensor]
     ) -> None:
         learner.model.scaling = learner.averaged.scaling = InputScaling(**numbers["scaling"])
-        learner.restore(_below("learner.", tensors))
+        learner.restore(tensors_below("learner", tensors))
         state.restore(numbers["state"])
         if numbers["best"] is not None:
             model = copy.deepcopy(learner.averaged)
-            model.load_state_dict(_below("best.", tensors))
+            model.load_state_dict(tensors_below("best", tensors))
             self.best = Denoiser(model, self._network_name, self.camera, numbers["best"])
 
 
@@ -400,15 +400,3 @@ def _paced(work: Generator[None, None, ResultT], state: TrainingState) -> Genera
             result: ResultT = stop.value
             return result
         yield state.progress()
-
-
-def _below(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
-
-
-def _first_difference(theirs: Any, own: dict[str, Any]) -> str:
-    theirs = theirs if isinstance(theirs, dict) else {}
-    for name, value in own.items():
-        if theirs.get(name) != value:
-            return f"its {name} is {theirs.get(name)}, not {value}"
-    return "its settings are those of another version"
