@@ -21,7 +21,6 @@ uncertainty is that of the mean over frames (bootstrap).
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import time
 
 from support import print_table, truth_movie
@@ -57,7 +56,8 @@ def main() -> None:
                 seed=options.seed,
             )
             cpu_s = time.process_time() - started
-            rows.append((name, noisy_db, law, *dataclasses.astuple(limit), cpu_s))
+            figures = (limit.psnr_db, limit.error_db, limit.from_truth_db, limit.scattered_db)
+            rows.append((name, noisy_db, law, *figures, limit.first_halves_db, cpu_s))
             print(f"{name}, {law}: {limit.psnr_db:.2f} dB", flush=True)
     columns = ("limit dB", "+-", "from truth", "scattered", "first halves", "CPU s")
     print_table(("movie", "noisy dB", "law", *columns), rows)

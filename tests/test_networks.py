@@ -81,6 +81,19 @@ def test_full_size_laine_is_the_papers():
     assert len(convolutions) == 17
     assert {module.kernel_size for module in convolutions} == {(3, 3)}
     assert network.alignment_px == 32
+    # Multiply-adds of one pixel: those of a picture in which every pooling is filled.
+    products = 0
+
+    def count(module, inputs, output):
+        nonlocal products
+        products += output.numel() * module.weight[0].numel()
+
+    for module in network.modules():
+        if isinstance(module, torch.nn.Conv2d):
+            module.register_forward_hook(count)
+    with torch.inference_mode():
+        network(torch.zeros(1, 1, 64, 64))
+    assert products / 64**2 == pytest.approx(1.24e6, rel=0.005)
 
 
 @pytest.mark.parametrize("shape", [(70, 95), (128, 41)])

@@ -42,7 +42,7 @@ def slow(monkeypatch):
 
     from blinkspot.denoising import denoiser
 
-    monkeypatch.setattr(denoiser, "_PIXELS_AT_ONCE", 32 * 32)
+    monkeypatch.setitem(denoiser._PIXELS_AT_ONCE, "cpu", 32 * 32)
     original = denoiser.Denoiser._estimate
 
     def slowly(self, *arguments):

@@ -12,6 +12,7 @@ from safetensors.torch import load_file, save_file
 
 from blinkspot.camera import Camera
 from blinkspot.denoising import Denoiser, Training, TrainingProgress, TrainingSettings, denoise_to_file
+from blinkspot.denoising.denoiser import _PIXELS_AT_ONCE
 from blinkspot.errors import BlinkspotError
 from blinkspot.evaluation import PRESETS, simulate
 from blinkspot.progress import finish
@@ -175,7 +176,7 @@ def test_large_frames_are_tiled_without_a_seam(trained, monkeypatch):
     movie = as_stack(np.random.default_rng(0).poisson(300, (3, 150, 170)).astype(np.uint16))
     model = trained[0].best
     whole = model.denoise_frame(movie, 1)
-    monkeypatch.setattr("blinkspot.denoising.denoiser._PIXELS_AT_ONCE", 80 * 80)
+    monkeypatch.setitem(_PIXELS_AT_ONCE, "cpu", 80 * 80)
     chunks = list(model.denoise(movie, 1, 2))
     assert len(chunks) > 4
     # Two shapes may be summed in two orders: bfloat16 is exact to about 1 in 256.
@@ -233,7 +234,7 @@ def test_damaged_model_files_are_refused(trained, tmp_path):
     save_file(load_file(good), tmp_path / "nameless")
     weights = load_file(good)
     weights.popitem()
-    header = json.dumps({"format": 1, "network": "dilated", "context_frames": 9})
+    header = json.dumps({"format": 5, "network": "dilated", "context_frames": 9})
     save_file(weights, tmp_path / "absurd", metadata={"napari-blinkspot": header})
     save_file(weights, tmp_path / "future", metadata={"napari-blinkspot": json.dumps({"format": 99})})
     for name, word in [

@@ -34,6 +34,8 @@ class Limit:
         Of the chain that starts at the truth, and of the other.
     first_halves_db : float
         Of the first halves of the chains, half as long.
+    frames : (T, Y, X) float32
+        The posterior mean itself, photoelectrons.
     """
 
     psnr_db: float
@@ -41,6 +43,7 @@ class Limit:
     from_truth_db: float
     scattered_db: float
     first_halves_db: float
+    frames: NDArray[np.float32]
 
 
 def photon_limit(
@@ -77,6 +80,7 @@ def photon_limit(
     kind, first, second = _observed(movie.frames(0, used), settings.camera, law)
     random = np.random.default_rng(seed)
     lowest, highest = _prior(settings)
+    pictures = np.empty((used, *movie.shape[1:]), np.float32)
     squares = np.empty((used, 4))  # of the pooled mean without sampling noise, the two chains, first halves
     for frame in range(used):
         halves = np.concatenate(
@@ -96,12 +100,13 @@ def photon_limit(
                 for start in _starts(truth.in_frame(frame), settings, random)
             ]
         )
+        pictures[frame] = halves.mean(axis=0)
         squares[frame] = _squares(halves, clean[frame])
     span = float(np.ptp(clean))
     resampled = squares[random.integers(used, size=(1000, used)), 0].mean(axis=1)
     figures = [_decibels(span, value) for value in squares.mean(axis=0)]
     error = float(np.std([_decibels(span, value) for value in resampled]))
-    return Limit(figures[0], error, *figures[1:])
+    return Limit(figures[0], error, *figures[1:], frames=pictures)
 
 
 def _observed(adu: NDArray[Any], camera: Camera, law: str) -> tuple[int, FloatArray, FloatArray]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Iterable
+from functools import partial
 
 import numpy as np
 import torch
@@ -12,13 +13,16 @@ from torch import Tensor
 from blinkspot.denoising.batches import split_batch
 from blinkspot.denoising.devices import fast_precision
 from blinkspot.denoising.prior import PriorNetwork
+from blinkspot.denoising.workers import Workers
 
 # In the darkest pixels a weight of 1 / mean would grow without bound.
 _LEAST_SHARE_OF_MEAN = 0.05
 _LARGEST_SLOPE_ERROR = 0.01
 
 
-def calibrate(model: PriorNetwork, batches: Iterable[Tensor]) -> Generator[None, None, tuple[float, float]]:
+def calibrate(
+    model: PriorNetwork, batches: Iterable[Tensor], workers: Workers
+) -> Generator[None, None, tuple[float, float]]:
     """Find the straight line that makes the prior's means right on average, in the dark and in the light.
 
     With the prior mean m, the count z, which m does not depend on, and the weight w = 1 / m (bounded where m
@@ -32,25 +36,29 @@ def calibrate(model: PriorNetwork, batches: Iterable[Tensor]) -> Generator[None,
         Trained.
     batches : iterable of Tensor
         Frames or parts of them; see :mod:`blinkspot.denoising.batches`.
+    workers : Workers
+        Compute the batches.
 
     Returns
     -------
     (float, float)
         a, counts, and b; b is 1 where the pixels are too few, or too alike, to tell it within 1 %.
     """
-    least = _LEAST_SHARE_OF_MEAN * model.scaling.mean_counts
+    sums = yield from workers.every(partial(_sums_of, model), batches)
+    return line(np.sum(sums, axis=0))
+
+
+def _sums_of(model: PriorNetwork, batch: Tensor) -> NDArray[np.float64]:
+    """Return the sums that :func:`line` takes, of one batch."""
     device = next(model.parameters()).device
-    sums = np.zeros(7)
-    for batch in batches:
-        counts, read_counts = split_batch(batch.to(device), model.network.context_frames)
-        with torch.inference_mode(), fast_precision(device):
-            prior = model(counts.contiguous(memory_format=torch.channels_last), read_counts)
+    counts, read_counts = split_batch(batch.to(device), model.network.context_frames)
+    with torch.inference_mode(), fast_precision(device):
+        prior = model(counts.contiguous(memory_format=torch.channels_last), read_counts)
         light, mean = counts[:, model.network.context_frames], prior.single_mean
         if read_counts is not None:
             light, mean = light - read_counts, mean - read_counts
-        sums += _sums(light.cpu().double().numpy(), mean.cpu().double().numpy(), least)
-        yield
-    return line(sums)
+    least = _LEAST_SHARE_OF_MEAN * model.scaling.mean_counts
+    return _sums(light.cpu().double().numpy(), mean.cpu().double().numpy(), least)
 
 
 def _sums(z: NDArray[np.float64], m: NDArray[np.float64], least: float) -> NDArray[np.float64]:

@@ -14,7 +14,7 @@ from torch import Tensor
 from blinkspot.errors import BlinkspotError
 
 _HEADER_KEY = "napari-blinkspot-checkpoint"
-_FORMAT = 1
+_FORMAT = 2
 
 
 def write_checkpoint(path: Path, numbers: dict[str, Any], tensors: dict[str, Tensor]) -> None:

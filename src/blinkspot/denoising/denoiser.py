@@ -5,8 +5,9 @@ from __future__ import annotations
 import copy
 import hashlib
 import os
-from collections.abc import Generator, Iterable
+from collections.abc import Generator, Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -22,14 +23,15 @@ from blinkspot.denoising.model_file import ModelRecord, load_model, save_model
 from blinkspot.denoising.networks import NetworkName
 from blinkspot.denoising.noise import ESTIMATES, Estimate, LossName, estimate_counts
 from blinkspot.denoising.prior import PriorNetwork
-from blinkspot.denoising.tiles import tiles
+from blinkspot.denoising.tiles import Tile, tiles
+from blinkspot.denoising.workers import Workers
 from blinkspot.errors import BlinkspotError
 from blinkspot.movie_checks import check_camera, check_movie
 from blinkspot.progress import Progress, Stopwatch
 from blinkspot.stack import Stack
 
-# Pixels computed in one go: with the light network about 0.2 s on two cores.
-_PIXELS_AT_ONCE = 512 * 512
+# Pixels computed in one go: on a processor so few that what the network makes of them stays near the core.
+_PIXELS_AT_ONCE = {"cpu": 88_000, "cuda": 1 << 19, "mps": 1 << 18}
 
 
 @dataclass(frozen=True)
@@ -49,6 +51,23 @@ class DenoisedChunk:
     start: int
     frames: FloatArray
     progress: Progress
+
+
+@dataclass(frozen=True)
+class _Part:
+    """A part of some frames, that is computed in one go."""
+
+    start: int
+    counts: Tensor  # (n, 2c + 1, y, x), halo included
+    read_counts: Tensor | None
+    tile: Tile
+    is_first: bool
+    is_last: bool
+    share: float  # of its frames
+
+    @property
+    def n_frames(self) -> int:
+        return len(self.counts)
 
 
 class Denoiser:
@@ -117,16 +136,18 @@ class Denoiser:
         """Return a copy of the network that can go on learning."""
         return copy.deepcopy(self._model).train().requires_grad_(True)
 
-    def calibrated(self, batches: Iterable[Tensor]) -> Generator[None, None, Denoiser]:
+    def calibrated(self, batches: Iterable[Tensor], workers: Workers) -> Generator[None, None, Denoiser]:
         """Return this model with the bias that its training has left taken off.
 
         Parameters
         ----------
         batches : iterable of Tensor
             Counts of the movie; see :mod:`blinkspot.denoising.batches`.
+        workers : Workers
+            Compute the batches.
         """
         model = copy.deepcopy(self._model)
-        offset, slope = yield from calibrate(model, batches)
+        offset, slope = yield from calibrate(model, batches, workers)
         model.scaling = model.scaling.corrected(offset, slope)
         record = {**self.provenance, "calibration": {"offset": offset, "slope": slope}}
         return Denoiser(model, self.network_name, self.camera, record)
@@ -228,26 +249,44 @@ class Denoiser:
             )
         check_length(movie.n_frames, self.context_frames)
         watch = Stopwatch("denoising", stop - start)
+        frames, done = torch.empty(0), 0.0
+        with Workers(self.device) as workers:
+            for computed in workers.each(partial(self._estimated, estimate), self._parts(movie, start, stop)):
+                for part, estimated in computed:
+                    if part.is_first:
+                        frames = torch.empty(part.n_frames, movie.height, movie.width)
+                    frames[:, *part.tile.inside] = estimated
+                    done += part.n_frames * part.share
+                    if part.is_last:
+                        photoelectrons = self._photoelectrons(frames, estimate)
+                        yield DenoisedChunk(part.start, photoelectrons, watch.at(round(done)))
+                if not computed or not computed[-1][0].is_last:
+                    nothing = np.empty((0, *movie.shape[1:]), np.float32)
+                    yield DenoisedChunk(start + int(done), nothing, watch.at(done))
+
+    def _parts(self, movie: Stack, start: int, stop: int) -> Iterator[_Part]:
+        """Read frames with their context, and cut them into what is computed in one go."""
         # Where it differs from pixel to pixel; else it is part of what the network predicts.
         maps = self.camera.maps
         variance = None if maps is None else torch.from_numpy(np.array(self.camera.read_counts))
-        at_once = max(1, _PIXELS_AT_ONCE // (movie.height * movie.width))
+        most = _PIXELS_AT_ONCE[self.device.type]
+        cut = tiles((movie.height, movie.width), self._model.network, most)
+        at_once = max(1, most // (movie.height * movie.width))
         for first in range(start, stop, at_once):
             last = min(stop, first + at_once)
             counts = torch.from_numpy(
                 counts_with_context(movie, self.camera, first, last, self.context_frames)
             )
-            estimated = torch.empty(last - first, movie.height, movie.width)
-            cut = tiles((movie.height, movie.width), self._model.network, _PIXELS_AT_ONCE)
             for number, tile in enumerate(cut):
-                if number:
-                    part = first - start + (last - first) * number / len(cut)
-                    yield DenoisedChunk(first, np.empty((0, *movie.shape[1:]), np.float32), watch.at(part))
-                read_counts = None if variance is None else variance[tile.read]
-                estimated[:, *tile.inside] = self._estimate(counts[:, :, *tile.read], read_counts, estimate)[
-                    :, *tile.keep
-                ]
-            yield DenoisedChunk(first, self._photoelectrons(estimated, estimate), watch.at(last - start))
+                yield _Part(
+                    first,
+                    counts[:, :, *tile.read],
+                    None if variance is None else variance[tile.read],
+                    tile,
+                    is_first=number == 0,
+                    is_last=number == len(cut) - 1,
+                    share=1.0 / len(cut),
+                )
 
     def _photoelectrons(self, estimated: Tensor, estimate: Estimate) -> FloatArray:
         if estimate == "posterior-variance":
@@ -255,14 +294,17 @@ class Denoiser:
             return squared
         return self.camera.photoelectrons_from_counts(estimated.numpy())
 
-    def _estimate(self, counts: Tensor, read_counts: Tensor | None, estimate: Estimate) -> Tensor:
-        counts = counts.to(self.device).contiguous(memory_format=torch.channels_last)
+    def _estimated(self, estimate: Estimate, part: _Part) -> tuple[_Part, Tensor]:
+        """Return what the part is, and the estimate of its pixels, on the CPU."""
+        counts = part.counts.to(self.device).contiguous(memory_format=torch.channels_last)
+        read_counts = part.read_counts
         if read_counts is not None:
             read_counts = read_counts.to(self.device).expand(len(counts), -1, -1)
         with torch.inference_mode():
             with fast_precision(self.device):
                 prior = self._model(counts, read_counts)
-            return estimate_counts(counts[:, self.context_frames], prior, estimate).cpu()
+            estimated = estimate_counts(counts[:, self.context_frames], prior, estimate)
+            return part, estimated[:, *part.tile.keep].cpu()
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the model as one new file (safetensors, its description in the header).

@@ -38,5 +38,9 @@ def uses_bfloat16(device: torch.device) -> bool:
 
 
 def fast_precision(device: torch.device) -> torch.autocast:
-    """Return the context in which the networks run on that device."""
-    return torch.autocast(device.type, dtype=torch.bfloat16, enabled=uses_bfloat16(device))
+    """Return the context in which the networks run on that device.
+
+    Without autocast's cache of weights, which all threads would share.
+    """
+    enabled = uses_bfloat16(device)
+    return torch.autocast(device.type, dtype=torch.bfloat16, enabled=enabled, cache_enabled=False)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Generator
 from dataclasses import dataclass
+from functools import partial
 from typing import cast
 
 import torch
@@ -16,6 +17,7 @@ from blinkspot.denoising.checkpoint import tensors_below
 from blinkspot.denoising.devices import fast_precision
 from blinkspot.denoising.noise import LossName, Prior, loss_of
 from blinkspot.denoising.prior import PriorNetwork
+from blinkspot.denoising.workers import Workers
 
 Tensors = tuple[Tensor, ...] | list[Tensor]
 
@@ -52,6 +54,8 @@ class Learner:
     ----------
     model : PriorNetwork
         Untrained or trained, on the device where it is to learn.
+    workers : Workers
+        Compute the parts of a step.
     loss : {"gamma-poisson", "gaussian", "squared-error"}
         What is minimised.
 
@@ -61,8 +65,9 @@ class Learner:
         The weights as the last step left them.
     """
 
-    def __init__(self, model: PriorNetwork, loss: LossName = "gamma-poisson") -> None:
+    def __init__(self, model: PriorNetwork, workers: Workers, loss: LossName = "gamma-poisson") -> None:
         self.model = model
+        self.workers = workers
         self.device = next(model.parameters()).device
         self._loss = loss
         self._average = AveragedModel(model, multi_avg_fn=_move_towards)
@@ -74,7 +79,7 @@ class Learner:
         return cast(PriorNetwork, self._average.module)
 
     def step(self, batch: Tensor, learning_rate: float) -> Generator[None, None, float]:
-        """Take one step; yield between the parts in which a laptop's processor computes it.
+        """Take one step; yield while its parts are computed.
 
         Parameters
         ----------
@@ -88,14 +93,13 @@ class Learner:
         float
             Mean loss of the batch. Where that is not finite, the step is not taken.
         """
-        self._optimiser.zero_grad(set_to_none=True)
-        loss = 0.0
-        for part in torch.split(batch, self._crops_at_once(batch)):
-            part_loss = self._losses(self.model, part)[0].mean() * (len(part) / len(batch))
-            part_loss.backward()  # type: ignore[no-untyped-call]
-            loss += float(part_loss.detach())
-            yield
+        parts = torch.split(batch, self._crops_at_once(batch))
+        computed = yield from self.workers.every(partial(self._gradients, of=len(batch)), parts)
+        loss = sum(part_loss for part_loss, _ in computed)
         if math.isfinite(loss):
+            # Added up in the order of the parts: the sum does not depend on who was done first.
+            for number, parameter in enumerate(self.model.parameters()):
+                parameter.grad = torch.stack([gradients[number] for _, gradients in computed]).sum(dim=0)
             for group in self._optimiser.param_groups:
                 group["lr"] = learning_rate
             torch.nn.utils.clip_grad_norm_(self.model.parameters(), _LARGEST_GRADIENT)
@@ -104,15 +108,14 @@ class Learner:
         return loss
 
     def validate(self, batches: list[Tensor]) -> Generator[None, None, Validation]:
-        """Apply the averaged weights to held-out crops; yield between batches."""
-        losses, weights = [], []
-        for batch in batches:
-            with torch.inference_mode():
-                of_pixels, weight = self._losses(self.averaged, batch)
-            losses.append(of_pixels.mean(dim=(1, 2)).cpu())
-            weights.append(float(weight.mean()))
-            yield
-        return Validation(torch.cat(losses), sum(weights) / len(weights))
+        """Apply the averaged weights to held-out crops; yield while they are computed."""
+        found = yield from self.workers.every(self._validated, batches)
+        losses = torch.cat([of_crops for of_crops, _ in found])
+        return Validation(losses, sum(weight for _, weight in found) / len(found))
+
+    def prior_means(self, batches: list[Tensor]) -> Generator[None, None, list[tuple[Tensor, Tensor]]]:
+        """Return counts and prior means of the averaged weights, each ``(n, Y, X)``, of each batch."""
+        return (yield from self.workers.every(self._prior_means, batches))
 
     def tensors(self) -> dict[str, Tensor]:
         """Return everything that the next step depends on, by name."""
@@ -139,11 +142,22 @@ class Learner:
         groups = self._optimiser.state_dict()["param_groups"]
         self._optimiser.load_state_dict({"state": states, "param_groups": groups})
 
-    def prior_means(self, batch: Tensor) -> tuple[Tensor, Tensor]:
-        """Return counts and prior means of the averaged weights, each ``(n, Y, X)``, on the CPU."""
+    def _gradients(self, part: Tensor, of: int) -> tuple[float, tuple[Tensor, ...]]:
+        """Return what some crops add to the mean loss of ``of`` crops, and to its gradient."""
+        loss = self._losses(self.model, part)[0].mean() * (len(part) / of)
+        gradients = torch.autograd.grad(loss, list(self.model.parameters()))
+        return float(loss.detach()), gradients
+
+    def _validated(self, batch: Tensor) -> tuple[Tensor, float]:
+        """Return the mean loss of each crop, and the mean own weight."""
+        with torch.inference_mode():
+            losses, weight = self._losses(self.averaged, batch)
+            return losses.mean(dim=(1, 2)).cpu(), float(weight.mean())
+
+    def _prior_means(self, batch: Tensor) -> tuple[Tensor, Tensor]:
         with torch.inference_mode():
             counts, prior = self._apply(self.averaged, batch)
-        return counts.cpu(), prior.single_mean.cpu()
+            return counts.cpu(), prior.single_mean.cpu()
 
     def _losses(self, model: PriorNetwork, batch: Tensor) -> tuple[Tensor, Tensor]:
         """Return loss and own weight of each pixel, ``(n, Y, X)``."""
@@ -163,7 +177,8 @@ class Learner:
     def _crops_at_once(self, batch: Tensor) -> int:
         if self.device.type == "cuda":
             return len(batch)
-        return max(1, self.model.network.pixels_at_once // (batch.shape[-2] * batch.shape[-1]))
+        most = self.model.network.pixels_at_once // (batch.shape[-2] * batch.shape[-1])
+        return max(1, min(most, math.ceil(len(batch) / self.workers.count)))
 
 
 def _move_towards(averages: Tensors, latest: Tensors, n_averaged: Tensor | int) -> None:

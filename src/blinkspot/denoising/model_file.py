@@ -1,7 +1,4 @@
-"""A model as one file: weights in safetensors, with the camera's maps; everything else as JSON in its header.
-
-A file with maps bears a format of its own, so that versions that know of none say so.
-"""
+"""A model as one file: weights and camera maps in safetensors, everything else as JSON in its header."""
 
 from __future__ import annotations
 
@@ -32,12 +29,8 @@ from blinkspot.errors import BlinkspotError
 from blinkspot.files import written_whole
 
 _HEADER_KEY = "napari-blinkspot"
-# A file has the lowest format that can hold it, so that older versions read what they can: 2 added the
-# camera's maps, 3 a wider blind spot and models of the mean alone, 4 mixtures and calibrated models.
-_FORMAT = 1
-_FORMAT_WITH_MAPS = 2
-_FORMAT_WITH_BLIND_SPOT = 3
-_NEWEST_FORMAT = 4
+# Another number wherever the same weights would mean something else. 1 to 4 were never released.
+_FORMAT = 5
 _MAPS_TENSOR = "camera.maps"
 
 
@@ -61,26 +54,15 @@ def save_model(path: str | os.PathLike[str], record: ModelRecord, model: PriorNe
         If the file exists already or cannot be written.
     """
     maps = record.camera.maps
-    radius = model.network.blind_spot_radius_px
-    scaling = dataclasses.asdict(record.scaling)
-    calibrated = (scaling["offset"], scaling["slope"]) != (0.0, 1.0)
-    if not calibrated:
-        del scaling["offset"], scaling["slope"]
-    if model.components > 1 or calibrated:
-        file_format = _NEWEST_FORMAT
-    elif radius or model.mean_only:
-        file_format = _FORMAT_WITH_BLIND_SPOT
-    else:
-        file_format = _FORMAT if maps is None else _FORMAT_WITH_MAPS
     header = {
-        "format": file_format,
+        "format": _FORMAT,
         "network": record.network,
         "context_frames": record.context_frames,
         "channels": model.network.channels,
-        "blind_spot_radius_px": radius,
+        "blind_spot_radius_px": model.network.blind_spot_radius_px,
         "components": model.components,
         "mean_only": model.mean_only,
-        "scaling": scaling,
+        "scaling": dataclasses.asdict(record.scaling),
         "camera": record.camera.as_dict(),
         "provenance": record.provenance,
     }
@@ -141,10 +123,10 @@ def load_model(path: str | os.PathLike[str]) -> tuple[ModelRecord, PriorNetwork]
         raise BlinkspotError(
             f"{path} is not a model of napari-blinkspot, or it is damaged: choose a file saved by training."
         ) from error
-    if header.get("format") not in range(_FORMAT, _NEWEST_FORMAT + 1):
+    if header.get("format") != _FORMAT:
         raise BlinkspotError(
-            f"{path} has the model format {header.get('format')!r}, but this version reads "
-            f"{_FORMAT} to {_NEWEST_FORMAT}: update napari-blinkspot, or train again."
+            f"{path} has the model format {header.get('format')!r}, but this version reads {_FORMAT} only: "
+            "train again, or use the version that made it."
         )
     try:
         record = ModelRecord(
@@ -160,16 +142,16 @@ def load_model(path: str | os.PathLike[str]) -> tuple[ModelRecord, PriorNetwork]
         if not 1 <= channels <= MAX_CHANNELS:
             raise ValueError("absurd number of channels")
         _check_numbers(record, weights)
-        radius = header.get("blind_spot_radius_px", 0)
+        radius = header["blind_spot_radius_px"]
         if radius not in range(MAX_BLIND_SPOT_RADIUS_PX + 1):
             raise ValueError("absurd blind spot")
-        components = header.get("components", 1)
+        components = header["components"]
         if components not in range(1, MAX_COMPONENTS + 1):
             raise ValueError("absurd number of components")
         network = build_network(
             record.network, record.context_frames, channels, radius, outputs_for(components)
         )
-        model = PriorNetwork(network, record.scaling, components, bool(header.get("mean_only", False)))
+        model = PriorNetwork(network, record.scaling, components, bool(header["mean_only"]))
         model.load_state_dict(weights)
     except (BlinkspotError, KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:
         raise BlinkspotError(f"The model file {path} is damaged: its description does not fit.") from error

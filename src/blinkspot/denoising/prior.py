@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -58,9 +59,13 @@ class InputScaling:
     @classmethod
     def of(cls, counts: Tensor) -> InputScaling:
         """Measure the scaling on counts of any shape; for maps, on counts less their read variance."""
-        roots = _stabilised(counts)
+        # By numpy: torch's sums depend on the number of its threads.
+        roots = _stabilised(counts).cpu().numpy()
+        light = counts.clamp_min(0.0).cpu().numpy()
         return cls(
-            float(roots.mean()), max(float(roots.std()), 1e-3), max(float(counts.clamp_min(0.0).mean()), 1e-3)
+            float(roots.mean(dtype=np.float64)),
+            max(float(roots.std(dtype=np.float64)), 1e-3),
+            max(float(light.mean(dtype=np.float64)), 1e-3),
         )
 
 

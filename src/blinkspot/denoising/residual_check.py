@@ -33,12 +33,10 @@ def residual_ratio(learner: Learner, batches: list[Tensor]) -> Generator[None, N
         on their own noise.
     """
     squares = means = 0.0
-    for batch in batches:
-        counts, mean = learner.prior_means(batch)
+    for counts, mean in (yield from learner.prior_means(batches)):
         dark = mean <= mean.median()
         squares += float((counts - mean)[dark].double().square().sum())
         means += float(mean[dark].double().sum())
-        yield
     return squares / max(means, 1e-12)
 
 

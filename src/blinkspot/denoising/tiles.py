@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from blinkspot.denoising.networks import BlindSpotNetwork
@@ -38,19 +39,40 @@ def tiles(shape: tuple[int, int], network: BlindSpotNetwork, max_pixels: int) ->
     network : BlindSpotNetwork
         Tells the halo and the alignment.
     max_pixels : int
-        A frame of at most this many pixels stays whole. Else tiles, halo included, keep about to it, but the
-        part inside is never smaller than the halo: the cost of the halo would grow without bound.
+        Most pixels of a tile, halo included, unless the network's halo is too wide for that: the part inside
+        is never smaller than the halo, or the cost of the halo would grow without bound.
     """
-    if shape[0] * shape[1] <= max_pixels:
-        side = max(shape)
-    else:
-        side = max(int(max_pixels**0.5) - 2 * network.halo_px, network.halo_px)
-    side = -(-side // network.alignment_px) * network.alignment_px
+    sides = shape if shape[0] * shape[1] <= max_pixels else _cheapest_sides(shape, network, max_pixels)
     return [
         Tile((y[0], x[0]), (y[1], x[1]), (y[2], x[2]))
-        for y in _cuts(shape[0], side, network.halo_px)
-        for x in _cuts(shape[1], side, network.halo_px)
+        for y in _cuts(shape[0], sides[0], network.halo_px)
+        for x in _cuts(shape[1], sides[1], network.halo_px)
     ]
+
+
+def _cheapest_sides(shape: tuple[int, int], network: BlindSpotNetwork, max_pixels: int) -> tuple[int, int]:
+    """Return height and width of the parts for which the halos cost least: strips, or squares."""
+    halo = network.halo_px
+    cheapest = min(shape[0], _aligned(halo, network)), min(shape[1], _aligned(halo, network))
+    least = math.inf
+    for height in _possible_sides(shape[0], network):
+        for width in _possible_sides(shape[1], network):
+            read = min(height + 2 * halo, shape[0]) * min(width + 2 * halo, shape[1])
+            cuts = math.ceil(shape[0] / height) - 1, math.ceil(shape[1] / width) - 1
+            computed = (shape[0] + 2 * halo * cuts[0]) * (shape[1] + 2 * halo * cuts[1])
+            if read <= max_pixels and computed < least:
+                cheapest, least = (height, width), computed
+    return cheapest
+
+
+def _possible_sides(length: int, network: BlindSpotNetwork) -> list[int]:
+    """Return the sides of equal parts, from the whole length down to the halo."""
+    most_parts = max(1, length // network.halo_px)
+    return sorted({_aligned(-(-length // parts), network) for parts in range(1, most_parts + 1)})
+
+
+def _aligned(side: int, network: BlindSpotNetwork) -> int:
+    return -(-side // network.alignment_px) * network.alignment_px
 
 
 def _cuts(length: int, side: int, halo: int) -> list[tuple[slice, slice, slice]]:

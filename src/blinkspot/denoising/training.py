@@ -28,6 +28,7 @@ from blinkspot.denoising.prior import InputScaling, PriorNetwork, outputs_for
 from blinkspot.denoising.residual_check import residual_ratio, residual_warning
 from blinkspot.denoising.settings import MAX_CONTEXT_FRAMES, TrainingSettings
 from blinkspot.denoising.training_state import TrainingProgress, TrainingState
+from blinkspot.denoising.workers import Workers
 from blinkspot.errors import BlinkspotError
 from blinkspot.movie_checks import check_camera, check_movie
 from blinkspot.noise_whiteness import noise_correlation
@@ -124,8 +125,8 @@ class Training:
             File to keep the training in, once a minute and when it is closed early. It stays when the
             training has ended: remove it once the model is safe.
         resume : Path, optional
-            Checkpoint to go on from. With a number of epochs and one processor thread, the result is to the
-            bit what it would have been without the break.
+            Checkpoint to go on from. With a number of epochs, on a processor and with as many of torch's
+            threads, the result is to the bit what it would have been without the break.
 
         Raises
         ------
@@ -133,15 +134,21 @@ class Training:
             If the movie or the camera cannot be used, the loss is no longer a number, or the checkpoint
             is not one of this training.
         """
+        with Workers(self.device) as workers:
+            return (yield from self._run(workers, checkpoint, resume))
+
+    def _run(
+        self, workers: Workers, checkpoint: Path | None, resume: Path | None
+    ) -> Generator[Progress, None, Denoiser]:
         self._identity = self._identified()
         resumed = None if resume is None else self._read(resume)
         if resumed is None:
             yield from self._check_movie()
         watch = Stopwatch("training", 1.0)
-        source = yield from self._crops()
+        source = yield from self._crops(workers)
         # Validation crops have random numbers of their own: the same for any length of training.
         validation = source.validation_batches(np.random.default_rng(self.settings.seed + 1))
-        learner = Learner(self._new_model(validation), self.settings.loss)
+        learner = Learner(self._new_model(validation), workers, self.settings.loss)
         self._state = state = TrainingState.new(self.settings, source.steps_per_epoch)
         if resumed is not None:
             try:
@@ -172,7 +179,7 @@ class Training:
             )
         most = _CALIBRATION_PARTS * learner.model.network.pixels_at_once
         parts = source.calibration_batches(np.random.default_rng(self.settings.seed + 2), most)
-        self.best = yield from _paced(self.best.calibrated(parts), state)
+        self.best = yield from _paced(self.best.calibrated(parts, workers), state)
         return self.best
 
     def _check_movie(self) -> Generator[Progress, None, None]:
@@ -209,24 +216,26 @@ class Training:
             self.warnings.append(correlation.description + done)
         yield checking.at(4)
 
-    def _crops(self) -> Generator[Progress, None, CropSource]:
+    def _crops(self, workers: Workers) -> Generator[Progress, None, CropSource]:
         settings = self.settings
         most = min(MAX_CONTEXT_FRAMES, (self.movie.n_frames - 1) // 2)
         context = self.context_frames
         chosen = yield from choose_frames(self.movie, settings, most if context is None else context)
         if context is None:
-            context = yield from self._choose_context(chosen, most)
+            context = yield from self._choose_context(chosen, most, workers)
         self.context_frames = context
         return CropSource(chosen, self.movie.n_frames, self.camera, settings, context)
 
-    def _choose_context(self, chosen: ChosenFrames, most: int) -> Generator[Progress, None, int]:
+    def _choose_context(
+        self, chosen: ChosenFrames, most: int, workers: Workers
+    ) -> Generator[Progress, None, int]:
         if most == 0:
             return 0
         settings = dataclasses.replace(self.settings, crop_size_px=_PROBE_CROP_PX)
         source = CropSource(chosen, self.movie.n_frames, self.camera, settings, most)
         sample = light_of(torch.cat(source.validation_batches(np.random.default_rng(settings.seed))), most)
         network = self._untrained("dilated", most, _PROBE_CHANNELS, 1)
-        learner = Learner(self._on_device(PriorNetwork(network, InputScaling.of(sample))))
+        learner = Learner(self._on_device(PriorNetwork(network, InputScaling.of(sample))), workers)
         limit_s = math.inf if settings.minutes is None else _PROBE_SHARE * 60.0 * settings.minutes
         return (yield from choose_context(source, learner, settings.seed, limit_s))
 

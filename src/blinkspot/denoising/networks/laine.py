@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from blinkspot.denoising.networks.base import BlindSpotNetwork, pointwise_head
+from blinkspot.denoising.networks.base import BlindSpotNetwork, PreciseConvolution
 
 
 class _UpwardConvolution(nn.Module):
@@ -121,7 +121,13 @@ class LaineNetwork(BlindSpotNetwork):
                 nn.Conv2d(channels, channels, 3, padding=1),
             )
             n_features += channels
-        self.head = pointwise_head(n_features, channels, outputs)
+        self.head = nn.Sequential(
+            nn.Conv2d(n_features, 8 * channels, 1),
+            nn.LeakyReLU(0.1),
+            nn.Conv2d(8 * channels, 2 * channels, 1),
+            nn.LeakyReLU(0.1),
+            PreciseConvolution(2 * channels, outputs),
+        )
 
     def forward(self, frames: Tensor) -> Tensor:
         """Map ``(N, 2 * context_frames + 1, Y, X)`` to ``(N, outputs, Y, X)``; Y and X of any size."""

@@ -1,0 +1,109 @@
+"""Parts of a job are computed side by side, and nothing of that is seen in the results."""
+
+import dataclasses
+import threading
+import time
+
+import pytest
+import torch
+
+from blinkspot.denoising import Training, TrainingSettings
+from blinkspot.denoising.workers import Workers
+from blinkspot.evaluation import PRESETS, simulate
+from blinkspot.progress import finish
+from blinkspot.stack import as_stack
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture
+def two_threads():
+    """Let torch use two threads, whatever the machine has."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    yield
+    torch.set_num_threads(before)
+
+
+def test_results_come_in_the_order_of_the_parts(two_threads):
+    with Workers(CPU) as workers:
+        waits = [0.05, 0.0, 0.03, 0.0, 0.0, 0.02, 0.0]
+        found = finish(workers.every(lambda number: (time.sleep(waits[number]), number)[1], range(7)))
+    assert found == list(range(7))
+
+
+def test_two_parts_are_computed_at_the_same_time(two_threads):
+    meeting = threading.Barrier(2, timeout=10)
+    with Workers(CPU) as workers:
+        finish(workers.every(lambda _: meeting.wait(), range(2)))  # else the barrier breaks
+
+
+def test_each_part_has_one_thread_of_torch_and_everybody_else_as_many_as_before(two_threads):
+    seen = []
+    with Workers(CPU) as workers:
+        inside = finish(workers.every(lambda _: torch.get_num_threads(), range(4)))
+        newcomer = threading.Thread(target=lambda: seen.append(torch.get_num_threads()))
+        newcomer.start()
+        newcomer.join()
+    assert inside == [1, 1, 1, 1]
+    assert seen == [2]
+    assert torch.get_num_threads() == 2
+
+
+@pytest.mark.parametrize("device", ["cuda", "mps"])
+def test_on_a_gpu_parts_are_computed_where_they_are_asked_for(device):
+    with Workers(torch.device(device)) as workers:
+        assert finish(workers.every(lambda _: threading.get_ident(), range(3))) == [threading.get_ident()] * 3
+
+
+def test_a_job_that_waits_can_be_stopped_and_leaves_no_part_waiting(two_threads):
+    begun = []
+    over = threading.Event()
+
+    def part(number: int) -> None:
+        begun.append(number)
+        over.wait(10)
+
+    with Workers(CPU) as workers:
+        job = workers.each(part, range(100))
+        assert next(job) == []  # while the first parts take their time
+        job.close()
+    over.set()
+    time.sleep(0.1)
+    assert len(begun) <= 2
+
+
+def test_what_goes_wrong_in_a_part_is_raised(two_threads):
+    with Workers(CPU) as workers, pytest.raises(ZeroDivisionError):
+        finish(workers.every(lambda number: 1 // number, [1, 0, 1]))
+
+
+def test_parts_are_taken_as_they_are_needed(two_threads):
+    taken = []
+
+    def parts():
+        for number in range(100):
+            taken.append(number)
+            yield number
+
+    with Workers(CPU) as workers:
+        job = workers.each(lambda number: number, parts())
+        next(job)
+        assert len(taken) <= 8
+        job.close()
+
+
+def test_one_thread_and_two_train_the_same_model_to_the_bit():
+    scene = dataclasses.replace(PRESETS["low-light"], frames=12, size_px=64, seed=4)
+    frames = [chunk.frames for chunk in simulate(scene)]
+    movie = as_stack(torch.cat([torch.from_numpy(part) for part in frames]).numpy())
+    settings = TrainingSettings(epochs=3, context_frames=1, channels=4)
+    digests = set()
+    before = torch.get_num_threads()
+    try:
+        for threads in (1, 2):
+            torch.set_num_threads(threads)
+            digests.add(finish(Training(movie, scene.camera, settings).run()).digest())
+    finally:
+        torch.set_num_threads(before)
+    assert len(digests) == 1
