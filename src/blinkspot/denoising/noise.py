@@ -13,7 +13,7 @@ Counts are what :meth:`blinkspot.camera.Camera.counts` returns; they need not be
 from __future__ import annotations
 
 import math
-from typing import Literal, NamedTuple, get_args
+from typing import Any, Literal, NamedTuple, get_args
 
 import torch
 from torch import Tensor
@@ -27,6 +27,8 @@ _HALF_LOG_2PI = 0.5 * math.log(2.0 * math.pi)
 _TINY = 1e-12
 # From here on three terms of Stirling's series are exact to float32.
 _STIRLING_FROM = 8.0
+# Below this, four terms of the series of x - log(1 + x) are exact to float32.
+_SMALL = 0.02
 
 
 def _stirling_remainder(x: Tensor) -> Tensor:
@@ -40,6 +42,16 @@ def _stirling_remainder(x: Tensor) -> Tensor:
     series = (1 / 12 - inverse_square * (1 / 360 - inverse_square / 1260)) / large
     small = x.clamp(_TINY, _STIRLING_FROM)
     direct = torch.lgamma(small) - ((small - 0.5) * small.log() - small + _HALF_LOG_2PI)
+    return torch.where(x >= _STIRLING_FROM, series, direct)
+
+
+def _stirling_remainder_slope(x: Tensor) -> Tensor:
+    """Return the derivative of :func:`_stirling_remainder`, digamma(x) - log x + 1 / (2 x), for x > 0."""
+    large = x.clamp_min(_STIRLING_FROM)
+    inverse_square = large.reciprocal().square()
+    series = -inverse_square * (1 / 12 - inverse_square * (1 / 120 - inverse_square / 252))
+    small = x.clamp(_TINY, _STIRLING_FROM)
+    direct = torch.digamma(small) - small.log() + 0.5 / small
     return torch.where(x >= _STIRLING_FROM, series, direct)
 
 
@@ -64,7 +76,7 @@ def gamma_poisson_nll(counts: Tensor, mean: Tensor, log_alpha: Tensor) -> Tensor
     Parameters
     ----------
     counts : Tensor
-        Observed counts z, any shape, float32. Values below 0 count as 0.
+        Observed counts z, any shape, float32. Values below 0 count as 0. Not differentiated by.
     mean : Tensor
         Mean of the prior, alpha / beta, above 0, same shape.
     log_alpha : Tensor
@@ -76,19 +88,46 @@ def gamma_poisson_nll(counts: Tensor, mean: Tensor, log_alpha: Tensor) -> Tensor
         Negative log likelihood in nat, same shape. Accurate to about 1e-6 of the largest of 1, the result
         and the distance between ``counts`` and ``mean``, for alpha from 1e-3 to 1e7 and counts from 0 to 1e6.
     """
-    z = counts.clamp_min(0.0)
-    alpha = log_alpha.exp()
-    excess = (z - mean).clamp_min(0.0)
-    lack = (mean - z).clamp_min(0.0)
-    z_floor = z.clamp_min(_TINY)
-    # log((alpha + z) / (alpha + mean)) and log(z / mean) minus it; one of excess and lack is 0.
-    log_ratio = torch.log1p(excess / (alpha + mean)) - torch.log1p(lack / (alpha + z))
-    log_rest = torch.log1p(alpha * (excess / (mean * (alpha + z)))) - torch.log1p(
-        alpha * (lack / (z_floor * (alpha + mean)))
-    )
-    deviance = z * log_rest - alpha * log_ratio
-    spread = 0.5 * torch.log1p(z / alpha) + _stirling_remainder(alpha) - _stirling_remainder(alpha + z)
-    return deviance + spread + _log_count_norm(z)
+    nll: Tensor = _GammaPoisson.apply(counts, mean, log_alpha)  # type: ignore[no-untyped-call]
+    return nll
+
+
+class _GammaPoisson(torch.autograd.Function):
+    """The negative log likelihood with its derivatives in closed form.
+
+    Left to autograd they took a quarter of a training step.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, counts: Tensor, mean: Tensor, log_alpha: Tensor) -> Tensor:
+        z = counts.clamp_min(0.0)
+        alpha = log_alpha.exp()
+        above, beside = alpha + mean, alpha + z
+        excess = (z - mean).clamp_min(0.0)
+        lack = (mean - z).clamp_min(0.0)
+        z_floor = z.clamp_min(_TINY)
+        # log((alpha + z) / (alpha + mean)) and log(z / mean) minus it; one of excess and lack is 0.
+        log_ratio = torch.log1p(excess / above) - torch.log1p(lack / beside)
+        log_rest = torch.log1p(alpha * (excess / (mean * beside))) - torch.log1p(
+            alpha * (lack / (z_floor * above))
+        )
+        deviance = z * log_rest - alpha * log_ratio
+        spread = 0.5 * torch.log1p(z / alpha) + _stirling_remainder(alpha) - _stirling_remainder(beside)
+        if any(ctx.needs_input_grad):
+            relative = (z - mean) / above
+            # relative - log(1 + relative), which cancels where it is small.
+            series = relative.square() * (0.5 - relative * (1 / 3 - relative * (1 / 4 - relative / 5)))
+            curvature = torch.where(relative.abs() < _SMALL, series, relative - log_ratio)
+            slopes = _stirling_remainder_slope(alpha) - _stirling_remainder_slope(beside)
+            by_log_alpha = alpha * (curvature + slopes) - 0.5 * z / beside
+            ctx.save_for_backward(alpha * (mean - z) / (mean * above), by_log_alpha)
+        return deviance + spread + _log_count_norm(z)
+
+    @staticmethod
+    def backward(ctx: Any, *of_results: Tensor) -> tuple[None, Tensor, Tensor]:
+        (of_result,) = of_results
+        by_mean, by_log_alpha = ctx.saved_tensors
+        return None, of_result * by_mean, of_result * by_log_alpha
 
 
 def gaussian_nll(counts: Tensor, mean: Tensor, log_alpha: Tensor) -> Tensor:
@@ -175,11 +214,12 @@ def loss_of(counts: Tensor, prior: Prior, loss: LossName) -> Tensor:
     loss : {"gamma-poisson", "gaussian", "squared-error"}
         Which loss; the last for a prior of one law only.
     """
-    each = _LOSS_FUNCTIONS[loss](counts[:, None], prior.mean, prior.log_alpha)
-    if each.shape[1] == 1:
-        return each[:, 0]
-    single = _LOSS_FUNCTIONS[loss](counts, prior.single_mean.detach(), prior.single_log_alpha)
-    return 0.5 * (single - torch.logsumexp(prior.log_share - each, dim=1))
+    if prior.mean.shape[1] == 1:
+        return _LOSS_FUNCTIONS[loss](counts[:, None], prior.mean, prior.log_alpha)[:, 0]
+    mean = torch.cat((prior.mean, prior.single_mean.detach()[:, None]), dim=1)
+    log_alpha = torch.cat((prior.log_alpha, prior.single_log_alpha[:, None]), dim=1)
+    each = _LOSS_FUNCTIONS[loss](counts[:, None], mean, log_alpha)
+    return 0.5 * (each[:, -1] - torch.logsumexp(prior.log_share - each[:, :-1], dim=1))
 
 
 def own_weight(mean: Tensor, log_alpha: Tensor) -> Tensor:
