@@ -41,7 +41,8 @@ def test_every_pixel_lies_in_one_tile_with_its_whole_halo_around_it(height, widt
 
 
 @pytest.mark.parametrize(
-    ("shape", "most_wasted"), [((512, 512), 0.25), ((2048, 2048), 0.35), ((300, 1500), 0.35), ((80, 2000), 0.1)]
+    ("shape", "most_wasted"),
+    [((512, 512), 0.25), ((2048, 2048), 0.35), ((300, 1500), 0.35), ((80, 2000), 0.1)],
 )
 def test_halos_cost_little(shape, most_wasted):
     read = sum(pixels(tile.read) for tile in tiles(shape, LIGHT, 88_000))

@@ -71,8 +71,7 @@ class Learner:
         self.device = next(model.parameters()).device
         self._loss = loss
         self._average = AveragedModel(model, multi_avg_fn=_move_towards)
-        fused = self.device.type in ("cpu", "cuda")
-        self._optimiser = torch.optim.AdamW(model.parameters(), weight_decay=_WEIGHT_DECAY, fused=fused)
+        self._optimiser = torch.optim.AdamW(model.parameters(), weight_decay=_WEIGHT_DECAY, foreach=True)
 
     @property
     def averaged(self) -> PriorNetwork:
