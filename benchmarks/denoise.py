@@ -9,6 +9,7 @@ gaussian     the losses again, at a background of half an electron
 paper        the paper's protocol: what part of the F1 that noise took does denoising give back
 blinking     context from neighbouring frames, on molecules that are on for whole frames; and its ghosts
 bias         median of fitted over true photons and widths, of the molecules found within 50 nm
+networks     the paper's network, small and at full size, trained for the same time
 speed        one 512x512 frame, once warm
 convergence  a training on 1,000 frames of 256x256: when is it within 0.2 dB of its end (give it 10 minutes)
 
@@ -35,7 +36,7 @@ from pathlib import Path
 
 import torch
 from support.molecule_parts import bias_rows, blinking_rows, paper_rows
-from support.picture_parts import convergence_rows, gaussian_rows, psnr_rows
+from support.picture_parts import convergence_rows, gaussian_rows, network_rows, psnr_rows
 from support.rows import Row, Run
 from support.speed_part import speed_rows
 from support.trainings import Trainings
@@ -46,6 +47,7 @@ PARTS: dict[str, Callable[[Run], Iterator[Row]]] = {
     "paper": paper_rows,
     "blinking": blinking_rows,
     "bias": bias_rows,
+    "networks": network_rows,
     "speed": speed_rows,
     "convergence": convergence_rows,
 }

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Iterator
 from functools import cache
+from typing import Any
 
 import numpy as np
 
@@ -68,6 +70,22 @@ def gaussian_rows(run: Run) -> Iterator[Row]:
     yield from _loss_rows(run, "gaussian", movie, reach=">= 1 dB ahead of gaussian")
     if run.measure_limit:
         yield _limit_row(run, "gaussian", movie)
+
+
+def network_rows(run: Run) -> Iterator[Row]:
+    """Train the paper's network, small and at full size, for the time that ours is given."""
+    movie = shared_movie("low120")
+    others: tuple[dict[str, Any], ...] = ({}, *({"network": "laine", "channels": size} for size in (16, 48)))
+    for settings in others:
+        made = run.trainings.denoised(movie, context_frames=0, **settings)
+        with measured() as cost:
+            _frames(made.model, movie.stack.frames(0, _SAMPLE_FRAMES))
+        nanoseconds = 1e9 * cost.wall_s / (_SAMPLE_FRAMES * math.prod(movie.stack.shape[1:]))
+        name = "laine, {channels} channels".format(**settings) if settings else "blinkspot's own"
+        figures = (
+            f"{_figures(movie, made.frames)}, {made.steps} steps, predicts in {nanoseconds:.0f} ns a pixel"
+        )
+        yield Row("networks", f"{movie.name}: {name}", figures, "", made.cost)
 
 
 def convergence_rows(run: Run) -> Iterator[Row]:

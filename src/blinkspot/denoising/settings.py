@@ -43,7 +43,7 @@ class TrainingSettings:
         Passes over the training frames, at most.
     minutes : float or None
         Time limit instead of a number of epochs. Not repeatable to the bit, as machines differ in speed. With
-        neither, at most about 6,000 steps. A training ends earlier where its validation loss has settled.
+        neither, at most about 10,000 steps. A training ends earlier where its validation loss has settled.
     crop_size_px : int
         Side of the square crops shown to the network.
     batch_size : int
@@ -74,8 +74,8 @@ class TrainingSettings:
     epochs: int | None = None
     minutes: float | None = None
     crop_size_px: int = 64
-    batch_size: int = 16
-    learning_rate: float = 2e-3
+    batch_size: int = 8
+    learning_rate: float = 6e-3
     max_frames: int = 1000
     min_relative_signal: float = 0.5
     seed: int = 0

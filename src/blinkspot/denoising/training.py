@@ -42,6 +42,7 @@ _CALIBRATION_PARTS = 128  # as much as is computed in one go, so many times: som
 # The small network that tells how many context frames help.
 _PROBE_CHANNELS = 8
 _PROBE_CROP_PX = 32
+_PROBE_CROPS = 16
 _PROBE_SHARE = 0.15  # of the minutes that a training may last
 # Measured over predicted variance of the background's noise; with the right camera it is within 10 % of 1.
 _TRUSTED_NOISE_RATIO = (0.75, 1.35)
@@ -231,7 +232,7 @@ class Training:
     ) -> Generator[Progress, None, int]:
         if most == 0:
             return 0
-        settings = dataclasses.replace(self.settings, crop_size_px=_PROBE_CROP_PX)
+        settings = dataclasses.replace(self.settings, crop_size_px=_PROBE_CROP_PX, batch_size=_PROBE_CROPS)
         source = CropSource(chosen, self.movie.n_frames, self.camera, settings, most)
         sample = light_of(torch.cat(source.validation_batches(np.random.default_rng(settings.seed))), most)
         network = self._untrained("dilated", most, _PROBE_CHANNELS, 1)

@@ -13,7 +13,7 @@ from blinkspot.denoising.schedule import Schedule
 from blinkspot.denoising.settings import TrainingSettings
 from blinkspot.progress import Progress
 
-_MOST_STEPS = 6000
+_MOST_STEPS = 10_000
 _FIRST_VALIDATION = 10
 _LEAST_VALIDATION_INTERVAL = 40
 _MOST_VALIDATION_INTERVAL = 100

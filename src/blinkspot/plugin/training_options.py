@@ -39,7 +39,7 @@ class TrainingOptions(QWidget):
         self.extent = combo(
             {text: text for text in (_UNTIL_SETTLED, _MINUTES, _EPOCHS)},
             "How long to train. A short training leaves ripples that look like molecules. A training ends "
-            "by itself once its loss has settled, at the latest after minutes or epochs, or 6,000 steps. "
+            "by itself once its loss has settled, at the latest after minutes or epochs, or 10,000 steps. "
             "You can stop at any time: the best model so far is kept.",
         )
         self.extent.currentIndexChanged.connect(self._on_extent_changed)

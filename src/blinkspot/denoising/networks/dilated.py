@@ -40,19 +40,14 @@ class _ResidualBlock(nn.Module):
 
 
 class _Branch(nn.Module):
-    def __init__(self, channels: int, spacing: int, radius: int, n_context: int) -> None:
+    def __init__(self, context_frames: int, channels: int, spacing: int, radius: int) -> None:
         super().__init__()
-        size = 2 * spacing - 1
-        self.centre = HoledConvolution(channels, spacing, radius)
-        self.context = nn.Conv2d(n_context, channels, size, padding=size // 2) if n_context else None
+        self.first = HoledConvolution(context_frames, channels, spacing, radius)
         self.blocks = nn.Sequential(*(_ResidualBlock(channels, spacing) for _ in range(_BLOCKS)))
-        self.halo_px = size // 2 + 2 * _BLOCKS * spacing
+        self.halo_px = spacing - 1 + 2 * _BLOCKS * spacing
 
-    def forward(self, centre: Tensor, context: Tensor) -> Tensor:
-        features = self.centre(centre)
-        if self.context is not None:
-            features = features + self.context(context)
-        return cast(Tensor, self.blocks(features))
+    def forward(self, frames: Tensor) -> Tensor:
+        return cast(Tensor, self.blocks(self.first(frames)))
 
 
 class DilatedNetwork(BlindSpotNetwork):
@@ -78,20 +73,18 @@ class DilatedNetwork(BlindSpotNetwork):
     ) -> None:
         super().__init__(context_frames, channels, blind_spot_radius_px, outputs)
         branches = [
-            _Branch(channels, spacing, blind_spot_radius_px, 2 * context_frames)
+            _Branch(context_frames, channels, spacing, blind_spot_radius_px)
             for spacing in lattice_spacings(blind_spot_radius_px)
         ]
         self.halo_px = max(branch.halo_px for branch in branches)
         self.branches = nn.ModuleList(branches)
         self.head = nn.Sequential(
-            nn.LeakyReLU(0.1),
             nn.Conv2d(len(branches) * channels, channels, 1),
-            nn.LeakyReLU(0.1),
+            nn.LeakyReLU(0.1, inplace=True),
             PreciseConvolution(channels, outputs),
         )
 
     def forward(self, frames: Tensor) -> Tensor:
         """Map ``(N, 2 * context_frames + 1, Y, X)`` to ``(N, outputs, Y, X)``."""
-        centre, context = self.split(frames)
-        features = torch.cat([branch(centre, context) for branch in self.branches], dim=1)
-        return cast(Tensor, self.head(features))
+        features = [F.leaky_relu(branch(frames), 0.1, inplace=True) for branch in self.branches]
+        return cast(Tensor, self.head(torch.cat(features, dim=1)))

@@ -35,12 +35,25 @@ def holed_kernel(spacing: int, radius: int) -> Tensor:
 
 
 class HoledConvolution(nn.Conv2d):
-    """A convolution of the centre frame whose kernel has the hole."""
+    """A convolution of a frame and its neighbours in time, whose kernel has the hole in the centre frame.
 
-    def __init__(self, channels: int, spacing: int, radius: int) -> None:
-        super().__init__(1, channels, 2 * spacing - 1, padding=spacing - 1)
-        self.register_buffer("hole", holed_kernel(spacing, radius), persistent=False)
+    Parameters
+    ----------
+    context_frames : int
+        Neighbouring frames on each side.
+    channels : int
+        Feature channels.
+    spacing, radius : int
+        See :func:`holed_kernel`.
+    """
+
+    def __init__(self, context_frames: int, channels: int, spacing: int, radius: int) -> None:
+        n_frames = 2 * context_frames + 1
+        super().__init__(n_frames, channels, 2 * spacing - 1, padding=spacing - 1)
+        hole = torch.ones(n_frames, *self.kernel_size)
+        hole[context_frames] = holed_kernel(spacing, radius)
+        self.register_buffer("hole", hole, persistent=False)
 
     def forward(self, frames: Tensor) -> Tensor:
-        """Map ``(N, 1, Y, X)`` to ``(N, channels, Y, X)``."""
+        """Map ``(N, 2 * context_frames + 1, Y, X)`` to ``(N, channels, Y, X)``."""
         return F.conv2d(frames, self.weight * cast(Tensor, self.hole), self.bias, padding=self.padding)
