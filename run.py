@@ -62,7 +62,8 @@ COMMANDS = {
     "test": Command(
         ("all", "test"),
         WINDOW_LIBRARIES + VIRTUAL_DISPLAY,
-        ("python", "-m", "pytest"),
+        # As many at a time as there are cores; the tests of one file share what they have trained.
+        ("python", "-m", "pytest", "-n", "auto", "--dist", "loadfile"),
         in_project_folder=True,
     ),
     "gui": Command(("all",), WINDOW_LIBRARIES, ("python", "-m", "blinkspot.plugin.launch")),

@@ -70,7 +70,7 @@ def test_gradients_follow_the_closed_form_and_are_finite(z, mean, log_alpha):
     (z_tensor,) = as_tensors(z)
     mean_tensor, log_alpha_tensor = as_tensors(mean, log_alpha, requires_grad=True)
     gamma_poisson_nll(z_tensor, mean_tensor, log_alpha_tensor).sum().backward()
-    z, mean, alpha = float(z_tensor), float(mean_tensor), float(np.exp(np.float64(log_alpha_tensor.item())))
+    z, mean, alpha = z_tensor.item(), mean_tensor.item(), float(np.exp(log_alpha_tensor.item()))
     by_mean = alpha * (mean - z) / (mean * (alpha + mean))
     assert mean_tensor.grad.item() == pytest.approx(by_mean, rel=2e-3, abs=1e-6 * (1 + z) / mean)
     with mpmath.workdps(50):

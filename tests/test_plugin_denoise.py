@@ -43,13 +43,13 @@ def slow(monkeypatch):
     from blinkspot.denoising import denoiser
 
     monkeypatch.setitem(denoiser._PIXELS_AT_ONCE, "cpu", 32 * 32)
-    original = denoiser.Denoiser._estimate
+    original = denoiser.Denoiser._estimated
 
     def slowly(self, *arguments):
         time.sleep(0.05)
         return original(self, *arguments)
 
-    monkeypatch.setattr(denoiser.Denoiser, "_estimate", slowly)
+    monkeypatch.setattr(denoiser.Denoiser, "_estimated", slowly)
 
 
 def expected(index, estimate="posterior-mean"):

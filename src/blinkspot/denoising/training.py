@@ -38,7 +38,7 @@ from blinkspot.stack import Stack
 
 _CHECKPOINT_EVERY_S = 60.0
 _RESIDUAL_CHECK_AT = 200
-_CALIBRATION_PARTS = 128  # as much as is computed in one go, so many times: some seconds
+_CALIBRATION_PARTS = 256  # as much as is computed in one go, so many times: some seconds
 # The small network that tells how many context frames help.
 _PROBE_CHANNELS = 8
 _PROBE_CROP_PX = 32

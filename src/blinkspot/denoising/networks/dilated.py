@@ -66,7 +66,7 @@ class DilatedNetwork(BlindSpotNetwork):
     """
 
     alignment_px = 1
-    pixels_at_once = 32768
+    pixels_at_once = 16384
 
     def __init__(
         self, context_frames: int, channels: int, blind_spot_radius_px: int = 0, outputs: int = 2
