@@ -320,7 +320,7 @@ def test_extra_arguments_reach_the_program(
     with pytest.raises(SystemExit):
         run.main(arguments)
     ((program, environment),) = handed_over
-    assert program == [run.program_path("python"), "-m", "pytest", "-k", "camera"]
+    assert program == [run.program_path("python"), *run.COMMANDS["test"].program[1:], "-k", "camera"]
     assert "PYTHONPATH" not in environment
     assert environment["PIP_FIND_LINKS"] == "wheels"
     assert Path.cwd() == tmp_path, "pytest finds its settings in the project's folder"
