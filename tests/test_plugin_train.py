@@ -258,3 +258,27 @@ def test_the_options_become_training_settings(qtbot, viewer):
     assert TrainingSettings(**options.settings) == TrainingSettings(
         network="laine", context_frames=2, minutes=3.5, seed=7, device="cpu"
     )
+
+
+def test_a_model_goes_on_learning_on_another_movie(qtbot, viewer):
+    dock = open_dock(viewer, "Train")
+    add_movie(viewer)
+    dock.options.context.setCurrentIndex(dock.options.context.findData(1))
+    train_for(dock, 2)
+    click(qtbot, dock.start_button)
+    wait_for_end(qtbot, dock)
+    assert dock.options.start.currentText() == "A new model"  # a new one is offered, not chosen
+    first = session_of(viewer).models["movie"]
+
+    add_movie(viewer, name="second")
+    dock.movies.setCurrentText("second")
+    dock.options.context.setCurrentIndex(dock.options.context.findData(0))
+    dock.options.start.setCurrentText("movie")
+    assert not dock.options.context.isEnabled()
+    click(qtbot, dock.start_button)
+    wait_for_end(qtbot, dock)
+    second = session_of(viewer).models["second"]
+    assert second.context_frames == 1
+    assert second.provenance["started_from"] == first.provenance
+    dock.options.start.setCurrentText("A new model")
+    assert dock.options.context.isEnabled()

@@ -60,23 +60,36 @@ class ModelLoader(QObject):
 
 
 class ModelChoice(QComboBox):
-    """Lets the user choose one of the session's models; the newest is chosen as it comes."""
+    """Lets the user choose one of the session's models.
 
-    def __init__(self, session: Session, parent: QWidget | None = None) -> None:
+    Parameters
+    ----------
+    session : Session
+        With the models.
+    instead : str, optional
+        What to call the choice of none of them, which is then there, and chosen, from the beginning. Without
+        it the newest model is chosen as it comes.
+    """
+
+    def __init__(self, session: Session, instead: str | None = None, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._session = session
+        self._follows = instead is None
+        if instead is not None:
+            self.addItem(instead, None)
         self.setToolTip("Models trained or loaded in this window.")
         self.setMinimumContentsLength(10)
         self.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
         session.model_added.connect(self._on_added)
-        self.addItems(list(session.models))
-        self.setCurrentIndex(self.count() - 1)
+        for name in session.models:
+            self._on_added(name)
 
     @property
     def denoiser(self) -> Denoiser | None:
         """The chosen model, None where there is none yet."""
-        return self._session.models.get(self.currentText())
+        return self._session.models.get(self.currentData())
 
     def _on_added(self, name: str) -> None:
-        self.addItem(name)
-        self.setCurrentIndex(self.count() - 1)
+        self.addItem(name, name)
+        if self._follows:
+            self.setCurrentIndex(self.count() - 1)

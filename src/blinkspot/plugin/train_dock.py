@@ -58,7 +58,7 @@ class TrainDock(Dock):
         self.controls.addLayout(row(self.movies, self.open_button))
         self.camera = CameraWidget(self.session.cameras)
         self.controls.addWidget(section("Camera", self.camera))
-        self.options = TrainingOptions()
+        self.options = TrainingOptions(self.session)
         self.controls.addWidget(section("Training", self.options))
         self.start_button = QPushButton("Start training")
         self.start_button.setToolTip("Train a model on this movie alone; no clean data is needed.")
@@ -95,7 +95,11 @@ class TrainDock(Dock):
         try:
             layer = self.usable_movie(self.movies.layer)
             job = training_steps.TrainingJob(
-                stack_of(layer), self.camera.checked_camera(), self.options.settings, self._viewed
+                stack_of(layer),
+                self.camera.checked_camera(),
+                self.options.settings,
+                self.options.start.denoiser,
+                self._viewed,
             )
         except BlinkspotError as error:
             self.complain(error, "Training")

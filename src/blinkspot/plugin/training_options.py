@@ -7,6 +7,8 @@ from typing import Any
 from qtpy.QtWidgets import QDoubleSpinBox, QFormLayout, QSpinBox, QWidget
 
 from blinkspot.plugin.forms import combo, row
+from blinkspot.plugin.model_choice import ModelChoice
+from blinkspot.plugin.session import Session
 
 _NETWORKS = {"dilated": "Light (dilated)", "laine": "Laine's (four half planes)"}
 _CONTEXTS = {
@@ -22,8 +24,14 @@ _UNTIL_SETTLED, _MINUTES, _EPOCHS = "until settled", "minutes", "epochs"
 class TrainingOptions(QWidget):
     """Edits the settings that a user may want to change; the rest keep the backend's defaults."""
 
-    def __init__(self, parent: QWidget | None = None) -> None:
+    def __init__(self, session: Session, parent: QWidget | None = None) -> None:
         super().__init__(parent)
+        self.start = ModelChoice(session, "A new model")
+        self.start.setToolTip(
+            "A new model, or one of this window that goes on learning on this movie, such as that of another "
+            "movie of the same camera and sample. Its network and context frames are kept."
+        )
+        self.start.currentIndexChanged.connect(self._on_start_changed)
         self.context = combo(
             _CONTEXTS,
             "Neighbouring frames that the network also sees. Molecules that stay on for several frames "
@@ -62,6 +70,7 @@ class TrainingOptions(QWidget):
         layout = QFormLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setVerticalSpacing(3)
+        layout.addRow("Begin with", self.start)
         layout.addRow("Context", self.context)
         layout.addRow("Network", self.network)
         layout.addRow("Train for", row(self.extent, self.minutes, self.epochs, stretch_all=True))
@@ -80,6 +89,10 @@ class TrainingOptions(QWidget):
             "seed": self.seed.value(),
             "device": self.device.currentData(),
         }
+
+    def _on_start_changed(self, index: int) -> None:
+        for box in (self.context, self.network):
+            box.setEnabled(self.start.denoiser is None)
 
     def _on_extent_changed(self, index: int = 0) -> None:
         extent = self.extent.currentData()

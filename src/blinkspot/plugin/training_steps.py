@@ -79,6 +79,19 @@ class TrainingWarning:
 class TrainingJob:
     """A training whose best model can be had however it ends.
 
+    Parameters
+    ----------
+    movie : Stack
+        Noisy movie.
+    camera : Camera
+        That recorded it.
+    settings : dict
+        Arguments of :class:`blinkspot.denoising.TrainingSettings`.
+    start : Denoiser or None
+        Model to go on from.
+    viewed : Viewed
+        The frame to show what was learned with.
+
     Attributes
     ----------
     best : Denoiser or None
@@ -87,12 +100,20 @@ class TrainingJob:
         Whether the training went on until its validation loss had settled.
     """
 
-    def __init__(self, movie: Stack, camera: Camera, settings: dict[str, Any], viewed: Viewed) -> None:
+    def __init__(
+        self,
+        movie: Stack,
+        camera: Camera,
+        settings: dict[str, Any],
+        start: Denoiser | None,
+        viewed: Viewed,
+    ) -> None:
         self.best: Denoiser | None = None
         self.settled = False
         self._movie = movie
         self._camera = camera
         self._settings = settings
+        self._start = start
         self._viewed = viewed
 
     def run(self) -> Generator[Any, None, None]:
@@ -104,7 +125,8 @@ class TrainingJob:
         """
         yield Progress("preparing", 0, 1, 0.0)
         denoising = backend.denoising()
-        training = denoising.Training(self._movie, self._camera, denoising.TrainingSettings(**self._settings))
+        settings = denoising.TrainingSettings(**self._settings)
+        training = denoising.Training(self._movie, self._camera, settings, self._start)
         last_yield = preview_due = 0.0
         shown: tuple[Denoiser | None, int] = (None, -1)
         warned = 0
