@@ -96,7 +96,7 @@ def test_full_size_laine_is_the_papers():
     assert products / 64**2 == pytest.approx(1.24e6, rel=0.005)
 
 
-@pytest.mark.parametrize("shape", [(70, 95), (128, 41)])
+@pytest.mark.parametrize("shape", [(150, 195), (300, 41)])
 @pytest.mark.parametrize("name", NETWORKS)
 def test_tiles_join_to_the_whole(name, shape):
     network = make_network(name, 1)

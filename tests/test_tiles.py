@@ -52,3 +52,10 @@ def test_halos_cost_little(shape, most_wasted):
 def test_a_frame_that_is_small_enough_stays_whole():
     (tile,) = tiles((200, 300), LIGHT, 60_000)
     assert tile.read == tile.inside == (slice(0, 200), slice(0, 300))
+
+
+@pytest.mark.parametrize("shape", [(330, 330), (512, 512), (900, 400)])
+def test_a_halo_as_wide_as_a_tile_is_not_paid_for_twice(shape):
+    wide = SimpleNamespace(halo_px=320, alignment_px=32)
+    (tile,) = tiles(shape, wide, 88_000)
+    assert tile.read == (slice(0, shape[0]), slice(0, shape[1]))

@@ -183,6 +183,17 @@ def test_large_frames_are_tiled_without_a_seam(trained, monkeypatch):
     np.testing.assert_allclose(chunks[-1].frames[0], whole, rtol=5e-3)
 
 
+def test_progress_never_goes_back(trained, monkeypatch):
+    monkeypatch.setitem(_PIXELS_AT_ONCE, "cpu", 60 * 60)
+    movie = as_stack(np.full((6, 150, 150), 110, np.uint16))
+    chunks = list(trained[0].best.denoise(movie, 1, 5))
+    done = [chunk.progress.done for chunk in chunks]
+    assert done == sorted(done)
+    assert done[-1] == chunks[-1].progress.total == 4
+    assert [chunk.start for chunk in chunks if len(chunk.frames)] == [1, 2, 3, 4]
+    assert all(1 <= chunk.start <= 5 for chunk in chunks)
+
+
 def test_frames_that_are_not_there_are_refused(trained, scene):
     with pytest.raises(BlinkspotError, match="frames 0 to 59"):
         trained[0].best.denoise_frame(scene[0], 60)

@@ -78,6 +78,64 @@ def test_what_goes_wrong_in_a_part_is_raised(two_threads):
         finish(workers.every(lambda number: 1 // number, [1, 0, 1]))
 
 
+def take_all(job, into: list[int]) -> None:
+    for ready in job:
+        into += ready
+
+
+@pytest.mark.parametrize("where", ["taking", "computing"])
+def test_what_was_computed_before_a_failure_is_not_lost(two_threads, where):
+    def parts():
+        for number in range(20):
+            if where == "taking" and number == 9:
+                raise OSError("the file ends here")
+            yield number
+
+    def computed(number: int) -> int:
+        if where == "computing" and number == 9:
+            raise OSError("the file ends here")
+        return number
+
+    found = []
+    with Workers(CPU) as workers:
+        job = workers.each(computed, parts())
+        with pytest.raises(OSError, match="ends here"):
+            take_all(job, found)
+    assert found == list(range(9))
+
+
+def test_no_more_parts_than_allowed_are_in_hand(two_threads):
+    at_work, most = [], []
+
+    def part(number: int) -> None:
+        at_work.append(number)
+        most.append(len(at_work))
+        time.sleep(0.01)
+        at_work.remove(number)
+
+    with Workers(CPU) as workers:
+        finish(workers.every(part, range(6), in_hand=1))
+    assert max(most) == 1
+
+
+def test_threads_that_cannot_all_be_started_do_not_wait_for_ever(two_threads, monkeypatch):
+    started = []
+    start = threading.Thread.start
+
+    def refuse(self):
+        if started:
+            raise RuntimeError("can't start new thread")
+        started.append(self)
+        start(self)
+
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    with pytest.raises(RuntimeError, match="can't start"):
+        Workers(CPU)
+    started[0].join(timeout=10)
+    assert not started[0].is_alive()
+    assert torch.get_num_threads() == 2
+
+
 def test_parts_are_taken_as_they_are_needed(two_threads):
     taken = []
 

@@ -19,7 +19,7 @@ from blinkspot.denoising.settings import TrainingSettings
 
 # Validation looks at about this many pixels, so that it costs little beside training.
 _VALIDATION_PIXELS = 64 * 64 * 128
-_LARGEST_PART_PX = 512
+LARGEST_PART_PX = 512
 _PIXELS_AT_ONCE = 2**15  # so many take a small part of a second
 
 
@@ -85,7 +85,7 @@ class CropSource:
         """Return whole frames, or large parts of large frames, up to a number of pixels."""
         frames = np.concatenate((self._chosen.training, self._chosen.validation))
         _, height, width = self._chosen.pixels.shape
-        size = min(height, _LARGEST_PART_PX), min(width, _LARGEST_PART_PX)
+        size = min(height, LARGEST_PART_PX), min(width, LARGEST_PART_PX)
         n_parts = max(1, min(most_pixels // (size[0] * size[1]), len(frames)))
         for frame in random.permutation(frames)[:n_parts]:
             yield self._crops(np.array([frame]), 1, random, size)

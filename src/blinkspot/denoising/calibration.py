@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from blinkspot.denoising.batches import split_batch
+from blinkspot.denoising.batches import LARGEST_PART_PX, split_batch
 from blinkspot.denoising.devices import fast_precision
 from blinkspot.denoising.prior import PriorNetwork
 from blinkspot.denoising.workers import Workers
@@ -44,7 +44,8 @@ def calibrate(
     (float, float)
         a, counts, and b; b is 1 where the pixels are too few, or too alike, to tell it within 1 %.
     """
-    sums = yield from workers.every(partial(_sums_of, model), batches)
+    in_hand = max(1, model.network.pixels_in_hand // LARGEST_PART_PX**2)
+    sums = yield from workers.every(partial(_sums_of, model), batches, in_hand)
     return line(np.sum(sums, axis=0))
 
 

@@ -31,7 +31,8 @@ from blinkspot.progress import Progress, Stopwatch
 from blinkspot.stack import Stack
 
 # Pixels computed in one go: on a processor so few that what the network makes of them stays near the core.
-_PIXELS_AT_ONCE = {"cpu": 88_000, "cuda": 1 << 19, "mps": 1 << 18}
+_PIXELS_AT_ONCE = {"cpu": 88_000}
+_PIXELS_AT_ONCE_ELSEWHERE = 1 << 18
 
 
 @dataclass(frozen=True)
@@ -61,13 +62,22 @@ class _Part:
     counts: Tensor  # (n, 2c + 1, y, x), halo included
     read_counts: Tensor | None
     tile: Tile
-    is_first: bool
-    is_last: bool
-    share: float  # of its frames
+    number: int
+    of: int
 
     @property
     def n_frames(self) -> int:
         return len(self.counts)
+
+    @property
+    def is_last(self) -> bool:
+        """Whether it is the last of its frames."""
+        return self.number == self.of - 1
+
+    @property
+    def done(self) -> float:
+        """Number of the frame up to which all is done with it."""
+        return self.start + self.n_frames * (self.number + 1) / self.of
 
 
 class Denoiser:
@@ -249,27 +259,33 @@ class Denoiser:
             )
         check_length(movie.n_frames, self.context_frames)
         watch = Stopwatch("denoising", stop - start)
-        frames, done = torch.empty(0), 0.0
+        frames, done = torch.empty(0), float(start)
+        in_hand = max(1, self._model.network.pixels_in_hand // self._pixels_at_once)
+        parts = self._parts(movie, start, stop)
         with Workers(self.device) as workers:
-            for computed in workers.each(partial(self._estimated, estimate), self._parts(movie, start, stop)):
+            for computed in workers.each(partial(self._estimated, estimate), parts, in_hand):
                 for part, estimated in computed:
-                    if part.is_first:
+                    if part.number == 0:
                         frames = torch.empty(part.n_frames, movie.height, movie.width)
                     frames[:, *part.tile.inside] = estimated
-                    done += part.n_frames * part.share
+                    done = part.done
                     if part.is_last:
                         photoelectrons = self._photoelectrons(frames, estimate)
-                        yield DenoisedChunk(part.start, photoelectrons, watch.at(round(done)))
+                        yield DenoisedChunk(part.start, photoelectrons, watch.at(done - start))
                 if not computed or not computed[-1][0].is_last:
                     nothing = np.empty((0, *movie.shape[1:]), np.float32)
-                    yield DenoisedChunk(start + int(done), nothing, watch.at(done))
+                    yield DenoisedChunk(int(done), nothing, watch.at(done - start))
+
+    @property
+    def _pixels_at_once(self) -> int:
+        return _PIXELS_AT_ONCE.get(self.device.type, _PIXELS_AT_ONCE_ELSEWHERE)
 
     def _parts(self, movie: Stack, start: int, stop: int) -> Iterator[_Part]:
         """Read frames with their context, and cut them into what is computed in one go."""
         # Where it differs from pixel to pixel; else it is part of what the network predicts.
         maps = self.camera.maps
         variance = None if maps is None else torch.from_numpy(np.array(self.camera.read_counts))
-        most = _PIXELS_AT_ONCE[self.device.type]
+        most = self._pixels_at_once
         cut = tiles((movie.height, movie.width), self._model.network, most)
         at_once = max(1, most // (movie.height * movie.width))
         for first in range(start, stop, at_once):
@@ -278,15 +294,8 @@ class Denoiser:
                 counts_with_context(movie, self.camera, first, last, self.context_frames)
             )
             for number, tile in enumerate(cut):
-                yield _Part(
-                    first,
-                    counts[:, :, *tile.read],
-                    None if variance is None else variance[tile.read],
-                    tile,
-                    is_first=number == 0,
-                    is_last=number == len(cut) - 1,
-                    share=1.0 / len(cut),
-                )
+                read_counts = None if variance is None else variance[tile.read]
+                yield _Part(first, counts[:, :, *tile.read], read_counts, tile, number, len(cut))
 
     def _photoelectrons(self, estimated: Tensor, estimate: Estimate) -> FloatArray:
         if estimate == "posterior-variance":

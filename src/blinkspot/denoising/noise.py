@@ -17,6 +17,7 @@ from typing import Any, Literal, NamedTuple, get_args
 
 import torch
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 
 Estimate = Literal["posterior-mean", "map", "blind", "posterior-variance"]
 ESTIMATES: tuple[Estimate, ...] = get_args(Estimate)
@@ -124,6 +125,7 @@ class _GammaPoisson(torch.autograd.Function):
         return deviance + spread + _log_count_norm(z)
 
     @staticmethod
+    @once_differentiable
     def backward(ctx: Any, *of_results: Tensor) -> tuple[None, Tensor, Tensor]:
         (of_result,) = of_results
         by_mean, by_log_alpha = ctx.saved_tensors

@@ -53,8 +53,12 @@ def tiles(shape: tuple[int, int], network: BlindSpotNetwork, max_pixels: int) ->
 def _cheapest_sides(shape: tuple[int, int], network: BlindSpotNetwork, max_pixels: int) -> tuple[int, int]:
     """Return height and width of the parts for which the halos cost least: strips, or squares."""
     halo = network.halo_px
-    cheapest = min(shape[0], _aligned(halo, network)), min(shape[1], _aligned(halo, network))
-    least = math.inf
+    smallest = min(shape[0], _aligned(halo, network)), min(shape[1], _aligned(halo, network))
+    # What the smallest possible part reads is read anyway.
+    max_pixels = max(
+        max_pixels, math.prod(min(s + 2 * halo, n) for s, n in zip(smallest, shape, strict=True))
+    )
+    cheapest, least = smallest, math.inf
     for height in _possible_sides(shape[0], network):
         for width in _possible_sides(shape[1], network):
             read = min(height + 2 * halo, shape[0]) * min(width + 2 * halo, shape[1])

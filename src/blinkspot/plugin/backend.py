@@ -29,6 +29,7 @@ def denoising() -> ModuleType:
             f"PyTorch could not be loaded ({error}): reinstall it by 'pip install --force-reinstall torch', "
             "on Windows with the Microsoft Visual C++ Redistributable too, and then start napari anew."
         ) from error
+    torch.get_num_threads()  # torch sets the number when a thread first asks for it, and would do so later
     torch.set_num_threads(max(1, _usable_cores() - 1))
     import blinkspot.denoising
 

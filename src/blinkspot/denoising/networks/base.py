@@ -35,11 +35,14 @@ class BlindSpotNetwork(nn.Module, ABC):
     pixels_at_once : int
         Pixels of one training step that are computed in one go, so that a laptop needs a few tenths
         of a second at most and a job can be stopped in between.
+    pixels_in_hand : int
+        Pixels that are predicted at the same time or wait for it, at most: about a gigabyte.
     """
 
     halo_px: int
     alignment_px: int
     pixels_at_once: int
+    pixels_in_hand: int
 
     def __init__(self, context_frames: int, channels: int, blind_spot_radius_px: int, outputs: int) -> None:
         super().__init__()

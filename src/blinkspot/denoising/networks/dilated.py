@@ -67,6 +67,7 @@ class DilatedNetwork(BlindSpotNetwork):
 
     alignment_px = 1
     pixels_at_once = 16384
+    pixels_in_hand = 1 << 21
 
     def __init__(
         self, context_frames: int, channels: int, blind_spot_radius_px: int = 0, outputs: int = 2

@@ -90,6 +90,7 @@ class LaineNetwork(BlindSpotNetwork):
     """
 
     pixels_at_once = 8192
+    pixels_in_hand = 1 << 18
 
     def __init__(
         self,
