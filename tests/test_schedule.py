@@ -39,17 +39,17 @@ def test_a_loss_that_goes_on_falling_never_settles():
 
 
 def test_a_loss_that_stays_settles_and_the_training_ends_early():
-    losses = [2.0 + math.exp(-number / 3) for number in range(1, 60)]
+    losses = [2.0 + math.exp(-number / 2.5) for number in range(1, 60)]
     schedule = course(losses, end=6000)
     assert schedule.settled
     at = schedule.fall_from
     assert 1000 <= at < 4200
     assert schedule.end == pytest.approx(at / 0.7)
     # At that point the last third had lowered the loss by less than 0.09 dB costs, and just before it had not.
-    assert math.exp(-(2 * at / 3 // 100) / 3) - math.exp(-(at / 100) / 3) < 1e-4
+    assert math.exp(-(2 * at / 3 // 100) / 2.5) - math.exp(-(at / 100) / 2.5) < 1e-4
     before = at - 100
     if before >= 1000:
-        assert math.exp(-(2 * before / 3 // 100) / 3) - math.exp(-(before / 100) / 3) >= 1e-4
+        assert math.exp(-(2 * before / 3 // 100) / 2.5) - math.exp(-(before / 100) / 2.5) >= 1e-4
 
 
 def test_too_few_steps_never_settle():
