@@ -45,7 +45,7 @@ def test_a_loss_that_stays_settles_and_the_training_ends_early():
     at = schedule.fall_from
     assert 1000 <= at < 4200
     assert schedule.end == pytest.approx(at / 0.7)
-    # At that point the last third had lowered the loss by less than 0.09 dB costs, and just before it had not.
+    # At that point the last third had lowered the loss by less than 0.09 dB costs, and just before not.
     assert math.exp(-(2 * at / 3 // 100) / 2.5) - math.exp(-(at / 100) / 2.5) < 1e-4
     before = at - 100
     if before >= 1000:
