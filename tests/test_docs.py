@@ -33,7 +33,7 @@ OPTIONS = {
     for name, command in COMMANDS.items()
 }
 # Options of other programs, and of blinkspot itself.
-OTHER_OPTIONS = {"--help", "--version", "--index-url"}
+OTHER_OPTIONS = {"--help", "--version", "--index-url", "--parts"}  # pip's and the benchmarks' among them
 
 FENCED = re.compile(r"^ *```(\w*)\n(.*?)^ *```$", re.MULTILINE | re.DOTALL)
 INLINE = re.compile(r"`([^`\n]+)`")
