@@ -34,12 +34,11 @@ import argparse
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import torch
 from support.molecule_parts import bias_rows, blinking_rows, paper_rows
 from support.picture_parts import convergence_rows, gaussian_rows, network_rows, psnr_rows
 from support.rows import Row, Run
 from support.speed_part import speed_rows
-from support.trainings import Trainings
+from support.trainings import Trainings, use_threads
 
 PARTS: dict[str, Callable[[Run], Iterator[Row]]] = {
     "psnr": psnr_rows,
@@ -65,7 +64,7 @@ def main() -> None:
     parser.add_argument("--limit", action="store_true", help="sample the photon limit anew (some minutes)")
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
-    torch.set_num_threads(options.threads)
+    use_threads(options.threads)
     run = Run(Trainings(options.minutes, options.seed), options.threads, options.careamics, options.limit)
     for part in options.parts:
         run.collect(PARTS[part](run))

@@ -17,6 +17,13 @@ from blinkspot.evaluation import SimulationSettings, simulate
 from blinkspot.progress import finish
 
 
+def use_threads(count: int) -> None:
+    """Have torch compute with so many threads, which wait as blinkspot tells them to."""
+    import torch  # after blinkspot: torch's threads learn how to wait when it is loaded
+
+    torch.set_num_threads(count)
+
+
 @dataclass
 class Cost:
     """Processor seconds (all threads of this process) and seconds of a block of code."""
