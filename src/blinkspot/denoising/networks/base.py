@@ -55,11 +55,6 @@ class BlindSpotNetwork(nn.Module, ABC):
     def forward(self, frames: Tensor) -> Tensor:
         """Map ``(N, 2 * context_frames + 1, Y, X)`` to ``(N, outputs, Y, X)``."""
 
-    def split(self, frames: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the centre frame ``(N, 1, Y, X)`` and its neighbours ``(N, 2 * context_frames, Y, X)``."""
-        before, centre, after = frames.tensor_split((self.context_frames, self.context_frames + 1), dim=1)
-        return centre, torch.cat((before, after), dim=1)
-
 
 class PreciseConvolution(nn.Conv2d):
     """A 1x1 convolution in float32, whatever the precision around it.

@@ -139,6 +139,6 @@ class LaineNetwork(BlindSpotNetwork):
             torch.rot90(self.unet(torch.rot90(padded, turns, (2, 3))), -turns, (2, 3)) for turns in range(4)
         ]
         if self.context is not None:
-            _, neighbours = self.split(padded)
-            features.append(self.context(neighbours))
+            before, _, after = padded.tensor_split((self.context_frames, self.context_frames + 1), dim=1)
+            features.append(self.context(torch.cat((before, after), dim=1)))
         return cast(Tensor, self.head(torch.cat(features, dim=1))[..., :height, :width])
