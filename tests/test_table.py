@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from blinkspot.errors import BlinkspotError
 from blinkspot.localization import LocalizationTable, read_table
-from blinkspot.localization.table import COLUMNS
+from blinkspot.localization.table import COLUMNS, OPTIONAL_COLUMNS
 
 POSITION = st.floats(-1e5, 1e6)
 VALUE = st.floats(0.0, 1e7)
@@ -17,10 +17,11 @@ VALUE = st.floats(0.0, 1e7)
 @st.composite
 def tables(draw):
     n = draw(st.integers(0, 6))
-    rows = st.tuples(st.integers(0, 10**7), POSITION, POSITION, *[VALUE] * (len(COLUMNS) - 3))
-    values = np.array([draw(rows) for _ in range(n)], dtype=float).reshape(n, len(COLUMNS))
+    names = [*COLUMNS, *draw(st.lists(st.sampled_from(OPTIONAL_COLUMNS), unique=True))]
+    rows = st.tuples(st.integers(0, 10**7), POSITION, POSITION, *[VALUE] * (len(names) - 3))
+    values = np.array([draw(rows) for _ in range(n)], dtype=float).reshape(n, len(names))
     return LocalizationTable(
-        pd.DataFrame(values, columns=list(COLUMNS)), draw(st.booleans()), {"step": "localize", "seed": n}
+        pd.DataFrame(values, columns=names), draw(st.booleans()), {"step": "localize", "seed": n}
     )
 
 
@@ -42,7 +43,8 @@ def test_a_table_comes_back_from_its_file(tmp_path_factory, table):
     table.save_csv(path)
     again = read_table(path)
     np.testing.assert_array_equal(again.column("frame"), table.column("frame"))
-    for name in COLUMNS[1:]:
+    assert list(again.data) == list(table.data)
+    for name in list(table.data)[1:]:
         np.testing.assert_allclose(again.column(name), table.column(name), rtol=1e-9, atol=1e-300)
     assert again.uncertainty_is_valid == table.uncertainty_is_valid
     assert again.provenance == table.provenance

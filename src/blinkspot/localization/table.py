@@ -24,6 +24,20 @@ COLUMNS = (
     "uncertainty_nm",
     "detection_strength",
 )
+# Kept where they are given, in this order, after the others.
+OPTIONAL_COLUMNS = (
+    "z_nm",
+    "uncertainty_z_nm",
+    "sigma_x_nm",
+    "sigma_y_nm",
+    "uncertainty_x_nm",
+    "uncertainty_y_nm",
+    "log_likelihood_ratio",
+    "deviance",
+    "p_value",
+    "detections",
+    "molecule",
+)
 REQUIRED_COLUMNS = ("frame", "x_nm", "y_nm")
 _UNCALIBRATED = "uncertainty_uncalibrated_nm"
 
@@ -39,7 +53,12 @@ class LocalizationTable:
         first pixel, as in ThunderSTORM), ``sigma_nm``, ``photons``, ``background_photons`` (per pixel),
         ``background_std_photons`` (of the fit's residual), ``uncertainty_nm`` (standard deviation of the
         position along an axis) and ``detection_strength`` (the filter's response in units of
-        std(Wave.F1)). All but the first three are NaN where not known. The index runs from 0.
+        std(Wave.F1)). All but the first three are NaN where not known. Then, where they are given, ``z_nm``
+        and ``uncertainty_z_nm`` (height over the focal plane and its standard deviation), ``sigma_x_nm``,
+        ``sigma_y_nm``, ``uncertainty_x_nm`` and ``uncertainty_y_nm`` (the two axes apart),
+        ``log_likelihood_ratio`` (of a molecule against background alone), ``deviance`` and ``p_value`` (of
+        the pixels fitted from the model), ``detections`` (localizations merged into one) and ``molecule``
+        (number of the molecule, the same in all its localizations). The index runs from 0.
     uncertainty_is_valid : bool
         False where ``uncertainty_nm`` is not calibrated: the fit was on denoised pixels, which are not
         Poisson counts.
@@ -64,7 +83,7 @@ class LocalizationTable:
             name: np.asarray(self.data[name], dtype=np.float64)
             if name in self.data.columns
             else np.full(len(self.data), np.nan)
-            for name in COLUMNS
+            for name in (*COLUMNS, *(name for name in OPTIONAL_COLUMNS if name in self.data.columns))
         }
         for name in REQUIRED_COLUMNS:
             bad = np.flatnonzero(~np.isfinite(complete[name]))
@@ -72,9 +91,7 @@ class LocalizationTable:
                 raise BlinkspotError(
                     f"Row {bad[0] + 1} of a localization table has no finite {name}: leave such rows out."
                 )
-        object.__setattr__(
-            self, "data", pd.DataFrame(complete, columns=list(COLUMNS)).astype({"frame": np.int64})
-        )
+        object.__setattr__(self, "data", pd.DataFrame(complete).astype({"frame": np.int64}))
 
     @classmethod
     def from_columns(

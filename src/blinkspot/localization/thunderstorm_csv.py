@@ -38,6 +38,17 @@ _COLUMNS = (
     _Column("background_std_photons", "photon", "bkgstd [photon]"),
     _Column("uncertainty_nm", "nm", "uncertainty [nm]"),
     _Column("detection_strength", "std(wave.f1)", "detection [std(Wave.F1)]"),
+    _Column("z_nm", "nm", "z [nm]"),
+    _Column("uncertainty_z_nm", "nm", "uncertainty_z [nm]"),
+    _Column("sigma_x_nm", "nm", "sigma1 [nm]"),
+    _Column("sigma_y_nm", "nm", "sigma2 [nm]"),
+    _Column("uncertainty_x_nm", "nm", "uncertainty_x [nm]"),
+    _Column("uncertainty_y_nm", "nm", "uncertainty_y [nm]"),
+    _Column("log_likelihood_ratio", "", "log_likelihood_ratio"),
+    _Column("deviance", "", "deviance"),
+    _Column("p_value", "", "p_value"),
+    _Column("detections", "", "detections"),
+    _Column("molecule", "", "molecule"),
 )
 _UNCALIBRATED = "uncertainty_uncalibrated"
 _BY_TITLE = {column.title.partition(" [")[0]: column for column in _COLUMNS}
@@ -73,7 +84,10 @@ def write_csv(table: LocalizationTable, path: str | os.PathLike[str]) -> None:
     unknown = [
         column.name
         for column in _COLUMNS
-        if len(table) and column.name not in REQUIRED_COLUMNS and written[column.name].isna().all()
+        if column.name in written
+        and len(table)
+        and column.name not in REQUIRED_COLUMNS
+        and written[column.name].isna().all()
     ]
     written = written.drop(columns=unknown).rename(columns=titles)
     with written_whole(path) as temporary, written_whole(beside) as temporary_beside:
