@@ -16,9 +16,11 @@ def shares(n_pixels: int, centre: float, sigma: float) -> FloatArray:
 
 
 def mean_counts(parameters: FloatArray, shape: tuple[int, int] = (7, 7)) -> FloatArray:
-    """Mean of the pixels for x, y, sigma, amplitude and background."""
-    x, y, sigma, amplitude, background = parameters
-    return background + amplitude * np.outer(shares(shape[0], y, sigma), shares(shape[1], x, sigma))
+    """Mean of the pixels for x, y, sigma (or sigma_x, sigma_y), amplitude and background."""
+    x, y, sigma_x, *sigma_y, amplitude, background = parameters
+    return background + amplitude * np.outer(
+        shares(shape[0], y, *(sigma_y or [sigma_x])), shares(shape[1], x, sigma_x)
+    )
 
 
 def derivatives(parameters: FloatArray, shape: tuple[int, int] = (7, 7)) -> FloatArray:

@@ -7,7 +7,12 @@ from numba.core.caching import CompileResultCacheImpl
 from scipy import ndimage
 
 from blinkspot.localization._compiling import compiled
-from blinkspot.localization.detection import find_candidates, local_maxima, wavelet_filter
+from blinkspot.localization.detection import (
+    find_above_noise,
+    find_candidates,
+    local_maxima,
+    wavelet_filter,
+)
 from blinkspot.localization.duplicates import without_duplicates
 
 
@@ -23,7 +28,7 @@ def reference_filter(picture):
 
     v1 = smooth(picture, first)
     v2 = smooth(v1, second)
-    return v1 - v2, (picture - v1).std()
+    return v1 - v2, v2, (picture - v1).std()
 
 
 def reference_maxima(picture, minimum):
@@ -42,9 +47,10 @@ def reference_maxima(picture, minimum):
 @pytest.mark.parametrize("shape", [(40, 31), (5, 60), (3, 2), (1, 1), (128, 128)])
 def test_the_wavelet_filter_is_that_of_scipy(shape):
     picture = np.random.default_rng(1).poisson(20, shape).astype(np.float32)
-    response, noise = wavelet_filter(picture)
-    expected, expected_noise = reference_filter(picture)
+    response, smooth, noise = wavelet_filter(picture)
+    expected, expected_smooth, expected_noise = reference_filter(picture)
     np.testing.assert_allclose(response, expected, atol=2e-5 * 20)
+    np.testing.assert_allclose(smooth, expected_smooth, rtol=1e-5)
     assert noise == pytest.approx(expected_noise, rel=1e-5, abs=1e-5)
 
 
@@ -105,7 +111,7 @@ def test_strength_does_not_depend_on_the_unit(seed, scale, shift):
 
 def test_strength_is_the_response_in_units_of_the_finest_plane():
     picture = np.random.default_rng(2).poisson(10, (64, 64)).astype(np.float32)
-    response, noise = reference_filter(picture)
+    response, _, noise = reference_filter(picture)
     candidates = find_candidates(picture, 0.3)
     assert len(candidates) > 10
     np.testing.assert_allclose(
@@ -137,3 +143,21 @@ def test_functions_compile_where_machine_code_cannot_be_kept(monkeypatch):
         return 2 * number
 
     assert compiled(twice)(21) == 42
+
+
+def test_what_stands_out_is_measured_in_the_noise_of_its_own_place():
+    """Of two equal spots, the one on the brighter ground stands out less; nowhere does the frame count."""
+    random = np.random.default_rng(4)
+    ground = np.repeat([20.0, 2000.0], 40)[None] * np.ones((80, 1))
+    picture = random.poisson(ground).astype(np.float32)
+    candidates, ratio = find_above_noise(picture, 0.3)
+    response, smooth, noise = wavelet_filter(picture)
+    places = candidates.rows, candidates.columns
+    np.testing.assert_allclose(ratio, response[places] / np.sqrt(smooth[places]), rtol=1e-6)
+    np.testing.assert_allclose(candidates.strength, response[places] / noise, rtol=1e-6)
+    dark, bright = candidates.columns < 38, candidates.columns >= 42
+    assert dark.sum() == pytest.approx(bright.sum(), rel=0.35)
+    assert (np.quantile(ratio[dark], 0.5) / np.quantile(ratio[bright], 0.5)) == pytest.approx(1.0, abs=0.15)
+    few, few_ratio = find_above_noise(picture, 0.6)
+    assert len(few) == (ratio >= 0.6).sum()
+    assert (few_ratio >= 0.6).all()

@@ -31,12 +31,14 @@ from blinkspot.evaluation import score as score_tables
 from blinkspot.files import check_can_write, check_new_folder
 from blinkspot.localization import Localizer, LocalizerSettings, read_table, save_picture
 from blinkspot.localization import render as draw
+from blinkspot.localization.fitting import FitMethod
+from blinkspot.localization.settings import Widths
 from blinkspot.localization.thunderstorm_csv import provenance_path
 from blinkspot.movie_checks import check_camera, check_movie
 from blinkspot.stack import open_stack
 
 TablePath = Annotated[Path, typer.Argument(metavar="TABLE", help="ThunderSTORM CSV.")]
-Fit = Annotated[Literal["mle", "wlsq"], typer.Option(help="Maximum likelihood, or weighted least squares.")]
+Fit = Annotated[FitMethod, typer.Option(help="Maximum likelihood, least squares, or weighted least squares.")]
 
 
 def localize(
@@ -59,13 +61,38 @@ def localize(
     ] = "raw",
     fit: Fit = "mle",
     threshold: Annotated[float, typer.Option(help="Detection threshold in units of std(Wave.F1).")] = 1.0,
+    false_per_frame: Annotated[
+        float | None,
+        typer.Option(
+            help="Accept by likelihood ratio instead, so that an empty frame gives this many molecules."
+        ),
+    ] = None,
+    widths: Annotated[
+        Widths,
+        typer.Option(
+            help="Widths of the molecules: as learned from the movie, free, all the same, or two for each."
+        ),
+    ] = "learned",
+    initial_sigma_px: Annotated[
+        float | None,
+        typer.Option(help="Width (standard deviation) that fits start from; learned from the movie else."),
+    ] = None,
+    fit_window_px: Annotated[int, typer.Option(help="Side of the square that is fitted, odd.")] = 7,
     as_json: Json = False,
 ) -> None:
     """Find and fit the molecules of every frame."""
     if denoised is None and is_denoised(open_stack(stack)):
         say(f"{stack} is a denoised movie: it is fitted as such, and its uncertainties are not calibrated.")
         denoised, fit_on = stack, "denoised"
-    settings = LocalizerSettings(threshold=threshold, fit=fit, fit_on=fit_on)
+    settings = LocalizerSettings(
+        threshold=threshold,
+        false_per_frame=false_per_frame,
+        fit=fit,
+        fit_on=fit_on,
+        widths=widths,
+        initial_sigma_px=initial_sigma_px,
+        fit_window_px=fit_window_px,
+    )
     if fit_on == "denoised" and denoised is None:
         raise BlinkspotError("--fit-on denoised needs a denoised movie: give it with --denoised.")
     if output.suffix.lower() != ".csv":
@@ -99,6 +126,7 @@ def localize(
             "mean_photons": float(table.column("photons").mean()) if len(table) else None,
             "mean_uncertainty_nm": float(uncertainty_nm.mean()) if len(table) else None,
             "uncertainty_is_valid": table.uncertainty_is_valid,
+            **table.provenance["learned"],
             "camera": used.as_dict(),
         },
         as_json,

@@ -4,8 +4,9 @@ A :class:`Localizer` takes frames to a :class:`LocalizationTable`; :func:`render
 the camera's counts, whose variance equals their mean; tables are in photoelectrons and nm.
 """
 
-from blinkspot.localization.localizer import Localizer, LocalizerSettings
+from blinkspot.localization.localizer import Localizer
 from blinkspot.localization.rendering import render, save_picture
+from blinkspot.localization.settings import LocalizerSettings
 from blinkspot.localization.table import LocalizationTable
 from blinkspot.localization.thunderstorm_csv import read_table
 

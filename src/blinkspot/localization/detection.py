@@ -7,6 +7,8 @@ The filter is the undecimated B-spline wavelet transform of order 3 and scale 2,
     V2 = V1 smoothed by k1 with a zero between its taps
     F  = V1 - V2          the finest noise is gone, and the background: molecules stay
     F1 = I  - V1          mostly noise: its standard deviation is the unit of the threshold
+
+Where pixels are counts, V2 also tells the noise of each place: its square root.
 """
 
 from __future__ import annotations
@@ -44,7 +46,7 @@ class Candidates:
         return len(self.rows)
 
 
-def wavelet_filter(picture: Float32Array) -> tuple[Float32Array, float]:
+def wavelet_filter(picture: Float32Array) -> tuple[Float32Array, Float32Array, float]:
     """Filter one frame; borders are replicated.
 
     Parameters
@@ -56,11 +58,13 @@ def wavelet_filter(picture: Float32Array) -> tuple[Float32Array, float]:
     -------
     response : ndarray of float32, shape (height, width)
         F = V1 - V2, in the unit of the picture.
+    smooth : ndarray of float32, shape (height, width)
+        V2, in the unit of the picture.
     noise : float
         std(F1), in the unit of the picture; NaN where the picture holds a value that is not finite.
     """
-    response, noise = _wavelet_filter(np.ascontiguousarray(picture, dtype=np.float32))
-    return response, float(noise)
+    response, smooth, noise = _wavelet_filter(np.ascontiguousarray(picture, dtype=np.float32))
+    return response, smooth, float(noise)
 
 
 def find_candidates(picture: Float32Array, threshold: float) -> Candidates:
@@ -82,14 +86,50 @@ def find_candidates(picture: Float32Array, threshold: float) -> Candidates:
     Candidates
         None at all where the picture is flat.
     """
-    response, noise = wavelet_filter(picture)
-    if not noise > ROUNDING * float(np.abs(picture).max()):
-        nothing = np.empty(0, dtype=np.int64)
-        return Candidates(nothing, nothing, np.empty(0))
+    response, _, noise = wavelet_filter(picture)
+    if _is_flat(picture, noise):
+        return _nothing()
     rows, columns = local_maxima(response, threshold * noise * (1.0 - ROUNDING))
     strength = response[rows, columns].astype(np.float64) / noise
     strong = strength >= threshold
     return Candidates(rows[strong], columns[strong], strength[strong])
+
+
+def find_above_noise(counts: Float32Array, smallest: float) -> tuple[Candidates, NDArray[np.float64]]:
+    """Find the local maxima of the filter's response that stand out from the noise of their own place.
+
+    Parameters
+    ----------
+    counts : ndarray of float32, shape (height, width)
+        A frame whose pixels have a variance equal to their mean.
+    smallest : float
+        Smallest response over the square root of V2 there, above 0.
+
+    Returns
+    -------
+    candidates : Candidates
+    ratio : ndarray of float64, shape (n,)
+        The response over the square root of V2.
+    """
+    response, smooth, noise = wavelet_filter(counts)
+    if _is_flat(counts, noise):
+        return _nothing(), np.empty(0)
+    rows, columns = local_maxima(response, ROUNDING * noise)
+    found = response[rows, columns].astype(np.float64)
+    # In the dark, where V2 is nothing or less, a single count is the noise.
+    level = np.maximum(smooth[rows, columns].astype(np.float64), found)
+    ratio = found / np.sqrt(level)
+    strong = ratio >= smallest
+    return Candidates(rows[strong], columns[strong], found[strong] / noise), ratio[strong]
+
+
+def _is_flat(picture: Float32Array, noise: float) -> bool:
+    return not noise > ROUNDING * float(np.abs(picture).max())
+
+
+def _nothing() -> Candidates:
+    nothing = np.empty(0, dtype=np.int64)
+    return Candidates(nothing, nothing, np.empty(0))
 
 
 def local_maxima(picture: Float32Array, minimum: float) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -140,7 +180,7 @@ def _smooth(source: Float32Array, spacing: int, between: Float32Array, target: F
 
 
 @compiled
-def _wavelet_filter(picture: Float32Array) -> tuple[Float32Array, float]:
+def _wavelet_filter(picture: Float32Array) -> tuple[Float32Array, Float32Array, float]:
     between = np.empty_like(picture)
     first = np.empty_like(picture)
     second = np.empty_like(picture)
@@ -155,8 +195,8 @@ def _wavelet_filter(picture: Float32Array) -> tuple[Float32Array, float]:
     for y in range(picture.shape[0]):
         for x in range(picture.shape[1]):
             squares += (picture[y, x] - first[y, x] - mean) ** 2
-            second[y, x] = first[y, x] - second[y, x]
-    return second, np.sqrt(squares / picture.size)
+            first[y, x] -= second[y, x]
+    return first, second, np.sqrt(squares / picture.size)
 
 
 @compiled

@@ -2,51 +2,72 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from blinkspot.localization.gaussian_fit import N_RESULTS, fit_windows
+from blinkspot.localization.gaussian_fit import (
+    LEAST_SQUARES,
+    N_RESULTS,
+    POISSON,
+    WEIGHTED_SQUARES,
+    fit_windows,
+)
+from blinkspot.localization.goodness import Goodness, judge_fits
 
-FitMethod = Literal["mle", "wlsq"]
+FitMethod = Literal["mle", "lsq", "wlsq"]
 FitPixels = Literal["raw", "denoised"]
 FloatArray = NDArray[np.float64]
+
+_METHODS = {"mle": POISSON, "lsq": LEAST_SQUARES, "wlsq": WEIGHTED_SQUARES}
 
 
 @dataclass(frozen=True)
 class Fits:
-    """Fitted molecules of one frame.
+    """Fitted molecules of one frame; arrays of float64 and shape (n,).
 
     Attributes
     ----------
-    x, y, sigma : ndarray of float64, shape (n,)
-        Position (0 is the centre of the first pixel) and standard deviation of the Gaussian, pixels.
-    amplitude : ndarray of float64, shape (n,)
-        Counts of the molecule.
-    background : ndarray of float64, shape (n,)
-        Counts per pixel under it.
-    variance_x, variance_y : ndarray of float64, shape (n,)
-        Predicted variances of x and y, square pixels.
-    residual_std : ndarray of float64, shape (n,)
-        Standard deviation of pixels minus model, counts.
-    candidate : ndarray of int64, shape (n,)
+    candidate : ndarray of int64
         Index of the candidate that the fit belongs to; candidates without a molecule are missing.
+    goodness : Goodness
+    x, y, sigma_x, sigma_y : ndarray
+        Position (0 is the centre of the first pixel) and standard deviations of the Gaussian, pixels.
+    amplitude : ndarray
+        Counts of the molecule.
+    background : ndarray
+        Counts per pixel under it.
+    variance_x, variance_y, variance_sigma_x, variance_sigma_y : ndarray
+        Predicted variances, square pixels.
+    variance_amplitude, variance_background : ndarray
+        Predicted variances, counts squared.
     """
 
+    candidate: NDArray[np.int64]
+    goodness: Goodness
     x: FloatArray
     y: FloatArray
-    sigma: FloatArray
+    sigma_x: FloatArray
+    sigma_y: FloatArray
     amplitude: FloatArray
     background: FloatArray
     variance_x: FloatArray
     variance_y: FloatArray
-    residual_std: FloatArray
-    candidate: NDArray[np.int64]
+    variance_sigma_x: FloatArray
+    variance_sigma_y: FloatArray
+    variance_amplitude: FloatArray
+    variance_background: FloatArray
 
     def __len__(self) -> int:
         return len(self.x)
+
+    @property
+    def sigma(self) -> FloatArray:
+        """Width of the circle of equal area, pixels."""
+        return np.sqrt(self.sigma_x * self.sigma_y)
 
 
 def fit_molecules(
@@ -55,10 +76,12 @@ def fit_molecules(
     columns: NDArray[np.int64],
     *,
     method: FitMethod = "mle",
+    elliptical: bool = False,
     start: NDArray[np.float32] | None = None,
     extra: NDArray[np.float32] | None = None,
     window_px: int = 7,
-    initial_sigma_px: float = 1.6,
+    initial_sigma_px: float = 1.3,
+    sigma_std_px: float = math.inf,
 ) -> Fits:
     """Fit an integrated Gaussian on a constant background around each pixel given.
 
@@ -68,8 +91,10 @@ def fit_molecules(
         A frame in the camera's counts, whose variance equals their mean.
     rows, columns : ndarray of int64, shape (n,)
         Pixels to fit around.
-    method : {"mle", "wlsq"}
-        Maximum of the Poisson likelihood, or least squares weighted by 1 / pixel.
+    method : {"mle", "lsq", "wlsq"}
+        Maximum of the Poisson likelihood, least squares, or least squares weighted by 1 / pixel.
+    elliptical : bool
+        Whether a molecule has one width each along x and y.
     start : ndarray of float32, shape (height, width), optional
         Where start values are taken from, in the same unit; the frame itself unless given.
     extra : ndarray of float32, shape (height, width), optional
@@ -79,6 +104,9 @@ def fit_molecules(
         Side of the square that is fitted, odd. At the frame's border only its existing pixels are.
     initial_sigma_px : float
         Standard deviation of the Gaussian to start from, pixels.
+    sigma_std_px : float
+        How well the initial width is known beforehand, pixels: the standard deviation of a Gaussian prior.
+        Infinite where nothing is known; 0 for a fixed width.
 
     Returns
     -------
@@ -98,19 +126,13 @@ def fit_molecules(
         columns,
         window_px,
         float(initial_sigma_px),
-        method == "mle",
+        float(sigma_std_px),
+        elliptical,
+        _METHODS[method],
         results,
         converged,
     )
-    x, y, sigma, amplitude, background, variance_x, variance_y, residual_std = results[converged].T
-    return Fits(
-        x,
-        y,
-        sigma,
-        amplitude,
-        background,
-        variance_x,
-        variance_y,
-        residual_std,
-        candidate=np.flatnonzero(converged),
-    )
+    kept = np.flatnonzero(converged)
+    found = results[kept]
+    goodness = judge_fits(pixels, extra, rows[kept], columns[kept], window_px, found[:, :6])
+    return Fits(kept, goodness, *found.T)

@@ -2,84 +2,42 @@
 
 from __future__ import annotations
 
-import math
 import threading
-from collections.abc import Generator
-from dataclasses import dataclass
-from typing import Any, get_args
+from collections.abc import Callable, Generator
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from blinkspot.camera import Camera
 from blinkspot.errors import BlinkspotError
+from blinkspot.localization.acceptance import Acceptance, simulate_empty_frames
 from blinkspot.localization.detection import find_candidates
-from blinkspot.localization.duplicates import without_duplicates
-from blinkspot.localization.fitting import FitMethod, FitPixels, fit_molecules
-from blinkspot.localization.table import COLUMNS, LocalizationTable
+from blinkspot.localization.fitting import fit_molecules
+from blinkspot.localization.frame import FrameLocalizer, Rows
+from blinkspot.localization.psf import ENOUGH_MOLECULES, PsfWidth
+from blinkspot.localization.psf_learning import MovieSample, sample_frame
+from blinkspot.localization.settings import LocalizerSettings
+from blinkspot.localization.table import LocalizationTable
 from blinkspot.progress import Progress, Stopwatch, finish
 from blinkspot.provenance import provenance
 from blinkspot.stack import Stack, as_stack
 
-Rows = NDArray[np.float64]
-
 # What is worked on between two looks at the clock: some 10 ms each.
 PIXELS_READ_AT_ONCE = 2**20
-CANDIDATES_FITTED_AT_ONCE = 500
 SECONDS_BETWEEN_PROGRESS = 0.04
-
-# Closer maxima of the filter are not resolved: two fits there have found one molecule.
-DUPLICATE_DISTANCE_PX = 1.0
+# Frames that are looked at, before all are, for the width of the molecules and the background.
+MOST_FRAMES_SAMPLED = 60
 
 
 @dataclass(frozen=True)
-class LocalizerSettings:
-    """How molecules are found and fitted.
+class _Frames:
+    """Where frames come from: how many, their shape, and a function that reads one, raw and denoised."""
 
-    Attributes
-    ----------
-    threshold : float
-        Smallest response of the wavelet filter, in units of the frame's std(Wave.F1).
-    fit : {"mle", "wlsq"}
-        Maximum likelihood for Poisson counts, or weighted least squares as ThunderSTORM's.
-    fit_on : {"raw", "denoised"}
-        Pixels that are fitted where a denoised movie is given. Uncertainties are valid only on raw ones.
-    fit_window_px : int
-        Side of the square that is fitted, odd.
-    initial_sigma_px : float
-        Standard deviation of the Gaussian that fits start from, pixels.
-
-    Raises
-    ------
-    BlinkspotError
-        If a value is out of its range.
-    """
-
-    threshold: float = 1.0
-    fit: FitMethod = "mle"
-    fit_on: FitPixels = "raw"
-    fit_window_px: int = 7
-    initial_sigma_px: float = 1.6
-
-    def __post_init__(self) -> None:
-        if not (math.isfinite(self.threshold) and self.threshold > 0):
-            raise BlinkspotError(
-                f"The threshold must be a number above 0 (in units of std(Wave.F1)), not {self.threshold}."
-            )
-        for name, allowed in (("fit", get_args(FitMethod)), ("fit_on", get_args(FitPixels))):
-            if getattr(self, name) not in allowed:
-                raise BlinkspotError(
-                    f"{name} must be {' or '.join(map(repr, allowed))}, not {getattr(self, name)!r}."
-                )
-        if self.fit_window_px % 2 != 1 or not 5 <= self.fit_window_px <= 31:
-            raise BlinkspotError(
-                f"The fit window must be an odd number of pixels from 5 to 31, not {self.fit_window_px}."
-            )
-        if not 0.3 <= self.initial_sigma_px <= self.fit_window_px / 2:
-            raise BlinkspotError(
-                "The initial sigma must be from 0.3 pixels to half the fit window, "
-                f"not {self.initial_sigma_px}."
-            )
+    n: int
+    shape: tuple[int, int]
+    read: Callable[[int], tuple[NDArray[Any], NDArray[Any] | None]]
 
 
 class Localizer:
@@ -101,7 +59,8 @@ class Localizer:
     ) -> LocalizationTable:
         """Find the molecules of one frame; it counts as frame 0.
 
-        The first call of an installation compiles for some 10 s.
+        What is to be learned from a movie is learned from this frame alone. The first call of an installation
+        compiles for some 10 s.
 
         Parameters
         ----------
@@ -125,9 +84,12 @@ class Localizer:
                 "choose one frame of the movie."
             )
         self._check_denoised(raw_adu.shape, None if denoised_adu is None else denoised_adu.shape)
-        rows = finish(self._localize_frame(0, raw_adu, denoised_adu, Stopwatch("localizing", 1)))
-        shape = (1, *raw_adu.shape)
-        return self._table([rows], shape, on_denoised=denoised_adu is not None, source={})
+        frames = _Frames(1, (raw_adu.shape[0], raw_adu.shape[1]), lambda index: (raw_adu, denoised_adu))
+        localizer, learned = finish(self._prepare(frames))
+        rows = finish(_in_frames(localizer.rows(0, raw_adu, denoised_adu), 0, Stopwatch("localizing", 1)))
+        return self._table(
+            localizer, [rows], frames, learned, on_denoised=denoised_adu is not None, source={}
+        )
 
     def localize(
         self, movie: Stack | Any, denoised: Stack | Any | None = None
@@ -145,7 +107,8 @@ class Localizer:
         Yields
         ------
         Progress
-            In frames; first of compiling, where nothing is compiled yet.
+            In frames; first of compiling, where nothing is compiled yet, and of what is learned from some
+            frames.
 
         Returns
         -------
@@ -165,6 +128,12 @@ class Localizer:
 
     def _localize(self, movie: Stack, denoised: Stack | None) -> Generator[Progress, None, LocalizationTable]:
         yield from _compiling()
+        frames = _Frames(
+            movie.n_frames,
+            (movie.height, movie.width),
+            lambda index: (movie.frame(index), None if denoised is None else denoised.frame(index)),
+        )
+        localizer, learned = yield from self._prepare(frames)
         clock = Stopwatch("localizing", movie.n_frames)
         yield clock.at(0)
         reported_s = clock.elapsed_s
@@ -179,68 +148,62 @@ class Localizer:
                     yield clock.at(index)
                     reported_s = clock.elapsed_s
                 denoised_frame = None if denoised_frames is None else denoised_frames[index - start]
-                rows = yield from self._localize_frame(
-                    index, raw_frames[index - start], denoised_frame, clock
-                )
+                job = localizer.rows(index, raw_frames[index - start], denoised_frame)
+                rows = yield from _in_frames(job, index, clock)
                 found.append(rows)
         yield clock.at(movie.n_frames)
-        source = {"movie": _described(movie)}
+        source: dict[str, Any] = {"movie": _described(movie)}
         if denoised is not None:
             source["denoised"] = _described(denoised)
-        return self._table(found, movie.shape, on_denoised=denoised is not None, source=source)
+        return self._table(localizer, found, frames, learned, on_denoised=denoised is not None, source=source)
 
-    def _localize_frame(
-        self, index: int, raw_adu: NDArray[Any], denoised_adu: NDArray[Any] | None, clock: Stopwatch
-    ) -> Generator[Progress, None, Rows]:
-        """Find one frame's molecules; rows of the columns of a table."""
-        settings, camera = self.settings, self.camera
-        raw = _finite(camera.counts(raw_adu), "movie", index)
-        guide = raw if denoised_adu is None else _finite(camera.counts(denoised_adu), "denoised movie", index)
-        read_counts = camera.read_counts
-        extra = None
-        if isinstance(read_counts, np.ndarray):
-            # Where pixels differ in read noise, a noisy one would look like a molecule.
-            guide, extra, read_counts = guide - read_counts, read_counts, 0.0
-        fitted = raw
-        if settings.fit_on == "denoised":
-            fitted, extra = guide, None
-        candidates = find_candidates(guide, settings.threshold)
-        parts = []
-        for first in range(0, len(candidates), CANDIDATES_FITTED_AT_ONCE):
-            if first:
-                yield clock.at(index + first / len(candidates))
-            part = slice(first, first + CANDIDATES_FITTED_AT_ONCE)
-            fits = fit_molecules(
-                fitted,
-                candidates.rows[part],
-                candidates.columns[part],
-                method=settings.fit,
-                start=guide,
-                extra=extra,
-                window_px=settings.fit_window_px,
-                initial_sigma_px=settings.initial_sigma_px,
+    def _table(
+        self,
+        localizer: FrameLocalizer,
+        found: list[Rows],
+        frames: _Frames,
+        learned: dict[str, Any],
+        *,
+        on_denoised: bool,
+        source: dict[str, Any],
+    ) -> LocalizationTable:
+        rows = np.concatenate([np.empty((0, len(localizer.columns))), *found])
+        return LocalizationTable.from_columns(
+            dict(zip(localizer.columns, rows.T, strict=True)),
+            uncertainty_is_valid=self.settings.fit_on == "raw",
+            provenance=provenance(
+                "localize",
+                camera=self.camera,
+                settings=self.settings,
+                movie_shape=[frames.n, *frames.shape],
+                candidates_from="denoised" if on_denoised else "raw",
+                learned=learned,
+                **source,
+            ),
+        )
+
+    def _prepare(self, frames: _Frames) -> Generator[Progress, None, tuple[FrameLocalizer, dict[str, Any]]]:
+        """Learn what the settings leave to the movie; also as it is recorded."""
+        settings = self.settings
+        learned: dict[str, Any] = {}
+        width = PsfWidth() if settings.initial_sigma_px is None else PsfWidth(settings.initial_sigma_px)
+        first = FrameLocalizer(self.camera, settings, width)
+        wants_width = settings.widths == "learned" or settings.initial_sigma_px is None
+        if not wants_width and settings.false_per_frame is None:
+            return first, learned
+        sample = yield from _sampled(first, frames)
+        if wants_width:
+            width = sample.width()
+            learned["psf"] = width.as_dict()
+        acceptance: Acceptance | None = None
+        if settings.false_per_frame is not None:
+            known = width if settings.widths == "learned" else replace(width, std_px=np.inf)
+            law = yield from simulate_empty_frames(
+                self.camera, sample.background_counts(), known, settings.fit_window_px
             )
-            pixel, factor = camera.pixel_size_nm, camera.excess_noise_factor
-            parts.append(
-                np.column_stack(
-                    (
-                        np.full(len(fits), float(index)),
-                        (fits.x + 0.5) * pixel,
-                        (fits.y + 0.5) * pixel,
-                        fits.sigma * pixel,
-                        fits.amplitude * factor,
-                        (fits.background - read_counts) * factor,
-                        fits.residual_std * factor,
-                        np.sqrt(0.5 * (fits.variance_x + fits.variance_y)) * pixel,
-                        candidates.strength[part][fits.candidate],
-                    )
-                )
-            )
-        if not parts:
-            return np.empty((0, len(COLUMNS)))
-        rows = np.concatenate(parts)
-        keep = without_duplicates(rows[:, 1:3], rows[:, -1], DUPLICATE_DISTANCE_PX * camera.pixel_size_nm)
-        return rows[keep]
+            acceptance = law.acceptance(settings.false_per_frame, frames.shape[0] * frames.shape[1])
+            learned["acceptance"] = acceptance.as_dict()
+        return FrameLocalizer(self.camera, settings, width, acceptance), learned
 
     def _check_denoised(self, raw_shape: tuple[int, ...], denoised_shape: tuple[int, ...] | None) -> None:
         if denoised_shape is None and self.settings.fit_on == "denoised":
@@ -254,22 +217,33 @@ class Localizer:
                 "give the denoised version of the same movie."
             )
 
-    def _table(
-        self, found: list[Rows], shape: tuple[int, ...], *, on_denoised: bool, source: dict[str, Any]
-    ) -> LocalizationTable:
-        rows = np.concatenate([np.empty((0, len(COLUMNS))), *found])
-        return LocalizationTable.from_columns(
-            dict(zip(COLUMNS, rows.T, strict=True)),
-            uncertainty_is_valid=self.settings.fit_on == "raw",
-            provenance=provenance(
-                "localize",
-                camera=self.camera,
-                settings=self.settings,
-                movie_shape=list(shape),
-                candidates_from="denoised" if on_denoised else "raw",
-                **source,
-            ),
-        )
+
+def _sampled(localizer: FrameLocalizer, frames: _Frames) -> Generator[Progress, None, MovieSample]:
+    """Look at frames that are spread over the movie, in an order that ends early where they suffice."""
+    n = min(MOST_FRAMES_SAMPLED, frames.n)
+    indices = np.linspace(0, frames.n - 1, n).round().astype(int)
+    # Every fourth, then those between: the first ones already stand for the whole movie.
+    order = np.concatenate([indices[start::4] for start in range(4)])
+    clock = Stopwatch("learning the width of the molecules", n)
+    sample = MovieSample()
+    for done, index in enumerate(order.tolist()):
+        yield clock.at(done)
+        sample_frame(sample, localizer, localizer.pixels(index, *frames.read(index)))
+        if sample.molecules >= ENOUGH_MOLECULES:
+            break
+    return sample
+
+
+def _in_frames(
+    job: Generator[float, None, Rows], index: int, clock: Stopwatch
+) -> Generator[Progress, None, Rows]:
+    while True:
+        try:
+            part = next(job)
+        except StopIteration as stop:
+            rows: Rows = stop.value
+            return rows
+        yield clock.at(index + part)
 
 
 def _compiling() -> Generator[Progress, None, None]:
@@ -289,15 +263,6 @@ def _compile() -> None:
     picture[3, 3] = 1.0
     candidates = find_candidates(picture, 1.0)
     fit_molecules(picture, candidates.rows, candidates.columns)
-
-
-def _finite(counts: NDArray[np.float32], name: str, index: int) -> NDArray[np.float32]:
-    if not np.isfinite(counts).all():
-        raise BlinkspotError(
-            f"Frame {index + 1} (counting from 1) of the {name} holds NaN or infinite values: "
-            "mend or leave out that frame."
-        )
-    return counts
 
 
 def _described(movie: Stack) -> dict[str, Any]:

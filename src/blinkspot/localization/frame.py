@@ -1,0 +1,192 @@
+"""From one frame to its molecules."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from blinkspot.camera import Camera
+from blinkspot.errors import BlinkspotError
+from blinkspot.localization.acceptance import Acceptance
+from blinkspot.localization.detection import Candidates, find_above_noise, find_candidates
+from blinkspot.localization.duplicates import without_duplicates
+from blinkspot.localization.fitting import Fits, fit_molecules
+from blinkspot.localization.psf import PsfWidth
+from blinkspot.localization.settings import LocalizerSettings
+from blinkspot.localization.table import COLUMNS
+
+Float32Array = NDArray[np.float32]
+Rows = NDArray[np.float64]
+
+CANDIDATES_FITTED_AT_ONCE = 500
+# Closer maxima of the filter are not resolved: two fits there have found one molecule.
+DUPLICATE_DISTANCE_PX = 1.0
+
+_ON_RAW = ("log_likelihood_ratio", "deviance")
+_ELLIPTICAL = ("sigma_x_nm", "sigma_y_nm", "uncertainty_x_nm", "uncertainty_y_nm")
+
+
+@dataclass(frozen=True)
+class FramePixels:
+    """What is looked at and what is fitted, in counts.
+
+    Attributes
+    ----------
+    guide : ndarray of float32, shape (height, width)
+        Where candidates are looked for and fits start from.
+    fitted : ndarray of float32, shape (height, width)
+    extra : ndarray of float32, shape (height, width), or None
+        Known part of the fitted counts: read noise that differs between pixels.
+    read_counts : float
+        Read noise that is part of the fitted background.
+    is_denoised : bool
+        Whether candidates come from a denoised frame.
+    """
+
+    guide: Float32Array
+    fitted: Float32Array
+    extra: Float32Array | None
+    read_counts: float
+    is_denoised: bool
+
+
+@dataclass(frozen=True)
+class FrameLocalizer:
+    """Finds the molecules of single frames.
+
+    Attributes
+    ----------
+    camera : Camera
+    settings : LocalizerSettings
+    width : PsfWidth
+        Where fits start, and what is known of the widths.
+    acceptance : Acceptance, optional
+        What a molecule must reach, where the settings ask for a number of false ones.
+    """
+
+    camera: Camera
+    settings: LocalizerSettings
+    width: PsfWidth
+    acceptance: Acceptance | None = None
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Names of the columns that :meth:`rows` gives."""
+        return (
+            COLUMNS
+            + (_ON_RAW if self.settings.fit_on == "raw" else ())
+            + (_ELLIPTICAL if self.settings.widths == "elliptical" else ())
+        )
+
+    def pixels(
+        self, index: int, raw_adu: NDArray[Any], denoised_adu: NDArray[Any] | None = None
+    ) -> FramePixels:
+        """Bring a frame into counts.
+
+        Raises
+        ------
+        BlinkspotError
+            If it holds NaN or infinite values; ``index`` names it then.
+        """
+        camera = self.camera
+        raw = _finite(camera.counts(raw_adu), "movie", index)
+        guide = raw if denoised_adu is None else _finite(camera.counts(denoised_adu), "denoised movie", index)
+        read_counts = camera.read_counts
+        extra = None
+        if isinstance(read_counts, np.ndarray):
+            # Where pixels differ in read noise, a noisy one would look like a molecule.
+            guide, extra, read_counts = guide - read_counts, read_counts, 0.0
+        if self.settings.fit_on == "denoised":
+            return FramePixels(guide, guide, None, read_counts, is_denoised=True)
+        return FramePixels(guide, raw, extra, read_counts, is_denoised=denoised_adu is not None)
+
+    def candidates(self, pixels: FramePixels) -> Candidates:
+        """Find the places that are worth a fit."""
+        # A denoised picture has no shot noise to stand out from.
+        if self.acceptance is not None and not pixels.is_denoised:
+            return find_above_noise(pixels.guide, self.acceptance.response)[0]
+        return find_candidates(pixels.guide, self.settings.threshold)
+
+    def fit(self, pixels: FramePixels, candidates: Candidates, part: slice = slice(None)) -> Fits:
+        """Fit candidates as the settings say."""
+        settings = self.settings
+        known = {"learned": self.width.std_px, "fixed": 0.0}
+        return fit_molecules(
+            pixels.fitted,
+            candidates.rows[part],
+            candidates.columns[part],
+            method=settings.fit,
+            elliptical=settings.widths == "elliptical",
+            start=pixels.guide,
+            extra=pixels.extra,
+            window_px=settings.fit_window_px,
+            initial_sigma_px=self.width.sigma_px,
+            sigma_std_px=known.get(settings.widths, np.inf),
+        )
+
+    def rows(
+        self, index: int, raw_adu: NDArray[Any], denoised_adu: NDArray[Any] | None
+    ) -> Generator[float, None, Rows]:
+        """Find one frame's molecules.
+
+        Yields
+        ------
+        float
+            The part that is done, between many candidates.
+
+        Returns
+        -------
+        ndarray of float64, shape (n, columns)
+            In the units of a table; see :attr:`columns`.
+        """
+        pixels = self.pixels(index, raw_adu, denoised_adu)
+        candidates = self.candidates(pixels)
+        parts = [np.empty((0, len(self.columns)))]
+        for first in range(0, len(candidates), CANDIDATES_FITTED_AT_ONCE):
+            if first:
+                yield first / len(candidates)
+            part = slice(first, first + CANDIDATES_FITTED_AT_ONCE)
+            fits = self.fit(pixels, candidates, part)
+            strength = candidates.strength[part][fits.candidate]
+            parts.append(self._in_units(index, fits, strength, pixels.read_counts))
+        rows = np.concatenate(parts)
+        if self.acceptance is not None:
+            ratio = rows[:, self.columns.index("log_likelihood_ratio")]
+            rows = rows[ratio >= self.acceptance.log_likelihood_ratio]
+        distance_nm = DUPLICATE_DISTANCE_PX * self.camera.pixel_size_nm
+        strength = rows[:, COLUMNS.index("detection_strength")]
+        return rows[without_duplicates(rows[:, 1:3], strength, distance_nm)]
+
+    def _in_units(self, index: int, fits: Fits, strength: Rows, read_counts: float) -> Rows:
+        """Return rows in nm and photoelectrons."""
+        pixel, factor = self.camera.pixel_size_nm, self.camera.excess_noise_factor
+        values = [
+            np.full(len(fits), float(index)),
+            (fits.x + 0.5) * pixel,
+            (fits.y + 0.5) * pixel,
+            fits.sigma * pixel,
+            fits.amplitude * factor,
+            (fits.background - read_counts) * factor,
+            fits.goodness.residual_std * factor,
+            np.sqrt(0.5 * (fits.variance_x + fits.variance_y)) * pixel,
+            strength,
+        ]
+        if self.settings.fit_on == "raw":
+            values += [fits.goodness.log_likelihood_ratio, fits.goodness.deviance]
+        if self.settings.widths == "elliptical":
+            values += [fits.sigma_x * pixel, fits.sigma_y * pixel]
+            values += [np.sqrt(fits.variance_x) * pixel, np.sqrt(fits.variance_y) * pixel]
+        return np.column_stack(values)
+
+
+def _finite(counts: Float32Array, name: str, index: int) -> Float32Array:
+    if not np.isfinite(counts).all():
+        raise BlinkspotError(
+            f"Frame {index + 1} (counting from 1) of the {name} holds NaN or infinite values: "
+            "mend or leave out that frame."
+        )
+    return counts

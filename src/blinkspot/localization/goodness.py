@@ -1,0 +1,164 @@
+"""How well fitted molecules explain their pixels, and how much better than background alone."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from blinkspot.localization._compiling import compiled
+
+FloatArray = NDArray[np.float64]
+
+# A likelihood needs means above 0: this part of the window's largest pixel at the least.
+FLOOR = 1e-4
+NEWTON_STEPS = 20
+TOLERANCE = 1e-6
+
+
+@dataclass(frozen=True)
+class Goodness:
+    """Judgement of fitted molecules; all arrays of float64 and shape (n,).
+
+    Attributes
+    ----------
+    residual_std : ndarray
+        Standard deviation of pixels minus model, counts.
+    deviance : ndarray
+        ``2 sum(mean - z + z log(z / mean))``: twice the log-likelihood that the model lacks of one that meets
+        every pixel.
+    log_likelihood_ratio : ndarray
+        Poisson log-likelihood of the molecule minus that of the likeliest constant background alone, natural
+        logarithm.
+    n_pixels : ndarray
+        Pixels of the window: fewer at the frame's border.
+    """
+
+    residual_std: FloatArray
+    deviance: FloatArray
+    log_likelihood_ratio: FloatArray
+    n_pixels: FloatArray
+
+
+def judge_fits(
+    counts: NDArray[np.float32],
+    extra: NDArray[np.float32] | None,
+    rows: NDArray[np.int64],
+    columns: NDArray[np.int64],
+    window_px: int,
+    fits: FloatArray,
+) -> Goodness:
+    """Compare the pixels of each window with the molecule fitted there, and with background alone.
+
+    Parameters
+    ----------
+    counts : ndarray of float32, shape (height, width)
+        The frame, in counts whose variance equals their mean.
+    extra : ndarray of float32, shape (height, width), optional
+        Known part of the means.
+    rows, columns : ndarray of int64, shape (n,)
+        Middles of the windows.
+    window_px : int
+        Side of the window, odd.
+    fits : ndarray of float64, shape (n, 6)
+        x, y, sigma_x, sigma_y (pixels), amplitude and background (counts).
+
+    Returns
+    -------
+    Goodness
+    """
+    judged = np.empty((len(rows), 4))
+    known = np.empty((0, 0), dtype=np.float32) if extra is None else np.ascontiguousarray(extra, np.float32)
+    _judge(np.ascontiguousarray(counts, np.float32), known, rows, columns, window_px, fits, judged)
+    return Goodness(*judged.T)
+
+
+@compiled
+def _axis_shares(centre: float, sigma: float, first: int, shares: FloatArray) -> None:
+    scale = math.sqrt(0.5) / sigma
+    left = math.erf((first - 0.5 - centre) * scale)
+    for i in range(shares.size):
+        right = math.erf((first + i + 0.5 - centre) * scale)
+        shares[i] = 0.5 * (right - left)
+        left = right
+
+
+@compiled
+def _deviance(z: float, mean: float) -> float:
+    return mean - z + (z * math.log(z / mean) if z > 0.0 else 0.0)
+
+
+@compiled
+def _likeliest_background(window: FloatArray, known: FloatArray, start: float, floor: float) -> float:
+    """Climb to the constant that is likeliest beside the known counts, by Newton's steps."""
+    background = start
+    for _ in range(NEWTON_STEPS):
+        slope = bend = 0.0
+        for i in range(window.size):
+            mean = background + known[i]
+            ratio = window[i] / mean
+            slope += ratio - 1.0
+            bend += ratio / mean
+        if not bend > 0.0:
+            return floor
+        step = min(max(slope / bend, -0.5 * background), background)
+        background = max(background + step, floor)
+        if abs(step) < TOLERANCE * background:
+            break
+    return background
+
+
+@compiled
+def _judge(
+    counts: NDArray[np.float32],
+    extra: NDArray[np.float32],
+    rows: NDArray[np.int64],
+    columns: NDArray[np.int64],
+    window_px: int,
+    fits: FloatArray,
+    judged: FloatArray,
+) -> None:
+    height, width = counts.shape
+    reach = window_px // 2
+    axes = np.empty((2, window_px))
+    pixels = np.zeros((2, window_px * window_px))
+    for index in range(rows.size):
+        top, bottom = max(rows[index] - reach, 0), min(rows[index] + reach + 1, height)
+        left, right = max(columns[index] - reach, 0), min(columns[index] + reach + 1, width)
+        x_shares, y_shares = axes[0, : right - left], axes[1, : bottom - top]
+        _axis_shares(fits[index, 0], fits[index, 2], left, x_shares)
+        _axis_shares(fits[index, 1], fits[index, 3], top, y_shares)
+        amplitude, background = fits[index, 4], fits[index, 5]
+        n = x_shares.size * y_shares.size
+        window, known = pixels[0, :n], pixels[1, :n]
+        i = 0
+        largest = total = total_known = 0.0
+        for row in range(top, bottom):
+            for column in range(left, right):
+                window[i] = max(counts[row, column], 0.0)
+                if extra.size > 0:
+                    known[i] = extra[row, column]
+                largest = max(largest, window[i])
+                total += window[i]
+                total_known += known[i]
+                i += 1
+        floor = FLOOR * largest
+        alone = max((total - total_known) / n, floor)
+        if total_known > 0.0:
+            alone = _likeliest_background(window, known, alone, floor)
+        i = 0
+        residuals = squares = deviance = deviance_alone = 0.0
+        for row in range(y_shares.size):
+            for column in range(x_shares.size):
+                mean = max(background + amplitude * x_shares[column] * y_shares[row], floor) + known[i]
+                residuals += window[i] - mean
+                squares += (window[i] - mean) ** 2
+                deviance += _deviance(window[i], mean)
+                deviance_alone += _deviance(window[i], alone + known[i])
+                i += 1
+        judged[index, 0] = math.sqrt(max(squares / n - (residuals / n) ** 2, 0.0))
+        judged[index, 1] = 2.0 * deviance
+        judged[index, 2] = deviance_alone - deviance
+        judged[index, 3] = n

@@ -1,0 +1,71 @@
+"""Look at some frames of a movie before all of them are localized."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.spatial import cKDTree
+
+from blinkspot.localization.detection import find_candidates, wavelet_filter
+from blinkspot.localization.fitting import Fits
+from blinkspot.localization.frame import FrameLocalizer, FramePixels
+from blinkspot.localization.psf import PsfWidth, population_width
+
+FloatArray = NDArray[np.float64]
+
+# Whatever threshold the user has chosen: the widths do not depend on it then.
+THRESHOLD = 1.0
+
+
+@dataclass
+class MovieSample:
+    """What was seen in some frames; grows by :func:`sample_frame`.
+
+    Attributes
+    ----------
+    sigma_px, variance_px2 : list of ndarray of float64
+        Free fits of the isolated molecules of each frame.
+    background : list of float
+        Median smoothed pixel of each frame, counts.
+    """
+
+    sigma_px: list[FloatArray] = field(default_factory=list)
+    variance_px2: list[FloatArray] = field(default_factory=list)
+    background: list[float] = field(default_factory=list)
+
+    @property
+    def molecules(self) -> int:
+        """Isolated molecules so far."""
+        return sum(map(len, self.sigma_px))
+
+    def width(self) -> PsfWidth:
+        """Return the width of the movie's molecules."""
+        return population_width(np.concatenate(self.sigma_px), np.concatenate(self.variance_px2))
+
+    def background_counts(self) -> float:
+        """Return the movie's median background, counts (read noise included)."""
+        return max(float(np.median(self.background)), 0.0)
+
+
+def sample_frame(sample: MovieSample, localizer: FrameLocalizer, pixels: FramePixels) -> None:
+    """Add one frame to a sample."""
+    free = replace(localizer, settings=replace(localizer.settings, widths="free"))
+    candidates = find_candidates(pixels.guide, THRESHOLD)
+    fits = free.fit(pixels, candidates)
+    alone = isolated(fits, localizer.settings.fit_window_px)
+    sample.sigma_px.append(fits.sigma[alone])
+    sample.variance_px2.append(fits.variance_sigma_x[alone])
+    _, smooth, _ = wavelet_filter(pixels.fitted)
+    sample.background.append(float(np.median(smooth)))
+
+
+def isolated(fits: Fits, distance_px: float) -> NDArray[np.bool_]:
+    """Tell which molecules of a frame have no other one within a distance; shape (n,)."""
+    positions = np.column_stack((fits.x, fits.y))
+    if len(positions) < 2:
+        return np.ones(len(positions), dtype=np.bool_)
+    nearest, _ = cKDTree(positions).query(positions, k=2)
+    alone: NDArray[np.bool_] = nearest[:, 1] > distance_px
+    return alone

@@ -1,0 +1,90 @@
+"""How molecules are found and fitted."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+from blinkspot.errors import BlinkspotError
+from blinkspot.localization.fitting import FitMethod, FitPixels
+
+Widths = Literal["learned", "free", "fixed", "elliptical"]
+
+
+@dataclass(frozen=True)
+class LocalizerSettings:
+    """How molecules are found and fitted.
+
+    Attributes
+    ----------
+    threshold : float
+        Smallest response of the wavelet filter, in units of the frame's std(Wave.F1).
+    false_per_frame : float, optional
+        How many false molecules an empty frame may have on average. Molecules are then accepted by the
+        likelihood ratio of the raw counts, spot against background alone, and ``threshold`` is not used.
+    fit : {"mle", "lsq", "wlsq"}
+        Maximum likelihood for Poisson counts, least squares, or weighted least squares as ThunderSTORM's.
+    fit_on : {"raw", "denoised"}
+        Pixels that are fitted where a denoised movie is given. Uncertainties are valid only on raw ones.
+    widths : {"learned", "free", "fixed", "elliptical"}
+        ``"learned"``: each molecule has a width of its own, and those of the movie's molecules are known
+        beforehand; what they are is learned from the movie. ``"free"``: nothing is known beforehand.
+        ``"fixed"``: all have the same. ``"elliptical"``: two free widths, along x and along y.
+    initial_sigma_px : float, optional
+        Standard deviation of the Gaussian that fits start from, and keep where it is fixed, pixels. Learned
+        from the movie unless given.
+    fit_window_px : int
+        Side of the square that is fitted, odd.
+
+    Raises
+    ------
+    BlinkspotError
+        If a value is out of its range, or two contradict each other.
+    """
+
+    threshold: float = 1.0
+    false_per_frame: float | None = None
+    fit: FitMethod = "mle"
+    fit_on: FitPixels = "raw"
+    widths: Widths = "learned"
+    initial_sigma_px: float | None = None
+    fit_window_px: int = 7
+
+    def __post_init__(self) -> None:
+        if not (math.isfinite(self.threshold) and self.threshold > 0):
+            raise BlinkspotError(
+                f"The threshold must be a number above 0 (in units of std(Wave.F1)), not {self.threshold}."
+            )
+        if self.false_per_frame is not None:
+            self._check_acceptance(self.false_per_frame)
+        for name, allowed in (
+            ("fit", get_args(FitMethod)),
+            ("fit_on", get_args(FitPixels)),
+            ("widths", get_args(Widths)),
+        ):
+            if getattr(self, name) not in allowed:
+                raise BlinkspotError(
+                    f"{name} must be {' or '.join(map(repr, allowed))}, not {getattr(self, name)!r}."
+                )
+        if self.fit_window_px % 2 != 1 or not 5 <= self.fit_window_px <= 31:
+            raise BlinkspotError(
+                f"The fit window must be an odd number of pixels from 5 to 31, not {self.fit_window_px}."
+            )
+        if self.initial_sigma_px is not None and not 0.3 <= self.initial_sigma_px <= self.fit_window_px / 2:
+            raise BlinkspotError(
+                "The initial sigma must be from 0.3 pixels to half the fit window, "
+                f"not {self.initial_sigma_px}."
+            )
+
+    def _check_acceptance(self, false_per_frame: float) -> None:
+        if not (math.isfinite(false_per_frame) and 0 < false_per_frame <= 100):
+            raise BlinkspotError(
+                "The number of false molecules per frame must be above 0 and at most 100, "
+                f"not {false_per_frame}."
+            )
+        if self.fit != "mle" or self.fit_on != "raw":
+            raise BlinkspotError(
+                "Acceptance by false molecules per frame needs maximum likelihood fits on the raw pixels: "
+                "choose these, or use a threshold."
+            )

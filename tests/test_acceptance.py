@@ -1,0 +1,94 @@
+"""The number of false molecules on empty frames is the one that was asked for."""
+
+import numpy as np
+import pytest
+
+from blinkspot import Camera
+from blinkspot.errors import BlinkspotError
+from blinkspot.localization import Localizer, LocalizerSettings
+from blinkspot.localization.acceptance import FalseMolecules, empty_frame, simulate_empty_frames
+from blinkspot.localization.frame import FrameLocalizer
+from blinkspot.localization.psf import PsfWidth
+from blinkspot.progress import finish
+
+EMCCD = Camera(offset_adu=100.0, electrons_per_adu=12.0, em_gain=150.0)
+CMOS = Camera(offset_adu=100.0, electrons_per_adu=0.5, read_noise_electrons=1.6)
+
+
+@pytest.mark.parametrize("camera", [EMCCD, CMOS], ids=["EM", "CMOS"])
+@pytest.mark.parametrize("background", [2.0, 50.0])
+def test_empty_frames_give_as_many_as_were_asked_for(camera, background):
+    asked, shape, n_frames = 3.0, (128, 128), 120
+    random = np.random.default_rng(21)
+    electrons = random.poisson(background, (n_frames, *shape)).astype(float)
+    if camera.em_gain > 1:
+        electrons = random.gamma(electrons, camera.em_gain)
+    electrons += random.normal(0.0, camera.read_noise_electrons, electrons.shape)
+    movie = np.round(electrons / camera.electrons_per_adu + camera.offset_adu)
+    settings = LocalizerSettings(false_per_frame=asked)
+    table = finish(Localizer(camera, settings).localize(movie))
+    assert len(table) / n_frames == pytest.approx(asked, rel=0.2)
+    reached = table.provenance["learned"]["acceptance"]["log_likelihood_ratio"]
+    assert table.column("log_likelihood_ratio").min() >= reached
+
+
+@pytest.mark.parametrize("camera", [EMCCD, CMOS, Camera()], ids=["EM", "CMOS", "ideal"])
+def test_the_simulated_noise_has_variance_equal_to_mean(camera):
+    level = 10.0 + float(np.mean(camera.read_counts))
+    counts = empty_frame(camera, level, (600, 600), np.random.default_rng(1)).astype(float)
+    assert counts.mean() == pytest.approx(level, rel=0.01)
+    assert counts.var() == pytest.approx(level, rel=0.01)
+
+
+def test_the_tail_is_fitted_and_extrapolated():
+    # Spots whose number beyond t is 10^5 sqrt(t) exp(-0.9 t), by inverting it on a grid.
+    grid = np.linspace(3.0, 40.0, 200_000)
+    number = 1e5 * np.sqrt(grid) * np.exp(-0.9 * grid)
+    ratios = np.sort(np.interp(-np.arange(1, int(number[0])), -number, grid))
+    law = FalseMolecules(ratios, np.sqrt(ratios), 1000)
+    assert law.rate() == pytest.approx(0.9, abs=0.02)
+    for t in (4.0, 6.0, 10.0, 14.0):
+        assert law.expected(t, 1000) == pytest.approx(1e5 * np.sqrt(t) * np.exp(-0.9 * t), rel=0.06)
+    for asked in (0.01, 1.0, 300.0):
+        accepted = law.acceptance(asked, 1000)
+        assert law.expected(accepted.log_likelihood_ratio, 1000) == pytest.approx(asked, rel=0.01)
+    assert law.acceptance(0.02, 2000).log_likelihood_ratio == pytest.approx(
+        law.acceptance(0.01, 1000).log_likelihood_ratio
+    )
+
+
+def test_what_is_not_fitted_would_not_have_been_accepted():
+    width = PsfWidth(1.2, 0.1, 100)
+    law = finish(simulate_empty_frames(CMOS, 20.0, width, 7))
+    accepted = law.acceptance(1.0, 128 * 128)
+    strong = law.log_likelihood_ratio >= accepted.log_likelihood_ratio
+    assert strong.sum() > 100
+    assert (law.response[strong] < accepted.response).mean() <= 0.02
+    # It spares fits, too.
+    assert (law.response < accepted.response).mean() > 0.3
+
+
+def test_a_molecule_is_accepted_and_its_ghost_of_noise_is_not():
+    settings = LocalizerSettings(false_per_frame=0.01, widths="free", initial_sigma_px=1.3)
+    law = finish(simulate_empty_frames(CMOS, 20.0, PsfWidth(), 7))
+    localizer = FrameLocalizer(CMOS, settings, PsfWidth(), law.acceptance(0.01, 64 * 64))
+    mean = np.full((64, 64), 20.0)
+    mean[30:33, 40:43] += 60.0
+    frame = CMOS.adu(np.random.default_rng(3).poisson(mean).astype(np.float32))
+    rows = finish(localizer.rows(0, frame, None))
+    assert len(rows) == 1
+    assert rows[0, 1:3] == pytest.approx([4150.0, 3150.0], abs=60.0)
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"false_per_frame": 0.0}, "above 0"),
+        ({"false_per_frame": float("nan")}, "above 0"),
+        ({"false_per_frame": 0.1, "fit": "wlsq"}, "needs maximum likelihood"),
+        ({"false_per_frame": 0.1, "fit_on": "denoised"}, "on the raw pixels"),
+    ],
+)
+def test_what_cannot_be_promised_is_refused(settings, words):
+    with pytest.raises(BlinkspotError, match=words):
+        LocalizerSettings(**settings)
