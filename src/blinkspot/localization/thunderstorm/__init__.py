@@ -1,8 +1,8 @@
 """ThunderSTORM's own analysis, reproduced: for comparison with results that were made with it.
 
-Its behaviour is described in Ovesny et al. 2014 (Bioinformatics 30:2389) with its supplementary note, and in its
-public source; nothing of that source is in here. Our own pipeline (:mod:`blinkspot.localization.localizer`)
-differs from it on purpose.
+Its behaviour is described in Ovesny et al. 2014 (Bioinformatics 30:2389) with its supplementary note, and can
+be read in its public source, of which nothing is in here. Our own pipeline
+(:mod:`blinkspot.localization.localizer`) differs from it on purpose.
 
 A frame goes through three steps: :func:`base_level_removed`, :func:`find_candidates`, :func:`fit_candidates`;
 :func:`localize_frame` does them all.

@@ -1,9 +1,8 @@
 """Where ThunderSTORM looks for molecules.
 
-Its wavelet filter has the planes of :mod:`blinkspot.localization.detection`; the border is another. The frame is
-extended by half the longer kernel, each border pixel repeated, and both smoothings take the extended frame
-as surrounded by zeros. So the first plane is that of replicated borders, and the second one is darker along
-the border, by which only candidates could be touched that are left out for being close to it.
+Its wavelet filter has the planes of :mod:`blinkspot.localization.detection`, but another border. The frame is
+extended by half the longer kernel, each border pixel repeated, and both smoothings take the extended frame as
+surrounded by zeros. The second plane is darker along the border by that.
 """
 
 from __future__ import annotations
@@ -35,14 +34,8 @@ def wavelet_filter(pixels: Float32Array) -> tuple[Float32Array, float]:
     noise : float
         std(F1) of F1 = I - V1, in the unit of the frame.
     """
-    height, width = pixels.shape
-    extended = np.zeros((height + 4 * MARGIN, width + 4 * MARGIN), dtype=np.float32)
-    extended[MARGIN:-MARGIN, MARGIN:-MARGIN] = np.pad(pixels, MARGIN, mode="edge")
-    first = _smoothed(extended, 1)
-    second = _smoothed(first, 2)
-    inner = (slice(2 * MARGIN, 2 * MARGIN + height), slice(2 * MARGIN, 2 * MARGIN + width))
-    finest = pixels - first[inner]
-    return first[inner] - second[inner], float(np.std(finest, dtype=np.float64))
+    response, noise = _wavelet_filter(np.ascontiguousarray(pixels, dtype=np.float32))
+    return response, float(noise)
 
 
 def find_candidates(pixels: Float32Array, threshold: float = 1.0, border_px: int = 3) -> Candidates:
@@ -70,8 +63,8 @@ def find_candidates(pixels: Float32Array, threshold: float = 1.0, border_px: int
         nothing = np.empty(0, dtype=np.int64)
         return Candidates(nothing, nothing, np.empty(0))
     marked = np.zeros(response.shape, dtype=np.bool_)
-    _mark_maxima(response, np.float32(threshold * noise), border_px, marked)
-    columns, rows = np.nonzero(marked.T)
+    _mark_maxima(response, float(np.float32(threshold * noise)), border_px, marked)
+    columns, rows = (np.ascontiguousarray(indices) for indices in np.nonzero(marked.T))
     return Candidates(rows, columns, response[rows, columns].astype(np.float64) / noise)
 
 
@@ -98,6 +91,33 @@ def _smoothed(source: Float32Array, spacing: int) -> Float32Array:
                 + far * (between[y, x - wide] + between[y, x + wide])
             )
     return target
+
+
+@compiled
+def _wavelet_filter(pixels: Float32Array) -> tuple[Float32Array, float]:
+    height, width = pixels.shape
+    extended = np.zeros((height + 4 * MARGIN, width + 4 * MARGIN), dtype=np.float32)
+    for y in range(-MARGIN, height + MARGIN):
+        for x in range(-MARGIN, width + MARGIN):
+            nearest = pixels[min(max(y, 0), height - 1), min(max(x, 0), width - 1)]
+            extended[y + 2 * MARGIN, x + 2 * MARGIN] = nearest
+    first = _smoothed(extended, 1)
+    second = _smoothed(first, 2)
+    response = np.empty_like(pixels)
+    finest = np.empty_like(pixels)
+    total = 0.0
+    for y in range(height):
+        for x in range(width):
+            smooth = first[y + 2 * MARGIN, x + 2 * MARGIN]
+            response[y, x] = smooth - second[y + 2 * MARGIN, x + 2 * MARGIN]
+            finest[y, x] = pixels[y, x] - smooth
+            total += finest[y, x]
+    mean = total / pixels.size
+    squares = 0.0
+    for y in range(height):
+        for x in range(width):
+            squares += (finest[y, x] - mean) ** 2
+    return response, np.sqrt(squares / pixels.size)
 
 
 @compiled

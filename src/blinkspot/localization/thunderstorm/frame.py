@@ -79,8 +79,8 @@ def base_level_removed(raw_adu: NDArray[Any], camera: Camera) -> NDArray[np.floa
             "choose one frame of the movie."
         )
     pixels = raw_adu.astype(np.float32) - np.float32(camera.offset_adu)
-    lowest = pixels.min()
-    if not np.isfinite(pixels).all():
+    lowest, highest = pixels.min(), pixels.max()
+    if not np.isfinite(highest - lowest):
         raise BlinkspotError("The frame holds NaN or infinite values: mend or leave out that frame.")
     return pixels - lowest if lowest < 0 else pixels
 

@@ -1,9 +1,9 @@
 """ThunderSTORM's maximum likelihood fit: the simplex method, stopped where ThunderSTORM stops it.
 
-The method is that of Nelder & Mead (1965, Computer Journal 7:308) in O'Neill's version (1971, Applied Statistics
-20:338, algorithm AS 47), with a restart from a small simplex where a step of a thousandth along an axis still
-improves the result. It ends well before the optimum is exact, so that its steps have to be followed one by one
-if its results are to be met.
+The method is that of Nelder & Mead (1965, Computer Journal 7:308) in O'Neill's version (1971, Applied
+Statistics 20:338, algorithm AS 47), with a restart from a small simplex where a small step along an axis
+still improves the result. It may end far from the optimum where photons are few, so that its steps have to be
+followed one by one if its results are to be met.
 
 ThunderSTORM hands 15 numbers to it, of which ten have no effect on the model. They cannot change a value, but
 they add ten corners to the simplex, which holds back its moves. Here such corners have the five coordinates
@@ -102,7 +102,7 @@ def _spread(
     shares: FloatArray,
     means: FloatArray,
 ) -> None:
-    """Make the simplex of a point and one step from it along each axis; the point itself is the last corner."""
+    """Make the simplex of a point, its last corner, and one step from it along each axis."""
     value = _evaluate(start, window, shares, means)
     for corner in range(N_CORNERS):
         corners[corner] = start
@@ -135,6 +135,13 @@ def _improves_nearby(
 
 
 @compiled
+def _replace(corners: FloatArray, values: FloatArray, corner: int, point: FloatArray, value: float) -> None:
+    for i in range(N_PARAMETERS):
+        corners[corner, i] = point[i]
+    values[corner] = value
+
+
+@compiled
 def _move(
     corners: FloatArray,
     values: FloatArray,
@@ -161,29 +168,26 @@ def _move(
         for i in range(N_PARAMETERS):
             other[i] = centroid[i] + 2.0 * (reflected[i] - centroid[i])
         other_value = _evaluate(other, window, shares, means)
-        taken = not value < other_value
-        corners[worst] = other if taken else reflected
-        values[worst] = other_value if taken else value
+        if value < other_value:
+            _replace(corners, values, worst, reflected, value)
+        else:
+            _replace(corners, values, worst, other, other_value)
         return worst, 2
     worse = 0
     for corner in range(N_CORNERS):
         worse += value < values[corner]
     if worse > 1:
-        corners[worst] = reflected
-        values[worst] = value
+        _replace(corners, values, worst, reflected, value)
         return worst, 1
-    towards = reflected if worse == 1 else corners[worst]
     for i in range(N_PARAMETERS):
-        other[i] = centroid[i] + 0.5 * (towards[i] - centroid[i])
+        towards = reflected[i] if worse == 1 else corners[worst, i]
+        other[i] = centroid[i] + 0.5 * (towards - centroid[i])
     other_value = _evaluate(other, window, shares, means)
-    if worse == 1:
-        taken = other_value <= value
-        corners[worst] = other if taken else reflected
-        values[worst] = other_value if taken else value
+    if worse == 1 and value < other_value:
+        _replace(corners, values, worst, reflected, value)
         return worst, 2
-    if not values[worst] < other_value:
-        corners[worst] = other
-        values[worst] = other_value
+    if worse == 1 or other_value <= values[worst]:
+        _replace(corners, values, worst, other, other_value)
         return worst, 2
     for corner in range(N_CORNERS):
         for i in range(N_PARAMETERS):
@@ -280,6 +284,7 @@ def fit_likelihood(
         Filled: whether x and y are within the radius from the middle.
     """
     side = 2 * radius_px + 1
+    window = np.empty((side, side))
     means = np.empty((side, side))
     shares = np.empty((2, side))
     corners = np.empty((N_CORNERS, N_PARAMETERS))
@@ -288,7 +293,7 @@ def fit_likelihood(
     point = np.empty(N_PARAMETERS)
     for index in range(rows.size):
         top, left = rows[index] - radius_px, columns[index] - radius_px
-        window = photons[top : top + side, left : left + side]
+        window[:] = photons[top : top + side, left : left + side]
         low = window.min()
         point[:2] = 0.0
         point[2] = initial_sigma_px

@@ -27,16 +27,17 @@ def position_uncertainty(
 ) -> FloatArray:
     """Compute the standard deviation of a position along an axis, as ThunderSTORM reports it.
 
-    With the pixel's size a, the Gaussian's sigma s, N photons, the standard deviation b of the fit's residual,
-    and g = 2 with an EM register, else 1 (Quan et al. 2010, Optics Express 18:11867)::
+    With a pixel's size a, the Gaussian's sigma s, N photons, b the standard deviation of the fit's residual,
+    and g = 2 with an EM register, else 1 (Quan et al. 2010, Optics Express 18:11867), the variance is::
 
-        1.3:   (g s^2 + a^2 / 12) / N + 8 pi s^4 b^2 / (a^2 N^2)      (Thompson et al. 2002, Biophys. J. 82:2775)
-        2016:  (g s^2 + a^2 / 12) / N * (1 + 4 t + sqrt(2 t / (1 + 4 t)))                 mle, wlsq
-               (g s^2 + a^2 / 12) / N * (16 / 9 + 4 t)                                    lsq
+        1.3:   (g s^2 + a^2 / 12) / N + 8 pi s^4 b^2 / (a^2 N^2)
+        2016:  (g s^2 + a^2 / 12) / N * (1 + 4 t + sqrt(2 t / (1 + 4 t)))      mle, wlsq
+               (g s^2 + a^2 / 12) / N * (16 / 9 + 4 t)                         lsq
                t = 2 pi b^2 (s^2 + a^2 / 12) / (N a^2)
 
-    are the variance; those of 2016 after Mortensen et al. 2010 (Nature Methods 7:377) and Rieger & Stallinga
-    2014 (ChemPhysChem 15:664). There, read noise is added to b where there is no EM register.
+    The first after Thompson et al. 2002 (Biophysical Journal 82:2775), the others after Mortensen et al. 2010
+    (Nature Methods 7:377) and Rieger & Stallinga 2014 (ChemPhysChem 15:664). In those of 2016, read noise is
+    added to b where there is no EM register.
 
     Parameters
     ----------
@@ -64,4 +65,4 @@ def position_uncertainty(
         t = 2.0 * math.pi * spread**2 * (sigma2 + pixel2 / 12.0) / (photons * pixel2)
         if fit == "lsq":
             return np.sqrt(light * (16.0 / 9.0 + 4.0 * t))
-        return np.sqrt(light * (1.0 + 4.0 * t + np.sqrt(2.0 * t / (1.0 + 4.0 * t))))
+        return np.sqrt(light * (1.0 + 4.0 * t + np.sqrt(2.0 / (4.0 + 1.0 / t))))
