@@ -10,10 +10,11 @@ A frame goes through three steps: :func:`base_level_removed`, :func:`find_candid
 
 from blinkspot.localization.thunderstorm.candidates import find_candidates
 from blinkspot.localization.thunderstorm.frame import base_level_removed, fit_candidates, localize_frame
-from blinkspot.localization.thunderstorm.settings import ThunderstormSettings
+from blinkspot.localization.thunderstorm.settings import ThunderstormFit, ThunderstormSettings
 from blinkspot.localization.thunderstorm.uncertainty import position_uncertainty
 
 __all__ = [
+    "ThunderstormFit",
     "ThunderstormSettings",
     "base_level_removed",
     "find_candidates",
