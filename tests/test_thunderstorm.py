@@ -394,6 +394,22 @@ def test_units(fit: str) -> None:
 
 
 @pytest.mark.parametrize("fit", ["mle", "wlsq"])
+def test_frame_may_be_fitted_in_parts(fit: str) -> None:
+    pixels, how = noisy(8), ThunderstormSettings(fit=fit, threshold=0.1)
+    found = find_candidates(pixels, how.threshold)
+    parts = [
+        fit_candidates(
+            pixels, Candidates(found.rows[a], found.columns[a], found.strength[a]), ONE_TO_ONE, how
+        )
+        for a in (slice(0, 4), slice(4, 4), slice(4, None))
+    ]
+    whole = localize_frame(pixels, ONE_TO_ONE, how)
+    assert len(whole["x_nm"]) > 4
+    for name, values in whole.items():
+        np.testing.assert_array_equal(np.concatenate([part[name] for part in parts]), values)
+
+
+@pytest.mark.parametrize("fit", ["mle", "wlsq"])
 def test_fit_radius(fit: str) -> None:
     """A wider window holds more of a wide molecule."""
     truth = np.array([15.2, 14.9, 2.5, 20000.0, 10.0])

@@ -28,7 +28,7 @@ def position_uncertainty(
     """Compute the standard deviation of a position along an axis, as ThunderSTORM reports it.
 
     With a pixel's size a, the Gaussian's sigma s, N photons, b the standard deviation of the fit's residual,
-    and g = 2 with an EM register, else 1 (Quan et al. 2010, Optics Express 18:11867), the variance is::
+    and g = 2 with an EM register, else 1 (Quan et al. 2010, J. Biomed. Opt. 15:066005), the variance is::
 
         1.3:   (g s^2 + a^2 / 12) / N + 8 pi s^4 b^2 / (a^2 N^2)
         2016:  (g s^2 + a^2 / 12) / N * (1 + 4 t + sqrt(2 t / (1 + 4 t)))      mle, wlsq
