@@ -263,7 +263,7 @@ def test_columns_in_the_docs_are_those_of_the_tables(tmp_path: Path, uncertainty
     table = LocalizationTable.from_columns(
         {name: [1.0] for name in COLUMNS}, uncertainty_is_valid=uncertainty_is_valid
     )
-    table.save_csv(tmp_path / "table.csv")
+    table.save(tmp_path / "table.csv")
     heading = (tmp_path / "table.csv").read_text(encoding="utf-8").splitlines()[0]
     assert list(documented) == [title.strip('"') for title in heading.split(",")]
     assert list(documented.values()) == list(COLUMNS)

@@ -7,13 +7,16 @@ the camera's counts, whose variance equals their mean; tables are in photoelectr
 from blinkspot.localization.localizer import Localizer, LocalizerSettings
 from blinkspot.localization.rendering import render, save_picture
 from blinkspot.localization.table import LocalizationTable
-from blinkspot.localization.thunderstorm_csv import read_table
+from blinkspot.localization.table_files import TableFormat, read_table, table_paths, write_table
 
 __all__ = [
     "LocalizationTable",
     "Localizer",
     "LocalizerSettings",
+    "TableFormat",
     "read_table",
     "render",
     "save_picture",
+    "table_paths",
+    "write_table",
 ]

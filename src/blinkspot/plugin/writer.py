@@ -41,5 +41,5 @@ def write_localizations(path: str, data: Any, attributes: dict[str, Any]) -> lis
             "save a layer that the Localize dock made."
         )
     provenance = attributes.get("metadata", {}).get(PROVENANCE, {})
-    LocalizationTable.from_features(features, provenance).save_csv(path)
+    LocalizationTable.from_features(features, provenance).save(path)
     return [path]
