@@ -45,7 +45,7 @@ def joined(columns: Columns) -> Columns:
         given = [name for name in (x, y) if name in columns]
         if not given or mean in columns:
             continue
-        if np.array_equal(columns[given[0]], columns[given[-1]], equal_nan=True):
+        if _equal(columns[given[0]], columns[given[-1]]):
             complete[mean] = columns[given[0]]
             for name in given:
                 del complete[name]
@@ -55,10 +55,21 @@ def joined(columns: Columns) -> Columns:
 def apart(columns: Columns) -> Columns:
     """Give both axes the mean where only the mean is given, for formats that know the axes alone.
 
-    A mean stays where the axes were given, too.
+    Where the axes are given, too, the mean goes unless it says something else: another program may change
+    the axes later.
     """
     complete = dict(columns)
     for mean, (x, y) in _AXES.items():
-        if mean in columns and x not in columns and y not in columns:
+        if mean not in columns:
+            continue
+        if x not in columns and y not in columns:
             complete[x] = complete[y] = complete.pop(mean)
+        elif x in columns and y in columns and not _equal(columns[x], columns[y]):
+            implied = mean_over_axes(mean, columns[x], columns[y])
+            if np.allclose(columns[mean], implied, rtol=1e-6, atol=0.0, equal_nan=True):
+                del complete[mean]
     return complete
+
+
+def _equal(x: NDArray[Any], y: NDArray[Any]) -> bool:
+    return np.array_equal(x, y, equal_nan=True)

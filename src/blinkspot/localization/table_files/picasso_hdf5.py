@@ -68,6 +68,8 @@ _BY_FIELD = {
 }
 # Picasso drops every row that lacks a value in any field of ``locs``: what is known of some rows lies apart.
 _WITH_GAPS = "blinkspot"
+# Drift and transformations move some molecules over the movie's edge.
+_LARGEST_SHARE_BEYOND = 0.05
 
 
 def is_hdf5(path: Path) -> bool:
@@ -102,7 +104,7 @@ def write(table: LocalizationTable, path: Path, pixel_size_nm: float | None) -> 
     fields = {field: known.pop(name) for name, field in _FIELDS.items() if name in known}
     for field in _IN_PIXELS:
         if field in fields:
-            fields[field] = fields[field] / pixel_size_nm - (0.5 if field in ("x", "y") else 0.0)
+            fields[field] = fields[field] / pixel_size_nm - _first_centre_px(field)
     ours = {**known, **renamed}
     gaps = {name: values for name, values in ours.items() if np.isnan(values).any()}
     types = {field: _type(field, values) for field, values in fields.items()}
@@ -140,7 +142,7 @@ def read(path: Path, pixel_size_nm: float | None) -> LocalizationTable:
     """
     locs, gaps, embedded = _contents(path)
     metadata = read_metadata(path, embedded, pixel_size_nm)
-    columns = _columns(path, locs)
+    columns = _columns(path, locs, metadata.pixel_size_nm)
     for name in REQUIRED_COLUMNS:
         if name not in columns:
             raise BlinkspotError(f"The table {path} has no field {_FIELDS[name]!r}: it needs frame, x and y.")
@@ -151,17 +153,18 @@ def read(path: Path, pixel_size_nm: float | None) -> LocalizationTable:
             raise BlinkspotError(
                 f"The datasets 'locs' and {_WITH_GAPS!r} of {path} differ in length: delete the latter."
             )
-        columns |= _columns(path, gaps)
-    for name, field in _FIELDS.items():
-        if name in columns and field in _IN_PIXELS:
-            shift_px = 0.5 if field in ("x", "y") else 0.0
-            columns[name] = (columns[name] + shift_px) * metadata.pixel_size_nm
+        columns |= _columns(path, gaps, metadata.pixel_size_nm)
     names = {*(locs.dtype.names or ()), *(() if gaps is None else gaps.dtype.names or ())}
     return LocalizationTable.from_columns(
         joined(columns),
         uncertainty_is_valid=names.isdisjoint(UNCALIBRATED.values()),
         provenance=metadata.provenance,
     )
+
+
+def _first_centre_px(field: str) -> float:
+    """Return where we have the first pixel's centre, which Picasso has at 0."""
+    return 0.5 if field in ("x", "y") else 0.0
 
 
 def _type(field: str, values: NDArray[Any]) -> str:
@@ -214,8 +217,8 @@ def _is_text(node: Any) -> bool:
     )
 
 
-def _columns(path: Path, records: NDArray[Any]) -> Columns:
-    """Return what we know of an array of records, by our names, units as they are."""
+def _columns(path: Path, records: NDArray[Any], pixel_size_nm: float) -> Columns:
+    """Return what we know of an array of records, by our names and in our units."""
     columns: Columns = {}
     names = records.dtype.names or ()
     for field in names:
@@ -227,7 +230,10 @@ def _columns(path: Path, records: NDArray[Any]) -> Columns:
         if records.dtype[field].kind not in "fiub":
             raise BlinkspotError(f"The table {path} has no numbers in its field {field!r}.")
         values = records[field].astype(np.float64)
-        columns[name] = checked_numbers(path, field, values, name in REQUIRED_COLUMNS)
+        values = checked_numbers(path, field, values, name in REQUIRED_COLUMNS)
+        if field in _IN_PIXELS:
+            values = (values + _first_centre_px(field)) * pixel_size_nm
+        columns[name] = values
     return columns
 
 
@@ -242,8 +248,10 @@ def _check_movie(path: Path, metadata: PicassoMetadata, columns: Columns) -> Non
             f"{last}: put the metadata of the same movie beside it."
         )
     for axis, length_px in (("x_nm", metadata.width_px), ("y_nm", metadata.height_px)):
-        # Drift and transformations move a few molecules over the edge.
-        if length_px is not None and np.mean(columns[axis] >= length_px) > 0.05 and not metadata.is_ours:
+        if length_px is None or metadata.is_ours:
+            continue
+        beyond = columns[axis] > (length_px + 0.5) * metadata.pixel_size_nm
+        if beyond.mean() > _LARGEST_SHARE_BEYOND:
             raise BlinkspotError(
                 f"{metadata.source} is of a movie of {metadata.width_px} x {metadata.height_px} pixels, but "
                 f"{path} has many molecules beyond: put the metadata of the same movie beside it."
