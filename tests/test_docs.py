@@ -184,6 +184,7 @@ def test_json_keys_in_the_docs_are_those_that_are_printed(
         "train": "movie.tif -o m.blinkspot --epochs 1 --channels 4 --context-frames 1",
         "denoise": "movie.tif -m m.blinkspot -o d.tif",
         "localize": "movie.tif -o found.csv --denoised d.tif --fit-on denoised",
+        "convert": "found.csv -o found.hdf5",
         "render": "found.csv -o found.png",
         "score": "found.csv movie_truth.csv",
         "compare": "movie.tif d.tif -o compared --truth movie_truth.csv",
