@@ -348,6 +348,15 @@ def test_a_movie_of_unknown_size_holds_every_molecule(tmp_path):
     assert again.provenance == {"camera": {"pixel_size_nm": 100.0}}
 
 
+def test_metadata_of_another_table_of_ours_are_noticed(tmp_path):
+    example().save(tmp_path / "large.hdf5")
+    small = {**KNOWN, "movie_shape": [50, 2, 2]}
+    example(y_nm=[1.0, 2.0, 3.0], x_nm=[1.0, 2.0, 3.0], provenance=small).save(tmp_path / "small.hdf5")
+    (tmp_path / "small.yaml").replace(tmp_path / "large.yaml")
+    with pytest.raises(BlinkspotError, match="movie of 2 x 2 pixels"):
+        read_table(tmp_path / "large.hdf5")
+
+
 def test_steps_of_picasso_after_ours_are_kept(tmp_path):
     example().save(tmp_path / "t.hdf5")
     with (tmp_path / "t.yaml").open("a") as file:
@@ -485,7 +494,7 @@ def test_files_that_are_no_tables_of_picasso_get_one_sentence(tmp_path):
         read_table(tmp_path / "none.hdf5")
     with h5py.File(tmp_path / "clusters.hdf5", "w") as file:
         file["clusters"] = [1.0, 2.0]
-    with pytest.raises(BlinkspotError, match="no table 'locs', but clusters"):
+    with pytest.raises(BlinkspotError, match="holds clusters, and no dataset 'locs'"):
         read_table(tmp_path / "clusters.hdf5")
     path = picasso(tmp_path, MOVIE, PIXEL)
     path.write_bytes(path.read_bytes()[:-100])

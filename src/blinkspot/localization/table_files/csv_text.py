@@ -92,15 +92,17 @@ def write_text(
     check_can_write(beside)
     headings = io.StringIO()
     csv.writer(headings, quoting=quoting, lineterminator="\n").writerow(columns)  # type: ignore[arg-type]
-    values = np.column_stack([np.asarray(column, dtype=np.float64) for column in columns.values()])
+    rows = len(next(iter(columns.values())))
     line = ",".join(["%.10g"] * len(columns)) + "\n"
     with written_whole(path) as temporary, written_whole(beside) as temporary_beside:
         with temporary.open("w", encoding="utf-8", newline="") as file:
             file.write(headings.getvalue())
-            for start in range(0, len(values), _ROWS_AT_A_TIME):
-                rows = values[start : start + _ROWS_AT_A_TIME]
+            for start in range(0, rows, _ROWS_AT_A_TIME):
+                some = np.column_stack(
+                    [column[start : start + _ROWS_AT_A_TIME] for column in columns.values()]
+                )
                 # One format for many rows: several times faster than row by row.
-                file.write((line * len(rows) % tuple(rows.ravel().tolist())).replace("nan", ""))
+                file.write((line * len(some) % tuple(some.ravel().tolist())).replace("nan", ""))
         temporary_beside.write_text(json.dumps(provenance, indent=2) + "\n", encoding="utf-8")
 
 

@@ -30,6 +30,7 @@ from blinkspot.localization.table import (
 from blinkspot.localization.table_files.axes import Columns, apart, joined
 from blinkspot.localization.table_files.picasso_metadata import (
     PicassoMetadata,
+    many_are_beyond,
     metadata_path,
     metadata_to_write,
     read_metadata,
@@ -68,8 +69,6 @@ _BY_FIELD = {
 }
 # Picasso drops every row that lacks a value in any field of ``locs``: what is known of some rows lies apart.
 _WITH_GAPS = "blinkspot"
-# Drift and transformations move some molecules over the movie's edge.
-_LARGEST_SHARE_BEYOND = 0.05
 
 
 def is_hdf5(path: Path) -> bool:
@@ -197,7 +196,7 @@ def _contents(path: Path) -> tuple[NDArray[Any], NDArray[Any] | None, str | None
             if not isinstance(locs, h5py.Dataset) or locs.dtype.names is None or locs.ndim != 1:
                 held = ", ".join(file) or "nothing"
                 raise BlinkspotError(
-                    f"{path} has no table 'locs', but {held}: "
+                    f"{path} holds {held}, and no dataset 'locs' of records: "
                     "give a file of localizations as Picasso saves it."
                 )
             gaps, embedded = file.get(_WITH_GAPS), file.get("metadata")
@@ -248,10 +247,8 @@ def _check_movie(path: Path, metadata: PicassoMetadata, columns: Columns) -> Non
             f"{last}: put the metadata of the same movie beside it."
         )
     for axis, length_px in (("x_nm", metadata.width_px), ("y_nm", metadata.height_px)):
-        if length_px is None or metadata.is_ours:
-            continue
-        beyond = columns[axis] > (length_px + 0.5) * metadata.pixel_size_nm
-        if beyond.mean() > _LARGEST_SHARE_BEYOND:
+        positions_px = columns[axis] / metadata.pixel_size_nm - 0.5
+        if length_px is not None and many_are_beyond(positions_px, length_px):
             raise BlinkspotError(
                 f"{metadata.source} is of a movie of {metadata.width_px} x {metadata.height_px} pixels, but "
                 f"{path} has many molecules beyond: put the metadata of the same movie beside it."

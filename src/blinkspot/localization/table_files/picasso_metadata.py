@@ -26,6 +26,7 @@ from blinkspot.localization.table_files.pixel_size import (
 from blinkspot.provenance import package_version
 
 _OURS = "napari-blinkspot"
+_LARGEST_SHARE_BEYOND = 0.05
 _PIXEL_SIZE = ("Pixelsize", "Camera.Pixelsize")
 
 
@@ -40,8 +41,6 @@ class PicassoMetadata:
     pixel_size_nm : float
     frames, width_px, height_px : int or None
         Size of the movie, where it is stated.
-    is_ours : bool
-        Whether this package wrote the table.
     provenance : dict
         Of the table.
     """
@@ -51,7 +50,6 @@ class PicassoMetadata:
     frames: int | None
     width_px: int | None
     height_px: int | None
-    is_ours: bool
     provenance: dict[str, Any]
 
 
@@ -105,7 +103,7 @@ def read_metadata(path: Path, embedded: str | None, pixel_size_nm: float | None)
         provenance["picasso"] = later
     if known_pixel_size_nm(provenance) != pixel_size_nm:
         provenance = with_pixel_size(provenance, pixel_size_nm)
-    return PicassoMetadata(source or path, pixel_size_nm, frames, width_px, height_px, bool(ours), provenance)
+    return PicassoMetadata(source or path, pixel_size_nm, frames, width_px, height_px, provenance)
 
 
 def metadata_to_write(
@@ -117,13 +115,15 @@ def metadata_to_write(
 ) -> list[dict[str, Any]]:
     """Return the documents of a table: the movie's, and one of ours that carries the provenance.
 
-    Picasso needs the size of the movie. Where the provenance does not know it, it is the smallest that holds
-    all localizations.
+    Picasso needs the size of the movie. Where the provenance does not know it, or many localizations lie
+    outside, it is the smallest that holds all localizations.
     """
     try:
         frames, height_px, width_px = (int(length) for length in provenance["movie_shape"])
     except (KeyError, TypeError, ValueError):
-        frames, height_px, width_px = 1, _length(y_px), _length(x_px)
+        frames, height_px, width_px = 1, 0, 0
+    if many_are_beyond(y_px, height_px) or many_are_beyond(x_px, width_px) or not (height_px and width_px):
+        height_px, width_px = _length(y_px), _length(x_px)
     last = int(frame.max()) + 1 if len(frame) else 1
     movie: dict[str, Any] = {"Frames": max(frames, last), "Height": height_px, "Width": width_px}
     for key in ("movie", "source"):
@@ -139,6 +139,14 @@ def metadata_to_write(
             _OURS: json.loads(json.dumps(provenance)),
         },
     ]
+
+
+def many_are_beyond(positions_px: NDArray[Any], length_px: int) -> bool:
+    """Tell whether many positions lie beyond a movie's edge.
+
+    Drift and transformations move some there, and Picasso drops them.
+    """
+    return len(positions_px) > 0 and bool(np.mean(positions_px >= length_px) > _LARGEST_SHARE_BEYOND)
 
 
 def yaml_text(documents: list[dict[str, Any]]) -> str:
