@@ -1,7 +1,7 @@
 """Picasso's tables of localizations: HDF5 with a dataset ``locs``, and YAML beside it.
 
-What is what was read from Picasso's source and documentation (Schnitzbauer 2017, Nature Protocols 12:1198;
-versions 0.2 to 0.12). ``locs`` is an array of records, a row each. ``frame`` counts from 0; ``x`` and ``y``
+As read from Picasso's source and documentation, versions 0.8 to 0.12 (Schnitzbauer 2017, Nature Protocols
+12:1198). ``locs`` is an array of records, a row each. ``frame`` counts from 0; ``x`` and ``y``
 are in pixels with **the centre of the first pixel at 0**, half a pixel less than from its corner; so are the
 widths ``sx``, ``sy`` and the uncertainties ``lpx``, ``lpy``, while ``z`` and ``lpz`` are in nm; ``photons``
 and ``bg`` (per pixel) are photons; ``n`` counts the localizations that were linked into one, ``len`` the
@@ -203,7 +203,7 @@ def _contents(path: Path) -> tuple[NDArray[Any], NDArray[Any] | None, str | None
             return (
                 locs[()],
                 gaps[()] if isinstance(gaps, h5py.Dataset) and gaps.dtype.names else None,
-                embedded.asstr()[()] if _is_text(embedded) else None,
+                embedded.asstr(errors="replace")[()] if _is_text(embedded) else None,
             )
     except OSError as error:
         reason = error.strerror or "it is cut short or damaged"

@@ -1,6 +1,6 @@
 """SMAP's tables of localizations, as its plugin *export_coordinates* writes them: text.
 
-What is what was read from SMAP's source (Ries 2020, Nature Methods 17:870). Frames count from 1. Positions
+As read from SMAP's source (Ries 2020, Nature Methods 17:870). Frames count from 1. Positions
 are in nm, ``(pixel + roi) * pixel size`` with MATLAB's pixels from 1: **the centre of the first pixel is at
 one pixel**, half a pixel further than from its corner. ``locprecnm`` is the root mean square of ``xnmerr``
 and ``ynmerr``; ``PSFxnm`` and ``PSFynm`` are standard deviations; ``phot`` and ``bg`` (per pixel) are
