@@ -186,6 +186,44 @@ def test_a_denoised_movie_alone_is_fitted_as_such(work: Path, command: Command, 
     assert alone.answer["uncertainty_is_valid"] is False
 
 
+def test_convert_and_read_every_format(work: Path, table: Path, command: Command, tmp_path: Path) -> None:
+    truth = work / "movie_truth.csv"
+    original = read_table(table)
+    expected = command("score", table, truth, "--json").answer
+    for name, options in (("a.hdf5", ()), ("b.csv", ("--format", "smap")), ("c.csv", ())):
+        out = tmp_path / name
+        answer = command("convert", table, "-o", out, *options, "--json").answer
+        assert answer["localizations"] == len(original)
+        assert answer["columns"] == list(original.data)
+        again = read_table(out)
+        np.testing.assert_allclose(again.column("x_nm"), original.column("x_nm"), rtol=1e-6)
+        assert again.provenance == original.provenance
+        assert command("score", out, truth, "--json").answer == pytest.approx(expected, rel=1e-5)
+        command("render", out, "-o", tmp_path / f"{name}.tif", "--pixel-size-nm", 25)
+        assert tifffile.imread(tmp_path / f"{name}.tif").shape == (128, 128)
+    assert (tmp_path / "b.csv").read_text().startswith("xnm,ynm,frame,")
+
+
+def test_the_pixel_size_that_a_table_lacks_is_given(command: Command, tmp_path: Path) -> None:
+    (tmp_path / "smap.csv").write_text("xnm,ynm,frame\n110,220,1\n")
+    done = command("convert", tmp_path / "smap.csv", "-o", tmp_path / "out.hdf5", "--pixel-size-nm", 110)
+    assert done.status == 0
+    assert "Picasso's Render does not open" in " ".join(done.words)
+    found = read_table(tmp_path / "out.hdf5")
+    np.testing.assert_allclose(found.data[["x_nm", "y_nm"]], [[55.0, 165.0]])
+
+
+def test_localize_writes_picassos_format(work: Path, command: Command, tmp_path: Path) -> None:
+    camera = ("--camera", work / "movie_camera.toml")
+    for name in ("a.csv", "a.hdf5"):
+        command("localize", work / "movie.tif", "-o", tmp_path / name, *camera)
+    text, binary = (read_table(tmp_path / name) for name in ("a.csv", "a.hdf5"))
+    assert (tmp_path / "a.yaml").is_file()
+    assert list(text.data) == list(binary.data)
+    np.testing.assert_allclose(text.data, binary.data, rtol=1e-6)
+    assert binary.provenance["movie_shape"] == [40, 32, 32]
+
+
 def test_render(work: Path, table: Path, command: Command, tmp_path: Path) -> None:
     for name in ("picture.png", "picture.tif"):
         answer = command("render", table, "-o", tmp_path / name, "--pixel-size-nm", 25, "--json").answer

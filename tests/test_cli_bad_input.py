@@ -50,7 +50,9 @@ def bad(work: Path, tmp_path: Path) -> Path:
     (tmp_path / "unknown.toml").write_text("[camera]\ngain = 3\n")
     (tmp_path / "broken.toml").write_text("offset_adu\n")
     (tmp_path / "pixels.csv").write_text("frame,x [px],y [px]\n1,2,3\n")
+    (tmp_path / "bare.csv").write_text("frame,x [nm],y [nm]\n1,2,3\n")
     (tmp_path / "empty.csv").write_text("")
+    (tmp_path / "empty.hdf5").write_text("")
     (tmp_path / "precious.csv").write_text("precious")
     (tmp_path / "beside.provenance.json").write_text("{}")
     return tmp_path
@@ -130,7 +132,15 @@ MISUSES = {
     "localize M -o out.csv --denoised nan.tif": "Frame 10 (counting from 1) of the denoised movie",
     "localize M -o out.csv --em-gain 0": "em_gain must be 1",
     "localize M -o out.csv --pixel-size-nm nan": "pixel_size_nm must be a finite number",
-    "localize M -o out.tif": "ends in .csv",
+    "localize M -o out.tif": ".csv (ThunderSTORM, SMAP) or .hdf5 (Picasso)",
+    "convert T -o out.xls": ".csv (ThunderSTORM, SMAP) or .hdf5 (Picasso)",
+    "convert T -o precious.csv": "is not overwritten",
+    "convert T -o out.csv --format picasso": "is written as .hdf5",
+    "convert T -o out.csv --format excel": "'excel' is not one of",
+    "convert T -o out.hdf5 --pixel-size-nm 0": "must be a number above 0 nm",
+    "convert bare.csv -o out.hdf5": "give it (pixel_size_nm; --pixel-size-nm",
+    "convert absent.hdf5 -o out.csv": "cannot be read",
+    "convert empty.hdf5 -o out.csv": "is no HDF5 file",
     "localize M -o precious.csv": "is not overwritten",
     "localize M -o beside.csv": "beside.provenance.json exists already",
     "camera M --em-gain 0": "em_gain must be 1",

@@ -184,6 +184,7 @@ def test_json_keys_in_the_docs_are_those_that_are_printed(
         "train": "movie.tif -o m.blinkspot --epochs 1 --channels 4 --context-frames 1",
         "denoise": "movie.tif -m m.blinkspot -o d.tif",
         "localize": "movie.tif -o found.csv --denoised d.tif --fit-on denoised",
+        "convert": "found.csv -o found.hdf5",
         "render": "found.csv -o found.png",
         "score": "found.csv movie_truth.csv",
         "compare": "movie.tif d.tif -o compared --truth movie_truth.csv",
@@ -263,7 +264,7 @@ def test_columns_in_the_docs_are_those_of_the_tables(tmp_path: Path, uncertainty
     table = LocalizationTable.from_columns(
         {name: [1.0] for name in COLUMNS}, uncertainty_is_valid=uncertainty_is_valid
     )
-    table.save_csv(tmp_path / "table.csv")
+    table.save(tmp_path / "table.csv")
     heading = (tmp_path / "table.csv").read_text(encoding="utf-8").splitlines()[0]
     assert list(documented) == [title.strip('"') for title in heading.split(",")]
     assert list(documented.values()) == list(COLUMNS)

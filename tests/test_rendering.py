@@ -130,5 +130,5 @@ def test_the_picture_covers_the_movie_that_was_localized(tmp_path):
     table = Localizer(camera).localize_frame(frame)
     assert table.movie_extent_nm == (2400.0, 4000.0)
     assert render(table, 20.0).shape == (120, 200)
-    table.save_csv(tmp_path / "t.csv")
+    table.save(tmp_path / "t.csv")
     assert render(read_table(tmp_path / "t.csv"), 20.0).shape == (120, 200)

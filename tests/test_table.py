@@ -40,7 +40,7 @@ def written(folder, text, name="table.csv"):
 @settings(max_examples=60, deadline=None)
 def test_a_table_comes_back_from_its_file(tmp_path_factory, table):
     path = tmp_path_factory.mktemp("tables") / "table.csv"
-    table.save_csv(path)
+    table.save(path)
     again = read_table(path)
     np.testing.assert_array_equal(again.column("frame"), table.column("frame"))
     assert list(again.data) == list(table.data)
@@ -51,7 +51,7 @@ def test_a_table_comes_back_from_its_file(tmp_path_factory, table):
 
 
 def test_the_file_is_thunderstorms(tmp_path):
-    example(uncertainty_nm=[1.5, 2.5, 3.5], detection_strength=[3.0, 2.0, 1.0]).save_csv(tmp_path / "t.csv")
+    example(uncertainty_nm=[1.5, 2.5, 3.5], detection_strength=[3.0, 2.0, 1.0]).save(tmp_path / "t.csv")
     assert (tmp_path / "t.csv").read_text().splitlines() == [
         '"frame","x [nm]","y [nm]","uncertainty [nm]","detection [std(Wave.F1)]"',
         "1,10,1,1.5,3",
@@ -62,7 +62,7 @@ def test_the_file_is_thunderstorms(tmp_path):
 
 def test_a_full_table_has_thunderstorms_columns(tmp_path):
     table = LocalizationTable(pd.DataFrame(np.ones((1, len(COLUMNS))), columns=list(COLUMNS)))
-    table.save_csv(tmp_path / "t.csv")
+    table.save(tmp_path / "t.csv")
     assert (tmp_path / "t.csv").read_text().splitlines()[0] == (
         '"frame","x [nm]","y [nm]","sigma [nm]","intensity [photon]","offset [photon]","bkgstd [photon]",'
         '"uncertainty [nm]","detection [std(Wave.F1)]"'
@@ -71,7 +71,7 @@ def test_a_full_table_has_thunderstorms_columns(tmp_path):
 
 def test_an_uncertainty_that_is_not_valid_has_another_name(tmp_path):
     table = LocalizationTable(example(uncertainty_nm=[1.0, 2.0, 3.0]).data, uncertainty_is_valid=False)
-    table.save_csv(tmp_path / "t.csv")
+    table.save(tmp_path / "t.csv")
     heading = (tmp_path / "t.csv").read_text().splitlines()[0]
     assert '"uncertainty_uncalibrated [nm]"' in heading
     assert '"uncertainty [nm]"' not in heading
@@ -80,7 +80,7 @@ def test_an_uncertainty_that_is_not_valid_has_another_name(tmp_path):
 
 def test_an_empty_table_keeps_all_columns(tmp_path):
     empty = LocalizationTable.from_columns({})
-    empty.save_csv(tmp_path / "empty.csv")
+    empty.save(tmp_path / "empty.csv")
     again = read_table(tmp_path / "empty.csv")
     assert len(again) == 0
     assert list(again.data.columns) == list(COLUMNS)
@@ -89,14 +89,14 @@ def test_an_empty_table_keeps_all_columns(tmp_path):
 
 
 def test_nothing_is_overwritten_and_nothing_is_left_half(tmp_path):
-    example().save_csv(tmp_path / "a.csv")
+    example().save(tmp_path / "a.csv")
     before = (tmp_path / "a.csv").read_bytes()
     with pytest.raises(BlinkspotError, match="exists already"):
-        example().save_csv(tmp_path / "a.csv")
+        example().save(tmp_path / "a.csv")
     assert (tmp_path / "a.csv").read_bytes() == before
     (tmp_path / "b.provenance.json").write_text("{}")
     with pytest.raises(BlinkspotError, match="exists already"):
-        example().save_csv(tmp_path / "b.csv")
+        example().save(tmp_path / "b.csv")
     assert sorted(path.name for path in tmp_path.iterdir()) == [
         "a.csv",
         "a.provenance.json",
@@ -143,7 +143,10 @@ def test_dialects(tmp_path, text):
         ("", "empty"),
         ("frame,y [nm]\n1,2\n", r"no column 'x \[nm\]'"),
         ("x [nm],y [nm]\n1,2\n", "no column 'frame'"),
-        ("frame,x [px],y [px]\n1,2,3\n", r"'x \[px\]', where 'x \[nm\]' is needed"),
+        (
+            "frame,x [px],y [px]\n1,2,3\n",
+            r"'x \[px\]', in pixels, .* give the pixel size",
+        ),
         ("frame,x,y\n1,2,3\n", r"'x', where 'x \[nm\]' is needed"),
         ("frame,x [nm],y [nm],intensity [ADU]\n1,2,3,4\n", r"intensity \[photon\]"),
         ("frame,x [nm],y [nm]\n1,2,3\n2,,3\n", r"nan for 'x \[nm\]' in data row 2"),
@@ -187,7 +190,7 @@ def test_bad_provenance_gets_one_sentence(tmp_path, text):
 
 def test_provenance_lies_beside(tmp_path):
     table = LocalizationTable(example().data, provenance={"step": "localize", "seed": None})
-    table.save_csv(tmp_path / "a.b.csv")
+    table.save(tmp_path / "a.b.csv")
     assert json.loads((tmp_path / "a.b.provenance.json").read_text()) == table.provenance
 
 

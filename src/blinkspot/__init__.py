@@ -26,6 +26,7 @@ if TYPE_CHECKING:
         read_table,
         render,
         save_picture,
+        write_table,
     )
     from blinkspot.progress import Progress, finish
     from blinkspot.stack import Stack, as_stack, open_stack
@@ -56,6 +57,7 @@ _HOMES = {
     "simulate": "evaluation",
     "train": "denoising",
     "write_report": "evaluation",
+    "write_table": "localization",
 }
 
 __all__ = [
@@ -84,6 +86,7 @@ __all__ = [
     "simulate",
     "train",
     "write_report",
+    "write_table",
 ]
 
 

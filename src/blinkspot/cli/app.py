@@ -28,6 +28,7 @@ for command in (
     movie_commands.train,
     movie_commands.denoise,
     table_commands.localize,
+    table_commands.convert,
     table_commands.render,
     table_commands.score,
     table_commands.compare,

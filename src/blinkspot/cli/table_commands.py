@@ -1,4 +1,4 @@
-"""Commands that make or use tables of localizations: localize, render, score, compare."""
+"""Commands that make or use tables of localizations: localize, convert, render, score, compare."""
 
 from __future__ import annotations
 
@@ -29,21 +29,31 @@ from blinkspot.evaluation import ComparisonSettings, summary, write_report
 from blinkspot.evaluation import compare as compare_movies
 from blinkspot.evaluation import score as score_tables
 from blinkspot.files import check_can_write, check_new_folder
-from blinkspot.localization import Localizer, LocalizerSettings, read_table, save_picture
+from blinkspot.localization import (
+    LocalizationTable,
+    Localizer,
+    LocalizerSettings,
+    TableFormat,
+    read_table,
+    save_picture,
+    table_paths,
+)
 from blinkspot.localization import render as draw
 from blinkspot.localization.fitting import FitMethod
 from blinkspot.localization.settings import Widths
-from blinkspot.localization.thunderstorm_csv import provenance_path
 from blinkspot.movie_checks import check_camera, check_movie
 from blinkspot.stack import open_stack
 
-TablePath = Annotated[Path, typer.Argument(metavar="TABLE", help="ThunderSTORM CSV.")]
+TablePath = Annotated[Path, typer.Argument(metavar="TABLE", help="Table: CSV or Picasso's HDF5.")]
+TableOutput = Annotated[
+    Path, typer.Option("-o", "--output", metavar="TABLE.csv|.hdf5", help="Table to make.")
+]
 Fit = Annotated[FitMethod, typer.Option(help="Maximum likelihood, least squares, or weighted least squares.")]
 
 
 def localize(
     stack: StackPath,
-    output: Annotated[Path, typer.Option("-o", "--output", metavar="TABLE.csv", help="Table to make.")],
+    output: TableOutput,
     camera: CameraFile = None,
     pixel_size_nm: PixelSize = None,
     offset_adu: Offset = None,
@@ -95,8 +105,7 @@ def localize(
     )
     if fit_on == "denoised" and denoised is None:
         raise BlinkspotError("--fit-on denoised needs a denoised movie: give it with --denoised.")
-    if output.suffix.lower() != ".csv":
-        raise BlinkspotError(f"The table {output} is a CSV file: choose a name that ends in .csv.")
+    made = table_paths(output)
     movie = open_denoised(stack) if stack == denoised else open_recorded(stack)
     guide = None if denoised is None else open_denoised(denoised)
     given = given_camera(
@@ -110,13 +119,14 @@ def localize(
         maps_window,
         transpose_maps,
     )
-    for path in (output, provenance_path(output)):
+    for path in made:
         check_can_write(path)
     check_movie(movie)
     used = find_camera(given, *(each for each in (movie, guide) if each is not None))
     check_camera(movie, used)
     table = run(Localizer(used, settings).localize(movie, guide))
-    table.save_csv(output)
+    table.save(output)
+    _say_what_picasso_lacks(table, output)
     uncertainty_nm = table.column("uncertainty_nm")
     answer(
         {
@@ -131,6 +141,26 @@ def localize(
         },
         as_json,
     )
+
+
+def convert(
+    table: TablePath,
+    output: TableOutput,
+    format: Annotated[
+        TableFormat | None, typer.Option(help="Format, where the name does not tell it: SMAP's is CSV, too.")
+    ] = None,
+    pixel_size_nm: Annotated[
+        float | None, typer.Option(help="Pixel size of the movie, nm, where the table does not tell it.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Write a table in another program's format."""
+    for path in table_paths(output, format):
+        check_can_write(path)
+    found = read_table(table, pixel_size_nm=pixel_size_nm)
+    found.save(output, format=format)
+    _say_what_picasso_lacks(found, output)
+    answer({"table": str(output), "localizations": len(found), "columns": list(found.data)}, as_json)
 
 
 def render(
@@ -203,3 +233,14 @@ def compare(
     page = write_report(comparison, output)
     result = summary(comparison) if as_json else {"verdict": summary(comparison)["verdict"]}
     answer({**result, "page": str(page)}, as_json)
+
+
+def _say_what_picasso_lacks(table: LocalizationTable, output: Path) -> None:
+    known = table.uncertainty_is_valid and bool(
+        table.features.filter(regex="^uncertainty").notna().any(axis=None)
+    )
+    if output.suffix.lower() != ".csv" and len(table) and not known:
+        say(
+            f"Picasso's Render does not open {output}: "
+            "it needs uncertainties, and this table has no valid ones."
+        )

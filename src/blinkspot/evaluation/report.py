@@ -68,7 +68,7 @@ def write_report(comparison: Comparison, folder: str | os.PathLike[str]) -> Path
         (temporary / "scores.json").write_text(scores + "\n", encoding="utf-8")
         pixel_size_nm = comparison.settings.picture_pixel_size_nm
         for route in comparison.routes:
-            route.table.save_csv(temporary / f"{route.name}.csv")
+            route.table.save(temporary / f"{route.name}.csv")
             for suffix in (".png", ".tif"):
                 target = temporary / f"reconstruction_{route.name}{suffix}"
                 save_picture(route.picture, target, pixel_size_nm, route.table.provenance)

@@ -13,7 +13,7 @@ import numpy as np
 from blinkspot.errors import BlinkspotError
 from blinkspot.evaluation.simulation import SimulationSettings, simulate
 from blinkspot.files import check_can_write
-from blinkspot.localization.thunderstorm_csv import provenance_path
+from blinkspot.localization import table_paths
 from blinkspot.progress import Progress
 from blinkspot.provenance import provenance
 from blinkspot.stack_writing import StackWriter
@@ -81,7 +81,7 @@ def simulate_to_files(
         camera=movie.with_name(f"{movie.stem}_camera.toml"),
         clean=movie.with_name(f"{movie.stem}_clean.tif") if keep_clean else None,
     )
-    for path in (files.movie, files.truth, provenance_path(files.truth), files.camera):
+    for path in (files.movie, *table_paths(files.truth), files.camera):
         check_can_write(path)
     camera = settings.camera
     shape = (settings.frames, *settings.shape_px)
@@ -106,6 +106,6 @@ def simulate_to_files(
             if clean is not None:
                 clean.write(camera.adu(chunk.expectation))
             yield chunk.progress
-        truth.save_csv(files.truth)
+        truth.save(files.truth)
         camera.save(files.camera)
     return files

@@ -8,13 +8,16 @@ from blinkspot.localization.localizer import Localizer
 from blinkspot.localization.rendering import render, save_picture
 from blinkspot.localization.settings import LocalizerSettings
 from blinkspot.localization.table import LocalizationTable
-from blinkspot.localization.thunderstorm_csv import read_table
+from blinkspot.localization.table_files import TableFormat, read_table, table_paths, write_table
 
 __all__ = [
     "LocalizationTable",
     "Localizer",
     "LocalizerSettings",
+    "TableFormat",
     "read_table",
     "render",
     "save_picture",
+    "table_paths",
+    "write_table",
 ]

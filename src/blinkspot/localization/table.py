@@ -5,13 +5,16 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from blinkspot.errors import BlinkspotError
+
+if TYPE_CHECKING:
+    from blinkspot.localization.table_files import TableFormat
 
 COLUMNS = (
     "frame",
@@ -39,7 +42,11 @@ OPTIONAL_COLUMNS = (
     "molecule",
 )
 REQUIRED_COLUMNS = ("frame", "x_nm", "y_nm")
-_UNCALIBRATED = "uncertainty_uncalibrated_nm"
+# What other eyes than ours see in place of an uncertainty that is not valid.
+UNCALIBRATED = {
+    name: f"{name.removesuffix('_nm')}_uncalibrated_nm"
+    for name in ("uncertainty_nm", "uncertainty_x_nm", "uncertainty_y_nm", "uncertainty_z_nm")
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,7 +67,7 @@ class LocalizationTable:
         the pixels fitted from the model), ``detections`` (localizations merged into one) and ``molecule``
         (number of the molecule, the same in all its localizations). The index runs from 0.
     uncertainty_is_valid : bool
-        False where ``uncertainty_nm`` is not calibrated: the fit was on denoised pixels, which are not
+        False where the uncertainties are not calibrated: the fit was on denoised pixels, which are not
         Poisson counts.
     provenance : dict
         What made the table, JSON-ready.
@@ -117,23 +124,20 @@ class LocalizationTable:
 
     @property
     def features(self) -> pd.DataFrame:
-        """The data for other eyes than ours: an uncertainty that is not valid bears another name.
+        """The data for other eyes than ours: uncertainties that are not valid bear other names.
 
-        It is ``uncertainty_uncalibrated_nm`` then, so that nobody takes it for a true one.
+        ``uncertainty_nm`` is ``uncertainty_uncalibrated_nm`` then, and so on, so that nobody takes it for a
+        true one.
         """
-        return (
-            self.data
-            if self.uncertainty_is_valid
-            else self.data.rename(columns={"uncertainty_nm": _UNCALIBRATED})
-        )
+        return self.data if self.uncertainty_is_valid else self.data.rename(columns=UNCALIBRATED)
 
     @classmethod
     def from_features(
         cls, features: pd.DataFrame, provenance: dict[str, Any] | None = None
     ) -> LocalizationTable:
         """Make a table from what :attr:`features` gave."""
-        named = features.rename(columns={_UNCALIBRATED: "uncertainty_nm"})
-        return cls(named, _UNCALIBRATED not in features.columns, provenance or {})
+        named = features.rename(columns={other: name for name, other in UNCALIBRATED.items()})
+        return cls(named, set(UNCALIBRATED.values()).isdisjoint(features.columns), provenance or {})
 
     def __len__(self) -> int:
         return len(self.data)
@@ -168,20 +172,33 @@ class LocalizationTable:
         """Return the rows of one frame, counted from 0."""
         return self.chosen(self.column("frame") == frame)
 
-    def save_csv(self, path: str | os.PathLike[str]) -> None:
-        """Write a new file in ThunderSTORM's format, with the provenance as JSON beside it.
+    def save(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        format: TableFormat | None = None,
+        pixel_size_nm: float | None = None,
+    ) -> None:
+        """Write a new file that ThunderSTORM, SMAP or Picasso reads, with the provenance.
+
+        See :func:`~blinkspot.localization.write_table`.
 
         Parameters
         ----------
         path : path
-            ``NAME.csv``; the provenance goes to ``NAME.provenance.json``.
+            ``NAME.csv``, with the provenance in ``NAME.provenance.json``, or ``NAME.hdf5``, with
+            ``NAME.yaml``.
+        format : {"thunderstorm", "picasso", "smap"}, optional
+            By the suffix unless given: ThunderSTORM's CSV or Picasso's HDF5.
+        pixel_size_nm : float, optional
+            Pixel size of the movie, where the table does not know it and the format needs it.
 
         Raises
         ------
         BlinkspotError
-            If either file exists or cannot be written.
+            If the name or the pixel size does not suit, or a file exists or cannot be written.
         """
-        # The format knows the table, so it is not known at the top.
-        from blinkspot.localization.thunderstorm_csv import write_csv
+        # The formats know the table, so they are not known at the top.
+        from blinkspot.localization.table_files import write_table
 
-        write_csv(self, path)
+        write_table(self, path, format=format, pixel_size_nm=pixel_size_nm)

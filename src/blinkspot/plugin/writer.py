@@ -1,4 +1,4 @@
-"""Lets napari save a layer of localizations as a ThunderSTORM table."""
+"""Lets napari save a layer of localizations as a table of ThunderSTORM or Picasso."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from blinkspot.plugin.movies import PROVENANCE
 
 
 def write_localizations(path: str, data: Any, attributes: dict[str, Any]) -> list[str]:
-    """Write the features of a points layer as a new ThunderSTORM CSV file.
+    """Write the features of a points layer as a new file: ThunderSTORM's CSV or Picasso's HDF5.
 
     Parameters
     ----------
     path : str
-        The file to make.
+        The file to make; its suffix tells the format.
     data : (n, D) array
         The points; not used, for the features hold the positions in nm.
     attributes : dict
@@ -41,5 +41,5 @@ def write_localizations(path: str, data: Any, attributes: dict[str, Any]) -> lis
             "save a layer that the Localize dock made."
         )
     provenance = attributes.get("metadata", {}).get(PROVENANCE, {})
-    LocalizationTable.from_features(features, provenance).save_csv(path)
+    LocalizationTable.from_features(features, provenance).save(path)
     return [path]

@@ -1,0 +1,61 @@
+"""The movie's pixel size, which formats in pixels, or with their origin in a pixel's centre, need."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+from blinkspot.errors import BlinkspotError
+
+
+def checked_pixel_size_nm(value: Any) -> float:
+    """Return a pixel size.
+
+    Raises
+    ------
+    BlinkspotError
+        If it is not a finite number above 0.
+    """
+    try:
+        pixel_size_nm = float(value)
+    except (TypeError, ValueError):
+        pixel_size_nm = math.nan
+    if not (math.isfinite(pixel_size_nm) and pixel_size_nm > 0):
+        raise BlinkspotError(f"The pixel size must be a number above 0 nm, not {value}.")
+    return pixel_size_nm
+
+
+def known_pixel_size_nm(provenance: dict[str, Any]) -> float | None:
+    """Return the pixel size that a table's provenance states; None where it does not."""
+    try:
+        return checked_pixel_size_nm(provenance["camera"]["pixel_size_nm"])
+    except (BlinkspotError, KeyError, TypeError):
+        return None
+
+
+def with_pixel_size(provenance: dict[str, Any], pixel_size_nm: float) -> dict[str, Any]:
+    """Return a provenance that states the pixel size."""
+    return {**provenance, "camera": {**(provenance.get("camera") or {}), "pixel_size_nm": pixel_size_nm}}
+
+
+def pixel_size_to_write(provenance: dict[str, Any], given_nm: float | None, path: Path, format: str) -> float:
+    """Return the pixel size with which a table is written.
+
+    Raises
+    ------
+    BlinkspotError
+        If neither the table nor the caller knows it, or they differ.
+    """
+    known_nm = known_pixel_size_nm(provenance)
+    if given_nm is None and known_nm is None:
+        raise BlinkspotError(
+            f"{path} needs the movie's pixel size, as every table of {format}, and this table does not know "
+            "it: give it (pixel_size_nm; --pixel-size-nm of blinkspot convert)."
+        )
+    if given_nm is not None and known_nm is not None and not math.isclose(given_nm, known_nm):
+        raise BlinkspotError(
+            f"The table is of a movie with pixels of {known_nm:g} nm, not of {given_nm:g} nm: "
+            f"leave the pixel size out to write {path}."
+        )
+    return known_nm if given_nm is None else given_nm  # type: ignore[return-value]
