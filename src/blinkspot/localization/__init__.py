@@ -5,15 +5,32 @@ the camera's counts, whose variance equals their mean; tables are in photoelectr
 """
 
 from blinkspot.localization.localizer import Localizer, LocalizerSettings
-from blinkspot.localization.rendering import render, save_picture
+from blinkspot.localization.rendering import (
+    ColouredPicture,
+    Contrast,
+    RenderSettings,
+    draw,
+    draw_coloured,
+    picture_layer,
+    render,
+    render_coloured,
+    save_picture,
+)
 from blinkspot.localization.table import LocalizationTable
 from blinkspot.localization.thunderstorm_csv import read_table
 
 __all__ = [
+    "ColouredPicture",
+    "Contrast",
     "LocalizationTable",
     "Localizer",
     "LocalizerSettings",
+    "RenderSettings",
+    "draw",
+    "draw_coloured",
+    "picture_layer",
     "read_table",
     "render",
+    "render_coloured",
     "save_picture",
 ]
