@@ -2,7 +2,7 @@
 
 Each loop takes the molecules from ``start`` on until some ``budget`` of work is spent, and returns where it
 stopped: the caller can then say how far it is. ``picture`` gets one per molecule; ``sums``, unless it is
-empty, gets each molecule's value, spread in the same way.
+empty, gets each molecule's value, spread in the same way; a molecule whose value is NaN is left out then.
 """
 
 from __future__ import annotations
@@ -32,6 +32,8 @@ def add_histogram(
     height, width = picture.shape
     stop = min(len(y_nm), start + budget // _MOLECULE)
     for i in range(start, stop):
+        if sums.size and math.isnan(values[i]):
+            continue
         row, column = np.floor(y_nm[i] / pixel_nm), np.floor(x_nm[i] / pixel_nm)
         # Compared before they become indices: a place may be any finite number.
         if 0 <= row < height and 0 <= column < width:
@@ -52,6 +54,8 @@ def add_shifted(
     height, width = picture.shape
     stop = min(len(y_nm), start + max(1, budget // (n * n + _MOLECULE)))
     for i in range(start, stop):
+        if sums.size and math.isnan(values[i]):
+            continue
         row, column = np.floor(y_nm[i] / pixel_nm), np.floor(x_nm[i] / pixel_nm)
         if not (-reach <= row < height + reach and -reach <= column < width + reach):
             continue
@@ -76,20 +80,24 @@ def add_gaussians(
     height, width = picture.shape
     rows, columns = np.empty(height, np.float32), np.empty(width, np.float32)
     spent = 0
-    i = start
-    while i < len(y_nm) and spent < budget:
+    stop = start
+    while stop < len(y_nm) and spent < budget:
+        i = stop
+        stop += 1
+        spent += _MOLECULE
+        if sums.size and math.isnan(values[i]):
+            continue
         y, x = y_nm[i] / pixel_nm, x_nm[i] / pixel_nm
         sigma_y = _width(sigma_y_nm[i], otherwise_nm, pixel_nm, smallest_px)
         sigma_x = _width(sigma_x_nm[i], otherwise_nm, pixel_nm, smallest_px)
         top, n_rows = _shares(y, sigma_y, cumulative, rows)
         left, n_columns = _shares(x, sigma_x, cumulative, columns)
-        spent += _MOLECULE + n_rows * n_columns
+        spent += n_rows * n_columns
         if n_rows and n_columns:
             _spread(picture, rows[:n_rows], top, columns[:n_columns], left, np.float32(1.0))
             if sums.size:
                 _spread(sums, rows[:n_rows], top, columns[:n_columns], left, values[i])
-        i += 1
-    return i
+    return stop
 
 
 @compiled

@@ -40,7 +40,7 @@ def column_values(table: LocalizationTable, column: str) -> NDArray[np.float64]:
 
 
 def column_range(values: NDArray[np.float64], limits: tuple[float, float] | None) -> tuple[float, float]:
-    """Return the values at the ends of the colours: as given, else percentiles of (finite) values.
+    """Return the values at the ends of the colours: as given, else percentiles of those that are finite.
 
     Of a long column a part, evenly spread, stands for the whole.
 
@@ -56,9 +56,10 @@ def column_range(values: NDArray[np.float64], limits: tuple[float, float] | None
                 f"The range of the colours is two numbers, the lower one first, not {low:g} and {high:g}."
             )
         return float(low), float(high)
-    if not len(values):
+    known = np.flatnonzero(np.isfinite(values))
+    if not len(known):
         return 0.0, 1.0
-    some = values[:: math.ceil(len(values) / _ROWS_FOR_RANGE)]
+    some = values[known[:: math.ceil(len(known) / _ROWS_FOR_RANGE)]]
     low, high = np.percentile(some, (LOW_PERCENTILE, HIGH_PERCENTILE))
     return (float(low), float(high)) if low < high else (float(low) - 0.5, float(low) + 0.5)
 

@@ -156,9 +156,6 @@ def draw_coloured(
     """
     settings = RenderSettings() if settings is None else settings
     values = column_values(table, column)
-    known = np.isfinite(values)
-    if not known.all():
-        table, values = table.chosen(known), values[known]
     low, high = column_range(values, limits)
     grid = Grid.over(table, settings.pixel_nm(table), extent_nm)
     grid.check_fits(_COLOURED_BYTES)
@@ -166,6 +163,7 @@ def draw_coloured(
     mean = np.zeros_like(density)
     # As parts of the range: a sum of 32-bit numbers is then as exact for large values as for small ones.
     parts = ((values - low) / (high - low)).astype(np.float32)
+    parts[~np.isfinite(parts)] = np.nan
     yield from _added(table, settings, grid, _Sums(density, mean, parts))
     with np.errstate(invalid="ignore"):
         mean /= density
