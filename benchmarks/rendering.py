@@ -1,13 +1,15 @@
 """A million molecules to a picture of 2,000 x 2,000 pixels: speed, memory and agreement, with Picasso.
 
-Each method draws in a process of its own, so that its peak memory is its own, and once before it is timed: the
-first call compiles. 'table MB' is the peak before anything is drawn, 'more MB' by how much drawing raised it.
+Each method draws in a process of its own, so that its peak memory is its own, and once before it is timed:
+the first call compiles. 'table MB' is the peak before anything is drawn, 'more MB' by how much drawing raised
+it.
 
-Picasso needs an environment of its own (``pip install picassosr``), whose interpreter is given with --picasso;
-it draws the same molecules in the same run. It has no averaged shifted histogram. 'sum' is the sum of a picture
-over the number of molecules, and 'difference' the sum of absolute differences from our picture of the same
-method over the same number. Picasso's Gaussians are sampled at the pixels' centres, end at 3 sigma and are not
-drawn within that distance of the border.
+Picasso needs an environment of its own (``pip install picassosr``), whose interpreter is given with
+--picasso; it draws the same molecules in the same run. It has no averaged shifted histogram. 'sum' is the sum
+of a picture over the number of molecules, and 'difference' the sum of absolute differences from our picture
+of the same method over the same number. Picasso's Gaussians are sampled at the pixels' centres and end at 3
+sigma; ours are integrated over the pixels and end at 4. Picasso's positions are 32-bit numbers, so a few
+molecules fall into a neighbouring pixel.
 """
 
 from __future__ import annotations

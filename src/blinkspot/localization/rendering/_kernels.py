@@ -60,9 +60,7 @@ def add_shifted(
         if not (-reach <= row < height + reach and -reach <= column < width + reach):
             continue
         top, left = int(row) - reach, int(column) - reach
-        _spread(picture, shares, top, shares, left, np.float32(1.0))
-        if sums.size:
-            _spread(sums, shares, top, shares, left, values[i])
+        _spread(picture, sums, shares, top, shares, left, values[i] if sums.size else np.float32(0.0))
     return stop
 
 
@@ -94,9 +92,8 @@ def add_gaussians(
         left, n_columns = _shares(x, sigma_x, cumulative, columns)
         spent += n_rows * n_columns
         if n_rows and n_columns:
-            _spread(picture, rows[:n_rows], top, columns[:n_columns], left, np.float32(1.0))
-            if sums.size:
-                _spread(sums, rows[:n_rows], top, columns[:n_columns], left, values[i])
+            value = values[i] if sums.size else np.float32(0.0)
+            _spread(picture, sums, rows[:n_rows], top, columns[:n_columns], left, value)
     return stop
 
 
@@ -132,12 +129,22 @@ def _interpolated(table: Doubles, place: float) -> float:
 
 
 @compiled
-def _spread(picture: Floats, rows: Floats, top: int, columns: Floats, left: int, amount: np.float32) -> None:
-    """Add the outer product of two rows of shares where it lies within the picture."""
+def _spread(
+    picture: Floats, sums: Floats, rows: Floats, top: int, columns: Floats, left: int, value: np.float32
+) -> None:
+    """Add the outer product of two rows of shares, where it lies within the picture."""
     height, width = picture.shape
     first, stop = max(0, -left), min(len(columns), width - left)
+    columns = columns[first:stop]
     for r in range(max(0, -top), min(len(rows), height - top)):
-        share = amount * rows[r]
-        line = picture[top + r]
-        for c in range(first, stop):
-            line[left + c] += share * columns[c]
+        share = rows[r]
+        line = picture[top + r, left + first : left + stop]
+        if sums.size:
+            line_of_sums = sums[top + r, left + first : left + stop]
+            for c in range(len(line)):
+                added = share * columns[c]
+                line[c] += added
+                line_of_sums[c] += value * added
+        else:
+            for c in range(len(line)):
+                line[c] += share * columns[c]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,8 +23,8 @@ _LIGHTNESS = 0.72
 _FINE_STEPS, _SMOOTHED_STEPS = 1024, 121
 
 
-def column_values(table: LocalizationTable, column: str) -> NDArray[np.float64]:
-    """Return a column as float64.
+def column_values(table: LocalizationTable, column: str) -> NDArray[Any]:
+    """Return a column to colour by.
 
     Raises
     ------
@@ -33,13 +34,13 @@ def column_values(table: LocalizationTable, column: str) -> NDArray[np.float64]:
     if column not in table.data.columns:
         names = ", ".join(table.data.columns)
         raise BlinkspotError(f"This table has no column {column} to colour by: choose one of {names}.")
-    values = np.asarray(table.column(column), dtype=np.float64)
+    values = table.column(column)
     if len(values) and not np.isfinite(values).any():
         raise BlinkspotError(f"The column {column} holds no values in this table: colour by another one.")
     return values
 
 
-def column_range(values: NDArray[np.float64], limits: tuple[float, float] | None) -> tuple[float, float]:
+def column_range(values: NDArray[Any], limits: tuple[float, float] | None) -> tuple[float, float]:
     """Return the values at the ends of the colours: as given, else percentiles of those that are finite.
 
     Of a long column a part, evenly spread, stands for the whole.
@@ -56,10 +57,12 @@ def column_range(values: NDArray[np.float64], limits: tuple[float, float] | None
                 f"The range of the colours is two numbers, the lower one first, not {low:g} and {high:g}."
             )
         return float(low), float(high)
-    known = np.flatnonzero(np.isfinite(values))
-    if not len(known):
+    some = values[:: max(1, len(values) // _ROWS_FOR_RANGE)]
+    if not np.isfinite(some).any():
+        some = values
+    some = some[np.isfinite(some)]
+    if not len(some):
         return 0.0, 1.0
-    some = values[known[:: math.ceil(len(known) / _ROWS_FOR_RANGE)]]
     low, high = np.percentile(some, (LOW_PERCENTILE, HIGH_PERCENTILE))
     return (float(low), float(high)) if low < high else (float(low) - 0.5, float(low) + 0.5)
 
