@@ -24,7 +24,14 @@ from blinkspot.camera import Camera
 from blinkspot.cli import console
 from blinkspot.denoising import Denoiser
 from blinkspot.evaluation import PRESETS, simulate
-from blinkspot.localization import Localizer, LocalizerSettings, read_table, render
+from blinkspot.localization import (
+    Contrast,
+    Localizer,
+    LocalizerSettings,
+    read_table,
+    render,
+    render_coloured,
+)
 from blinkspot.progress import finish
 from blinkspot.stack import open_stack, write_stack
 
@@ -234,6 +241,41 @@ def test_render(work: Path, table: Path, command: Command, tmp_path: Path) -> No
     shown = imread(tmp_path / "picture.png")[..., :3].sum(axis=2)
     assert shown.shape == expected.shape
     assert np.corrcoef(shown.ravel(), expected.ravel())[0, 1] > 0.8
+
+
+def test_render_by_any_method_and_coloured(work: Path, table: Path, command: Command, tmp_path: Path) -> None:
+    found = read_table(table)
+    gaussian, magnified = tmp_path / "gaussian.tif", tmp_path / "magnified.tif"
+    command("render", table, "-o", gaussian, "--method", "gaussian", "--pixel-size-nm", 25, "--json")
+    np.testing.assert_array_equal(tifffile.imread(gaussian), render(found, 25.0, method="gaussian"))
+    command("render", table, "-o", magnified, "--magnification", 8, "--shifts", 3, "--json")
+    np.testing.assert_array_equal(tifffile.imread(magnified), render(found, 12.5, shifts=3))
+    time, bar = tmp_path / "time.tif", tmp_path / "time.png"
+    coloured = ("--colour-by", "frame", "--colour-range", 5, 30, "--gamma", 0.7, "--json")
+    answer = command("render", table, "-o", time, *coloured).answer
+    assert answer["colour_range"] == [5, 30]
+    expected = render_coloured(found, "frame", limits=(5, 30)).rgb(Contrast(gamma=0.7))
+    np.testing.assert_array_equal(tifffile.imread(time), expected)
+    command("render", table, "-o", bar, *coloured, "--scale-bar-nm", 500)
+    # The strip to the right holds the bar of the colours.
+    shown = np.rint(255 * imread(bar)[..., :3])
+    assert shown.shape[0] == 160
+    assert shown.shape[1] > 160
+    np.testing.assert_array_equal(shown[:100, :160], expected[:100])
+    # Uncertainties that mean nothing are said to, where they are drawn.
+    plain = tmp_path / "plain.csv"
+    plain.write_text("frame,x [nm],y [nm],uncertainty_uncalibrated [nm]\n1,50,70,9\n")
+    said = command("render", plain, "-o", tmp_path / "plain.tif", "--method", "gaussian")
+    assert said.status == 0
+    assert "not calibrated" in said.err
+    for arguments, words in (
+        (("--magnification", 8), "does not tell the size of the movie's pixels"),
+        (("--colour-range", 5, 30), "--colour-by"),
+        (("--colour-by", "z_nm"), "no column z_nm"),
+        (("--pixel-size-nm", 5, "--magnification", 8), "one of the two"),
+    ):
+        assert command("render", plain, "-o", tmp_path / "refused.png", *arguments).refuses(words)
+    assert not (tmp_path / "refused.png").exists()
 
 
 def test_score_has_the_promised_keys_and_adds_up(work: Path, table: Path, command: Command) -> None:

@@ -13,10 +13,20 @@ from test_plugin_helpers import (
     wait_for_workers,
 )
 
-from blinkspot.localization import Localizer, LocalizerSettings, read_table, render
+from blinkspot.localization import (
+    LocalizationTable,
+    Localizer,
+    LocalizerSettings,
+    RenderSettings,
+    picture_layer,
+    read_table,
+    render,
+    render_coloured,
+)
 from blinkspot.plugin import file_dialogs
 from blinkspot.plugin.movies import Place
 from blinkspot.plugin.session import session_of
+from blinkspot.progress import finish
 from blinkspot.stack import Stack
 
 
@@ -181,7 +191,7 @@ def test_a_denoised_movie_of_some_frames_is_found_by_its_place(qtbot, viewer, do
 
 def test_all_frames_give_a_table_as_features_and_a_picture_at_its_place(qtbot, viewer, dock):
     layer = add_movie(viewer, translate=(0, 1.0, 2.0))
-    dock.picture_pixel.setValue(25.0)
+    dock.picture.pixel.setValue(25.0)
     click(qtbot, dock.run_button)
     wait_for_end(qtbot, dock)
     points = viewer.layers["movie localizations (noisy)"]
@@ -324,11 +334,50 @@ def test_a_picture_s_place_is_right_for_any_pixel_and_any_movie_s_place(place):
 
 
 def test_the_picture_is_the_backend_s(qtbot, viewer, dock):
-    from blinkspot.progress import finish
-
     add_movie(viewer)
     click(qtbot, dock.run_button)
     wait_for_end(qtbot, dock)
     table = finish(Localizer(CAMERA).localize(Stack(movie())))
     picture = viewer.layers["movie super-resolved (noisy)"].data
     np.testing.assert_allclose(picture, render(table, 20.0, (3200.0, 3200.0)))
+
+
+def test_a_coloured_picture_shows_time_where_the_molecules_are(qtbot, viewer, dock):
+    layer = add_movie(viewer, translate=(0, 1.0, 2.0))
+    dock.picture.method.setCurrentText("Gaussians of the uncertainty")
+    dock.picture.colour_by.setCurrentText("Time")
+    click(qtbot, dock.run_button)
+    wait_for_end(qtbot, dock)
+    picture = viewer.layers["movie super-resolved (noisy)"]
+    assert picture.rgb
+    settings = RenderSettings("gaussian", 20.0)
+    table = finish(Localizer(CAMERA).localize(Stack(movie())))
+    expected = render_coloured(table, "frame", settings, (3200.0, 3200.0))
+    np.testing.assert_array_equal(picture.data, expected.rgb())
+    low, high = expected.limits
+    assert f"frame from {low:.4g} (blue) to {high:.4g} (red)" in dock.job_bar.status.text()
+    np.testing.assert_allclose(
+        picture.data_to_world((-0.5, -0.5)), layer.data_to_world((0, -0.5, -0.5))[1:], atol=1e-6
+    )
+
+
+@pytest.mark.parametrize("movie_pixel_nm", [100.0, 80.0, None])
+def test_a_picture_s_layer_has_a_molecule_where_the_movie_has_it(movie_pixel_nm):
+    from napari.layers import Image
+
+    # In the middle of pixel (3, 5) of the movie, and of (17, 27) of a picture of a fifth of its pixels.
+    pixel = movie_pixel_nm or 100.0
+    y_nm, x_nm = 3.5 * pixel, 5.5 * pixel
+    table = LocalizationTable.from_columns({"frame": [0], "y_nm": [y_nm], "x_nm": [x_nm]})
+    data, arguments = picture_layer(
+        render(table, pixel / 5, (10 * pixel, 10 * pixel), "histogram"), pixel / 5, movie_pixel_nm
+    )
+    picture = Image(data, **arguments)
+    brightest = np.unravel_index(data.argmax(), data.shape)
+    assert brightest == (17, 27)
+    if movie_pixel_nm is None:
+        expected = (y_nm, x_nm)
+    else:
+        expected = Image(np.zeros((10, 10)), scale=(pixel, pixel), units=("nm", "nm")).data_to_world((3, 5))
+    np.testing.assert_allclose(picture.data_to_world(brightest), expected)
+    assert [str(unit) for unit in picture.units] == ["nanometer", "nanometer"]

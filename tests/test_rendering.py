@@ -79,9 +79,13 @@ def test_a_tiff_keeps_values_pixel_size_and_provenance(tmp_path):
     with tifffile.TiffFile(tmp_path / "p.tif") as file:
         np.testing.assert_array_equal(file.asarray(), picture)
         page = file.pages[0]
-        pixels, length = page.tags["XResolution"].value
-        assert pixels / length == pytest.approx(50.0)
-        assert file.imagej_metadata["unit"] == "micron"
+        for name in ("XResolution", "YResolution"):
+            pixels, length = page.tags[name].value
+            assert length / pixels == pytest.approx(20e-7)  # cm
+        assert page.tags["ResolutionUnit"].value == tifffile.RESUNIT.CENTIMETER
+        assert (
+            file.imagej_metadata["unit"] == "cm"
+        )  # ImageJ takes the unit from here, and none if it is absent
         assert json.loads(file.imagej_metadata["Info"])["step"] == "localize"
 
 

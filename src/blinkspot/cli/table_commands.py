@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Annotated, Literal
 
+import numpy as np
 import typer
+from numpy.typing import NDArray
 
 from blinkspot.cli.camera_options import (
     CameraFile,
@@ -30,15 +32,19 @@ from blinkspot.evaluation import compare as compare_movies
 from blinkspot.evaluation import score as score_tables
 from blinkspot.files import check_can_write, check_new_folder
 from blinkspot.localization import (
+    ColouredPicture,
+    Contrast,
     LocalizationTable,
     Localizer,
     LocalizerSettings,
+    RenderSettings,
     TableFormat,
+    draw,
+    draw_coloured,
     read_table,
     save_picture,
     table_paths,
 )
-from blinkspot.localization import render as draw
 from blinkspot.localization.fitting import FitMethod
 from blinkspot.localization.settings import Widths
 from blinkspot.movie_checks import check_camera, check_movie
@@ -168,15 +174,53 @@ def render(
     output: Annotated[
         Path, typer.Option("-o", "--output", metavar="PICTURE.png|.tif", help="Picture to make.")
     ],
-    pixel_size_nm: Annotated[float, typer.Option(help="Pixel of the picture, nm.")] = 20.0,
+    method: Annotated[
+        Literal["histogram", "ash", "gaussian"],
+        typer.Option(help="Histogram, averaged shifted histogram, or Gaussians of the uncertainties."),
+    ] = "ash",
+    pixel_size_nm: Annotated[
+        float | None, typer.Option(help="Pixel of the picture, nm; 20 unless given.")
+    ] = None,
+    magnification: Annotated[
+        float | None, typer.Option(help="Instead: pixels of the picture along a pixel of the movie.")
+    ] = None,
+    shifts: Annotated[int, typer.Option(help="Shifts along each axis, of ash.")] = 2,
+    colour_by: Annotated[
+        str | None, typer.Option(metavar="COLUMN", help="Colour by a column: frame, z_nm, photons, ...")
+    ] = None,
+    colour_range: Annotated[
+        tuple[float, float] | None,
+        typer.Option(metavar="LOW HIGH", help="Values at the ends of the colours."),
+    ] = None,
+    saturated_percent: Annotated[
+        float, typer.Option(help="Part of the filled pixels shown at full brightness, %.")
+    ] = 0.5,
+    gamma: Annotated[float, typer.Option(help="Below 1, dim structures are lifted.")] = 1.0,
+    scale_bar_nm: Annotated[float | None, typer.Option(help="Length of a scale bar, nm; for .png.")] = None,
     as_json: Json = False,
 ) -> None:
     """Draw the super-resolved picture of a table."""
+    settings = RenderSettings(method, pixel_size_nm, magnification, shifts)
+    contrast = Contrast(saturated_percent, gamma)
+    if colour_range is not None and colour_by is None:
+        raise BlinkspotError("--colour-range needs a column to colour by: give it with --colour-by.")
     check_can_write(output)
     found = read_table(table)
-    picture = draw(found, pixel_size_nm)
-    save_picture(picture, output, pixel_size_nm, found.provenance)
-    answer({"picture": str(output), "height_px": picture.shape[0], "width_px": picture.shape[1]}, as_json)
+    pixel_nm = settings.pixel_nm(found)
+    if method == "gaussian" and not found.uncertainty_is_valid:
+        say(f"{table} holds uncertainties that are not calibrated: its molecules are drawn too narrow.")
+    picture: NDArray[np.float32] | ColouredPicture
+    if colour_by is None:
+        picture = run(draw(found, settings))
+    else:
+        picture = run(draw_coloured(found, colour_by, settings, limits=colour_range))
+    about = {**found.provenance, "picture_settings": asdict(settings)}
+    save_picture(picture, output, pixel_nm, about, contrast=contrast, scale_bar_nm=scale_bar_nm)
+    height, width = picture.shape
+    result: dict[str, object] = {"picture": str(output), "height_px": height, "width_px": width}
+    if isinstance(picture, ColouredPicture):
+        result["colour_range"] = picture.limits
+    answer(result, as_json)
 
 
 def score(

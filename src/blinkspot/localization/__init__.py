@@ -5,18 +5,35 @@ the camera's counts, whose variance equals their mean; tables are in photoelectr
 """
 
 from blinkspot.localization.localizer import Localizer
-from blinkspot.localization.rendering import render, save_picture
+from blinkspot.localization.rendering import (
+    ColouredPicture,
+    Contrast,
+    RenderSettings,
+    draw,
+    draw_coloured,
+    picture_layer,
+    render,
+    render_coloured,
+    save_picture,
+)
 from blinkspot.localization.settings import LocalizerSettings
 from blinkspot.localization.table import LocalizationTable
 from blinkspot.localization.table_files import TableFormat, read_table, table_paths, write_table
 
 __all__ = [
+    "ColouredPicture",
+    "Contrast",
     "LocalizationTable",
     "Localizer",
     "LocalizerSettings",
+    "RenderSettings",
     "TableFormat",
+    "draw",
+    "draw_coloured",
+    "picture_layer",
     "read_table",
     "render",
+    "render_coloured",
     "save_picture",
     "table_paths",
     "write_table",

@@ -33,10 +33,9 @@ def add_localizations(
     picture = viewer.add_image(
         found.picture,
         name=f"{source.name} super-resolved ({found.of})",
-        colormap="inferno",
-        contrast_limits=(0.0, found.picture_white),
         metadata={ROLE: "picture", PROVENANCE: found.table.provenance},
-        **place.of_picture(found.picture_pixels),
+        # The movie's layer may have another scale than its camera's, and a place of its own.
+        **{**found.picture_look, **place.of_picture(found.picture_pixels)},
     )
     points = viewer.add_points(
         found.points,

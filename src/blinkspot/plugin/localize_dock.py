@@ -8,7 +8,7 @@ from pathlib import Path
 from napari.components import ViewerModel
 from napari.layers import Image, Layer, Points
 from qtpy.QtCore import QTimer
-from qtpy.QtWidgets import QCheckBox, QDoubleSpinBox, QFormLayout, QLabel, QPushButton
+from qtpy.QtWidgets import QCheckBox, QFormLayout, QLabel, QPushButton
 
 from blinkspot.errors import BlinkspotError
 from blinkspot.plugin import file_dialogs, localizing_steps
@@ -20,6 +20,7 @@ from blinkspot.plugin.layer_choice import LayerChoice, follow, is_source, may_be
 from blinkspot.plugin.localization_layers import add_localizations
 from blinkspot.plugin.localizer_options import LocalizerOptions
 from blinkspot.plugin.movies import Place, frame_index, frame_shown, stack_of, why_not_a_movie
+from blinkspot.plugin.picture_options import PictureOptions
 from blinkspot.plugin.preview_markers import PreviewMarkers
 from blinkspot.plugin.side_by_side import SideBySideButton
 from blinkspot.plugin.writer import write_localizations
@@ -79,11 +80,6 @@ class LocalizeDock(Dock):
         self.counts = QLabel()
         self.counts.setWordWrap(True)
         self.controls.addWidget(self.counts)
-        self.picture_pixel = QDoubleSpinBox()
-        self.picture_pixel.setRange(1.0, 1000.0)
-        self.picture_pixel.setValue(20.0)
-        self.picture_pixel.setSuffix(" nm")
-        self.picture_pixel.setToolTip("Size of the super-resolved picture's pixels. Typical: 10 to 25 nm.")
         self.target = combo(
             {_DENOISED: "Denoised movie", _NOISY: "Noisy movie", _BOTH: "Both, to compare"},
             "In which movie to find the molecules of all frames.",
@@ -91,8 +87,9 @@ class LocalizeDock(Dock):
         form = QFormLayout()
         form.setVerticalSpacing(3)
         form.addRow("Find them in", self.target)
-        form.addRow("Picture pixel", self.picture_pixel)
         self.controls.addLayout(form)
+        self.picture = PictureOptions()
+        self.controls.addWidget(self.picture)
         self.run_button = QPushButton("Localize all frames")
         self.run_button.setToolTip(
             "Make a table (a points layer) and a super-resolved picture of the whole movie."
@@ -244,7 +241,7 @@ class LocalizeDock(Dock):
                 self.options.settings,
                 stack_of(layer),
                 self._tasks(),
-                self.picture_pixel.value(),
+                self.picture.choice,
             )
         except BlinkspotError as error:
             self.complain(error, "Localizing")
@@ -270,7 +267,8 @@ class LocalizeDock(Dock):
             comparison.show(*(layers.picture for layers in shown))
         counts = ", ".join(f"{len(found.table):,} in the {found.of} movie" for found in results)
         uncalibrated = any(not found.table.uncertainty_is_valid for found in results)
-        self.job_bar.say(f"Molecules found: {counts}.{_UNCALIBRATED if uncalibrated else ''}")
+        colours = "".join(f" Colours, {found.of}: {found.colours}." for found in results if found.colours)
+        self.job_bar.say(f"Molecules found: {counts}.{colours}{_UNCALIBRATED if uncalibrated else ''}")
 
     def _ask_export(self) -> None:
         layer = self._table_layer

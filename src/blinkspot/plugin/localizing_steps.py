@@ -18,7 +18,24 @@ from blinkspot.stack import Stack
 if TYPE_CHECKING:  # importing it takes seconds
     from blinkspot.localization import LocalizationTable
 
-_PICTURE_WHITE_QUANTILE = 0.99
+
+@dataclass(frozen=True)
+class PictureChoice:
+    """How the super-resolved picture is drawn.
+
+    Attributes
+    ----------
+    pixel_size_nm : float
+        Of the picture.
+    method : str
+        As in :class:`blinkspot.localization.RenderSettings`.
+    colour_by : str or None
+        Column of the table that gives the hue.
+    """
+
+    pixel_size_nm: float = 20.0
+    method: str = "ash"
+    colour_by: str | None = None
 
 
 @dataclass(frozen=True)
@@ -33,20 +50,23 @@ class Localized:
         The localizations.
     points : (n, 3) float32
         Their places (frame, y, x) in pixels of the movie, (0, 0) the centre of its first pixel.
-    picture : (H, W) float32
+    picture : (H, W) float32 or (H, W, 3) uint8
         The super-resolved picture of the whole field.
-    picture_white : float
-        Value of the picture to show as its brightest colour.
+    picture_look : mapping
+        Arguments of its layer, for colours and contrast.
     picture_pixels : float
         Size of the picture's pixels, in pixels of the movie.
+    colours : str
+        What the hues mean, in words; empty where they mean nothing but density.
     """
 
     of: str
     table: LocalizationTable
     points: NDArray[np.float32]
-    picture: NDArray[np.float32]
-    picture_white: float
+    picture: NDArray[Any]
+    picture_look: Mapping[str, Any]
     picture_pixels: float
+    colours: str = ""
 
 
 def localize(
@@ -54,7 +74,7 @@ def localize(
     settings: Mapping[str, dict[str, Any]],
     movie: Stack,
     tasks: Mapping[str, Stack | None],
-    picture_pixel_nm: float,
+    choice: PictureChoice,
 ) -> Generator[Progress, None, list[Localized]]:
     """Localize all frames and draw the super-resolved picture, for each task.
 
@@ -66,8 +86,8 @@ def localize(
         The movie as recorded.
     tasks : mapping
         Name of the result -> the denoised movie to find molecules in, None for the movie as recorded.
-    picture_pixel_nm : float
-        Size of the pictures' pixels, nm.
+    choice : PictureChoice
+        How the pictures are drawn.
     """
     yield Progress("preparing", 0, 1, 0.0)
     localization = backend.localization()
@@ -76,23 +96,32 @@ def localize(
         localizer = localization.Localizer(camera, localization.LocalizerSettings(**settings[name]))
         for progress in (job := Returning(localizer.localize(movie, denoised))):
             yield dataclasses.replace(progress, step=f"localizing the {name} movie")
-        found.append(_localized(name, job.result, movie, camera, picture_pixel_nm))
+        found.append((yield from _drawn(name, job.result, movie, camera, choice)))
     return found
 
 
-def _localized(
-    name: str, table: LocalizationTable, movie: Stack, camera: Camera, picture_pixel_nm: float
-) -> Localized:
+def _drawn(
+    name: str, table: LocalizationTable, movie: Stack, camera: Camera, choice: PictureChoice
+) -> Generator[Progress, None, Localized]:
+    localization = backend.localization()
+    settings = localization.RenderSettings(choice.method, choice.pixel_size_nm)
     extent_nm = (movie.height * camera.pixel_size_nm, movie.width * camera.pixel_size_nm)
-    picture = backend.localization().render(table, picture_pixel_nm, extent_nm)
-    filled = picture[picture > 0]
+    colours = ""
+    if choice.colour_by is None:
+        picture = yield from localization.draw(table, settings, extent_nm)
+    else:
+        picture = yield from localization.draw_coloured(table, choice.colour_by, settings, extent_nm)
+        low, high = picture.limits
+        colours = f"{picture.label} from {low:.4g} (blue) to {high:.4g} (red)"
+    shown, look = localization.picture_layer(picture, choice.pixel_size_nm, camera.pixel_size_nm)
     return Localized(
         of=name,
         table=table,
         points=points_px(table, camera),
-        picture=picture,
-        picture_white=float(np.quantile(filled, _PICTURE_WHITE_QUANTILE)) if filled.size else 1.0,
-        picture_pixels=picture_pixel_nm / camera.pixel_size_nm,
+        picture=shown,
+        picture_look=look,
+        picture_pixels=choice.pixel_size_nm / camera.pixel_size_nm,
+        colours=colours,
     )
 
 

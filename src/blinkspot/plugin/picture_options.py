@@ -1,0 +1,54 @@
+"""How the super-resolved picture is drawn."""
+
+from __future__ import annotations
+
+from qtpy.QtWidgets import QDoubleSpinBox, QFormLayout, QWidget
+
+from blinkspot.plugin.forms import combo
+from blinkspot.plugin.localizing_steps import PictureChoice
+
+_METHODS = {
+    "ash": "Averaged shifted histogram",
+    "histogram": "Histogram",
+    "gaussian": "Gaussians of the uncertainty",
+}
+_COLOURS = {
+    None: "Density alone",
+    "frame": "Time",
+    "photons": "Photons",
+    "sigma_nm": "Width",
+    "uncertainty_nm": "Uncertainty",
+}
+
+
+class PictureOptions(QWidget):
+    """Edits how the super-resolved picture is drawn."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.method = combo(
+            _METHODS,
+            "Molecules per pixel, smoothed over neighbouring pixels as ThunderSTORM does or not, or each "
+            "molecule as wide as it is uncertain.",
+        )
+        self.pixel = QDoubleSpinBox()
+        self.pixel.setRange(1.0, 1000.0)
+        self.pixel.setValue(20.0)
+        self.pixel.setSuffix(" nm")
+        self.pixel.setToolTip("Size of the super-resolved picture's pixels. Typical: 10 to 25 nm.")
+        self.colour_by = combo(
+            _COLOURS,
+            "What the hue means, from blue (low) over green to red (high); brightness is density. "
+            "By time, drift shows as fringes of blue and red.",
+        )
+        form = QFormLayout(self)
+        form.setContentsMargins(0, 0, 0, 0)
+        form.setVerticalSpacing(3)
+        form.addRow("Picture", self.method)
+        form.addRow("Picture pixel", self.pixel)
+        form.addRow("Coloured by", self.colour_by)
+
+    @property
+    def choice(self) -> PictureChoice:
+        """What is chosen."""
+        return PictureChoice(self.pixel.value(), self.method.currentData(), self.colour_by.currentData())
