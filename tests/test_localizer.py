@@ -1,4 +1,5 @@
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -14,7 +15,7 @@ from blinkspot.evaluation import score
 from blinkspot.localization import Localizer, LocalizerSettings, read_table
 from blinkspot.localization.table import COLUMNS
 from blinkspot.progress import finish
-from blinkspot.stack import Stack
+from blinkspot.stack import Stack, open_stack
 
 CAMERA = Camera(pixel_size_nm=100.0, offset_adu=100.0, electrons_per_adu=12.0, em_gain=150.0)
 CAMERAS = {
@@ -243,6 +244,8 @@ def test_a_movie_is_no_frame():
         ("fit_window_px", 3),
         ("initial_sigma_px", 0.0),
         ("initial_sigma_px", 9.0),
+        ("widths", "narrow"),
+        ("preset", "picasso"),
     ],
 )
 def test_settings_out_of_range_are_refused(name, value):
@@ -258,3 +261,36 @@ def test_the_table_knows_what_made_it(tmp_path):
     assert made["settings"]["fit"] == "wlsq"
     assert Camera.from_dict(made["camera"]) == CAMERA
     assert made["movie"] == {"name": "movie.tif", "shape": [6, 48, 48], "provenance": {"step": "simulate"}}
+
+
+@pytest.mark.parametrize("fit", ["mle", "wlsq"])
+def test_the_preset_gives_thunderstorms_table(shared_data, fit):
+    movie = open_stack(shared_data / "simulated" / "low120.tif").frames(0, 12)
+    settings = LocalizerSettings(preset="thunderstorm", fit=fit)
+    ours = finish(Localizer(CAMERAS["low120"], settings).localize(movie))
+    theirs = read_table(shared_data / "simulated" / f"low120_thunderstorm_{fit}.csv")
+    theirs = theirs.chosen(theirs.column("frame") < 12)
+    assert len(ours) == len(theirs)
+    for name in ("frame", "x_nm", "y_nm"):
+        np.testing.assert_allclose(ours.column(name), theirs.column(name), atol=0.01)
+    np.testing.assert_allclose(ours.column("uncertainty_nm"), theirs.column("uncertainty_nm"), rtol=1e-3)
+    assert ours.provenance["settings"]["preset"] == "thunderstorm"
+
+
+def test_the_preset_fits_the_movie_in_which_it_looks():
+    movie = movie_of_noise(3, n_frames=2)
+    smooth = (movie + 200.0) / 3.0
+    how = LocalizerSettings(preset="thunderstorm", fit="wlsq", fit_on="denoised")
+    on_denoised = finish(Localizer(CAMERA, how).localize(movie, smooth))
+    alone = finish(Localizer(CAMERA, replace(how, fit_on="raw")).localize(smooth))
+    assert len(alone) > 5
+    assert on_denoised.data.equals(alone.data)
+    assert not on_denoised.uncertainty_is_valid
+    with pytest.raises(BlinkspotError, match="looks for molecules where it fits them"):
+        Localizer(CAMERA, replace(how, fit_on="raw")).localize(movie, smooth)
+
+
+@pytest.mark.parametrize("settings", [{"widths": "free"}, {"false_per_frame": 0.1}])
+def test_the_preset_refuses_what_thunderstorm_has_not(settings):
+    with pytest.raises(BlinkspotError, match="ThunderSTORM's analysis has free widths and a threshold"):
+        LocalizerSettings(preset="thunderstorm", **settings)

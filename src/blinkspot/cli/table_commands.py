@@ -46,7 +46,7 @@ from blinkspot.localization import (
     table_paths,
 )
 from blinkspot.localization.fitting import FitMethod
-from blinkspot.localization.settings import Widths
+from blinkspot.localization.settings import Preset, Widths
 from blinkspot.movie_checks import check_camera, check_movie
 from blinkspot.stack import open_stack
 
@@ -94,6 +94,7 @@ def localize(
         typer.Option(help="Width (standard deviation) that fits start from; learned from the movie else."),
     ] = None,
     fit_window_px: Annotated[int, typer.Option(help="Side of the square that is fitted, odd.")] = 7,
+    preset: Annotated[Preset, typer.Option(help="Our own analysis, or ThunderSTORM's.")] = "blinkspot",
     as_json: Json = False,
 ) -> None:
     """Find and fit the molecules of every frame."""
@@ -108,6 +109,7 @@ def localize(
         widths=widths,
         initial_sigma_px=initial_sigma_px,
         fit_window_px=fit_window_px,
+        preset=preset,
     )
     if fit_on == "denoised" and denoised is None:
         raise BlinkspotError("--fit-on denoised needs a denoised movie: give it with --denoised.")

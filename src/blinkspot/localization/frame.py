@@ -93,8 +93,8 @@ class FrameLocalizer:
             If it holds NaN or infinite values; ``index`` names it then.
         """
         camera = self.camera
-        raw = _finite(camera.counts(raw_adu), "movie", index)
-        guide = raw if denoised_adu is None else _finite(camera.counts(denoised_adu), "denoised movie", index)
+        raw = finite(camera.counts(raw_adu), "movie", index)
+        guide = raw if denoised_adu is None else finite(camera.counts(denoised_adu), "denoised movie", index)
         read_counts = camera.read_counts
         extra = None
         if isinstance(read_counts, np.ndarray):
@@ -183,10 +183,11 @@ class FrameLocalizer:
         return np.column_stack(values)
 
 
-def _finite(counts: Float32Array, name: str, index: int) -> Float32Array:
-    if not np.isfinite(counts).all():
+def finite(pixels: NDArray[Any], name: str, index: int) -> NDArray[Any]:
+    """Return a frame, or say which one holds NaN or infinite values."""
+    if not np.isfinite(pixels).all():
         raise BlinkspotError(
             f"Frame {index + 1} (counting from 1) of the {name} holds NaN or infinite values: "
             "mend or leave out that frame."
         )
-    return counts
+    return pixels

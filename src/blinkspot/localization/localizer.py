@@ -16,10 +16,12 @@ from blinkspot.localization.acceptance import Acceptance, simulate_empty_frames
 from blinkspot.localization.detection import find_candidates
 from blinkspot.localization.fitting import fit_molecules
 from blinkspot.localization.frame import FrameLocalizer, Rows
+from blinkspot.localization.preset import ThunderstormLocalizer, check_preset
 from blinkspot.localization.psf import ENOUGH_MOLECULES, PsfWidth
 from blinkspot.localization.psf_learning import MovieSample, sample_frame
 from blinkspot.localization.settings import LocalizerSettings
 from blinkspot.localization.table import LocalizationTable
+from blinkspot.localization.thunderstorm import localize_frame as localize_as_thunderstorm
 from blinkspot.progress import Progress, Stopwatch, finish
 from blinkspot.provenance import provenance
 from blinkspot.stack import Stack, as_stack
@@ -127,7 +129,7 @@ class Localizer:
         return self._localize(raw_stack, denoised_stack)
 
     def _localize(self, movie: Stack, denoised: Stack | None) -> Generator[Progress, None, LocalizationTable]:
-        yield from _compiling()
+        yield from _compiling(self.settings)
         frames = _Frames(
             movie.n_frames,
             (movie.height, movie.width),
@@ -159,7 +161,7 @@ class Localizer:
 
     def _table(
         self,
-        localizer: FrameLocalizer,
+        localizer: FrameLocalizer | ThunderstormLocalizer,
         found: list[Rows],
         frames: _Frames,
         learned: dict[str, Any],
@@ -182,10 +184,14 @@ class Localizer:
             ),
         )
 
-    def _prepare(self, frames: _Frames) -> Generator[Progress, None, tuple[FrameLocalizer, dict[str, Any]]]:
+    def _prepare(
+        self, frames: _Frames
+    ) -> Generator[Progress, None, tuple[FrameLocalizer | ThunderstormLocalizer, dict[str, Any]]]:
         """Learn what the settings leave to the movie; also as it is recorded."""
         settings = self.settings
         learned: dict[str, Any] = {}
+        if settings.preset == "thunderstorm":
+            return ThunderstormLocalizer(self.camera, settings), learned
         width = PsfWidth() if settings.initial_sigma_px is None else PsfWidth(settings.initial_sigma_px)
         first = FrameLocalizer(self.camera, settings, width)
         wants_width = settings.widths == "learned" or settings.initial_sigma_px is None
@@ -216,6 +222,7 @@ class Localizer:
                 f"The denoised movie has the shape {denoised_shape} and the raw one {raw_shape}: "
                 "give the denoised version of the same movie."
             )
+        check_preset(self.settings, on_denoised=denoised_shape is not None)
 
 
 def _sampled(localizer: FrameLocalizer, frames: _Frames) -> Generator[Progress, None, MovieSample]:
@@ -246,10 +253,10 @@ def _in_frames(
         yield clock.at(index + part)
 
 
-def _compiling() -> Generator[Progress, None, None]:
+def _compiling(settings: LocalizerSettings) -> Generator[Progress, None, None]:
     """Have everything compiled in another thread, saying so while that lasts."""
     clock = Stopwatch("compiling the fits (once per installation)", 1.0)
-    thread = threading.Thread(target=_compile, name="compiling the fits", daemon=True)
+    thread = threading.Thread(target=_compile, args=(settings,), name="compiling the fits", daemon=True)
     thread.start()
     while True:
         thread.join(SECONDS_BETWEEN_PROGRESS)
@@ -258,9 +265,11 @@ def _compiling() -> Generator[Progress, None, None]:
         yield clock.at(0.0)
 
 
-def _compile() -> None:
+def _compile(settings: LocalizerSettings) -> None:
     picture = np.zeros((7, 7), dtype=np.float32)
     picture[3, 3] = 1.0
+    if settings.preset == "thunderstorm":
+        localize_as_thunderstorm(picture, Camera(), ThunderstormLocalizer(Camera(), settings).thunderstorm)
     candidates = find_candidates(picture, 1.0)
     fit_molecules(picture, candidates.rows, candidates.columns)
 

@@ -10,6 +10,7 @@ from blinkspot.errors import BlinkspotError
 from blinkspot.localization.fitting import FitMethod, FitPixels
 
 Widths = Literal["learned", "free", "fixed", "elliptical"]
+Preset = Literal["blinkspot", "thunderstorm"]
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,9 @@ class LocalizerSettings:
         from the movie unless given.
     fit_window_px : int
         Side of the square that is fitted, odd.
+    preset : {"blinkspot", "thunderstorm"}
+        ``"thunderstorm"``: ThunderSTORM's own analysis, followed step by step, in place of ours. It has a
+        threshold, a fit, an initial sigma (1.6 pixels unless given) and a window; the rest is as it is there.
 
     Raises
     ------
@@ -50,6 +54,7 @@ class LocalizerSettings:
     widths: Widths = "learned"
     initial_sigma_px: float | None = None
     fit_window_px: int = 7
+    preset: Preset = "blinkspot"
 
     def __post_init__(self) -> None:
         if not (math.isfinite(self.threshold) and self.threshold > 0):
@@ -62,6 +67,7 @@ class LocalizerSettings:
             ("fit", get_args(FitMethod)),
             ("fit_on", get_args(FitPixels)),
             ("widths", get_args(Widths)),
+            ("preset", get_args(Preset)),
         ):
             if getattr(self, name) not in allowed:
                 raise BlinkspotError(
@@ -75,6 +81,12 @@ class LocalizerSettings:
             raise BlinkspotError(
                 "The initial sigma must be from 0.3 pixels to half the fit window, "
                 f"not {self.initial_sigma_px}."
+            )
+
+        if self.preset == "thunderstorm" and (self.widths != "learned" or self.false_per_frame is not None):
+            raise BlinkspotError(
+                "ThunderSTORM's analysis has free widths and a threshold: leave the widths and the number of "
+                "false molecules as they are, or do without the preset."
             )
 
     def _check_acceptance(self, false_per_frame: float) -> None:
