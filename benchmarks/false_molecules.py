@@ -8,7 +8,7 @@ import numpy as np
 from support import print_table
 
 from blinkspot import Camera
-from blinkspot.localization.acceptance import simulate_empty_frames
+from blinkspot.localization.acceptance import EmptyFrames, false_molecules
 from blinkspot.localization.frame import FrameLocalizer
 from blinkspot.localization.psf import PsfWidth
 from blinkspot.localization.settings import LocalizerSettings
@@ -41,7 +41,7 @@ def main() -> None:
             for kind, width in WIDTHS.items():
                 widths = "learned" if kind == "known" else "free"
                 settings = LocalizerSettings(false_per_frame=min(ASKED), widths=widths)
-                law = finish(simulate_empty_frames(camera, level, width, settings.fit_window_px))
+                law = finish(false_molecules(EmptyFrames.like(camera, level, width, settings.fit_window_px)))
                 # The lower number's molecules are among the higher one's.
                 wide = law.acceptance(max(ASKED), SIZE_PX**2)
                 localizer = FrameLocalizer(camera, settings, width, wide)

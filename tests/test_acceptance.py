@@ -6,7 +6,7 @@ import pytest
 from blinkspot import Camera
 from blinkspot.errors import BlinkspotError
 from blinkspot.localization import Localizer, LocalizerSettings
-from blinkspot.localization.acceptance import FalseMolecules, empty_frame, simulate_empty_frames
+from blinkspot.localization.acceptance import EmptyFrames, FalseMolecules, false_molecules
 from blinkspot.localization.frame import FrameLocalizer
 from blinkspot.localization.psf import PsfWidth
 from blinkspot.progress import finish
@@ -35,9 +35,19 @@ def test_empty_frames_give_as_many_as_were_asked_for(camera, background):
 @pytest.mark.parametrize("camera", [EMCCD, CMOS, Camera()], ids=["EM", "CMOS", "ideal"])
 def test_the_simulated_noise_has_variance_equal_to_mean(camera):
     level = 10.0 + float(np.mean(camera.read_counts))
-    counts = empty_frame(camera, level, (600, 600), np.random.default_rng(1)).astype(float)
-    assert counts.mean() == pytest.approx(level, rel=0.01)
-    assert counts.var() == pytest.approx(level, rel=0.01)
+    empty = EmptyFrames.like(camera, level, PsfWidth(), 7)
+    assert empty.background_counts == pytest.approx(level, rel=0.026)
+    counts = empty.frame((600, 600), np.random.default_rng(1)).astype(float)
+    assert counts.mean() == pytest.approx(empty.background_counts, rel=0.01)
+    assert counts.var() == pytest.approx(empty.background_counts, rel=0.01)
+
+
+def test_a_simulation_serves_movies_that_are_alike():
+    one = EmptyFrames.like(CMOS, 20.0, PsfWidth(1.22, 0.1, 100), 7)
+    assert one == EmptyFrames.like(CMOS, 20.2, PsfWidth(1.23, 0.1, 70), 7)
+    assert one != EmptyFrames.like(CMOS, 23.0, PsfWidth(1.22, 0.1, 100), 7)
+    assert one != EmptyFrames.like(EMCCD, 20.0, PsfWidth(1.22, 0.1, 100), 7)
+    assert finish(false_molecules(one)) is finish(false_molecules(one))
 
 
 def test_the_tail_is_fitted_and_extrapolated():
@@ -59,7 +69,7 @@ def test_the_tail_is_fitted_and_extrapolated():
 
 def test_what_is_not_fitted_would_not_have_been_accepted():
     width = PsfWidth(1.2, 0.1, 100)
-    law = finish(simulate_empty_frames(CMOS, 20.0, width, 7))
+    law = finish(false_molecules(EmptyFrames.like(CMOS, 20.0, width, 7)))
     accepted = law.acceptance(1.0, 128 * 128)
     strong = law.log_likelihood_ratio >= accepted.log_likelihood_ratio
     assert strong.sum() > 100
@@ -70,7 +80,7 @@ def test_what_is_not_fitted_would_not_have_been_accepted():
 
 def test_a_molecule_is_accepted_and_its_ghost_of_noise_is_not():
     settings = LocalizerSettings(false_per_frame=0.01, widths="free", initial_sigma_px=1.3)
-    law = finish(simulate_empty_frames(CMOS, 20.0, PsfWidth(), 7))
+    law = finish(false_molecules(EmptyFrames.like(CMOS, 20.0, PsfWidth(), 7)))
     localizer = FrameLocalizer(CMOS, settings, PsfWidth(), law.acceptance(0.01, 64 * 64))
     mean = np.full((64, 64), 20.0)
     mean[30:33, 40:43] += 60.0

@@ -36,6 +36,8 @@ TAIL_FROM = 5.0
 # The faintest responses of those that reach the ratio, this part of them, may be lost before the fit.
 LOST_PART = 0.01
 SLOWEST, FASTEST = 0.3, 3.0
+ROUNDED_TO = 0.05
+MOST_KNOWN = 32
 
 
 @dataclass(frozen=True)
@@ -115,21 +117,54 @@ class FalseMolecules:
         return Acceptance(ratio, max(lowest * math.sqrt(max(ratio, 0.0)), SMALLEST_RESPONSE))
 
 
-def simulate_empty_frames(
-    camera: Camera, background_counts: float, width: PsfWidth, window_px: int
-) -> Generator[Progress, None, FalseMolecules]:
-    """Count the spots of frames in which there is none.
+@dataclass(frozen=True)
+class EmptyFrames:
+    """What the spots of empty frames depend on.
 
-    Parameters
+    Attributes
     ----------
-    camera : Camera
-        Its noise is simulated; where its pixels differ in read noise, at their mean.
     background_counts : float
         Mean of the frames, in counts of variance equal to mean, read noise included.
+    read_counts : float
+        The read noise in it.
+    has_register : bool
+        Whether the electrons go through an EM register.
     width : PsfWidth
         As used for the movie's fits.
     window_px : int
         Side of the fit window.
+    """
+
+    background_counts: float
+    read_counts: float
+    has_register: bool
+    width: PsfWidth
+    window_px: int
+
+    @classmethod
+    def like(cls, camera: Camera, background_counts: float, width: PsfWidth, window_px: int) -> EmptyFrames:
+        """Describe a movie's, rounded to 5 % so that one simulation serves movies that are alike.
+
+        Where the pixels of a camera differ in read noise, their mean stands for all.
+        """
+        known = PsfWidth(_rounded(width.sigma_px), _rounded(width.std_px))
+        read_counts = _rounded(float(np.mean(camera.read_counts)))
+        return cls(_rounded(background_counts), read_counts, camera.em_gain > 1.0, known, window_px)
+
+    def frame(self, shape: tuple[int, int], random: np.random.Generator) -> NDArray[np.float32]:
+        """Simulate one, in counts: shot noise, register, read noise."""
+        light = max(self.background_counts - self.read_counts, 0.0)
+        if self.has_register:
+            # A register's gain, divided out: the sum of as many exponential variates as electrons came in.
+            light_counts = random.gamma(random.poisson(2.0 * light, shape)) / 2.0
+        else:
+            light_counts = random.poisson(light, shape).astype(np.float64)
+        noise = random.normal(self.read_counts, math.sqrt(self.read_counts), shape)
+        return (light_counts + noise).astype(np.float32)
+
+
+def false_molecules(empty: EmptyFrames) -> Generator[Progress, None, FalseMolecules]:
+    """Count the spots of frames in which there is none, by simulation; known ones are not simulated again.
 
     Yields
     ------
@@ -139,19 +174,31 @@ def simulate_empty_frames(
     -------
     FalseMolecules
     """
+    if empty not in _known:
+        law = yield from _simulated(empty)
+        if len(_known) >= MOST_KNOWN:
+            _known.pop(next(iter(_known)))
+        _known[empty] = law
+    return _known[empty]
+
+
+_known: dict[EmptyFrames, FalseMolecules] = {}
+
+
+def _simulated(empty: EmptyFrames) -> Generator[Progress, None, FalseMolecules]:
     random = np.random.default_rng(SEED)
     clock = Stopwatch("simulating empty frames", FRAMES)
     ratios, responses = [], []
     for index in range(FRAMES):
-        counts = empty_frame(camera, background_counts, (FRAME_PX, FRAME_PX), random)
+        counts = empty.frame((FRAME_PX, FRAME_PX), random)
         candidates, response = find_above_noise(counts, SMALLEST_RESPONSE)
         fits = fit_molecules(
             counts,
             candidates.rows,
             candidates.columns,
-            window_px=window_px,
-            initial_sigma_px=width.sigma_px,
-            sigma_std_px=width.std_px,
+            window_px=empty.window_px,
+            initial_sigma_px=empty.width.sigma_px,
+            sigma_std_px=empty.width.std_px,
         )
         ratios.append(fits.goodness.log_likelihood_ratio)
         responses.append(response[fits.candidate])
@@ -161,16 +208,7 @@ def simulate_empty_frames(
     return FalseMolecules(ratio[order], response[order], FRAMES * FRAME_PX**2)
 
 
-def empty_frame(
-    camera: Camera, background_counts: float, shape: tuple[int, int], random: np.random.Generator
-) -> NDArray[np.float32]:
-    """Simulate a frame of background, in counts: shot noise, register, read noise."""
-    read_counts = float(np.mean(camera.read_counts))
-    factor = camera.excess_noise_factor
-    photons = max(background_counts - read_counts, 0.0) * factor
-    electrons = random.poisson(photons, shape).astype(np.float64)
-    if camera.em_gain > 1.0:
-        # A register's gain, divided out: the sum of as many exponential variates as electrons came in.
-        electrons = random.gamma(electrons)
-    noise = random.normal(read_counts, math.sqrt(read_counts), shape)
-    return (electrons / factor + noise).astype(np.float32)
+def _rounded(value: float) -> float:
+    if not 0.0 < value < math.inf:
+        return value
+    return round(math.exp(ROUNDED_TO * round(math.log(value) / ROUNDED_TO)), 6)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from blinkspot.camera import Camera
 from blinkspot.errors import BlinkspotError
-from blinkspot.localization.acceptance import Acceptance, simulate_empty_frames
+from blinkspot.localization.acceptance import Acceptance, EmptyFrames, false_molecules
 from blinkspot.localization.detection import find_candidates
 from blinkspot.localization.fitting import fit_molecules
 from blinkspot.localization.frame import FrameLocalizer, Rows
@@ -204,8 +204,9 @@ class Localizer:
         acceptance: Acceptance | None = None
         if settings.false_per_frame is not None:
             known = width if settings.widths == "learned" else replace(width, std_px=np.inf)
-            law = yield from simulate_empty_frames(
-                self.camera, sample.background_counts(), known, settings.fit_window_px
+            background = sample.background_counts()
+            law = yield from false_molecules(
+                EmptyFrames.like(self.camera, background, known, settings.fit_window_px)
             )
             acceptance = law.acceptance(settings.false_per_frame, frames.shape[0] * frames.shape[1])
             learned["acceptance"] = acceptance.as_dict()
