@@ -57,8 +57,8 @@ def recorded(
 ) -> LocalizationTable:
     """Return ``after`` with this step added to the record that ``before`` carries.
 
-    ``provenance["processing"]`` gains ``{"step", "settings", "version", "rows_before", "rows_after"}`` and the
-    findings. The rest of the provenance is that of ``before``; neither table is changed.
+    ``provenance["processing"]`` gains ``{"step", "settings", "version", "rows_before", "rows_after"}`` and
+    the findings. The rest of the provenance is that of ``before``; neither table is changed.
 
     Parameters
     ----------
