@@ -149,7 +149,11 @@ def test_the_help_lists_every_step_and_setting(capsys):
         (["TABLE", "-o", "TABLE", "--step", "merge"], "exists already"),
         (["TABLE", "TABLE", "-o", "FOLDER/new", "--step", "merge"], "Two of the tables"),
         (["TABLE", "-o", "FOLDER/new.csv", "--step", "density dimensions=3"], "needs a z_nm"),
-        (["TABLE", "-o", "FOLDER/new.csv", "--step", "filter sigma > 3"], "column sigma_nm"),
+        (
+            ["TABLE", "-o", "FOLDER/new.csv", "--step", "filter sigma > 3"],
+            "table.csv: The filter 'sigma > 3' needs the column sigma_nm",
+        ),
+        (["TABLE", "FOLDER/none.csv", "-o", "FOLDER/new", "--step", "merge"], "none.csv cannot be read"),
         (["FOLDER/none.csv", "-o", "FOLDER/new.csv", "--step", "merge"], "cannot be read"),
     ],
 )

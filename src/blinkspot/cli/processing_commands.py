@@ -11,7 +11,7 @@ from blinkspot.cli.console import answer, run, say
 from blinkspot.cli.movie_commands import Json
 from blinkspot.cli.step_options import parse_step, steps_help
 from blinkspot.errors import BlinkspotError
-from blinkspot.files import check_can_write, check_new_folder
+from blinkspot.files import check_can_write, written_whole
 from blinkspot.localization import read_table
 from blinkspot.localization.processing import Step, recorded_steps
 from blinkspot.localization.processing import process as apply_steps
@@ -37,16 +37,17 @@ def process(
 ) -> None:
     """Filter, merge and otherwise work on tables of localizations."""
     steps = _chosen_steps(step or [], like)
-    targets = _targets(tables, output)
     rows: dict[Path, tuple[int, int]] = {}
-    for source, target in zip(tables, targets, strict=True):
-        before = read_table(source)
-        after = run(apply_steps(before, steps))
-        target.parent.mkdir(exist_ok=True)
-        after.save_csv(target)
-        for entry in after.provenance["processing"][-len(steps) :]:
-            say(f"{source.name}: {entry['step']}, {entry['rows_before']} rows to {entry['rows_after']}.")
-        rows[target] = len(before), len(after)
+    if len(tables) == 1:
+        _check_table_name(output)
+        rows[output] = _processed(tables[0], output, steps)
+    else:
+        names = _names(tables)
+        # All of them or none.
+        with written_whole(output) as folder:
+            folder.mkdir()
+            for table, name in zip(tables, names, strict=True):
+                rows[output / name] = _processed(table, folder / name, steps)
     if not as_json:
         answer({str(target): f"{after} of {before} rows" for target, (before, after) in rows.items()}, False)
         return
@@ -77,17 +78,30 @@ def _chosen_steps(texts: list[str], like: Path | None) -> list[Step]:
     return steps
 
 
-def _targets(tables: list[Path], output: Path) -> list[Path]:
-    """Return the table to make of each, checked that all can be written."""
-    if len(tables) == 1:
-        if output.suffix.lower() != ".csv":
-            raise BlinkspotError(f"The table {output} is a CSV file: choose a name that ends in .csv.")
-        for path in (output, provenance_path(output)):
-            check_can_write(path)
-        return [output]
-    check_new_folder(output)
+def _processed(source: Path, target: Path, steps: list[Step]) -> tuple[int, int]:
+    """Apply steps to a file and write another; return the numbers of rows before and after."""
+    before = read_table(source)
+    try:
+        after = run(apply_steps(before, steps))
+    except BlinkspotError as error:
+        raise BlinkspotError(f"{source}: {error}") from error
+    after.save_csv(target)
+    for entry in after.provenance["processing"][-len(steps) :]:
+        say(f"{source.name}: {entry['step']}, {entry['rows_before']} rows to {entry['rows_after']}.")
+    return len(before), len(after)
+
+
+def _check_table_name(output: Path) -> None:
+    if output.suffix.lower() != ".csv":
+        raise BlinkspotError(f"The table {output} is a CSV file: choose a name that ends in .csv.")
+    for path in (output, provenance_path(output)):
+        check_can_write(path)
+
+
+def _names(tables: list[Path]) -> list[str]:
+    """Return the names that the tables will have in their folder."""
     names = [f"{table.stem}.csv" for table in tables]
     for name in names:
         if names.count(name) > 1:
             raise BlinkspotError(f"Two of the tables would be written as {name}: process them one by one.")
-    return [output / name for name in names]
+    return names
