@@ -155,7 +155,9 @@ def compare_merging(python: str) -> None:
     radius_nm, dark_frames, rows = 50.0, 1, []
     for density, side_nm in (("sparse", 100_000.0), ("crowded", 3_000.0)):
         for correlated in (0, 2):
-            table, molecules = blinking_table(200_000, side_nm=side_nm, frames=5000, window=correlated + 1)
+            table, molecules = blinking_table(
+                200_000, side_nm=side_nm, frames=5000, context_frames=correlated // 2
+            )
             truth = np.column_stack((molecules.data[["x_nm", "y_nm"]], 1e12 * molecules.column("frame")))
             head = (f"{density}, {'context 1' if correlated else 'independent'}", len(truth))
             step = Merge(radius_nm=radius_nm, dark_frames=dark_frames, correlated_frames=correlated)

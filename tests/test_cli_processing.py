@@ -167,3 +167,20 @@ def test_bad_input_gets_one_sentence_and_leaves_nothing(tmp_path, table, capsys,
     assert sentence.startswith("blinkspot: ")
     assert words in sentence
     assert sorted(tmp_path.iterdir()) == before
+
+
+def test_merging_knows_the_context_frames_of_the_denoiser(tmp_path, capsys):
+    movie, model, denoised, found = (tmp_path / name for name in ("m.tif", "model", "d.tif", "found.csv"))
+    for arguments in (
+        ["simulate", movie, "--frames", 12, "--size", 32],
+        ["train", movie, "-o", model, "--epochs", 1, "--channels", 4, "--context-frames", 1],
+        ["denoise", movie, "-m", model, "-o", denoised],
+        ["localize", movie, "-o", found, "--denoised", denoised, "--fit-on", "denoised"],
+    ):
+        with pytest.raises(SystemExit, match="0"):
+            main([str(argument) for argument in arguments])
+    status, _, err = command(capsys, found, "-o", tmp_path / "merged.csv", "--step", "merge radius_nm=80")
+    assert status == 0, err
+    merged = read_table(tmp_path / "merged.csv")
+    assert merged.provenance["processing"][0]["correlated_frames"] == 2
+    assert not merged.uncertainty_is_valid

@@ -277,6 +277,12 @@ def test_axes_are_weighted_by_their_own_uncertainty():
     assert np.isnan(row.p_value)
 
 
+def test_an_axis_whose_uncertainty_is_not_known_is_weighted_by_that_of_both():
+    columns = {"frame": [0, 1], "x_nm": [0.0, 4.0], "y_nm": [0.0, 4.0], "uncertainty_nm": [1.0, math.sqrt(3)]}
+    table = LocalizationTable.from_columns({**columns, "uncertainty_x_nm": [np.nan, np.nan]})
+    assert finish(Merge().apply(table)).column("x_nm")[0] == pytest.approx(1.0)
+
+
 def test_what_is_not_known_stays_unknown():
     table = LocalizationTable.from_columns({"frame": [0, 1, 5], "x_nm": [0.0, 2.0, 9.0], "y_nm": [0.0] * 3})
     merged = finish(Merge().apply(table))
@@ -287,35 +293,60 @@ def test_what_is_not_known_stays_unknown():
     np.testing.assert_array_equal(finish(Merge().apply(partly)).column("uncertainty_nm"), [np.nan, 4.0])
 
 
-@pytest.mark.parametrize("context_frames", [1, 2])
-@pytest.mark.parametrize("length", [2, 3, 6, 20])
-def test_merged_uncertainty_is_true_where_neighbours_share_noise(context_frames, length):
-    """The errors are moving averages over 2c + 1 frames, as the windows of a denoiser."""
-    n, window, u = 3000, 2 * context_frames + 1, 10.0
+def error_over_reported(length, context_frames, *, shining_only, correlated):
+    """Return the true error of merged positions over the reported one.
+
+    The errors are moving averages of independent noise over 2c + 1 frames: only of the ``length`` frames in
+    which the molecule shines, or of all.
+    """
+    n, around = 3000, 0 if shining_only else context_frames
     rng = np.random.default_rng(length)
-    noise = rng.normal(0, u * math.sqrt(window), (2, n, length + window - 1))
-    errors = np.lib.stride_tricks.sliding_window_view(noise, window, axis=2).mean(axis=3)
-    found = rng.uniform(size=(n, length)) < 0.8  # some frames are missed
-    found[:, 0] = True
+    noise = rng.normal(0, 20.0, (2, n, length + 2 * around))
+    frames = np.arange(-around, length + around)
+    window = np.abs(np.arange(length)[:, None] - frames) <= context_frames
+    weights = window / window.sum(axis=1, keepdims=True)
+    errors = noise @ weights.T
+    uncertainty = 20.0 * np.sqrt((weights**2).sum(axis=1))
+    found = rng.uniform(size=(n, length)) < 0.9  # some are missed
+    found[:, [0, -1]] = True
     number, frame = np.nonzero(found)
     table = LocalizationTable.from_columns(
         {
             "frame": frame,
             "x_nm": 1000.0 * (number % 50) + errors[0][found],
             "y_nm": 1000.0 * (number // 50) + errors[1][found],
-            "uncertainty_nm": np.full(len(frame), u),
+            "uncertainty_nm": uncertainty[frame],
         }
     )
-    step = Merge(radius_nm=200.0, dark_frames=length, correlated_frames=2 * context_frames)
-    merged = finish(step.apply(table))
+    merged = finish(Merge(200.0, dark_frames=length, correlated_frames=correlated).apply(table))
     assert len(merged) == n
     off = merged.data[["x_nm", "y_nm"]].to_numpy()
     off -= 1000.0 * np.round(off / 1000.0)
-    assert np.sqrt((off**2).mean() / (merged.column("uncertainty_nm") ** 2).mean()) == pytest.approx(
-        1, abs=0.03
+    return np.sqrt((off**2).mean() / (merged.column("uncertainty_nm") ** 2).mean())
+
+
+@pytest.mark.parametrize("context_frames", [1, 2])
+@pytest.mark.parametrize("length", [2, 3, 6, 20])
+def test_merged_uncertainty_is_true_where_neighbours_share_photons(context_frames, length):
+    ratio = error_over_reported(length, context_frames, shining_only=True, correlated=2 * context_frames)
+    assert ratio == pytest.approx(1.0, abs=0.03)
+    assert error_over_reported(length, context_frames, shining_only=True, correlated=0) > 1.2
+    # Noise of the dark frames too: the formula is on the safe side, and not far off.
+    assert (
+        0.88
+        < error_over_reported(length, context_frames, shining_only=False, correlated=2 * context_frames)
+        < 1.03
     )
-    taken_as_independent = finish(Merge(200.0, None, length, 0, 0).apply(table)).column("uncertainty_nm")
-    assert np.sqrt((off**2).mean() / (taken_as_independent**2).mean()) > 1.2
+
+
+def test_far_from_the_ends_the_correlation_is_triangular():
+    frames = np.arange(400)
+    table = LocalizationTable.from_columns(
+        {"frame": frames, "x_nm": 0.0 * frames, "y_nm": 0.0 * frames, "uncertainty_nm": 0.0 * frames + 3.0}
+    )
+    (u,) = finish(Merge(correlated_frames=4).apply(table)).column("uncertainty_nm")
+    expected = 3.0 * math.sqrt(sum(max(0.0, 1 - abs(d) / 5) for d in range(-9, 10)) / 400)
+    assert u == pytest.approx(expected, rel=0.01)
 
 
 def test_equal_weights_of_a_window_are_the_safe_choice():

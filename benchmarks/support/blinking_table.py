@@ -13,7 +13,7 @@ MEAN_ON_FRAMES = 3.0
 
 
 def blinking_table(
-    n_rows: int, *, frames: int = 10_000, side_nm: float = 25_600.0, window: int = 1, seed: int = 1
+    n_rows: int, *, frames: int = 10_000, side_nm: float = 25_600.0, context_frames: int = 0, seed: int = 1
 ) -> tuple[LocalizationTable, LocalizationTable]:
     """Make a table of molecules that shine once, for some frames.
 
@@ -28,9 +28,9 @@ def blinking_table(
         Length of the movie.
     side_nm : float
         Side of the field.
-    window : int
-        Errors of a molecule are moving averages over so many frames, as of a movie denoised with
-        ``(window - 1) / 2`` context frames; 1: independent.
+    context_frames : int
+        Errors of a molecule are moving averages over so many frames on each side, as far as it shines
+        there, as in a movie denoised with context frames; 0: independent.
     seed : int
 
     Returns
@@ -56,13 +56,14 @@ def blinking_table(
     uncertainty = PSF_NM / np.sqrt(photons)
     columns = np.empty((len(COLUMNS), len(molecule)))
     columns[0] = frame
+    # Of a window's frames those in which the molecule shines.
+    begin = np.repeat(np.cumsum(on) - on, on)
+    rows = np.arange(len(molecule))
+    start = np.maximum(begin, rows - context_frames)
+    stop = np.minimum(begin + on[molecule], rows + context_frames + 1)
     for axis in (0, 1):
-        noise = rng.standard_normal(len(molecule) + n * (window - 1))
-        if window > 1:
-            # Each molecule has noise of its own, window - 1 frames longer than it shines.
-            start = np.cumsum(on + window - 1) - (on + window - 1)
-            at = start[molecule] + place
-            noise = sum(noise[at + offset] for offset in range(window)) / np.sqrt(window)
+        noise = np.concatenate(([0.0], np.cumsum(rng.standard_normal(len(molecule)))))
+        noise = (noise[stop] - noise[start]) / np.sqrt(stop - start)
         columns[1 + axis] = truth[molecule, axis] + noise * uncertainty
     columns[3] = PSF_NM + rng.normal(0, 10.0, len(molecule))
     columns[4] = photons

@@ -15,7 +15,7 @@ from blinkspot.localization.processing import STEPS, Step, make_step
 def parse_step(text: str) -> Step:
     """Make a step of its name and its settings, ``NAME=VALUE`` each.
 
-    A step whose only setting is a text takes the rest of the words for it: ``filter photons > 100``.
+    A step whose setting takes the rest has it without its name: ``filter photons > 100``.
 
     Raises
     ------
@@ -52,15 +52,11 @@ def _written(value: Any) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
-def _is_text(name: str) -> bool:
-    fields = dataclasses.fields(STEPS[name])
-    return len(fields) == 1 and get_type_hints(STEPS[name])[fields[0].name] is str
-
-
 def _settings(name: str, rest: str) -> dict[str, Any]:
     known = {field.name: get_type_hints(STEPS[name])[field.name] for field in dataclasses.fields(STEPS[name])}
-    if _is_text(name):
-        return {next(iter(known)): rest}
+    for field in dataclasses.fields(STEPS[name]):
+        if field.metadata.get("takes_rest"):
+            return {field.name: rest}
     try:
         words = shlex.split(rest)
     except ValueError as error:

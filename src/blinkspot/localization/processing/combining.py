@@ -75,8 +75,9 @@ def _filler(
     """Return what fills a part of a column's ``result``."""
     rows, starts, values = links.rows, links.starts, table.column(name)
     if name in _AXES:
-        known = next(each for each in _AXES[name] if each in table.data.columns)
-        uncertainty = usable_uncertainties(table.column(known))
+        given = [table.column(each) for each in _AXES[name] if each in table.data.columns]
+        known = next((each for each in given if np.isfinite(each).any()), given[-1])
+        uncertainty = usable_uncertainties(known)
         return lambda part: _precise_means(rows, starts, part.start, part.stop, values, uncertainty, result)
     if name in _UNCERTAINTIES:
         frame = table.column("frame")
@@ -134,18 +135,26 @@ def _recombined(
     result: FloatArray,
 ) -> None:
     """Work out the uncertainties of such means (:mod:`.correlation`); NaN where one is not known."""
+    half = correlated_frames // 2
     for molecule in range(first, last):
         begin, end = starts[molecule], starts[molecule + 1]
+        opened, closed = frame[rows[begin]], frame[rows[end - 1]]
         weights = shared = 0.0
         for place in range(begin, end):
-            own = uncertainty[rows[place]]
+            late, own = frame[rows[place]], uncertainty[rows[place]]
             weights += 1.0 / own**2 if 0.0 < own < np.inf else np.nan
+            # The window's frames in which the molecule shone.
+            late_from = max(opened, late - half)
+            late_to = min(closed, late + correlated_frames - half)
             before = place - 1
             while before >= begin:
-                apart = frame[rows[place]] - frame[rows[before]]
-                if apart > correlated_frames:
+                early = frame[rows[before]]
+                if late - early > correlated_frames:
                     break
-                correlation = 1.0 - apart / (correlated_frames + 1.0)
+                early_from = max(opened, early - half)
+                early_to = min(closed, early + correlated_frames - half)
+                sizes = (late_to - late_from + 1.0) * (early_to - early_from + 1.0)
+                correlation = (early_to - late_from + 1.0) / np.sqrt(sizes)
                 shared += 2.0 * correlation / (own * uncertainty[rows[before]])
                 before -= 1
         result[molecule] = (

@@ -1,16 +1,20 @@
 r"""Localizations of neighbouring frames that are not independent.
 
-A movie that was denoised with :math:`c` context frames on each side shows in each frame what
-:math:`2c + 1` recorded frames hold. Two localizations of a molecule fitted there, :math:`d` frames apart,
-share :math:`2c + 1 - d` of these, and the errors that their noise makes. With :math:`k = 2c`, the *correlated
-frames*, and where all frames of a window have the same weight, the correlation of the two errors along an
-axis is
+A movie that was denoised with :math:`c` context frames on each side shows in each frame what a window
+:math:`W` of :math:`2c + 1` recorded frames holds. A molecule's photons come from those frames of a window in
+which it shone, here from its first localization to its last. Where all of these have the same weight, the
+errors of two localizations :math:`i, j` along an axis have the correlation
 
-.. math:: \rho(d) = \max(0, 1 - d / (k + 1)).
+.. math:: \rho_{ij} = \frac{|W_i \cap W_j|}{\sqrt{|W_i|\,|W_j|}}.
 
-It is on the safe side: of all weights that a window of :math:`k + 1` frames can have, equal ones make
-:math:`\sum_d \rho(d)`, and so the variance of a long mean, the greatest, since
-:math:`\sum_d \rho(d) = (\sum a)^2 / \sum a^2 \le k + 1` (Cauchy-Schwarz).
+Far from a molecule's ends this is :math:`\max(0, 1 - d / (k + 1))` for frames :math:`d` apart, with the
+*correlated frames* :math:`k = 2c`; near them it is more: both localizations of a molecule that shone twice
+hold the same photons, and merging gains nothing.
+
+It is on the safe side. Noise of the background in frames in which the molecule was dark, which a denoiser may
+let in, makes the correlation smaller. And of all weights that the frames of a window can have, equal ones
+make the variance of a long mean the greatest: :math:`\sum_d \rho(d) = (\sum a)^2 / \sum a^2 \le k + 1`
+(Cauchy-Schwarz).
 
 The mean of localizations with uncertainties :math:`u_i`, weighted by :math:`w_i = 1 / u_i^2`, has the
 variance

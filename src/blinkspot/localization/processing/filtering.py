@@ -36,7 +36,9 @@ class Filter:
 
     name: ClassVar[str] = "filter"
 
-    expression: str = setting("", "condition over columns, such as photons > 200 & uncertainty_nm < 25")
+    expression: str = setting(
+        "", "condition over columns, such as photons > 200 & uncertainty_nm < 25", takes_rest=True
+    )
 
     def __post_init__(self) -> None:
         assert self._parsed is not None

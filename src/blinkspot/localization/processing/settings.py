@@ -9,9 +9,19 @@ from typing import Any
 from blinkspot.errors import BlinkspotError
 
 
-def setting(default: Any, meaning: str, unit: str = "") -> Any:
-    """Return a dataclass field that says what it means and in which unit, for the command line's help."""
-    return field(default=default, metadata={"meaning": meaning, "unit": unit})
+def setting(default: Any, meaning: str, unit: str = "", *, takes_rest: bool = False) -> Any:
+    """Return a dataclass field that says on the command line what it means.
+
+    Parameters
+    ----------
+    default : object
+    meaning : str
+        A few words.
+    unit : str
+    takes_rest : bool
+        It is the only setting, a text, and on the command line all that follows the step's name.
+    """
+    return field(default=default, metadata={"meaning": meaning, "unit": unit, "takes_rest": takes_rest})
 
 
 def check_number(
