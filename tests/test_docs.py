@@ -1,6 +1,7 @@
 """The documentation tells the truth: its Python runs, its commands exist, its links lead somewhere."""
 
 import contextlib
+import dataclasses
 import json
 import re
 import shlex
@@ -18,7 +19,9 @@ import zarr
 import run as run_script
 from blinkspot import Camera, LocalizationTable, open_stack
 from blinkspot.cli.app import app, main
+from blinkspot.cli.step_options import parse_step
 from blinkspot.evaluation import PRESETS, ComparisonSettings
+from blinkspot.localization.processing import STEPS
 from blinkspot.localization.table import COLUMNS
 
 PROJECT = Path(__file__).resolve().parents[1]
@@ -184,6 +187,7 @@ def test_json_keys_in_the_docs_are_those_that_are_printed(
         "train": "movie.tif -o m.blinkspot --epochs 1 --channels 4 --context-frames 1",
         "denoise": "movie.tif -m m.blinkspot -o d.tif",
         "localize": "movie.tif -o found.csv --denoised d.tif --fit-on denoised",
+        "process": "found.csv -o processed.csv --step merge",
         "convert": "found.csv -o found.hdf5",
         "render": "found.csv -o found.png",
         "score": "found.csv movie_truth.csv",
@@ -204,6 +208,22 @@ def _check_comparison_folder(compared: Path) -> None:
     assert {path.name for path in compared.iterdir()} == listed - {"counts.png"}
     noisy = json.loads((compared / "scores.json").read_text(encoding="utf-8"))["routes"]["noisy"]
     assert set(noisy) <= set(INLINE.findall(section))
+
+
+def test_steps_in_the_docs_are_those_there_are() -> None:
+    rows = [line.split("|") for line in sections(COMMAND_LINE)["process"].splitlines()]
+    listed = {row[1].strip(): row[2] for row in rows if len(row) == 4 and row[1].strip() in STEPS}
+    assert list(listed) == list(STEPS)
+    for name, settings in listed.items():
+        if "=" not in settings:
+            continue
+        pairs = dict(pair.split("=") for code in INLINE.findall(settings) for pair in code.split())
+        assert set(pairs) == {field.name for field in dataclasses.fields(STEPS[name])}
+        step = parse_step(" ".join([name, *(f"{key}={value}" for key, value in pairs.items())]))
+        for field in dataclasses.fields(step):
+            assert getattr(step, field.name) == field.default or "example" in settings
+    headings = re.findall(r"^## (.+)$", text_of(PROJECT / "docs" / "after_the_fits.md"), re.MULTILINE)
+    assert {name for heading in headings for name in heading.split(", ")} >= set(STEPS)
 
 
 # -- Python

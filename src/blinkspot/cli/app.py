@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from blinkspot.cli import movie_commands, table_commands
+from blinkspot.cli import movie_commands, processing_commands, table_commands
 from blinkspot.cli.console import say
 from blinkspot.cli.demo_command import demo
 from blinkspot.cli.interruption import one_interruption
@@ -28,6 +28,7 @@ for command in (
     movie_commands.train,
     movie_commands.denoise,
     table_commands.localize,
+    processing_commands.process,
     table_commands.convert,
     table_commands.render,
     table_commands.score,
