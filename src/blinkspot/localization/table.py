@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -145,6 +146,12 @@ class LocalizationTable:
     def chosen(self, rows: NDArray[np.bool_]) -> LocalizationTable:
         """Return the rows where ``rows``, of shape (n,), is True."""
         return LocalizationTable(self.data[rows], self.uncertainty_is_valid, self.provenance)
+
+    def with_provenance(self, provenance: dict[str, Any]) -> LocalizationTable:
+        """Return the same rows, shared and not copied, with another provenance."""
+        table = copy.copy(self)
+        object.__setattr__(table, "provenance", provenance)
+        return table
 
     def above(self, threshold: float) -> LocalizationTable:
         """Return the rows whose detection strength is at least ``threshold``.
