@@ -22,7 +22,7 @@ WIDENING_NM = (30.0, 15.0)
 MOST_ROUNDS = 12
 SETTLED_NM = 0.05
 # Pairs further apart than so many standard deviations of their distance are left out.
-CUTOFF = 2.5
+CUTOFF = 3.0
 # Chance of a molecule to belong to no structure.
 ASTRAY = 0.05
 # Pairs looked at in one round; where there are more, the molecules laid onto are a random part of all.

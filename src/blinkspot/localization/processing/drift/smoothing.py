@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize
@@ -12,6 +14,9 @@ FloatArray = NDArray[np.float64]
 
 # Of the first value and slope before anything is read, in units of the readings.
 _WIDE = 1e6
+# Logarithms of the variances that are tried, in units of the readings' variance.
+_LOG_STEPS = (-24.0, -14.0, -11.0, -8.0, -6.0, -4.0, -2.0, 0.0, 4.0, 10.0)
+_SEARCH = {"xatol": 0.1, "fatol": 0.05, "maxfev": 80}
 
 
 def smoothed(
@@ -45,14 +50,14 @@ def smoothed(
     scaled, noise = (readings - offset) / np.sqrt(unit), variances / unit
 
     def cost(log_steps: FloatArray) -> float:
-        clipped = np.clip(log_steps, -30.0, 15.0)
+        clipped = np.clip(log_steps, _LOG_STEPS[0], _LOG_STEPS[-1])
         beyond = float(np.sum((log_steps - clipped) ** 2))
         return beyond - _log_likelihood(scaled, noise, np.exp(clipped[0]), np.exp(clipped[1]))
 
-    starts = [np.array(start) for start in ((-4.0, -12.0), (-16.0, -8.0), (-16.0, -14.0), (0.0, -16.0))]
-    best = min(starts, key=cost)
-    found = minimize(cost, best, method="Nelder-Mead", options={"xatol": 0.1, "fatol": 0.05, "maxfev": 120})
-    level_step, slope_step = np.exp(np.clip(found.x, -30.0, 15.0))
+    # The likelihood may have two hills: the search begins at the best place of a coarse grid.
+    starts = [np.array(start) for start in itertools.product(_LOG_STEPS, _LOG_STEPS)]
+    found = minimize(cost, min(starts, key=cost), method="Nelder-Mead", options=_SEARCH)
+    level_step, slope_step = np.exp(np.clip(found.x, _LOG_STEPS[0], _LOG_STEPS[-1]))
     level, variance = _smooth(scaled, noise, float(level_step), float(slope_step))
     return level * np.sqrt(unit) + offset, variance * unit
 
