@@ -2,9 +2,9 @@
 
     python benchmarks/drift.py --picasso PICASSO_ENVIRONMENT/bin/python
 
-200 nm over 1,000 frames (a smooth random walk), 300,000 molecules found to 10 to 20 nm, on filaments and on DNA
-origami. Picasso's redundant cross-correlation (RCC) and adaptive intersection maximization (AIM) run in
-its own environment, each with several lengths of segment.
+200 nm over 1,000 frames (a smooth random walk), 300,000 molecules found to 10 to 20 nm, on filaments and on
+DNA origami. Picasso's redundant cross-correlation (RCC) and adaptive intersection maximization (AIM) run
+in its own environment, each with several lengths of segment.
 """
 
 from __future__ import annotations
@@ -64,7 +64,9 @@ def picassos(sample: DriftingSample, interpreter: Path) -> Iterator[tuple[str, f
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--picasso", type=Path, help="Python of an environment with Picasso")
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
     options = parser.parse_args()

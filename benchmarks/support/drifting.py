@@ -51,9 +51,7 @@ def filaments(rng: np.random.Generator, n: int) -> FloatArray:
     # The projection of a hollow tube.
     offset = 12.5 * np.cos(rng.uniform(0, 2 * np.pi, n))
     ahead = rng.uniform(0, step_nm, n)
-    return (
-        paths[which, where] + ahead[:, None] * along[which, where] + offset[:, None] * across[which, where]
-    )
+    return paths[which, where] + ahead[:, None] * along[which, where] + offset[:, None] * across[which, where]
 
 
 def origami(rng: np.random.Generator, n: int) -> FloatArray:

@@ -121,8 +121,8 @@ def sub_pixel_peak(values: FloatArray) -> tuple[float, float, float]:
     """
     top, left = (int(index) for index in np.unravel_index(np.argmax(values), values.shape))
     radius = _PEAK_RADIUS_PX
-    rows = slice(max(top - radius, 0), top + radius + 1)
-    columns = slice(max(left - radius, 0), left + radius + 1)
+    rows = slice(max(top - radius, 0), min(top + radius + 1, values.shape[0]))
+    columns = slice(max(left - radius, 0), min(left + radius + 1, values.shape[1]))
     around = np.ones(values.shape, dtype=np.bool_)
     around[rows, columns] = False
     background = values[around]

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
 from blinkspot.errors import BlinkspotError
 from blinkspot.localization.processing.drift.curve import Drift, frames_of_movie
@@ -102,5 +101,11 @@ def estimate_drift(
             f"{typical_nm:.0f} nm of a molecule: there are too few molecules for more."
         )
     if not fine.settled:
+        if warnings:
+            raise BlinkspotError(
+                "The drift cannot be told from this table: few of its parts agree on it, and the frames do "
+                "not settle on a common place. Use fiducials, or give segments so short that little drift "
+                "falls within one."
+            )
         warnings.append("The drift had not settled in the last round: the sample has little structure.")
     return Estimate(fine.drift, findings, tuple(warnings))

@@ -20,7 +20,9 @@ IntArray = NDArray[np.int64]
 # Added to the standard deviations of the molecules, stage by stage.
 WIDENING_NM = (30.0, 15.0)
 MOST_ROUNDS = 12
+# A round that changes no frame by more than this, or by this part of the uncertainty, is the last.
 SETTLED_NM = 0.05
+SETTLED_PART = 0.2
 # Pairs further apart than so many standard deviations of their distance are left out.
 CUTOFF = 3.0
 # Chance of a molecule to belong to no structure.
@@ -44,7 +46,7 @@ class Overlapped:
         RMS standard deviation of the drift, per axis, as the scatter of the molecules tells it.
     rounds : int
     settled : bool
-        Whether the last round changed no more than ``SETTLED_NM``.
+        Whether the last round changed next to nothing.
     """
 
     drift: Drift
@@ -104,11 +106,14 @@ def maximize_overlap(
         readings, variances = yield from _readings(placed, n_bins, stopwatch, rounds - 1)
         before, curve, spread = curve, np.empty_like(curve), np.empty_like(curve)
         for axis in range(2):
-            curve[:, axis], spread[:, axis] = smoothed(before[:, axis] + readings[:, axis], variances[:, axis])
+            curve[:, axis], spread[:, axis] = smoothed(
+                before[:, axis] + readings[:, axis], variances[:, axis]
+            )
         curve -= curve[0]
         uncertainty_nm = float(np.sqrt(spread.mean()))
         change = curve - before
-        settled = bool(np.abs(change - change.mean(axis=0)).max() < SETTLED_NM)
+        greatest_nm = float(np.abs(change - change.mean(axis=0)).max())
+        settled = greatest_nm < max(SETTLED_NM, SETTLED_PART * uncertainty_nm)
         if settled and rounds > len(WIDENING_NM):
             break
     yield stopwatch.at(MOST_ROUNDS)
@@ -143,9 +148,23 @@ def _readings(
     for first in range(0, n, chunk):
         last = min(first + chunk, n)
         _pull(
-            cells.frame, cells.x_nm, cells.y_nm, cells.variance_nm2, cells.cell, first, last,
-            targets.frame, targets.x_nm, targets.y_nm, targets.variance_nm2, targets.starts, cells.columns,
-            CUTOFF, even, slopes, curvatures,
+            cells.frame,
+            cells.x_nm,
+            cells.y_nm,
+            cells.variance_nm2,
+            cells.cell,
+            first,
+            last,
+            targets.frame,
+            targets.x_nm,
+            targets.y_nm,
+            targets.variance_nm2,
+            targets.starts,
+            cells.columns,
+            CUTOFF,
+            even,
+            slopes,
+            curvatures,
         )
         yield stopwatch.at(done + last / n)
     # How much a molecule tells on average depends on the structure, not on the frame.

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from scipy.interpolate import CubicSpline
 
 from blinkspot.errors import BlinkspotError
-from blinkspot.localization.processing.drift.correlation import Torus, torus_for
+from blinkspot.localization.processing.drift.correlation import torus_for
 from blinkspot.localization.processing.drift.curve import Drift
 from blinkspot.progress import Progress, Stopwatch
 
@@ -29,6 +29,9 @@ FEWEST_MOLECULES = 200
 AGREEMENT_NM = 75.0
 # A peak that chance would hardly make: about one in a million places of even noise is as high.
 LEAST_SCORE = 5.0
+# Pairs that agree although they need not.
+LEAST_EVIDENCE = 3
+FEWEST_SEGMENTS = 4
 _HOPELESS = (
     "The drift cannot be told from this table: its parts in time do not show the same structure ({why}). "
     "Use fiducials, more molecules, or leave the drift as it is."
@@ -99,9 +102,10 @@ def redundant_cross_correlation(
                 f"{n_frames} frames in segments of {segment_frames} make {counts[0]} segments, and at most "
                 f"{MOST_SEGMENTS} are compared: give longer segments, or none."
             )
-    if not counts or counts[0] < 3:
+    if not counts or counts[0] < FEWEST_SEGMENTS:
         raise BlinkspotError(
-            f"The drift cannot be told from {n_frames} frames in so few segments: at least 3 are compared."
+            f"The drift cannot be told from {n_frames} frames in so few segments: "
+            f"at least {FEWEST_SEGMENTS} are compared."
         )
     why = ""
     for count in counts:
@@ -161,21 +165,28 @@ def _solved(
     free = len(middles) - 1
     if significant.sum() <= free:
         return "the correlations have no peak above chance"
-    # As many pairs as there are unknowns always agree.
-    if agreeing.sum() - free < max(1.0, 0.5 * (significant.sum() - free)):
+    # As many pairs as there are unknowns always agree; only those beyond are evidence.
+    if agreeing.sum() - free < max(LEAST_EVIDENCE, 0.5 * (significant.sum() - free)):
         return "the peaks of the correlations contradict each other"
     if not _joined(pairs[agreeing], len(middles)):
-        return "some of them have nothing in common with the rest"
+        return "some of them have too little in common with the rest"
     misses = (places[pairs[:, 1]] - places[pairs[:, 0]] - shifts)[agreeing]
     spare = agreeing.sum() / max(agreeing.sum() - free, 1)
-    every = np.clip(np.arange(n_frames), middles[0], middles[-1])
-    x_nm, y_nm = CubicSpline(middles, places)(every).T
     return Correlated(
-        Drift(x_nm, y_nm).from_start(),
+        _through(middles, places, n_frames),
         segment_frames,
         float(agreeing.sum() / len(pairs)),
         float(np.sqrt(np.mean(misses**2) * spare)),
     )
+
+
+def _through(middles: FloatArray, places: FloatArray, n_frames: int) -> Drift:
+    """Lay a natural cubic spline through the places of segments, straight on beyond the first and last."""
+    spline = CubicSpline(middles, places, bc_type="natural")
+    frames = np.arange(n_frames)
+    inside = np.clip(frames, middles[0], middles[-1])
+    x_nm, y_nm = (spline(inside) + (frames - inside)[:, None] * spline(inside, 1)).T
+    return Drift(x_nm, y_nm).from_start()
 
 
 def agreeing_places(
@@ -213,7 +224,9 @@ def agreeing_places(
         return np.concatenate([np.zeros((1, 2)), solved])
 
     def misses(places: FloatArray) -> FloatArray:
-        return np.hypot(*(places[pairs[:, 1]] - places[pairs[:, 0]] - shifts).T)
+        off = places[pairs[:, 1]] - places[pairs[:, 0]] - shifts
+        distance: FloatArray = np.hypot(off[:, 0], off[:, 1])
+        return distance
 
     places = places_for(usable.astype(np.float64))
     scale = max(float(misses(places).max(initial=0.0)), AGREEMENT_NM)
@@ -228,7 +241,9 @@ def agreeing_places(
 
 
 def _joined(pairs: NDArray[np.int64], count: int) -> bool:
-    """Tell whether pairs join all of ``count`` segments."""
+    """Tell whether pairs join all of ``count`` segments, each of which is in two of them or more."""
+    if np.bincount(pairs.ravel(), minlength=count).min() < 2:
+        return False
     reached = {0}
     for _ in range(count):
         for one, other in pairs.tolist():

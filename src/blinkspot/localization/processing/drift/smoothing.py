@@ -19,9 +19,7 @@ _LOG_STEPS = (-24.0, -14.0, -11.0, -8.0, -6.0, -4.0, -2.0, 0.0, 4.0, 10.0)
 _SEARCH = {"xatol": 0.1, "fatol": 0.05, "maxfev": 80}
 
 
-def smoothed(
-    readings: FloatArray, variances: FloatArray
-) -> tuple[FloatArray, FloatArray]:
+def smoothed(readings: FloatArray, variances: FloatArray) -> tuple[FloatArray, FloatArray]:
     """Smooth a series of readings by the local linear trend model.
 
     The level makes random steps around a slope that makes random steps itself. The variances of both are
