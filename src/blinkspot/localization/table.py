@@ -80,19 +80,29 @@ class LocalizationTable:
         for name in REQUIRED_COLUMNS:
             if name not in self.data.columns:
                 raise BlinkspotError(f"A localization table needs the column {name}, and this one has none.")
-        complete = {
-            name: np.asarray(self.data[name], dtype=np.float64)
-            if name in self.data.columns
-            else np.full(len(self.data), np.nan)
-            for name in (*COLUMNS, *(name for name in OPTIONAL_COLUMNS if name in self.data.columns))
-        }
-        for name in REQUIRED_COLUMNS:
-            bad = np.flatnonzero(~np.isfinite(complete[name]))
-            if len(bad):
-                raise BlinkspotError(
-                    f"Row {bad[0] + 1} of a localization table has no finite {name}: leave such rows out."
-                )
-        object.__setattr__(self, "data", pd.DataFrame(complete).astype({"frame": np.int64}))
+        if not self._is_complete():
+            complete = {
+                name: np.asarray(self.data[name], dtype=np.float64)
+                if name in self.data.columns
+                else np.full(len(self.data), np.nan)
+                for name in (*COLUMNS, *(name for name in OPTIONAL_COLUMNS if name in self.data.columns))
+            }
+            _check_finite(complete)
+            object.__setattr__(self, "data", pd.DataFrame(complete).astype({"frame": np.int64}))
+        else:
+            _check_finite({name: self.column(name) for name in REQUIRED_COLUMNS})
+
+    def _is_complete(self) -> bool:
+        """Tell whether the data have a table's form already, so that millions of rows are not copied."""
+        data = self.data
+        names = (*COLUMNS, *(name for name in OPTIONAL_COLUMNS if name in data.columns))
+        types = ("i8", *("f8",) * (len(names) - 1))
+        return (
+            tuple(data.columns) == names
+            and all(data[name].dtype == kind for name, kind in zip(names, types, strict=True))
+            and isinstance(data.index, pd.RangeIndex)
+            and (data.index.start, data.index.step) == (0, 1)
+        )
 
     @classmethod
     def from_columns(
@@ -192,3 +202,15 @@ class LocalizationTable:
         from blinkspot.localization.thunderstorm_csv import write_csv
 
         write_csv(self, path)
+
+
+def _check_finite(columns: Mapping[str, NDArray[Any]]) -> None:
+    for name in REQUIRED_COLUMNS:
+        with np.errstate(invalid="ignore", over="ignore"):
+            if np.isfinite(columns[name].sum()):
+                continue
+        bad = np.flatnonzero(~np.isfinite(columns[name]))
+        if len(bad):
+            raise BlinkspotError(
+                f"Row {bad[0] + 1} of a localization table has no finite {name}: leave such rows out."
+            )

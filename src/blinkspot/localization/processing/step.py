@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from collections.abc import Generator
 from typing import Any, ClassVar, Protocol
 
@@ -23,6 +24,7 @@ class Step(Protocol):
     """
 
     name: ClassVar[str]
+    __dataclass_fields__: ClassVar[dict[str, dataclasses.Field[Any]]]
 
     def apply(self, table: LocalizationTable) -> Generator[Progress, None, LocalizationTable]:
         """Return the table after this step, whose record (:func:`recorded`) names the step last.
@@ -47,9 +49,8 @@ class Step(Protocol):
 
 def settings_of(step: Step) -> dict[str, Any]:
     """Return the settings of a step, JSON-ready, by the names of its fields."""
-    assert dataclasses.is_dataclass(step)
-    assert not isinstance(step, type)
-    return dataclasses.asdict(step)
+    content: dict[str, Any] = json.loads(json.dumps(dataclasses.asdict(step)))
+    return content
 
 
 def recorded(
