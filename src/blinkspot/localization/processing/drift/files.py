@@ -81,8 +81,8 @@ def read_drift(path: str | os.PathLike[str], pixel_size_nm: float | None = None)
     Parameters
     ----------
     path : path
-        ``NAME.csv`` with columns ``frame`` (from 1, ascending), ``x [nm]`` and ``y [nm]``; between frames that
-        are missing the drift goes straight. ``NAME.txt`` as Picasso writes it: x and y (and z, which is not
+        ``NAME.csv`` with columns ``frame`` (from 1, ascending), ``x [nm]`` and ``y [nm]``; where frames are
+        missing the drift goes straight. ``NAME.txt`` as Picasso writes it: x and y (and z, which is not
         read) in camera pixels, a line for each frame.
     pixel_size_nm : float, optional
         Of the camera, in the sample; for Picasso's file.

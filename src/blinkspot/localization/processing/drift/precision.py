@@ -20,8 +20,8 @@ def precisions_nm(table: LocalizationTable, drift: Drift) -> FloatArray:
     """Return the standard deviation of each molecule's position along an axis, shape (n,).
 
     The table's own where it has them and they are valid. Elsewhere one for all: the width of a Gaussian
-    kernel under which a sample of the molecules is most likely, each left out of its own density (Duin 1976, IEEE
-    Transactions on Computers C-25:1175), divided by the square root of two.
+    kernel under which a sample of the molecules is most likely, each left out of its own density (Duin
+    1976, IEEE Transactions on Computers C-25:1175), divided by the square root of two.
 
     Parameters
     ----------

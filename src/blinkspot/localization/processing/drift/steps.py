@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Generator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 from blinkspot.errors import BlinkspotError
 from blinkspot.localization.processing.drift.curve import Drift
 from blinkspot.localization.processing.drift.estimate import estimate_drift
 from blinkspot.localization.processing.drift.fiducials import drift_of_fiducials
 from blinkspot.localization.processing.drift.files import read_drift
+from blinkspot.localization.processing.settings import check_choice, check_number, setting
 from blinkspot.localization.processing.step import RECORD, recorded
 from blinkspot.localization.table import LocalizationTable
 from blinkspot.progress import Progress
 
+_LARGEST_NM = 1e9
+_MOST_FRAMES = 10**9
 # Steps after which positions are no longer those of one frame each.
 _POOLING_STEPS = frozenset({"merge"})
 
@@ -38,21 +40,20 @@ class DriftCorrection:
     Raises
     ------
     BlinkspotError
-        If a value makes no sense.
+        If a value is not allowed.
     """
 
     name: ClassVar[str] = "drift"
 
-    method: Literal["overlap", "rcc"] = "overlap"
-    segment_frames: int | None = None
-    largest_shift_nm: float = 1000.0
+    method: Literal["overlap", "rcc"] = setting("overlap", "overlap, or rcc alone")
+    segment_frames: int | None = setting(None, "length of a segment; chosen unless given", "frames")
+    largest_shift_nm: float = setting(1000.0, "drift between two segments, at most", "nm")
 
     def __post_init__(self) -> None:
-        if self.method not in ("overlap", "rcc"):
-            raise BlinkspotError(f"The drift is found by 'overlap' or by 'rcc', not by {self.method!r}.")
-        if self.segment_frames is not None and self.segment_frames < 1:
-            raise BlinkspotError(f"A segment needs at least 1 frame, not {self.segment_frames}.")
-        _check_length("The largest shift", self.largest_shift_nm)
+        check_choice(self.name, "method", self.method, ("overlap", "rcc"))
+        if self.segment_frames is not None:
+            check_number(self.name, "segment_frames", self.segment_frames, 1, _MOST_FRAMES, whole=True)
+        check_number(self.name, "largest_shift_nm", self.largest_shift_nm, 0.0, _LARGEST_NM, above=True)
 
     def apply(self, table: LocalizationTable) -> Generator[Progress, None, LocalizationTable]:
         """Return the table without drift; the record holds the drift.
@@ -90,25 +91,19 @@ class FiducialCorrection:
     Raises
     ------
     BlinkspotError
-        If a value makes no sense.
+        If a value is not allowed.
     """
 
     name: ClassVar[str] = "fiducials"
 
-    positions_nm: tuple[tuple[float, float], ...] = ()
-    radius_nm: float = 200.0
-    least_presence: float = 0.8
+    positions_nm: tuple[tuple[float, float], ...] = setting((), "x and y of each; found unless given", "nm")
+    radius_nm: float = setting(200.0, "reach around a position, and from frame to frame", "nm")
+    least_presence: float = setting(0.8, "part of the frames in which a fiducial must be")
 
     def __post_init__(self) -> None:
-        for position in self.positions_nm:
-            if len(position) != 2 or not all(math.isfinite(value) for value in position):
-                raise BlinkspotError(f"The position of a fiducial is x and y in nm, not {position}.")
-        _check_length("The radius", self.radius_nm)
-        if not 0.0 < self.least_presence <= 1.0:
-            raise BlinkspotError(
-                f"The least presence of a fiducial is a part of the frames, above 0 and up to 1, "
-                f"not {self.least_presence:g}."
-            )
+        object.__setattr__(self, "positions_nm", _pairs(self.name, self.positions_nm))
+        check_number(self.name, "radius_nm", self.radius_nm, 0.0, _LARGEST_NM, above=True)
+        check_number(self.name, "least_presence", self.least_presence, 0.0, 1.0, above=True)
 
     def apply(self, table: LocalizationTable) -> Generator[Progress, None, LocalizationTable]:
         """Return the table without drift; the record holds the drift.
@@ -154,8 +149,14 @@ class LoadedDrift:
 
     name: ClassVar[str] = "loaded_drift"
 
-    path: str
-    pixel_size_nm: float | None = None
+    path: str = setting("", "file of the drift")
+    pixel_size_nm: float | None = setting(None, "pixel of the camera, for Picasso's files", "nm")
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.path, str) or not self.path:
+            raise BlinkspotError(f"{self.name}: path must be the name of a file, not {self.path!r}.")
+        if self.pixel_size_nm is not None:
+            check_number(self.name, "pixel_size_nm", self.pixel_size_nm, 0.0, _LARGEST_NM, above=True)
 
     def apply(self, table: LocalizationTable) -> Generator[Progress, None, LocalizationTable]:
         """Return the table without the drift; the record holds it.
@@ -168,9 +169,6 @@ class LoadedDrift:
         drift = read_drift(Path(self.path), self.pixel_size_nm).recordable()
         yield Progress("applying", 1.0, 1.0, 0.0)
         return recorded(self, table, drift.apply(table), drift=drift.as_dict())
-
-
-DriftStep = DriftCorrection | FiducialCorrection | LoadedDrift
 
 
 def drift_in(table: LocalizationTable) -> Drift | None:
@@ -207,6 +205,13 @@ def _last_drift(table: LocalizationTable) -> int | None:
     return places[-1] if places else None
 
 
-def _check_length(what: str, length_nm: float) -> None:
-    if not (math.isfinite(length_nm) and length_nm > 0):
-        raise BlinkspotError(f"{what} must be above 0 nm, not {length_nm}.")
+def _pairs(step: str, positions: Any) -> tuple[tuple[float, float], ...]:
+    """Return positions as tuples, also where they come from JSON."""
+    if not isinstance(positions, (list, tuple)):
+        raise BlinkspotError(f"{step}: positions_nm must be pairs of x and y, not {positions!r}.")
+    for position in positions:
+        if not isinstance(position, (list, tuple)) or len(position) != 2:
+            raise BlinkspotError(f"{step}: a position must be a pair of x and y in nm, not {position!r}.")
+        for value in position:
+            check_number(step, "a position", value, -_LARGEST_NM, _LARGEST_NM)
+    return tuple((float(x_nm), float(y_nm)) for x_nm, y_nm in positions)
