@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 
@@ -19,13 +20,18 @@ from blinkspot.progress import Progress, Stopwatch
 FloatArray = NDArray[np.float64]
 
 # Fiducials are looked for in so many frames in a row, within which the drift is small.
-_WINDOW_FRAMES = 50
+_WINDOW_FRAMES = 20
 _SEEDING_FRAMES = 5
 # Of the way from where a fiducial was to where it is found, how much its expected place moves.
 _FOLLOWED = 0.3
 _ROUNDS = 20
-# A fiducial whose scatter about the common drift is so many times that of the typical one is left out.
+# A fiducial that strays from the common drift by so many times its noise, and by so much, is left out.
 _STRAY = 4.0
+_TOLERATED_NM = 10.0
+# What lies by so many times a track's noise from the median of so many frames is not the fiducial.
+_SPIKE = 6.0
+_MEDIAN_FRAMES = 7
+_MAD_OF_NORMAL = 0.6745
 _LEAST_SCATTER_NM = 0.1
 
 
@@ -98,13 +104,15 @@ def drift_of_fiducials(
         else _looked_for(frame, places, starts, radius_nm, least_presence)
     )
     tracks: list[FloatArray] = []
+    followed: list[FloatArray] = []
     for number, (first, place) in enumerate(seeds):
         track = np.full((n_frames, 2), np.nan)
         _follow(starts, places, first, place[0], place[1], radius_nm, _FOLLOWED, track)
         presence = float(np.isfinite(track[:, 0]).mean())
         if presence >= least_presence:
-            if not any(_is_same(track, other) for other in tracks):
-                tracks.append(track)
+            if not any(_is_same(track, other) for other in followed):
+                followed.append(track)
+                tracks.append(_without_spikes(track))
         elif len(positions_nm):
             x_nm, y_nm = positions_nm[number]
             raise BlinkspotError(
@@ -168,6 +176,22 @@ def _looked_for(
     return seeds
 
 
+def _without_spikes(track: FloatArray) -> FloatArray:
+    """Return a track without what was caught in place of the fiducial where that was dark.
+
+    That is far from the median of the frames around it (Hampel's filter: Davies & Gather 1993, Journal of the
+    American Statistical Association 88:782), as no place before, at or after a jump is.
+    """
+    half = _MEDIAN_FRAMES // 2
+    padded = np.pad(track, ((half, half), (0, 0)), constant_values=np.nan)
+    around = np.lib.stride_tricks.sliding_window_view(padded, _MEDIAN_FRAMES, axis=0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # where nothing is found in any of them
+        off = np.abs(track - np.nanmedian(around, axis=2))
+    typical = np.nanmedian(off, axis=0) / _MAD_OF_NORMAL
+    return np.where((off > np.maximum(_SPIKE * typical, _TOLERATED_NM)).any(axis=1)[:, None], np.nan, track)
+
+
 def _is_same(one: FloatArray, other: FloatArray) -> bool:
     """Tell whether two tracks hold the same localizations most of the time."""
     return float(np.mean(one[:, 0] == other[:, 0])) > 0.3
@@ -206,10 +230,14 @@ def _common(tracks: FloatArray) -> Tracked:
     while True:
         drift, places, variances = _solved(tracks)
         scatter = np.sqrt(np.nanmean((tracks - places[:, None] - drift) ** 2, axis=(1, 2)))
-        stray = scatter > _STRAY * max(float(np.median(scatter)), _LEAST_SCATTER_NM)
-        if len(tracks) < 3 or not stray.any():
+        excess = scatter / np.maximum(_STRAY * np.sqrt(variances.mean(axis=1)), _TOLERATED_NM)
+        if excess.max() <= 1.0:
             break
-        tracks = tracks[~stray]
+        if len(tracks) < 3:
+            raise BlinkspotError(
+                "The two fiducials that are left do not move together: leave out the one that is loose."
+            )
+        tracks = np.delete(tracks, np.argmax(excess), axis=0)
     found = np.isfinite(tracks[..., 0])
     weights = (found[..., None] / variances[:, None]).sum(axis=0)
     curve, spread = np.empty_like(drift), np.empty_like(drift)
