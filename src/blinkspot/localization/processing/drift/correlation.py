@@ -95,9 +95,8 @@ class Torus:
 
 def torus_for(extents_nm: Sequence[float], pixel_size_nm: float, blur_nm: float, largest_px: int) -> Torus:
     """Choose the square for a sample of the given extents: as large as that, but not above ``largest_px``."""
-    needed = math.ceil(max(extents_nm) / pixel_size_nm)
-    size = min(fft.next_fast_len(max(needed, 64), real=True), largest_px)
-    return Torus(size, pixel_size_nm, blur_nm)
+    needed = math.ceil(min(max(extents_nm) / pixel_size_nm, largest_px))
+    return Torus(fft.next_fast_len(max(needed, 64), real=True), pixel_size_nm, blur_nm)
 
 
 def sub_pixel_peak(values: FloatArray) -> tuple[float, float, float]:

@@ -189,7 +189,8 @@ def _without_spikes(track: FloatArray) -> FloatArray:
         warnings.simplefilter("ignore", RuntimeWarning)  # where nothing is found in any of them
         off = np.abs(track - np.nanmedian(around, axis=2))
     typical = np.nanmedian(off, axis=0) / _MAD_OF_NORMAL
-    return np.where((off > np.maximum(_SPIKE * typical, _TOLERATED_NM)).any(axis=1)[:, None], np.nan, track)
+    spikes = np.any(off > np.maximum(_SPIKE * typical, _TOLERATED_NM), axis=1, keepdims=True)
+    return np.where(spikes, np.nan, track)
 
 
 def _is_same(one: FloatArray, other: FloatArray) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Generator
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 from blinkspot.localization._compiling import compiled
 from blinkspot.localization.processing.drift.curve import Drift
 from blinkspot.localization.processing.drift.smoothing import smoothed
+from blinkspot.localization.processing.paced import waited_for
 from blinkspot.progress import Progress, Stopwatch
 
 FloatArray = NDArray[np.float64]
@@ -30,8 +32,9 @@ ASTRAY = 0.05
 # Pairs looked at in one round; where there are more, the molecules laid onto are a random part of all.
 MOST_PAIRS = 30e6
 MOST_BINS = 20_000
+MOST_CELLS_ACROSS = 2000
 # Molecules between two progress values.
-_CHUNK_PAIRS = 1e6
+_CHUNK_PAIRS = 5e5
 _SMALLEST_PRECISION_NM = 2.0
 
 
@@ -100,15 +103,15 @@ def maximize_overlap(
     settled, uncertainty_nm, rounds = False, math.inf, 0
     for rounds in range(1, MOST_ROUNDS + 1):
         widening = WIDENING_NM[rounds - 1] if rounds <= len(WIDENING_NM) else 0.0
+        yield stopwatch.at(rounds - 1)
         placed = _Molecules(
             bins, x_nm - curve[bins, 0], y_nm - curve[bins, 1], precision_nm**2 + widening**2 / 2.0
         )
         readings, variances = yield from _readings(placed, n_bins, stopwatch, rounds - 1)
         before, curve, spread = curve, np.empty_like(curve), np.empty_like(curve)
         for axis in range(2):
-            curve[:, axis], spread[:, axis] = smoothed(
-                before[:, axis] + readings[:, axis], variances[:, axis]
-            )
+            smooth = partial(smoothed, before[:, axis] + readings[:, axis], variances[:, axis])
+            curve[:, axis], spread[:, axis] = yield from waited_for(smooth, stopwatch, rounds)
         curve -= curve[0]
         uncertainty_nm = float(np.sqrt(spread.mean()))
         change = curve - before
@@ -129,17 +132,7 @@ def _readings(
     placed: _Molecules, n_bins: int, stopwatch: Stopwatch, done: int
 ) -> Generator[Progress, None, tuple[FloatArray, FloatArray]]:
     """Return how far each bin of frames should still move, and the variance of that: shape (n_bins, 2)."""
-    yield stopwatch.at(done)
-    cells = _Cells.of(placed, CUTOFF * math.sqrt(2.0) * float(np.quantile(np.sqrt(placed.variance_nm2), 0.9)))
-    pairs = cells.expected_pairs()
-    targets = cells
-    if pairs > MOST_PAIRS:
-        share = np.random.default_rng(0).random(len(placed.frame)) < MOST_PAIRS / pairs
-        part = _Molecules(
-            placed.frame[share], placed.x_nm[share], placed.y_nm[share], placed.variance_nm2[share]
-        )
-        targets = _Cells.of(part, cells.size_nm, cells)
-        pairs = MOST_PAIRS
+    cells, targets, pairs = yield from waited_for(lambda: _sorted(placed), stopwatch, done)
     n = len(placed.frame)
     area_nm2 = float(np.ptp(placed.x_nm) * np.ptp(placed.y_nm)) or 1.0
     even = ASTRAY / (1.0 - ASTRAY) * len(targets.frame) / area_nm2
@@ -166,7 +159,7 @@ def _readings(
             slopes,
             curvatures,
         )
-        yield stopwatch.at(done + last / n)
+        yield stopwatch.at(done + 0.95 * last / n)
     # How much a molecule tells on average depends on the structure, not on the frame.
     mean = curvatures.mean(axis=0)
     information = np.array([[mean[0], mean[1]], [mean[1], mean[2]]])
@@ -184,9 +177,24 @@ def _readings(
     return readings, variances
 
 
+def _sorted(placed: _Molecules) -> tuple[_Cells, _Cells, float]:
+    """Return all molecules in cells, those that they are laid onto, and about how many pairs to look at."""
+    widest_nm = float(np.quantile(np.sqrt(placed.variance_nm2), 0.9))
+    cells = _Cells.of(placed, CUTOFF * math.sqrt(2.0) * widest_nm)
+    pairs = cells.expected_pairs()
+    if pairs <= MOST_PAIRS:
+        return cells, cells, pairs
+    share = np.random.default_rng(0).random(len(placed.frame)) < MOST_PAIRS / pairs
+    part = _Molecules(placed.frame[share], placed.x_nm[share], placed.y_nm[share], placed.variance_nm2[share])
+    return cells, _Cells.of(part, cells.size_nm, cells), MOST_PAIRS
+
+
 @dataclass(frozen=True)
 class _Cells:
     """Molecules sorted by the square cells that they lie in.
+
+    A wide field is folded, so that one molecule far away does not ask for millions of empty cells: what lies
+    in one cell then need not be near.
 
     Attributes
     ----------
@@ -212,12 +220,15 @@ class _Cells:
         x_nm, y_nm = molecules.x_nm, molecules.y_nm
         if like is None:
             corner = float(x_nm.min()), float(y_nm.min())
-            columns = int((x_nm.max() - corner[0]) / size_nm) + 3
-            rows = int((y_nm.max() - corner[1]) / size_nm) + 3
+            columns, rows = (
+                int(min((values.max() - start) / size_nm, MOST_CELLS_ACROSS)) + 3
+                for values, start in zip((x_nm, y_nm), corner, strict=True)
+            )
         else:
             corner, columns, rows = like.corner, like.columns, (len(like.starts) - 1) // like.columns
-        cell = ((y_nm - corner[1]) / size_nm).astype(np.int64) + 1
-        cell = cell * columns + ((x_nm - corner[0]) / size_nm).astype(np.int64) + 1
+        column = ((x_nm - corner[0]) / size_nm).astype(np.int64) % (columns - 2) + 1
+        row = ((y_nm - corner[1]) / size_nm).astype(np.int64) % (rows - 2) + 1
+        cell = row * columns + column
         order = np.argsort(cell, kind="stable")
         cell = cell[order]
         starts = np.searchsorted(cell, np.arange(rows * columns + 1))
