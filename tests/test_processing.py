@@ -71,6 +71,7 @@ def test_rectangle_keeps_one_side(seed, keep):
     inside = data.x_nm.between(20, 80, inclusive="left") & data.y_nm.between(30, 110, inclusive="left")
     kept = finish(Rectangle(20.0, 80.0, 30.0, 110.0, keep).apply(table))
     same_rows(kept, data[inside if keep == "inside" else ~inside])
+    same_rows(finish(Rectangle(y_from_nm=70).apply(table)), data[data.y_nm >= 70])
 
 
 def crossings(x, y, vertices):

@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from blinkspot.cli import movie_commands, table_commands
+from blinkspot.cli import movie_commands, processing_commands, table_commands
 from blinkspot.cli.console import say
 from blinkspot.cli.demo_command import demo
 from blinkspot.cli.drift_command import drift
@@ -30,6 +30,7 @@ for command in (
     movie_commands.denoise,
     table_commands.localize,
     drift,
+    processing_commands.process,
     table_commands.render,
     table_commands.score,
     table_commands.compare,

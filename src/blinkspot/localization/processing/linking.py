@@ -91,7 +91,11 @@ def link(
     ordered, linked = done[0] + (done[1] - done[0]) * np.array([0.3, 0.8])
     order = yield from order_by_frame(table, clock, (done[0], ordered))
     molecule, n_molecules = yield from _molecules(table, order, limits, clock, (ordered, linked))
-    starts = np.concatenate(([0], np.cumsum(np.bincount(molecule, minlength=n_molecules))))
+    sizes = np.bincount(molecule, minlength=n_molecules)
+    yield clock.at(linked)
+    starts = np.zeros(n_molecules + 1, dtype=np.int64)
+    np.cumsum(sizes, out=starts[1:])
+    yield clock.at(linked)
     rows, filled = np.empty(len(table), dtype=np.int64), starts[:-1].copy()
 
     def gather(part: slice) -> None:
@@ -166,12 +170,15 @@ def _tracks(
     wanted = min(4 * open_at_once, n + 1, _LARGEST_TABLE_OF_CELLS)
     n_cells = 2 ** int(np.ceil(np.log2(max(2.0, wanted))))
     uncertainty = usable_uncertainties(table.column("uncertainty_nm"))
+    weight = np.empty(n)
+
+    def weigh(part: slice) -> None:
+        weight[part] = 1.0 / uncertainty[order.rows[part]] ** 2
+
+    yield from in_parts(weigh, n, clock, (done, done))
     frame = yield from gathered(table.column("frame"), order.rows, clock, done)
     x = yield from gathered(table.column("x_nm"), order.rows, clock, done)
     y = yield from gathered(table.column("y_nm"), order.rows, clock, done)
-    weight = yield from gathered(uncertainty, order.rows, clock, done)
-    yield clock.at(done)
-    np.divide(1.0, weight * weight, out=weight)
     return _Tracks(
         frame=frame,
         x=x,
@@ -179,9 +186,9 @@ def _tracks(
         weight=weight,
         molecule=np.empty(n, dtype=np.int64),
         first_frame=np.empty(n, dtype=np.int64),
-        successor=np.full(n, -1, dtype=np.int64),
+        successor=np.empty(n, dtype=np.int64),
         heads=np.full(n_cells, -1, dtype=np.int64),
-        after=np.full(n, -1, dtype=np.int64),
+        after=np.empty(n, dtype=np.int64),
         count=np.zeros(1, dtype=np.int64),
     )
 
@@ -314,6 +321,7 @@ def _advance(
                 weight[row] += weight[track]
                 x[row] = x[track] + (x[row] - x[track]) * own / weight[row]
                 y[row] = y[track] + (y[row] - y[track]) * own / weight[row]
+            successor[row] = -1
             place = _cell(np.floor(x[row] / radius_nm), np.floor(y[row] / radius_nm), len(heads))
             after[row] = heads[place]
             heads[place] = row

@@ -14,7 +14,7 @@ from blinkspot.localization.processing.combining import combine
 from blinkspot.localization.processing.correlation import correlated_frames
 from blinkspot.localization.processing.linking import LinkLimits, Links, link
 from blinkspot.localization.processing.ordering import compile_ordering
-from blinkspot.localization.processing.paced import table_of, waited_for
+from blinkspot.localization.processing.paced import in_parts, table_of, waited_for
 from blinkspot.localization.processing.settings import check_number, setting
 from blinkspot.localization.processing.step import recorded
 from blinkspot.localization.table import LocalizationTable
@@ -151,9 +151,16 @@ class NumberMolecules(_Linking):
         clock = Stopwatch("numbering molecules", 1.0)
         yield clock.at(0.0)
         yield from waited_for(_compile, clock)
-        links = yield from self._links(table, clock, (0.0, 1.0))
+        links = yield from self._links(table, clock, (0.0, 0.9))
         numbers = np.empty(len(table))
-        numbers[links.rows] = np.repeat(np.arange(1.0, links.n_molecules + 1), np.diff(links.starts))
+        ends = links.starts[1:]
+
+        def number(part: slice) -> None:
+            # The molecule of a place is the number of those that end before it.
+            places = np.arange(part.start, part.stop)
+            numbers[links.rows[part]] = np.searchsorted(ends, places, side="right") + 1
+
+        yield from in_parts(number, len(table), clock, (0.9, 1.0))
         columns = {name: table.column(name) for name in table.data.columns}
         numbered = table_of({**columns, "molecule": numbers}, table)
         return recorded(self, table, numbered, molecules=links.n_molecules)

@@ -99,10 +99,10 @@ def rows_where(
     """Return the rows where ``wanted``, of shape (n,), is True; as ``table.chosen``, column by column."""
     if wanted.all():
         return table
+    rows = np.flatnonzero(wanted)
     kept = {}
     for name in table.data.columns:
-        kept[name] = table.column(name)[wanted]
-        yield clock.at(done)
+        kept[name] = yield from gathered(table.column(name), rows, clock, done)
     return table_of(kept, table)
 
 

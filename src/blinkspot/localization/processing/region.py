@@ -22,6 +22,7 @@ FloatArray = NDArray[np.float64]
 Side = Literal["inside", "outside"]
 
 _FARTHEST_NM = 1e12
+_SIDES = (("x_from_nm", "x_to_nm"), ("y_from_nm", "y_to_nm"))
 
 
 @dataclass(frozen=True)
@@ -30,8 +31,9 @@ class Rectangle:
 
     Attributes
     ----------
-    x_from_nm, x_to_nm, y_from_nm, y_to_nm : float
+    x_from_nm, x_to_nm, y_from_nm, y_to_nm : float or None
         Inside is ``x_from_nm <= x < x_to_nm``, and y alike: of tiles that touch, each position is in one.
+        None: open on that side.
     keep : {"inside", "outside"}
 
     Raises
@@ -42,25 +44,35 @@ class Rectangle:
 
     name: ClassVar[str] = "rectangle"
 
-    x_from_nm: float = setting(-_FARTHEST_NM, "left side", "nm")
-    x_to_nm: float = setting(_FARTHEST_NM, "right side", "nm")
-    y_from_nm: float = setting(-_FARTHEST_NM, "upper side", "nm")
-    y_to_nm: float = setting(_FARTHEST_NM, "lower side", "nm")
+    x_from_nm: float | None = setting(None, "left side; none: open", "nm")
+    x_to_nm: float | None = setting(None, "right side; none: open", "nm")
+    y_from_nm: float | None = setting(None, "upper side; none: open", "nm")
+    y_to_nm: float | None = setting(None, "lower side; none: open", "nm")
     keep: Literal["inside", "outside"] = setting("inside", "what is kept")
 
     def __post_init__(self) -> None:
         for side in ("x_from_nm", "x_to_nm", "y_from_nm", "y_to_nm"):
-            check_number(self.name, side, getattr(self, side), -_FARTHEST_NM, _FARTHEST_NM)
-        for low, high in (("x_from_nm", "x_to_nm"), ("y_from_nm", "y_to_nm")):
-            if not getattr(self, low) < getattr(self, high):
+            if getattr(self, side) is not None:
+                check_number(self.name, side, getattr(self, side), -_FARTHEST_NM, _FARTHEST_NM)
+        for (low, high), (start, stop) in zip(_SIDES, self._spans, strict=True):
+            if not start < stop:
                 raise BlinkspotError(f"rectangle: {low} must be smaller than {high}.")
         check_choice(self.name, "keep", self.keep, get_args(Side))
 
+    @property
+    def _spans(self) -> list[tuple[float, float]]:
+        """From where to where, in x and in y."""
+        return [
+            (-math.inf if low is None else low, math.inf if high is None else high)
+            for low, high in ((self.x_from_nm, self.x_to_nm), (self.y_from_nm, self.y_to_nm))
+        ]
+
     def apply(self, table: LocalizationTable) -> Generator[Progress, None, LocalizationTable]:
         """Return what lies on the side that is kept; see :class:`.step.Step`."""
+        (left, right), (upper, lower) = self._spans
 
         def inside(x: FloatArray, y: FloatArray) -> NDArray[np.bool_]:
-            return (x >= self.x_from_nm) & (x < self.x_to_nm) & (y >= self.y_from_nm) & (y < self.y_to_nm)
+            return (x >= left) & (x < right) & (y >= upper) & (y < lower)
 
         return _kept(self, table, inside, self.keep)
 
