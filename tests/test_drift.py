@@ -491,6 +491,7 @@ def test_steps_are_registered_and_rebuilt_from_json() -> None:
     corrected = finish(fiducials.apply(with_fiducials(BEADS)))
     kept = LocalizationTable(corrected.data, provenance=json.loads(json.dumps(corrected.provenance)))
     assert recorded_steps(kept) == [fiducials]
+    assert FiducialCorrection((("1", "2.5"),)).positions_nm == ((1.0, 2.5),)  # type: ignore[arg-type]
     assert len(kept.provenance["processing"][0]["fiducials"]) == 3
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Generator
 from dataclasses import dataclass
 from pathlib import Path
@@ -206,12 +207,11 @@ def _last_drift(table: LocalizationTable) -> int | None:
 
 
 def _pairs(step: str, positions: Any) -> tuple[tuple[float, float], ...]:
-    """Return positions as tuples, also where they come from JSON."""
-    if not isinstance(positions, (list, tuple)):
-        raise BlinkspotError(f"{step}: positions_nm must be pairs of x and y, not {positions!r}.")
-    for position in positions:
-        if not isinstance(position, (list, tuple)) or len(position) != 2:
-            raise BlinkspotError(f"{step}: a position must be a pair of x and y in nm, not {position!r}.")
-        for value in position:
-            check_number(step, "a position", value, -_LARGEST_NM, _LARGEST_NM)
-    return tuple((float(x_nm), float(y_nm)) for x_nm, y_nm in positions)
+    """Return positions as tuples of numbers, also where they come from JSON or from the command line."""
+    try:
+        pairs = tuple((float(x_nm), float(y_nm)) for x_nm, y_nm in positions)
+    except (TypeError, ValueError):
+        pairs = ((math.nan, math.nan),)
+    if not all(math.isfinite(value) for pair in pairs for value in pair):
+        raise BlinkspotError(f"{step}: positions_nm must be pairs of x and y in nm, not {positions!r}.")
+    return pairs
