@@ -21,7 +21,9 @@ IntArray = NDArray[np.int64]
 
 # Added to the standard deviations of the molecules, stage by stage.
 WIDENING_NM = (30.0, 15.0)
-MOST_ROUNDS = 12
+MOST_ROUNDS = 20
+# From here on half steps, lest two curves take turns.
+HALVED_FROM = 9
 # A round that changes no frame by more than this, or by this part of the uncertainty, is the last.
 SETTLED_NM = 0.05
 SETTLED_PART = 0.2
@@ -112,6 +114,8 @@ def maximize_overlap(
         for axis in range(2):
             smooth = partial(smoothed, before[:, axis] + readings[:, axis], variances[:, axis])
             curve[:, axis], spread[:, axis] = yield from waited_for(smooth, stopwatch, rounds)
+        if rounds >= HALVED_FROM:
+            curve = (curve + before) / 2.0
         curve -= curve[0]
         uncertainty_nm = float(np.sqrt(spread.mean()))
         change = curve - before
