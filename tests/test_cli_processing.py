@@ -34,7 +34,7 @@ def table(tmp_path):
         "uncertainty_nm": np.full(120, 5.0),
     }
     path = tmp_path / "table.csv"
-    LocalizationTable.from_columns(columns, provenance={"step": "localize"}).save_csv(path)
+    LocalizationTable.from_columns(columns, provenance={"step": "localize"}).save(path)
     return path
 
 
@@ -70,7 +70,7 @@ def test_steps_are_applied_in_their_order_and_recorded(tmp_path, table, capsys):
 def test_steps_of_one_table_are_repeated_on_several(tmp_path, table, capsys):
     command(capsys, table, "-o", tmp_path / "first.csv", *with_steps(STEP_TEXTS))
     other = tmp_path / "other.csv"
-    read_table(table).save_csv(other)
+    read_table(table).save(other)
     status, _, err = command(
         capsys, table, other, "-o", tmp_path / "all", "--like", tmp_path / "first.csv", "--json"
     )

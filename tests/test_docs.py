@@ -35,8 +35,8 @@ OPTIONS = {
     name: {option for parameter in command.params for option in parameter.opts if option.startswith("-")}
     for name, command in COMMANDS.items()
 }
-# Options of other programs, and of blinkspot itself.
-OTHER_OPTIONS = {"--help", "--version", "--index-url", "--parts"}  # pip's and the benchmarks' among them
+# Options of other programs, and of blinkspot itself: pip's and the benchmarks' among them.
+OTHER_OPTIONS = {"--help", "--version", "--index-url", "--parts", "--picasso"}
 
 FENCED = re.compile(r"^ *```(\w*)\n(.*?)^ *```$", re.MULTILINE | re.DOTALL)
 INLINE = re.compile(r"`([^`\n]+)`")
@@ -187,6 +187,7 @@ def test_json_keys_in_the_docs_are_those_that_are_printed(
         "train": "movie.tif -o m.blinkspot --epochs 1 --channels 4 --context-frames 1",
         "denoise": "movie.tif -m m.blinkspot -o d.tif",
         "localize": "movie.tif -o found.csv --denoised d.tif --fit-on denoised",
+        "drift": "found.csv -o still.csv --load drift.csv",
         "process": "found.csv -o processed.csv --step merge",
         "convert": "found.csv -o found.hdf5",
         "render": "found.csv -o found.png",
@@ -194,6 +195,7 @@ def test_json_keys_in_the_docs_are_those_that_are_printed(
         "compare": "movie.tif d.tif -o compared --truth movie_truth.csv",
     }
     monkeypatch.chdir(folder)
+    Path("drift.csv").write_text("frame,x [nm],y [nm]\n1,0,0\n30,9,-9\n")
     for name, arguments in examples.items():
         with pytest.raises(SystemExit, match="0"):
             main([name, *arguments.split(), "--json"])

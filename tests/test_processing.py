@@ -410,7 +410,7 @@ def test_every_step_is_recorded_and_repeats_from_the_file(tmp_path):
     assert record[0]["rows_after"] < record[0]["rows_before"]
     assert record[5]["rows_after"] < record[5]["rows_before"]
 
-    result.save_csv(tmp_path / "result.csv")
+    result.save(tmp_path / "result.csv")
     steps = recorded_steps(read_table(tmp_path / "result.csv"))
     assert steps == ALL_STEPS
     again = finish(process(table, steps))

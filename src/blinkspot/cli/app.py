@@ -9,6 +9,7 @@ import typer
 from blinkspot.cli import movie_commands, processing_commands, table_commands
 from blinkspot.cli.console import say
 from blinkspot.cli.demo_command import demo
+from blinkspot.cli.drift_command import drift
 from blinkspot.cli.interruption import one_interruption
 from blinkspot.errors import BlinkspotError
 from blinkspot.provenance import package_version
@@ -28,6 +29,7 @@ for command in (
     movie_commands.train,
     movie_commands.denoise,
     table_commands.localize,
+    drift,
     processing_commands.process,
     table_commands.convert,
     table_commands.render,

@@ -20,6 +20,7 @@ from scipy.optimize import brentq, minimize_scalar
 
 from blinkspot.camera import Camera
 from blinkspot.localization.detection import find_above_noise
+from blinkspot.localization.duplicates import DUPLICATE_DISTANCE_PX, without_duplicates
 from blinkspot.localization.fitting import fit_molecules
 from blinkspot.localization.psf import PsfWidth
 from blinkspot.progress import Progress, Stopwatch
@@ -200,8 +201,11 @@ def _simulated(empty: EmptyFrames) -> Generator[Progress, None, FalseMolecules]:
             initial_sigma_px=empty.width.sigma_px,
             sigma_std_px=empty.width.std_px,
         )
-        ratios.append(fits.goodness.log_likelihood_ratio)
-        responses.append(response[fits.candidate])
+        # Two fits of one spot count once, as in a movie.
+        ratio = fits.goodness.log_likelihood_ratio
+        kept = without_duplicates(np.column_stack((fits.x, fits.y)), ratio, DUPLICATE_DISTANCE_PX)
+        ratios.append(ratio[kept])
+        responses.append(response[fits.candidate][kept])
         yield clock.at(index + 1)
     ratio, response = np.concatenate(ratios), np.concatenate(responses)
     order = np.argsort(ratio)

@@ -8,6 +8,9 @@ from scipy.spatial import cKDTree
 
 FloatArray = NDArray[np.float64]
 
+# Closer maxima of the filter are not resolved: two fits there have found one molecule.
+DUPLICATE_DISTANCE_PX = 1.0
+
 
 def without_duplicates(positions: FloatArray, strength: FloatArray, distance: float) -> NDArray[np.int64]:
     """Choose the localizations of one frame that have no stronger one nearby.

@@ -13,7 +13,7 @@ from blinkspot.camera import Camera
 from blinkspot.errors import BlinkspotError
 from blinkspot.localization.acceptance import Acceptance
 from blinkspot.localization.detection import Candidates, find_above_noise, find_candidates
-from blinkspot.localization.duplicates import without_duplicates
+from blinkspot.localization.duplicates import DUPLICATE_DISTANCE_PX, without_duplicates
 from blinkspot.localization.fitting import Fits, fit_molecules
 from blinkspot.localization.psf import PsfWidth
 from blinkspot.localization.settings import LocalizerSettings
@@ -23,8 +23,6 @@ Float32Array = NDArray[np.float32]
 Rows = NDArray[np.float64]
 
 CANDIDATES_FITTED_AT_ONCE = 500
-# Closer maxima of the filter are not resolved: two fits there have found one molecule.
-DUPLICATE_DISTANCE_PX = 1.0
 
 _ON_RAW = ("log_likelihood_ratio", "deviance")
 _ELLIPTICAL = ("sigma_x_nm", "sigma_y_nm", "uncertainty_x_nm", "uncertainty_y_nm")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from blinkspot.localization.processing.density import DensityFilter
+from blinkspot.localization.processing.drift import DriftCorrection, FiducialCorrection, LoadedDrift
 from blinkspot.localization.processing.duplicate_removal import DuplicateRemoval
 from blinkspot.localization.processing.filtering import Filter
 from blinkspot.localization.processing.merging import Merge, NumberMolecules
@@ -17,4 +18,7 @@ STEPS: dict[str, type[Step]] = {
     Merge.name: Merge,
     NumberMolecules.name: NumberMolecules,
     DensityFilter.name: DensityFilter,
+    DriftCorrection.name: DriftCorrection,
+    FiducialCorrection.name: FiducialCorrection,
+    LoadedDrift.name: LoadedDrift,
 }
