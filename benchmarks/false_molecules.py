@@ -22,7 +22,7 @@ BACKGROUNDS_PHOTONS = (1.0, 5.0, 20.0, 100.0, 400.0)
 WIDTHS = {"free": PsfWidth(), "known": PsfWidth(1.1, 0.1, 100)}
 ASKED = (1.0, 0.1)
 SIZE_PX = 256
-FRAMES = 400
+FRAMES = 800
 
 
 def recorded(camera: Camera, background: float, random: np.random.Generator) -> np.ndarray:

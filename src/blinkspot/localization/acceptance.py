@@ -27,13 +27,13 @@ from blinkspot.progress import Progress, Stopwatch
 
 FloatArray = NDArray[np.float64]
 
-FRAMES = 60
+FRAMES = 120
 FRAME_PX = 256
 SEED = 0
 # Responses below this many standard deviations of the noise are never worth a fit.
 SMALLEST_RESPONSE = 0.5
-# Beyond this ratio the tail has its shape.
-TAIL_FROM = 5.0
+# Beyond this ratio the tail has its shape: fitted from 5 on, it was up to a fifth off where it matters.
+TAIL_FROM = 7.0
 # The faintest responses of those that reach the ratio, this part of them, may be lost before the fit.
 LOST_PART = 0.01
 SLOWEST, FASTEST = 0.3, 3.0

@@ -148,7 +148,8 @@ def local_maxima(picture: Float32Array, minimum: float) -> tuple[NDArray[np.int6
     """
     marked = np.zeros(picture.shape, dtype=np.bool_)
     _mark_maxima(picture, minimum, marked)
-    rows, columns = np.nonzero(marked)
+    # Many times faster than to look for them along two axes.
+    rows, columns = np.divmod(np.flatnonzero(marked), picture.shape[1])
     return rows, columns
 
 

@@ -56,13 +56,35 @@ class Localizer:
         self.camera = camera
         self.settings = LocalizerSettings() if settings is None else settings
 
+    def learn_width(self, movie: Stack | Any) -> Generator[Progress, None, PsfWidth]:
+        """Learn how wide a movie's molecules are, as :meth:`localize` does beforehand.
+
+        Parameters
+        ----------
+        movie : Stack or array, shape (T, height, width)
+            The movie as recorded, ADU.
+
+        Yields
+        ------
+        Progress
+
+        Returns
+        -------
+        PsfWidth
+        """
+        frames = _frames(as_stack(movie), None)
+        sample = yield from _sampled(FrameLocalizer(self.camera, self.settings, self._start()), frames)
+        return sample.width()
+
     def localize_frame(
-        self, raw_adu: NDArray[Any], denoised_adu: NDArray[Any] | None = None
+        self,
+        raw_adu: NDArray[Any],
+        denoised_adu: NDArray[Any] | None = None,
+        width: PsfWidth | None = None,
     ) -> LocalizationTable:
         """Find the molecules of one frame; it counts as frame 0.
 
-        What is to be learned from a movie is learned from this frame alone. The first call of an installation
-        compiles for some 10 s.
+        The first call of an installation compiles for some 10 s.
 
         Parameters
         ----------
@@ -70,6 +92,8 @@ class Localizer:
             The frame as recorded.
         denoised_adu : ndarray, shape (height, width), optional
             The frame denoised, in ADU too. Candidates then come from here.
+        width : PsfWidth, optional
+            What :meth:`learn_width` has learned from the movie. Learned from this frame alone unless given.
 
         Returns
         -------
@@ -87,7 +111,7 @@ class Localizer:
             )
         self._check_denoised(raw_adu.shape, None if denoised_adu is None else denoised_adu.shape)
         frames = _Frames(1, (raw_adu.shape[0], raw_adu.shape[1]), lambda index: (raw_adu, denoised_adu))
-        localizer, learned = finish(self._prepare(frames))
+        localizer, learned = finish(self._prepare(frames, width))
         rows = finish(_in_frames(localizer.rows(0, raw_adu, denoised_adu), 0, Stopwatch("localizing", 1)))
         return self._table(
             localizer, [rows], frames, learned, on_denoised=denoised_adu is not None, source={}
@@ -130,11 +154,7 @@ class Localizer:
 
     def _localize(self, movie: Stack, denoised: Stack | None) -> Generator[Progress, None, LocalizationTable]:
         yield from _compiling(self.settings)
-        frames = _Frames(
-            movie.n_frames,
-            (movie.height, movie.width),
-            lambda index: (movie.frame(index), None if denoised is None else denoised.frame(index)),
-        )
+        frames = _frames(movie, denoised)
         localizer, learned = yield from self._prepare(frames)
         clock = Stopwatch("localizing", movie.n_frames)
         yield clock.at(0)
@@ -185,21 +205,21 @@ class Localizer:
         )
 
     def _prepare(
-        self, frames: _Frames
+        self, frames: _Frames, width: PsfWidth | None = None
     ) -> Generator[Progress, None, tuple[FrameLocalizer | ThunderstormLocalizer, dict[str, Any]]]:
         """Learn what the settings leave to the movie; also as it is recorded."""
         settings = self.settings
         learned: dict[str, Any] = {}
         if settings.preset == "thunderstorm":
             return ThunderstormLocalizer(self.camera, settings), learned
-        width = PsfWidth() if settings.initial_sigma_px is None else PsfWidth(settings.initial_sigma_px)
-        first = FrameLocalizer(self.camera, settings, width)
         wants_width = settings.widths == "learned" or settings.initial_sigma_px is None
-        if not wants_width and settings.false_per_frame is None:
-            return first, learned
-        sample = yield from _sampled(first, frames)
+        if not wants_width:
+            width = self._start()
+        sample = MovieSample()
+        if width is None or settings.false_per_frame is not None:
+            sample = yield from _sampled(FrameLocalizer(self.camera, settings, self._start()), frames)
+        width = sample.width() if width is None else width
         if wants_width:
-            width = sample.width()
             learned["psf"] = width.as_dict()
         acceptance: Acceptance | None = None
         if settings.false_per_frame is not None:
@@ -211,6 +231,11 @@ class Localizer:
             acceptance = law.acceptance(settings.false_per_frame, frames.shape[0] * frames.shape[1])
             learned["acceptance"] = acceptance.as_dict()
         return FrameLocalizer(self.camera, settings, width, acceptance), learned
+
+    def _start(self) -> PsfWidth:
+        """Return what fits start from where nothing is learned yet."""
+        sigma_px = self.settings.initial_sigma_px
+        return PsfWidth() if sigma_px is None else PsfWidth(sigma_px)
 
     def _check_denoised(self, raw_shape: tuple[int, ...], denoised_shape: tuple[int, ...] | None) -> None:
         if denoised_shape is None and self.settings.fit_on == "denoised":
@@ -224,6 +249,14 @@ class Localizer:
                 "give the denoised version of the same movie."
             )
         check_preset(self.settings, on_denoised=denoised_shape is not None)
+
+
+def _frames(movie: Stack, denoised: Stack | None) -> _Frames:
+    return _Frames(
+        movie.n_frames,
+        (movie.height, movie.width),
+        lambda index: (movie.frame(index), None if denoised is None else denoised.frame(index)),
+    )
 
 
 def _sampled(localizer: FrameLocalizer, frames: _Frames) -> Generator[Progress, None, MovieSample]:

@@ -15,7 +15,7 @@ FloatArray = NDArray[np.float64]
 # Where a movie shows too few molecules, fits start here and nothing is taken for known.
 USUAL_SIGMA_PX = 1.3
 FEWEST_MOLECULES = 30
-ENOUGH_MOLECULES = 2000
+ENOUGH_MOLECULES = 600
 SMALLEST_RELATIVE_STD, LARGEST_RELATIVE_STD = 0.02, 1.0
 # Part of a normal distribution that lies within one standard deviation.
 WITHIN_ONE_STD = 0.682689

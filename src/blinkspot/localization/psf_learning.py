@@ -28,7 +28,7 @@ class MovieSample:
     sigma_px, variance_px2 : list of ndarray of float64
         Free fits of the isolated molecules of each frame.
     background : list of float
-        Median smoothed pixel of each frame, counts.
+        Median smoothed pixel of each frame, counts, where molecules are accepted by it.
     """
 
     sigma_px: list[FloatArray] = field(default_factory=list)
@@ -57,8 +57,9 @@ def sample_frame(sample: MovieSample, localizer: FrameLocalizer, pixels: FramePi
     alone = isolated(fits, localizer.settings.fit_window_px)
     sample.sigma_px.append(fits.sigma[alone])
     sample.variance_px2.append(fits.variance_sigma_x[alone])
-    _, smooth, _ = wavelet_filter(pixels.fitted)
-    sample.background.append(float(np.median(smooth)))
+    if localizer.settings.false_per_frame is not None:
+        _, smooth, _ = wavelet_filter(pixels.fitted)
+        sample.background.append(float(np.median(smooth)))
 
 
 def isolated(fits: Fits, distance_px: float) -> NDArray[np.bool_]:

@@ -5,16 +5,25 @@ from __future__ import annotations
 from typing import Any
 
 from qtpy.QtCore import Qt, Signal  # type: ignore[attr-defined]
-from qtpy.QtWidgets import QDoubleSpinBox, QFormLayout, QSlider, QSpinBox, QWidget
+from qtpy.QtWidgets import QAbstractSpinBox, QDoubleSpinBox, QFormLayout, QSlider, QSpinBox, QWidget
 
 from blinkspot.plugin.forms import combo, row
 
-_FITS = {"mle": "Maximum likelihood", "wlsq": "Weighted least squares"}
+_FITS = {"mle": "Maximum likelihood", "lsq": "Least squares", "wlsq": "Weighted least squares"}
+_WIDTHS = {
+    "learned": "learned from the movie",
+    "free": "free",
+    "fixed": "the same for all",
+    "elliptical": "elliptical",
+}
+_ACCEPT = {"threshold": "Threshold", "false": "Number of false molecules"}
 _FIT_ON = {"raw": "the noisy pixels", "denoised": "the denoised pixels"}
 _SLIDER_STEPS_PER_UNIT = 20
 _SLIDER_END = 8
 # Within 0.003 of the best F1 on two simulated movies: one dim and blinking (best at 3.9), one brighter (6.2).
 _DENOISED_THRESHOLD = 3.0
+# One step below the smallest that can be asked for stands for the movie's own.
+_LEARNED_SIGMA = 0.2
 
 
 class Threshold(QWidget):
@@ -88,6 +97,26 @@ class LocalizerOptions(QWidget):
             "How a spot is fitted. Maximum likelihood is the most precise for photon counts; weighted least "
             "squares is ThunderSTORM's older default.",
         )
+        self.accept = combo(
+            _ACCEPT,
+            "Threshold: every spot that stands out enough. Number of false molecules: each spot is tested on "
+            "the raw counts, against background alone, so that an empty frame gives as many as you say; it "
+            "needs maximum likelihood fits on the noisy pixels.",
+        )
+        self.false_per_frame = QDoubleSpinBox()
+        self.false_per_frame.setRange(0.001, 100.0)
+        self.false_per_frame.setDecimals(3)
+        self.false_per_frame.setStepType(QAbstractSpinBox.StepType.AdaptiveDecimalStepType)
+        self.false_per_frame.setValue(0.1)
+        self.false_per_frame.setSuffix(" per frame")
+        self.false_per_frame.setToolTip("False molecules on an empty frame, on average. Typical: 0.01 to 1.")
+        self.false_per_frame.setAccessibleName("False molecules per frame")
+        self.widths = combo(
+            _WIDTHS,
+            "Learned: the movie's molecules tell how wide a spot is and how much they differ, which helps "
+            "the dim ones. Free: nothing is known beforehand. The same for all: best positions, but photons "
+            "and widths are off where molecules differ. Elliptical: one width each along x and y.",
+        )
         self.fit_on = combo(
             _FIT_ON,
             "Which pixels are fitted where molecules are found in a denoised movie. Only the noisy ones give "
@@ -100,20 +129,23 @@ class LocalizerOptions(QWidget):
         self.fit_window.setSuffix(" px")
         self.fit_window.setToolTip("Side of the square that is fitted, an odd number of pixels. Typical: 7.")
         self.sigma = QDoubleSpinBox()
-        self.sigma.setRange(0.3, 10.0)
+        self.sigma.setRange(_LEARNED_SIGMA, 10.0)
         self.sigma.setSingleStep(0.1)
-        self.sigma.setValue(1.6)
         self.sigma.setSuffix(" px")
+        self.sigma.setSpecialValueText("the movie's")
         self.sigma.setToolTip(
-            "Width (standard deviation) of a spot that fits start from. Typical: 1 to 1.6 px."
+            "Width (standard deviation) of a spot that fits start from: the movie's own, or a number. "
+            "Typical: 1 to 1.6 px."
         )
         form = QFormLayout(self)
         form.setContentsMargins(0, 0, 0, 0)
         form.setVerticalSpacing(3)
+        form.addRow("Accept by", row(self.accept, self.false_per_frame))
         form.addRow("Threshold, noisy", self.threshold)
         form.addRow("denoised", self.denoised_threshold)
         form.addRow("Fit", self.fit)
         form.addRow("Fit on", self.fit_on)
+        form.addRow("Widths", self.widths)
         form.addRow("Fit window", self.fit_window)
         form.addRow("Start width", self.sigma)
         self.threshold.changed.connect(self.changed)
@@ -122,15 +154,23 @@ class LocalizerOptions(QWidget):
         self.fit_on.currentIndexChanged.connect(self.changed)
         self.fit_window.valueChanged.connect(self.changed)
         self.sigma.valueChanged.connect(self.changed)
+        self.widths.currentIndexChanged.connect(self.changed)
+        self.false_per_frame.valueChanged.connect(self.changed)
+        self.accept.currentIndexChanged.connect(self._on_accept)
+        self._on_accept()
 
     @property
     def settings(self) -> dict[str, dict[str, Any]]:
         """Arguments of :class:`~blinkspot.localization.LocalizerSettings`: ``"noisy"`` and ``"denoised"``."""
+        sigma_px = self.sigma.value()
         common = {
             "fit": self.fit.currentData(),
+            "widths": self.widths.currentData(),
             "fit_window_px": self.fit_window.value(),
-            "initial_sigma_px": self.sigma.value(),
+            "initial_sigma_px": sigma_px if sigma_px > _LEARNED_SIGMA else None,
         }
+        if self.accept.currentData() == "false":
+            common["false_per_frame"] = self.false_per_frame.value()
         return {
             "noisy": {**common, "threshold": self.threshold.value, "fit_on": "raw"},
             "denoised": {
@@ -139,3 +179,10 @@ class LocalizerOptions(QWidget):
                 "fit_on": self.fit_on.currentData(),
             },
         }
+
+    def _on_accept(self) -> None:
+        by_number = self.accept.currentData() == "false"
+        self.false_per_frame.setVisible(by_number)
+        # The denoised movie's candidates have a threshold all the same.
+        self.threshold.setEnabled(not by_number)
+        self.changed.emit()

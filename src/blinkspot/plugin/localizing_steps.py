@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Generator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,7 +16,11 @@ from blinkspot.progress import Progress
 from blinkspot.stack import Stack
 
 if TYPE_CHECKING:  # importing it takes seconds
-    from blinkspot.localization import LocalizationTable
+    from blinkspot.localization import LocalizationTable, Localizer
+    from blinkspot.localization.psf import PsfWidth
+
+# Movies, or settings of one, whose widths are remembered.
+_MOST_WIDTHS = 4
 
 
 @dataclass(frozen=True)
@@ -175,7 +179,9 @@ def localize_frame(question: PreviewQuestion) -> PreviewAnswer:
     def places(name: str, denoised: NDArray[Any] | None) -> NDArray[np.float32]:
         settings = localization.LocalizerSettings(**question.settings[name])
         localizer = localization.Localizer(question.camera, settings)
-        points = points_px(localizer.localize_frame(raw, denoised), question.camera)
+        # Of a denoised movie, other frames may not be there yet: it learns from this one alone.
+        width = _known_width(localizer, question.movie) if settings.fit_on == "raw" else None
+        points = points_px(localizer.localize_frame(raw, denoised, width), question.camera)
         points[:, 0] = question.index
         return points
 
@@ -184,6 +190,23 @@ def localize_frame(question: PreviewQuestion) -> PreviewAnswer:
         return PreviewAnswer(question.index, noisy, None)
     denoised_frame = question.denoised.frame(question.denoised_index)
     return PreviewAnswer(question.index, noisy, places("denoised", denoised_frame))
+
+
+_widths: list[tuple[Stack, Camera, Any, PsfWidth]] = []
+
+
+def _known_width(localizer: Localizer, movie: Stack) -> PsfWidth:
+    """Learn the widths of a movie's molecules once, not for each frame and threshold that is looked at."""
+    settings = replace(localizer.settings, threshold=1.0, false_per_frame=None)
+    for known_movie, camera, known_settings, width in _widths:
+        if known_movie is movie and (camera, known_settings) == (localizer.camera, settings):
+            return width
+    for _ in (job := Returning(localizer.learn_width(movie))):
+        pass
+    del _widths[_MOST_WIDTHS - 1 :]
+    _widths.insert(0, (movie, localizer.camera, settings, job.result))
+    width_learned: PsfWidth = job.result
+    return width_learned
 
 
 def points_px(table: LocalizationTable, camera: Camera) -> NDArray[np.float32]:
