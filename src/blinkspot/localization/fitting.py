@@ -17,6 +17,7 @@ from blinkspot.localization.gaussian_fit import (
     fit_windows,
 )
 from blinkspot.localization.goodness import Goodness, judge_fits
+from blinkspot.localization.p_value import fitted_parameters
 
 FitMethod = Literal["mle", "lsq", "wlsq"]
 FitPixels = Literal["raw", "denoised"]
@@ -82,6 +83,7 @@ def fit_molecules(
     window_px: int = 7,
     initial_sigma_px: float = 1.3,
     sigma_std_px: float = math.inf,
+    has_register: bool = False,
 ) -> Fits:
     """Fit an integrated Gaussian on a constant background around each pixel given.
 
@@ -107,6 +109,8 @@ def fit_molecules(
     sigma_std_px : float
         How well the initial width is known beforehand, pixels: the standard deviation of a Gaussian prior.
         Infinite where nothing is known; 0 for a fixed width.
+    has_register : bool
+        Whether the counts come from an EM register: the p-value depends on it, and nothing else.
 
     Returns
     -------
@@ -134,5 +138,8 @@ def fit_molecules(
     )
     kept = np.flatnonzero(converged)
     found = results[kept]
-    goodness = judge_fits(pixels, extra, rows[kept], columns[kept], window_px, found[:, :6])
+    n_parameters = fitted_parameters(elliptical, sigma_std_px, found[:, 8])
+    goodness = judge_fits(
+        pixels, extra, rows[kept], columns[kept], window_px, found[:, :6], n_parameters, has_register
+    )
     return Fits(kept, goodness, *found.T)

@@ -24,7 +24,7 @@ Rows = NDArray[np.float64]
 
 CANDIDATES_FITTED_AT_ONCE = 500
 
-_ON_RAW = ("log_likelihood_ratio", "deviance")
+_ON_RAW = ("log_likelihood_ratio", "deviance", "p_value")
 _ELLIPTICAL = ("sigma_x_nm", "sigma_y_nm", "uncertainty_x_nm", "uncertainty_y_nm")
 
 
@@ -124,6 +124,7 @@ class FrameLocalizer:
             window_px=settings.fit_window_px,
             initial_sigma_px=self.width.sigma_px,
             sigma_std_px=known.get(settings.widths, np.inf),
+            has_register=self.camera.em_gain > 1.0,
         )
 
     def rows(
@@ -174,7 +175,8 @@ class FrameLocalizer:
             strength,
         ]
         if self.settings.fit_on == "raw":
-            values += [fits.goodness.log_likelihood_ratio, fits.goodness.deviance]
+            goodness = fits.goodness
+            values += [goodness.log_likelihood_ratio, goodness.deviance, goodness.p_value]
         if self.settings.widths == "elliptical":
             values += [fits.sigma_x * pixel, fits.sigma_y * pixel]
             values += [np.sqrt(fits.variance_x) * pixel, np.sqrt(fits.variance_y) * pixel]

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from blinkspot.localization._compiling import compiled
+from blinkspot.localization.p_value import FIRST_LOG_MEAN, NODES_PER_LOG, deviance_moments, p_values
 
 FloatArray = NDArray[np.float64]
 
@@ -34,12 +35,24 @@ class Goodness:
         logarithm.
     n_pixels : ndarray
         Pixels of the window: fewer at the frame's border.
+    expected_deviance, deviance_variance : ndarray
+        Mean and variance of the deviance from the true model, were it the one fitted.
+    n_parameters : ndarray
+        Numbers that the fit has chosen freely.
     """
 
     residual_std: FloatArray
     deviance: FloatArray
     log_likelihood_ratio: FloatArray
     n_pixels: FloatArray
+    expected_deviance: FloatArray
+    deviance_variance: FloatArray
+    n_parameters: FloatArray
+
+    @property
+    def p_value(self) -> FloatArray:
+        """Probability of a deviance at least as large, were the model right; see :mod:`.p_value`."""
+        return p_values(self.deviance, self.expected_deviance, self.deviance_variance, self.n_parameters)
 
 
 def judge_fits(
@@ -49,6 +62,8 @@ def judge_fits(
     columns: NDArray[np.int64],
     window_px: int,
     fits: FloatArray,
+    n_parameters: FloatArray | float = 5.0,
+    has_register: bool = False,
 ) -> Goodness:
     """Compare the pixels of each window with the molecule fitted there, and with background alone.
 
@@ -64,15 +79,31 @@ def judge_fits(
         Side of the window, odd.
     fits : ndarray of float64, shape (n, 6)
         x, y, sigma_x, sigma_y (pixels), amplitude and background (counts).
+    n_parameters : ndarray of float64, shape (n,), or float
+        Numbers that each fit has chosen freely.
+    has_register : bool
+        Whether the counts come from an EM register, whose law they then have.
 
     Returns
     -------
     Goodness
     """
-    judged = np.empty((len(rows), 4))
+    judged = np.empty((len(rows), 6))
     known = np.empty((0, 0), dtype=np.float32) if extra is None else np.ascontiguousarray(extra, np.float32)
-    _judge(np.ascontiguousarray(counts, np.float32), known, rows, columns, window_px, fits, judged)
-    return Goodness(*judged.T)
+    pixels = np.ascontiguousarray(counts, np.float32)
+    _judge(
+        pixels,
+        known,
+        rows,
+        columns,
+        window_px,
+        fits,
+        deviance_moments(has_register),
+        FIRST_LOG_MEAN,
+        float(NODES_PER_LOG),
+        judged,
+    )
+    return Goodness(*judged.T, np.broadcast_to(n_parameters, len(rows)))
 
 
 @compiled
@@ -83,11 +114,6 @@ def _axis_shares(centre: float, sigma: float, first: int, shares: FloatArray) ->
         right = math.erf((first + i + 0.5 - centre) * scale)
         shares[i] = 0.5 * (right - left)
         left = right
-
-
-@compiled
-def _deviance(z: float, mean: float) -> float:
-    return mean - z + (z * math.log(z / mean) if z > 0.0 else 0.0)
 
 
 @compiled
@@ -118,6 +144,9 @@ def _judge(
     columns: NDArray[np.int64],
     window_px: int,
     fits: FloatArray,
+    moments: FloatArray,
+    first_log_mean: float,
+    nodes_per_log: float,
     judged: FloatArray,
 ) -> None:
     height, width = counts.shape
@@ -149,16 +178,33 @@ def _judge(
         if total_known > 0.0:
             alone = _likeliest_background(window, known, alone, floor)
         i = 0
-        residuals = squares = deviance = deviance_alone = 0.0
+        residuals = squares = deviance = deviance_alone = expected = variance = 0.0
+        log_alone = math.log(alone)
         for row in range(y_shares.size):
             for column in range(x_shares.size):
+                z = window[i]
                 mean = max(background + amplitude * x_shares[column] * y_shares[row], floor) + known[i]
-                residuals += window[i] - mean
-                squares += (window[i] - mean) ** 2
-                deviance += _deviance(window[i], mean)
-                deviance_alone += _deviance(window[i], alone + known[i])
+                log_mean = math.log(mean)
+                residuals += z - mean
+                squares += (z - mean) ** 2
+                deviance += mean - z
+                deviance_alone += alone + known[i] - z
+                if z > 0.0:
+                    log_z = math.log(z)
+                    if extra.size > 0:
+                        log_alone = math.log(alone + known[i])
+                    deviance += z * (log_z - log_mean)
+                    deviance_alone += z * (log_z - log_alone)
+                place = (log_mean - first_log_mean) * nodes_per_log
+                place = min(max(place, 0.0), moments.shape[1] - 1.001)
+                node = int(place)
+                part = place - node
+                expected += (1.0 - part) * moments[0, node] + part * moments[0, node + 1]
+                variance += (1.0 - part) * moments[1, node] + part * moments[1, node + 1]
                 i += 1
         judged[index, 0] = math.sqrt(max(squares / n - (residuals / n) ** 2, 0.0))
         judged[index, 1] = 2.0 * deviance
         judged[index, 2] = deviance_alone - deviance
         judged[index, 3] = n
+        judged[index, 4] = expected
+        judged[index, 5] = variance

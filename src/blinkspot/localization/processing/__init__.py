@@ -12,6 +12,7 @@ from blinkspot.localization.processing.merging import Merge, NumberMolecules
 from blinkspot.localization.processing.region import Polygon, Rectangle
 from blinkspot.localization.processing.registry import STEPS
 from blinkspot.localization.processing.step import Step
+from blinkspot.localization.processing.uncertainty_formula import UncertaintyFormula
 
 __all__ = [
     "STEPS",
@@ -23,6 +24,7 @@ __all__ = [
     "Polygon",
     "Rectangle",
     "Step",
+    "UncertaintyFormula",
     "make_step",
     "process",
     "recorded_steps",

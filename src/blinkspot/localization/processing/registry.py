@@ -9,6 +9,7 @@ from blinkspot.localization.processing.filtering import Filter
 from blinkspot.localization.processing.merging import Merge, NumberMolecules
 from blinkspot.localization.processing.region import Polygon, Rectangle
 from blinkspot.localization.processing.step import Step
+from blinkspot.localization.processing.uncertainty_formula import UncertaintyFormula
 
 STEPS: dict[str, type[Step]] = {
     Filter.name: Filter,
@@ -21,4 +22,5 @@ STEPS: dict[str, type[Step]] = {
     DriftCorrection.name: DriftCorrection,
     FiducialCorrection.name: FiducialCorrection,
     LoadedDrift.name: LoadedDrift,
+    UncertaintyFormula.name: UncertaintyFormula,
 }

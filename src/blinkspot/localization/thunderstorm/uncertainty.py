@@ -1,7 +1,8 @@
 """ThunderSTORM's formulas for the uncertainty of a position.
 
 They overstate the error: on EM data by some 23 %. Those of our own fits are in
-:mod:`blinkspot.localization.gaussian_fit`.
+:mod:`blinkspot.localization.gaussian_fit`, the formulas as they were published in
+:mod:`blinkspot.localization.uncertainty`.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 
 from blinkspot.camera import Camera
 from blinkspot.localization.thunderstorm.settings import ThunderstormFit, UncertaintyFormula
+from blinkspot.localization.uncertainty import approximate_likelihood_factor, least_squares_factor
 
 FloatArray = NDArray[np.float64]
 
@@ -64,5 +66,5 @@ def position_uncertainty(
         spread = background_std_photons + read_noise
         t = 2.0 * math.pi * spread**2 * (sigma2 + pixel2 / 12.0) / (photons * pixel2)
         if fit == "lsq":
-            return np.sqrt(light * (16.0 / 9.0 + 4.0 * t))
-        return np.sqrt(light * (1.0 + 4.0 * t + np.sqrt(2.0 / (4.0 + 1.0 / t))))
+            return np.sqrt(light * least_squares_factor(t))
+        return np.sqrt(light * approximate_likelihood_factor(t))

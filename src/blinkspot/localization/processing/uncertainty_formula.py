@@ -1,0 +1,135 @@
+"""Replace the uncertainties of a table by those of a published formula."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from blinkspot.camera import Camera
+from blinkspot.errors import BlinkspotError
+from blinkspot.localization.processing.paced import in_parts, table_of
+from blinkspot.localization.processing.settings import check_choice, check_number, setting
+from blinkspot.localization.processing.step import recorded
+from blinkspot.localization.table import LocalizationTable
+from blinkspot.localization.uncertainty import Formula, closed_form_uncertainty
+from blinkspot.progress import Progress, Stopwatch
+
+FloatArray = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class UncertaintyFormula:
+    """Replace the uncertainties by those of a published formula, for comparison with other programs.
+
+    See :mod:`blinkspot.localization.uncertainty` for the formulas. Where the table knows the widths of both
+    axes, each axis has its own, and ``uncertainty_nm`` is their root mean square. The read noise that the
+    table's provenance names counts as background. Of localizations that were merged, the photons are the sum
+    of their frames, and so must the background be: it is multiplied by ``detections``. That of z stays.
+
+    What is computed of fits on denoised pixels is as little valid as it was before.
+
+    Attributes
+    ----------
+    formula : {"rieger", "mortensen-mle", "mortensen-lsq", "thompson"}
+    pixel_size_nm : float or None
+    em_gain : float or None
+        Above 1: the photoelectrons went through an EM register. Both None: from the table's provenance.
+
+    Raises
+    ------
+    BlinkspotError
+        If a value is not allowed; when applied, if the table or its provenance lacks what the formula needs,
+        or the provenance has another pixel size.
+    """
+
+    name: ClassVar[str] = "uncertainty"
+
+    formula: Literal["thompson", "mortensen-lsq", "mortensen-mle", "rieger"] = setting(
+        "rieger", "rieger, mortensen-mle, mortensen-lsq or thompson"
+    )
+    pixel_size_nm: float | None = setting(None, "none: from the table's provenance", "nm")
+    em_gain: float | None = setting(None, "above 1: with an EM register; none: from the table's provenance")
+
+    def __post_init__(self) -> None:
+        check_choice(self.name, "formula", self.formula, get_args(Formula))
+        if self.pixel_size_nm is not None:
+            check_number(self.name, "pixel_size_nm", self.pixel_size_nm, 1.0, 1e5)
+        if self.em_gain is not None:
+            check_number(self.name, "em_gain", self.em_gain, 1.0, 1e5)
+
+    def apply(self, table: LocalizationTable) -> Generator[Progress, None, LocalizationTable]:
+        """Return the table with other uncertainties; see :class:`.step.Step`."""
+        camera = self._camera(table)
+        photons, background = self._known(table, "photons"), self._known(table, "background_photons")
+        columns = {name: table.column(name) for name in table.data.columns}
+        detections = columns.get("detections")
+        read_noise = (camera.read_noise_electrons / camera.em_gain) ** 2 / camera.excess_noise_factor
+        clock = Stopwatch("computing uncertainties", 1.0)
+        yield clock.at(0.0)
+
+        def along(axis: FloatArray, other: FloatArray, done: tuple[float, float]) -> Any:
+            result = np.empty(len(table))
+
+            def compute(part: slice) -> None:
+                frames = np.ones(1)
+                if detections is not None:
+                    frames = np.where(np.isfinite(detections[part]), detections[part], 1.0)
+                result[part] = closed_form_uncertainty(
+                    self.formula,
+                    axis[part],
+                    photons[part],
+                    (np.maximum(background[part], 0.0) + read_noise) * frames,
+                    camera.pixel_size_nm,
+                    camera.excess_noise_factor,
+                    other[part],
+                )
+
+            yield from in_parts(compute, len(table), clock, done)
+            return result
+
+        if _is_known(table, "sigma_x_nm") and _is_known(table, "sigma_y_nm"):
+            widths = columns["sigma_x_nm"], columns["sigma_y_nm"]
+            x = yield from along(*widths, (0.0, 0.5))
+            y = yield from along(*widths[::-1], (0.5, 1.0))
+            columns |= {"uncertainty_x_nm": x, "uncertainty_y_nm": y}
+            columns["uncertainty_nm"] = np.sqrt(0.5 * (x**2 + y**2))
+        else:
+            sigma = self._known(table, "sigma_nm")
+            columns["uncertainty_nm"] = yield from along(sigma, sigma, (0.0, 1.0))
+            # They would not agree with it.
+            columns.pop("uncertainty_x_nm", None)
+            columns.pop("uncertainty_y_nm", None)
+        used = {"pixel_size_nm": camera.pixel_size_nm, "excess_noise_factor": camera.excess_noise_factor}
+        return recorded(self, table, table_of(columns, table), used=used)
+
+    def _known(self, table: LocalizationTable, name: str) -> FloatArray:
+        if len(table) and not _is_known(table, name):
+            raise BlinkspotError(
+                f"uncertainty: the formula {self.formula} needs the column {name}, of which this table knows "
+                "nothing: localize the movie with blinkspot, or take a table that has it."
+            )
+        return table.column(name)
+
+    def _camera(self, table: LocalizationTable) -> Camera:
+        """Return what is known of the camera, which is enough for the formulas."""
+        noted = table.provenance.get("camera")
+        known = dict(noted) if isinstance(noted, dict) else {}
+        for name in ("pixel_size_nm", "em_gain"):
+            given = getattr(self, name)
+            if given is not None:
+                known[name] = given
+            elif known.get(name) is None:
+                raise BlinkspotError(
+                    f"uncertainty: this table's provenance does not tell the camera's {name}: give it, as in "
+                    f"{name}={'100' if name == 'pixel_size_nm' else '1'}."
+                )
+        names = ("pixel_size_nm", "em_gain", "read_noise_electrons")
+        return Camera.from_dict({name: known[name] for name in names if known.get(name) is not None})
+
+
+def _is_known(table: LocalizationTable, name: str) -> bool:
+    return name in table.data.columns and not np.isnan(table.column(name)).all()
