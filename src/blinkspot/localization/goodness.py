@@ -88,7 +88,7 @@ def judge_fits(
     -------
     Goodness
     """
-    judged = np.empty((len(rows), 6))
+    judged = np.empty((len(rows), 7))
     known = np.empty((0, 0), dtype=np.float32) if extra is None else np.ascontiguousarray(extra, np.float32)
     pixels = np.ascontiguousarray(counts, np.float32)
     _judge(
@@ -103,7 +103,8 @@ def judge_fits(
         float(NODES_PER_LOG),
         judged,
     )
-    return Goodness(*judged.T, np.broadcast_to(n_parameters, len(rows)))
+    judged[:, 6] = n_parameters
+    return Goodness(*judged.T)
 
 
 @compiled
