@@ -49,7 +49,7 @@ class Dock(QWidget):
         self.controls = QVBoxLayout(content)
         self.controls.setContentsMargins(6, 6, 6, 6)
         self.controls.setSpacing(6)
-        scroll = QScrollArea()
+        self._scroll = scroll = QScrollArea()
         scroll.setWidget(content)
         scroll.setWidgetResizable(True)
         scroll.setFrameShape(QFrame.Shape.NoFrame)
@@ -126,6 +126,10 @@ class Dock(QWidget):
         if self._arranged:
             return
         self._arranged = True
+        # Else the scroll bar, where there is one, would cover what is at the right.
+        bar, content = self._scroll.verticalScrollBar(), self._scroll.widget()
+        if bar is not None and content is not None:
+            self._scroll.setMinimumWidth(content.minimumSizeHint().width() + bar.sizeHint().width())
         panel, window = self.parent(), self.window()
         if not isinstance(panel, QDockWidget) or not isinstance(window, QMainWindow):
             return
