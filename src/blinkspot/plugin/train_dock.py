@@ -8,7 +8,7 @@ from typing import Any
 
 from napari.components import ViewerModel
 from napari.layers import Image, Layer
-from qtpy.QtWidgets import QPushButton
+from qtpy.QtWidgets import QLabel, QPushButton
 
 from blinkspot.errors import BlinkspotError
 from blinkspot.plugin import file_dialogs, training_steps
@@ -55,27 +55,24 @@ class TrainDock(Dock):
     def _build(self) -> None:
         self.movies = LayerChoice(self.viewer, is_source)
         self.open_button = self.make_open_button(self.movies)
-        self.controls.addLayout(row(self.movies, self.open_button))
+        self.controls.addLayout(row(QLabel("Movie"), self.movies, self.open_button, wide=1))
         self.camera = CameraWidget(self.session.cameras)
         self.controls.addWidget(section("Camera", self.camera))
         self.options = TrainingOptions(self.session)
         self.controls.addWidget(section("Training", self.options))
+        self.loader = ModelLoader(self.session, self)
+        self.loader.said.connect(self.job_bar.say)
+        self.options.load_button.clicked.connect(self.loader.ask)
         self.start_button = QPushButton("Start training")
         self.start_button.setToolTip("Train a model on this movie alone; no clean data is needed.")
         self.start_button.clicked.connect(self._start)
-        self.side_by_side = SideBySideButton(self.session.comparison, self._pair)
-        self.controls.addLayout(row(self.start_button, self.side_by_side))
-        self.loss_plot = LossPlot(self.viewer)
-        self.controls.addWidget(self.loss_plot, stretch=1)
-        self.load_button = QPushButton("Load model...")
-        self.load_button.setToolTip("Load a model file, to denoise with it.")
-        self.loader = ModelLoader(self.session, self)
-        self.loader.said.connect(self.job_bar.say)
-        self.load_button.clicked.connect(self.loader.ask)
         self.save_button = QPushButton("Save model...")
         self.save_button.setToolTip("Save the model trained last as one file that remembers its camera.")
         self.save_button.clicked.connect(self._save_model)
-        self.controls.addLayout(row(self.load_button, self.save_button, stretch_all=True))
+        self.side_by_side = SideBySideButton(self.session.comparison, self._pair)
+        self.controls.addLayout(row(self.start_button, self.save_button, self.side_by_side))
+        self.loss_plot = LossPlot(self.viewer)
+        self.controls.addWidget(self.loss_plot, stretch=1)
 
     def _on_movie_chosen(self, layer: Layer | None) -> None:
         reason = None if layer is None else why_not_a_movie(layer)
