@@ -15,6 +15,7 @@ from test_plugin_helpers import (
     wait_for_workers,
 )
 
+from blinkspot.denoising import Denoiser
 from blinkspot.plugin import denoising_steps, file_dialogs
 from blinkspot.plugin.session import session_of
 from blinkspot.stack import Stack, open_stack
@@ -61,6 +62,17 @@ def test_without_a_model_the_dock_says_what_to_do(viewer):
     add_movie(viewer)
     assert not dock.run_button.isEnabled()
     assert "Train a model" in dock.job_bar.status.text()
+
+
+def test_any_model_of_the_window_can_be_saved(qtbot, viewer, dock, tmp_path, monkeypatch):
+    session_of(viewer).add_model("newer", model())
+    dock.models.setCurrentText("trained")
+    asked = []
+    monkeypatch.setattr(file_dialogs, "ask_save", lambda *a: asked.append(a[2]) or tmp_path / "a.blinkspot")
+    click(qtbot, dock.save_model_button)
+    qtbot.waitUntil(lambda: "saved" in dock.job_bar.status.text())
+    assert asked == ["trained.blinkspot"]
+    assert Denoiser.load(tmp_path / "a.blinkspot").digest() == model().digest()
 
 
 def test_all_frames_are_denoised_into_a_layer_like_the_movie_s(qtbot, viewer, dock):

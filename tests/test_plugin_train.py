@@ -17,6 +17,7 @@ from test_plugin_helpers import (
 from blinkspot.denoising import Denoiser
 from blinkspot.plugin import file_dialogs
 from blinkspot.plugin.session import session_of
+from blinkspot.stack import Stack
 from blinkspot.stack_writing import write_stack
 
 
@@ -114,6 +115,41 @@ def test_stop_before_the_first_model_leaves_none(qtbot, viewer):
     wait_for_end(qtbot, dock, timeout=10_000)
     assert session_of(viewer).models == {}
     assert "before there was a model" in dock.job_bar.status.text()
+
+
+def test_a_training_stopped_early_leaves_the_model_of_before(qtbot, viewer, tmp_path, monkeypatch):
+    dock = open_dock(viewer, "Train")
+    layer = add_movie(viewer)
+    train_for(dock, 4)
+    click(qtbot, dock.start_button)
+    wait_for_end(qtbot, dock)
+    points = dock.loss_plot.points
+    live = viewer.layers["movie denoised so far"]
+
+    click(qtbot, dock.start_button)
+    click(qtbot, dock.job_bar.stop_button)
+    wait_for_end(qtbot, dock)
+    assert dock.job_bar.status.text() == (
+        "Stopped before there was a model. The model 'movie' of before is kept."
+    )
+    assert dock.loss_plot.points == points
+    viewer.dims.set_current_step(0, 7)
+    qtbot.waitUntil(lambda: live.translate[0] == 7, timeout=10_000)
+    kept = session_of(viewer).models["movie"]
+    np.testing.assert_allclose(live.data[0], CAMERA.adu(kept.denoise_frame(Stack(layer.data), 7)), rtol=1e-4)
+    path = tmp_path / "kept.blinkspot"
+    monkeypatch.setattr(file_dialogs, "ask_save", lambda *_: path)
+    click(qtbot, dock.save_button)
+    qtbot.waitUntil(lambda: "saved" in dock.job_bar.status.text())
+    assert Denoiser.load(path).digest() == kept.digest()
+
+    # One that comes to a model takes its place.
+    dock.options.seed.setValue(1)
+    click(qtbot, dock.start_button)
+    wait_for_end(qtbot, dock)
+    assert len(dock.loss_plot.points) == len(points)
+    assert dock.loss_plot.points[0].validation != points[0].validation
+    assert list(session_of(viewer).models) == ["movie", "movie (2)"]
 
 
 def test_side_by_side_shows_the_movie_and_the_live_frame(qtbot, viewer):

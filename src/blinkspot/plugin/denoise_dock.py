@@ -18,7 +18,7 @@ from blinkspot.plugin.dock import Dock
 from blinkspot.plugin.forms import combo, row
 from blinkspot.plugin.jobs import End, Outcome
 from blinkspot.plugin.layer_choice import LayerChoice, is_source
-from blinkspot.plugin.model_choice import ModelChoice, ModelLoader
+from blinkspot.plugin.model_choice import ModelChoice, ModelLoader, ModelSaver
 from blinkspot.plugin.movies import PROVENANCE, Place, frame_shown, stack_of, why_not_a_movie
 from blinkspot.plugin.side_by_side import SideBySideButton
 from blinkspot.stack import Stack
@@ -67,7 +67,12 @@ class DenoiseDock(Dock):
         self.load_button = QPushButton("Load...")
         self.load_button.setToolTip("Load a model file.")
         self.load_button.clicked.connect(self.loader.ask)
-        form.addRow("Model", row(self.models, self.load_button))
+        self.saver = ModelSaver(self.session, self)
+        self.saver.said.connect(self.job_bar.say)
+        self.save_model_button = QPushButton("Save...")
+        self.save_model_button.setToolTip("Save the chosen model as one file that remembers its camera.")
+        self.save_model_button.clicked.connect(lambda: self.saver.ask(self.models.currentData()))
+        form.addRow("Model", row(self.models, self.load_button, self.save_model_button))
         self.frames = QComboBox()
         self.frames.addItems([_ALL, _THIS, _RANGE])
         self.frames.setToolTip("Which frames to denoise. Frames count from 0, as in napari's slider.")
@@ -112,6 +117,7 @@ class DenoiseDock(Dock):
         for box in (self.first, self.last):
             box.setVisible(self.frames.currentText() == _RANGE)
         self.run_button.setEnabled(usable and self.models.denoiser is not None and not self.runner.busy)
+        self.save_model_button.setEnabled(self.models.denoiser is not None)
         self.save_button.setEnabled(self.denoised_pair(layer) is not None and not self.runner.busy)
         if self.models.denoiser is None and not self.runner.busy:
             self.job_bar.say("Train a model in the Train dock, or load one.")
