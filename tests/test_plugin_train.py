@@ -93,6 +93,59 @@ def test_the_live_frame_follows_the_slider_while_training_and_after(qtbot, viewe
     qtbot.waitUntil(lambda: live.translate[0] == 5, timeout=10_000)
 
 
+class Unreadable:
+    """A movie of which one frame cannot be read once it is told so."""
+
+    ndim, dtype = 3, np.dtype(np.uint16)
+    shape = (40, 32, 32)
+
+    def __init__(self):
+        self.broken = False
+
+    def __getitem__(self, index):
+        if self.broken:
+            raise OSError("the disk is gone")
+        return movie()[index]
+
+
+@pytest.mark.parametrize("spoiled", ["longer", "not finite", "unreadable"])
+def test_a_frame_that_cannot_be_shown_does_not_end_the_training(qtbot, viewer, spoiled):
+    dock = open_dock(viewer, "Train")
+    data = Unreadable() if spoiled == "unreadable" else movie().astype(np.float32)
+    layer = add_movie(viewer, data=data)
+    train_for(dock, 10_000)
+    dock.options.context.setCurrentIndex(dock.options.context.findData(0))
+    viewer.dims.set_current_step(0, 3)
+    click(qtbot, dock.start_button)
+    qtbot.waitUntil(lambda: "movie denoised so far" in viewer.layers, timeout=30_000)
+    live = viewer.layers["movie denoised so far"]
+    with notifications() as shown:
+        if spoiled == "longer":
+            layer.data = np.tile(data, (2, 1, 1))
+            viewer.dims.set_current_step(0, 70)
+            qtbot.waitUntil(lambda: live.translate[0] == 39, timeout=10_000)
+        else:
+            if spoiled == "not finite":
+                data[30] = np.nan  # in memory since, so that the training does not see it
+            else:
+                layer.data = movie()  # the viewer's own, while the training keeps to its own
+                data.broken = True
+            viewer.dims.set_current_step(0, 30)
+            reason = {"not finite": "not finite", "unreadable": "the disk is gone"}[spoiled]
+            qtbot.waitUntil(lambda: reason in dock.job_bar.status.text(), timeout=10_000)
+            assert "Frame 30 cannot be shown denoised" in dock.job_bar.status.text()
+        before = len(dock.loss_plot.points)
+        qtbot.waitUntil(lambda: len(dock.loss_plot.points) > before, timeout=30_000)
+    assert shown == []
+    if spoiled == "not finite":
+        viewer.dims.set_current_step(0, 5)
+        qtbot.waitUntil(lambda: live.translate[0] == 5, timeout=10_000)
+        qtbot.waitUntil(lambda: "cannot be shown" not in dock.job_bar.status.text(), timeout=10_000)
+    click(qtbot, dock.job_bar.stop_button)
+    wait_for_end(qtbot, dock)
+    assert "The model 'movie' is ready" in dock.job_bar.status.text()
+
+
 def test_stop_keeps_the_best_model_so_far(qtbot, viewer):
     dock = open_dock(viewer, "Train")
     add_movie(viewer)

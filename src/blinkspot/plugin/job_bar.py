@@ -27,6 +27,7 @@ class JobBar(QWidget):
     ) -> None:
         super().__init__(parent)
         self._runner = runner
+        self._note = ""
         self.status = QLabel()
         self.status.setWordWrap(True)
         self.status.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
@@ -54,6 +55,10 @@ class JobBar(QWidget):
         """Show a line of text."""
         self.status.setText(text)
 
+    def note(self, text: str) -> None:
+        """Have a sentence stand behind the progress of the job that runs; an empty one takes it back."""
+        self._note = text
+
     def _show_running(self, running: bool) -> None:
         self.bar.setVisible(running)
         self.stop_button.setVisible(running)
@@ -66,6 +71,7 @@ class JobBar(QWidget):
 
     def _on_started(self, title: str) -> None:
         self.bar.setRange(0, 0)
+        self._note = ""
         self._show_running(True)
         self.say(f"{title}...")
 
@@ -74,11 +80,12 @@ class JobBar(QWidget):
             return
         if value.done <= 0:
             self.bar.setRange(0, 0)
-            self.say(f"{value.step.capitalize()}...")
+            self.say(f"{value.step.capitalize()}... {self._note}".rstrip())
             return
         self.bar.setRange(0, 1000)
         self.bar.setValue(round(1000 * value.fraction))
-        self.say(f"{value.step.capitalize()}: {value.fraction:.0%}{time_left(value)}")
+        how_far = f"{value.step.capitalize()}: {value.fraction:.0%}{time_left(value)}"
+        self.say(f"{how_far}. {self._note}" if self._note else how_far)
 
     def _on_ended(self, outcome: Outcome) -> None:
         self._show_running(False)

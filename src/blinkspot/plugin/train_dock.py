@@ -122,6 +122,9 @@ class TrainDock(Dock):
             self.loss_plot.add(value)
         elif isinstance(value, training_steps.PreviewFrame):
             self._on_preview(value)
+            self.job_bar.note("")
+        elif isinstance(value, training_steps.NoPreview):
+            self.job_bar.note(value.sentence)
         elif isinstance(value, training_steps.TrainingWarning):
             warn(value.sentence)
 
