@@ -62,6 +62,9 @@ def test_without_a_model_the_dock_says_what_to_do(viewer):
     add_movie(viewer)
     assert not dock.run_button.isEnabled()
     assert "Train a model" in dock.job_bar.status.text()
+    session_of(viewer).add_model("trained", model())
+    assert dock.run_button.isEnabled()
+    assert dock.job_bar.status.text() == ""
 
 
 def test_any_model_of_the_window_can_be_saved(qtbot, viewer, dock, tmp_path, monkeypatch):

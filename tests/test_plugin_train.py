@@ -14,8 +14,8 @@ from test_plugin_helpers import (
     wait_for_workers,
 )
 
-from blinkspot.denoising import Denoiser
-from blinkspot.plugin import file_dialogs
+from blinkspot.denoising import Denoiser, frames
+from blinkspot.plugin import file_dialogs, training_steps
 from blinkspot.plugin.session import session_of
 from blinkspot.stack import Stack
 from blinkspot.stack_writing import write_stack
@@ -228,13 +228,26 @@ def test_side_by_side_shows_the_movie_and_the_live_frame(qtbot, viewer):
         (np.zeros((4, 5, 20, 30)), {}, "4 axes"),
         (np.zeros((20, 30, 3), np.uint8), {"rgb": True}, "colour"),
         (np.zeros((1, 20, 30)), {}, "one frame"),
+        (np.zeros((9, 15, 30)), {}, "frames of 15 x 30 pixels"),
+        (np.zeros((9, 20, 30), bool), {}, "pixels of type bool"),
+        (np.zeros((3, 20, 30)), {}, "3 frames: training needs 5"),
     ],
 )
 def test_a_layer_that_is_no_movie_is_explained(qtbot, viewer, data, options, reason):
-    dock = open_dock(viewer, "Train")
-    viewer.add_image(data, **options)
+    docks = [open_dock(viewer, name) for name in ("Train", "Denoise", "Localize")]
+    dock = docks[0]
+    with notifications() as shown:
+        layer = viewer.add_image(data, **options)
+        qtbot.wait(50)
+    assert shown == []
     assert reason in dock.job_bar.status.text()
     assert not dock.start_button.isEnabled()
+    viewer.layers.remove(layer)
+    assert dock.job_bar.status.text() == ""
+
+
+def test_as_few_frames_as_are_refused_by_the_backend_are_refused_beforehand():
+    assert training_steps.FEWEST_FRAMES == frames._MIN_FRAMES
 
 
 @pytest.mark.parametrize(

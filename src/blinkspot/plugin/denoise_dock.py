@@ -108,19 +108,20 @@ class DenoiseDock(Dock):
             self.first.setValue(0)
             self.last.setValue(layer.data.shape[0] - 1)
         if not self.runner.busy:
-            self.job_bar.say(reason or "")
+            self.job_bar.say("")
         self._refresh()
 
     def _refresh(self, *_: object) -> None:
         layer = self.movies.layer
-        usable = layer is not None and why_not_a_movie(layer) is None
+        obstacle = None if layer is None else why_not_a_movie(layer)
+        if self.models.denoiser is None:
+            obstacle = obstacle or "Train a model in the Train dock, or load one."
+        self.job_bar.hint(obstacle or "")
         for box in (self.first, self.last):
             box.setVisible(self.frames.currentText() == _RANGE)
-        self.run_button.setEnabled(usable and self.models.denoiser is not None and not self.runner.busy)
+        self.run_button.setEnabled(layer is not None and not obstacle and not self.runner.busy)
         self.save_model_button.setEnabled(self.models.denoiser is not None)
         self.save_button.setEnabled(self.denoised_pair(layer) is not None and not self.runner.busy)
-        if self.models.denoiser is None and not self.runner.busy:
-            self.job_bar.say("Train a model in the Train dock, or load one.")
 
     def _frame_range(self, layer: Image, n_frames: int) -> tuple[int, int]:
         """Return the first frame asked for, and the one after the last."""
@@ -192,6 +193,7 @@ class DenoiseDock(Dock):
     def _on_ended(self, outcome: Outcome) -> None:
         request, growing = self._running, self._growing
         self._running = self._growing = None
+        self._refresh()
         if growing is not None and growing.layer is not None and self.in_viewer(growing.layer):
             growing.cut()
             self.job_bar.say(f"{growing.layer.name!r} is in the layer list.")
@@ -203,7 +205,6 @@ class DenoiseDock(Dock):
             self.job_bar.say(f"Saved as {outcome.result}.")
         if outcome.end is End.FAILED:
             self.job_bar.say(outcome.message)
-        self._refresh()
 
     def _ask_save(self) -> None:
         pair = self.denoised_pair(self.movies.layer)

@@ -27,7 +27,7 @@ class JobBar(QWidget):
     ) -> None:
         super().__init__(parent)
         self._runner = runner
-        self._note = ""
+        self._note = self._hint = ""
         self.status = QLabel()
         self.status.setWordWrap(True)
         self.status.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
@@ -54,6 +54,14 @@ class JobBar(QWidget):
     def say(self, text: str) -> None:
         """Show a line of text."""
         self.status.setText(text)
+
+    def hint(self, text: str) -> None:
+        """Say what is missing before a job can start; an empty text takes back no more than the last hint."""
+        if self._runner.busy:
+            return
+        if text or self.status.text() == self._hint:
+            self.say(text)
+        self._hint = text
 
     def note(self, text: str) -> None:
         """Have a sentence stand behind the progress of the job that runs; an empty one takes it back."""

@@ -10,7 +10,10 @@ from napari.components import ViewerModel
 from napari.layers import Image, Layer
 from numpy.typing import NDArray
 
+from blinkspot.errors import BlinkspotError
+from blinkspot.movie_checks import SMALLEST_SIDE_PX
 from blinkspot.stack import Stack, as_stack
+from blinkspot.tiff_reading import check_pixel_type
 
 STACK = "blinkspot_stack"
 """Key of a layer's metadata: the :class:`Stack` behind it."""
@@ -40,8 +43,16 @@ def why_not_a_movie(layer: Layer) -> str | None:
         return f"{name} is a single picture: choose a movie with the axes time, y and x."
     if layer.ndim != 3:
         return f"{name} has {layer.ndim} axes: choose a movie with just time, y and x."
-    if layer.data.shape[0] < 2:
+    frames, height, width = layer.data.shape
+    if frames < 2:
         return f"{name} has one frame only: choose a movie of at least 2 frames."
+    if min(height, width) < SMALLEST_SIDE_PX:
+        least = f"{SMALLEST_SIDE_PX} x {SMALLEST_SIDE_PX}"
+        return f"{name} has frames of {height} x {width} pixels: at least {least} are needed."
+    try:
+        check_pixel_type(np.dtype(layer.data.dtype), name)
+    except BlinkspotError as error:
+        return str(error)
     return None
 
 

@@ -86,15 +86,25 @@ class TrainDock(Dock):
         self.controls.addWidget(self.loss_plot, stretch=1)
 
     def _on_movie_chosen(self, layer: Layer | None) -> None:
-        reason = None if layer is None else why_not_a_movie(layer)
-        self.camera.show_layer(layer if reason is None else None)
+        usable = layer is not None and why_not_a_movie(layer) is None
+        self.camera.show_layer(layer if usable else None)
         if not self.runner.busy:
-            self.job_bar.say(reason or "")
+            self.job_bar.say("")
         self._refresh()
 
+    def _obstacle(self) -> str:
+        """Say why the movie chosen cannot be trained on, as far as that is seen without reading it."""
+        layer = self.movies.layer
+        if layer is None:
+            return ""
+        n_frames, fewest = layer.data.shape[0], training_steps.FEWEST_FRAMES
+        short = f"The layer {layer.name!r} has {n_frames} frames: training needs {fewest} or more."
+        return why_not_a_movie(layer) or (short if n_frames < fewest else "")
+
     def _refresh(self, *_: object) -> None:
-        usable = self.movies.layer is not None and why_not_a_movie(self.movies.layer) is None
-        self.start_button.setEnabled(usable and not self.runner.busy)
+        obstacle = self._obstacle()
+        self.job_bar.hint(obstacle)
+        self.start_button.setEnabled(self.movies.layer is not None and not obstacle and not self.runner.busy)
         self.save_button.setEnabled(self._trained is not None and not self.runner.busy)
 
     def _start(self) -> None:
@@ -152,14 +162,15 @@ class TrainDock(Dock):
 
     def _on_ended(self, outcome: Outcome) -> None:
         run = self._run
-        if run is not None and run.job.best is not None:
-            self._trained = self.session.add_model(run.source.name, run.job.best)
-            self.job_bar.say(_end_of_training(run.job, run.job.best, self._trained, outcome))
-        elif outcome.end is not End.DONE:
+        best = None if run is None else run.job.best
+        if run is not None and best is not None:
+            self._trained = self.session.add_model(run.source.name, best)
+            said = _end_of_training(run.job, best, self._trained, outcome)
+        else:
             before = "" if self._trained is None else f" The model {self._trained!r} of before is kept."
-            why = outcome.message or "Stopped before there was a model."
-            self.job_bar.say(f"{why}{before}")
+            said = f"{outcome.message or 'Stopped before there was a model.'}{before}"
         self._refresh()
+        self.job_bar.say(said)
 
     def _on_denoised_added(self, layer: Layer) -> None:
         """Make way for the whole movie, denoised with the finished model."""

@@ -22,6 +22,9 @@ from blinkspot.stack import Stack
 if TYPE_CHECKING:  # importing it takes seconds
     from blinkspot.denoising import Denoiser
 
+FEWEST_FRAMES = 5
+"""Frames without which the backend does not train."""
+
 _log = logging.getLogger("blinkspot")
 # Values that only move a progress bar: more a second would keep the window busy for nothing.
 _PROGRESS_INTERVAL_S = 0.05
