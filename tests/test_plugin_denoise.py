@@ -133,6 +133,41 @@ def test_the_dock_follows_a_movie_that_is_given_other_data(qtbot, viewer, dock):
     assert dock.last.maximum() == len(movie()) - 1
 
 
+def test_the_posterior_variance_is_a_layer_that_nobody_localizes_on(
+    qtbot, viewer, dock, tmp_path, monkeypatch
+):
+    layer = add_movie(viewer, translate=(0, 5.0, 6.0))
+    localize = open_dock(viewer, "Localize")
+    dock.estimate.setCurrentText("Posterior variance (no movie)")
+    click(qtbot, dock.run_button)
+    wait_for_end(qtbot, dock)
+    variance = viewer.layers["movie posterior variance"]
+    # One photoelectron makes 150 / 12 ADU.
+    squared = model().denoise_frame(Stack(movie()), 11, "posterior-variance") * 12.5**2
+    np.testing.assert_allclose(variance.data[11], squared, rtol=1e-3)
+    np.testing.assert_allclose(variance.translate, layer.translate)
+    assert variance.metadata["blinkspot_unit"] == "ADU^2"
+    low, high = variance.contrast_limits
+    assert np.mean((variance.data >= low) & (variance.data <= high)) > 0.9
+    before = list(variance.contrast_limits)
+    layer.contrast_limits = (111.0, 222.0)
+    assert list(variance.contrast_limits) == before
+    for choice in (dock.movies, localize.movies, localize.denoised):
+        assert variance.name not in [choice.itemText(index) for index in range(choice.count())]
+    assert not dock.save_button.isEnabled()
+
+    # Nor where it comes from a file.
+    monkeypatch.setattr(denoising_steps, "_SHARE_OF_FREE_MEMORY", 0.0)
+    monkeypatch.setattr(file_dialogs, "ask_save", lambda *_: tmp_path / "variance.tif")
+    click(qtbot, dock.run_button)
+    wait_for_end(qtbot, dock)
+    filed = viewer.layers["movie posterior variance [1]"]
+    np.testing.assert_array_equal(np.asarray(filed.data[11]), variance.data[11])
+    viewer.open(str(tmp_path / "variance.tif"), plugin="napari-blinkspot")
+    for choice in (dock.movies, localize.movies, localize.denoised):
+        assert not [index for index in range(choice.count()) if "variance" in choice.itemText(index)]
+
+
 def test_a_range_the_wrong_way_round_is_refused(qtbot, viewer, dock):
     add_movie(viewer)
     dock.frames.setCurrentText("A range")

@@ -29,10 +29,13 @@ _ESTIMATES = {
     "posterior-mean": "Posterior mean",
     "map": "Most probable (MAP)",
     "blind": "Blind: without the pixel itself",
+    "posterior-variance": "Posterior variance (no movie)",
 }
 _ESTIMATE_TIP = (
     "What to make of the network's answer and the pixel itself. The posterior mean is the best estimate of "
-    "the light; MAP is its most probable value; blind shows what the neighbours alone predict."
+    "the light; MAP is its most probable value; blind shows what the neighbours alone predict. The posterior "
+    "variance (ADU squared) says how uncertain the posterior mean is: a layer by itself, that no dock takes "
+    "for a movie. The frames that are shown while a model is trained are posterior means."
 )
 
 
@@ -199,7 +202,7 @@ class DenoiseDock(Dock):
             self.job_bar.say(f"{growing.layer.name!r} is in the layer list.")
         elif isinstance(outcome.result, Stack) and request is not None and self.in_viewer(request.source):
             stack = outcome.result
-            layer = add_denoised(self.viewer, self.session, request, stack.as_dask(), stack)
+            layer = add_denoised(self.viewer, self.session, request, stack.as_dask(), stack, stack)
             self.job_bar.say(f"{layer.name!r} is in {stack.path}.")
         elif isinstance(outcome.result, Path):
             self.job_bar.say(f"Saved as {outcome.result}.")

@@ -20,10 +20,12 @@ STACK = "blinkspot_stack"
 STACK_DATA = "blinkspot_stack_data"
 """Key of a layer's metadata: the array of that stack that the layer was given."""
 ROLE = "blinkspot_role"
-"""Key of a layer's metadata, for a layer that we made: ``"denoised"``, ``"preview"``, ``"markers"``,
-``"localizations"``, ``"picture"`` or ``"truth"``."""
+"""Key of a layer's metadata, for a layer that we made: ``"denoised"``, ``"variance"``, ``"preview"``,
+``"markers"``, ``"localizations"``, ``"picture"`` or ``"truth"``."""
 PROVENANCE = "blinkspot_provenance"
 """Key of a layer's metadata: what made it."""
+UNIT = "blinkspot_unit"
+"""Key of a layer's metadata, for denoised frames: unit of the values, ``"ADU"`` or ``"ADU^2"``."""
 
 FloatArray = NDArray[np.float64]
 
@@ -90,8 +92,10 @@ def movie_layer(stack: Stack, name: str, **more: Any) -> tuple[Any, dict[str, An
         STACK_DATA: data,
         "path": None if stack.path is None else str(stack.path),
     }
-    if stack.metadata.get("provenance", {}).get("step") == "denoise":
-        metadata[ROLE] = "denoised"
+    made_by = stack.metadata.get("provenance", {})
+    if made_by.get("step") == "denoise":
+        is_variance = (made_by.get("settings") or {}).get("estimate") == "posterior-variance"
+        metadata[ROLE] = "variance" if is_variance else "denoised"
     state: dict[str, Any] = {
         "name": name,
         "axis_labels": ("t", "y", "x"),
