@@ -1,5 +1,7 @@
 """The Denoise dock, driven as a user drives it."""
 
+import threading
+
 import numpy as np
 import pytest
 import tifffile
@@ -194,6 +196,19 @@ def test_frames_appear_as_they_are_done_and_cancel_keeps_them(qtbot, viewer, doc
     assert 4 <= done < 40
     assert denoised.name == f"movie denoised (frames 0-{done - 1})"
     assert denoised.data[-1].any()
+
+
+def test_cancel_does_not_wait_for_the_movie_to_be_checked(qtbot, viewer, dock, monkeypatch):
+    released = threading.Event()
+    monkeypatch.setattr(Denoiser, "check_matches", lambda *_: released.wait(30.0))
+    add_movie(viewer)
+    click(qtbot, dock.run_button)
+    qtbot.waitUntil(lambda: "Checking" in dock.job_bar.status.text(), timeout=10_000)
+    click(qtbot, dock.job_bar.stop_button)
+    wait_for_end(qtbot, dock, timeout=10_000)
+    assert not released.is_set()
+    released.set()
+    assert [layer.name for layer in viewer.layers] == ["movie"]
 
 
 def test_the_movie_of_another_camera_is_refused(qtbot, viewer, dock):

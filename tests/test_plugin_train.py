@@ -1,5 +1,7 @@
 """The Train dock, driven as a user drives it."""
 
+import threading
+
 import numpy as np
 import pytest
 from qtpy.QtWidgets import QScrollArea
@@ -15,7 +17,7 @@ from test_plugin_helpers import (
 )
 
 from blinkspot.denoising import Denoiser, frames
-from blinkspot.plugin import file_dialogs, training_steps
+from blinkspot.plugin import backend, file_dialogs, training_steps
 from blinkspot.plugin.session import session_of
 from blinkspot.stack import Stack
 from blinkspot.stack_writing import write_stack
@@ -203,6 +205,19 @@ def test_a_training_stopped_early_leaves_the_model_of_before(qtbot, viewer, tmp_
     assert len(dock.loss_plot.points) == len(points)
     assert dock.loss_plot.points[0].validation != points[0].validation
     assert list(session_of(viewer).models) == ["movie", "movie (2)"]
+
+
+def test_stop_does_not_wait_for_torch_to_be_loaded(qtbot, viewer, monkeypatch):
+    released = threading.Event()
+    monkeypatch.setattr(backend, "_load_for_training", lambda: released.wait(30.0))
+    dock = open_dock(viewer, "Train")
+    add_movie(viewer)
+    click(qtbot, dock.start_button)
+    qtbot.waitUntil(lambda: dock.job_bar.status.text() == "Loading PyTorch...")
+    click(qtbot, dock.job_bar.stop_button)
+    wait_for_end(qtbot, dock, timeout=10_000)
+    assert not released.is_set()
+    released.set()
 
 
 def test_side_by_side_shows_the_movie_and_the_live_frame(qtbot, viewer):

@@ -104,10 +104,11 @@ def denoise_into(task: DenoisingTask, write: Callable[[int, FloatArray], None]) 
         Takes the index of the first frame and the frames (n, Y, X), a variance in ADU squared; called in the
         worker's thread.
     """
-    yield Progress("preparing", 0, 1, 0.0)
-    backend.denoising()
+    yield from backend.loading()
     model = task.model
-    model.check_matches(task.movie, task.camera)
+    yield from backend.meanwhile(
+        lambda: model.check_matches(task.movie, task.camera), "checking that the model fits the movie"
+    )
     for chunk in model.denoise(task.movie, task.start, task.stop, task.estimate):
         if len(chunk.frames):
             write(chunk.start, _in_adu(chunk.frames, model.camera, task.is_variance))

@@ -86,13 +86,14 @@ class JobBar(QWidget):
     def _on_progressed(self, value: Any) -> None:
         if not isinstance(value, Progress) or not self.stop_button.isEnabled():
             return
+        step = value.step[:1].upper() + value.step[1:]
         if value.done <= 0:
             self.bar.setRange(0, 0)
-            self.say(f"{value.step.capitalize()}... {self._note}".rstrip())
+            self.say(f"{step}... {self._note}".rstrip())
             return
         self.bar.setRange(0, 1000)
         self.bar.setValue(round(1000 * value.fraction))
-        how_far = f"{value.step.capitalize()}: {value.fraction:.0%}{time_left(value)}"
+        how_far = f"{step}: {value.fraction:.0%}{time_left(value)}"
         self.say(f"{how_far}. {self._note}" if self._note else how_far)
 
     def _on_ended(self, outcome: Outcome) -> None:

@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Any
 from blinkspot.camera import Camera, FloatArray
 from blinkspot.errors import BlinkspotError
 from blinkspot.plugin import backend
-from blinkspot.progress import Progress
 from blinkspot.stack import Stack
 
 if TYPE_CHECKING:  # importing it takes seconds
@@ -136,8 +135,7 @@ class TrainingJob:
         ------
         Progress, TrainingWarning, LossPoint, PreviewFrame or NoPreview
         """
-        yield Progress("preparing", 0, 1, 0.0)
-        denoising = backend.denoising()
+        denoising = yield from backend.loading(to_train=True)
         settings = denoising.TrainingSettings(**self._settings)
         training = denoising.Training(self._movie, self._camera, settings, self._start)
         last_yield = preview_due = 0.0
