@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from blinkspot.camera import FloatArray
 from blinkspot.plugin.denoising_steps import DenoisingTask, FramesReady
-from blinkspot.plugin.live_layer import add_result, put_above
+from blinkspot.plugin.live_layer import add_result
 from blinkspot.plugin.movies import (
     PROVENANCE,
     ROLE,
@@ -128,7 +128,6 @@ def add_denoised(
             metadata=metadata,
             **where,
         )
-        put_above(viewer, layer, request.source)
         return layer
     metadata[UNIT] = "ADU"
     layer = add_result(viewer, request.source, data, request.name, "denoised", where, **metadata)
