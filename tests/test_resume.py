@@ -8,6 +8,7 @@ import torch
 
 from blinkspot.camera import Camera
 from blinkspot.denoising import Denoiser, Training, TrainingSettings
+from blinkspot.denoising.calibration import Calibration
 from blinkspot.errors import BlinkspotError
 from blinkspot.evaluation import PRESETS, simulate
 from blinkspot.progress import finish
@@ -119,6 +120,15 @@ def test_an_old_model_goes_on_learning_on_a_new_movie(movie, unbroken):
     assert onward.best.provenance["started_from"]["steps"] == unbroken.best.provenance["steps"]
     # The old model itself stays as it was.
     assert all(torch.equal(value, before[name]) for name, value in unbroken.best.weights().items())
+
+
+def test_the_line_of_an_old_calibration_is_not_carried_on(movie, unbroken):
+    askew = unbroken.best.calibrated(Calibration(0.5, 1.2, 1.2))
+    fresh, onward = (started_from(movie, model) for model in (unbroken.best, askew))
+    assert finish(fresh.run()).provenance["calibration"] == finish(onward.run()).provenance["calibration"]
+    assert [past.validation_loss for past in fresh.history] == [
+        past.validation_loss for past in onward.history
+    ]
 
 
 def started_from(movie, model, **changes) -> Training:

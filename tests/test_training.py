@@ -12,6 +12,7 @@ from safetensors.torch import load_file, save_file
 
 from blinkspot.camera import Camera
 from blinkspot.denoising import Denoiser, Training, TrainingProgress, TrainingSettings, denoise_to_file
+from blinkspot.denoising.calibration import Calibration
 from blinkspot.denoising.denoiser import _PIXELS_AT_ONCE
 from blinkspot.errors import BlinkspotError
 from blinkspot.evaluation import PRESETS, simulate
@@ -103,6 +104,31 @@ def test_minutes_are_kept(scene):
     assert values[-1].total == pytest.approx(1.2)
     assert values[-1].done >= 1.2
     assert training.best is not None
+
+
+def test_a_model_that_has_learned_nothing_yet_says_so_and_can_be_loaded(tmp_path):
+    settings = dataclasses.replace(PRESETS["yfp4"], frames=60, size_px=48, seed=4)
+    movie = as_stack(np.concatenate([chunk.frames for chunk in simulate(settings)]))
+    one_step = dataclasses.replace(
+        QUICK, epochs=1, crop_size_px=48, batch_size=54, channels=8, context_frames=0
+    )
+    training = Training(movie, settings.camera, one_step)
+    model = finish(training.run())
+    assert model.provenance["steps"] == 1
+    assert not 0.8 <= model.provenance["calibration"]["measured_slope"] <= 1.25
+    assert any("has not learned the movie" in warning for warning in training.warnings)
+    model.save(tmp_path / "model")
+    frames = denoised(Denoiser.load(tmp_path / "model"), movie, estimate="blind")
+    noisy = settings.camera.photoelectrons(movie.frames(0, 60))
+    assert frames.mean() == pytest.approx(noisy.mean(), rel=0.01)
+
+
+def test_a_model_that_could_not_be_loaded_is_not_saved(trained, tmp_path):
+    model = trained[0].best
+    absurd = model.calibrated(Calibration(0.0, -8.0, None))
+    with pytest.raises(BlinkspotError, match="not saved"):
+        absurd.save(tmp_path / "model")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_the_paper_network_trains_through_the_same_interface(scene):

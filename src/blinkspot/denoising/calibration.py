@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Iterable
+from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
@@ -18,11 +19,43 @@ from blinkspot.denoising.workers import Workers
 # In the darkest pixels a weight of 1 / mean would grow without bound.
 _LEAST_SHARE_OF_MEAN = 0.05
 _LARGEST_SLOPE_ERROR = 0.01
+# A model that has learned the movie is off by some percent; one that has not by anything, also below 0, and
+# a line through its means would make a picture of its mistakes.
+_TRUSTED_SLOPES = (0.8, 1.25)
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """The line ``offset + slope * m`` that a model's prior means m are taken along.
+
+    Attributes
+    ----------
+    offset : float
+        Counts.
+    slope : float
+        1 where only the mean is corrected.
+    measured_slope : float or None
+        What the pixels ask for; None where they are too few, or too alike, to tell it within 1 %.
+    """
+
+    offset: float
+    slope: float
+    measured_slope: float | None
+
+    @property
+    def warning(self) -> str | None:
+        """What a measured slope that is not used says, in one sentence; None where all is well."""
+        if self.measured_slope in (None, self.slope):
+            return None
+        return (
+            "The model has not learned the movie: where its prior mean rises by 1, the movie rises by "
+            f"{self.measured_slope:.2g}, so that only the overall brightness was corrected; train longer."
+        )
 
 
 def calibrate(
     model: PriorNetwork, batches: Iterable[Tensor], workers: Workers
-) -> Generator[None, None, tuple[float, float]]:
+) -> Generator[None, None, Calibration]:
     """Find the straight line that makes the prior's means right on average, in the dark and in the light.
 
     With the prior mean m, the count z, which m does not depend on, and the weight w = 1 / m (bounded where m
@@ -41,8 +74,9 @@ def calibrate(
 
     Returns
     -------
-    (float, float)
-        a, counts, and b; b is 1 where the pixels are too few, or too alike, to tell it within 1 %.
+    Calibration
+        a and b; b is 1 where the pixels are too few, or too alike, to tell it within 1 %, or where it is
+        too far from 1 to be the small bias of a model that has learned the movie.
     """
     in_hand = max(1, model.network.pixels_in_hand // LARGEST_PART_PX**2)
     sums = yield from workers.every(partial(_sums_of, model), batches, in_hand)
@@ -67,7 +101,7 @@ def _sums(z: NDArray[np.float64], m: NDArray[np.float64], least: float) -> NDArr
     return np.array([z.size, m.sum(), (m * m).sum(), z.sum(), w.sum(), (w * m).sum(), (w * z).sum()])
 
 
-def line(sums: NDArray[np.float64]) -> tuple[float, float]:
+def line(sums: NDArray[np.float64]) -> Calibration:
     """Solve for a and b.
 
     Parameters
@@ -79,6 +113,9 @@ def line(sums: NDArray[np.float64]) -> tuple[float, float]:
     # Standard error of a slope where the noise has the variance of the mean count.
     spread = m2 - m * m / n
     if spread <= 0 or m / n / spread > _LARGEST_SLOPE_ERROR**2:
-        return float((z - m) / n), 1.0
+        return Calibration(float((z - m) / n), 1.0, None)
     determinant = w * m - n * wm
-    return float((wz * m - z * wm) / determinant), float((w * z - n * wz) / determinant)
+    slope = float((w * z - n * wz) / determinant)
+    if not _TRUSTED_SLOPES[0] <= slope <= _TRUSTED_SLOPES[1]:
+        return Calibration(float((z - m) / n), 1.0, slope)
+    return Calibration(float((wz * m - z * wm) / determinant), slope, slope)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
-from blinkspot.denoising.networks import NETWORKS, NetworkName
+from blinkspot.denoising.networks import NETWORKS, NetworkName, default_channels
 from blinkspot.denoising.noise import LOSSES, LossName
 from blinkspot.errors import BlinkspotError
 
@@ -112,6 +112,15 @@ class TrainingSettings:
         _check(self.learning_rate > 0, f"learning_rate must be above 0, not {self.learning_rate}")
         _check(self.max_frames >= 10, f"max_frames must be 10 or more, not {self.max_frames}")
         _check(0 <= self.seed <= _MAX_SEED, f"seed must be 0 to {_MAX_SEED}, not {self.seed}")
+
+
+def resolved(settings: TrainingSettings) -> TrainingSettings:
+    """Return settings with what follows from the other settings alone: channels and components."""
+    return replace(
+        settings,
+        channels=settings.channels or default_channels(settings.network),
+        components=settings.components if settings.loss == "gamma-poisson" else 1,
+    )
 
 
 def _check(holds: bool, demand: str) -> None:
