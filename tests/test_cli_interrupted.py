@@ -79,6 +79,7 @@ def test_interrupted_training_keeps_the_best_model(
     assert Denoiser.load(tmp_path / "model").provenance["validation_loss"] == min(losses)
     assert set(tmp_path.iterdir()) == {tmp_path / "model", tmp_path / "model.checkpoint"}
     assert any(f"--resume {tmp_path / 'model.checkpoint'}" in line for line in ended.words)
+    assert any("before its validation loss had settled" in line for line in ended.words)
 
 
 def test_training_interrupted_before_there_is_a_model(

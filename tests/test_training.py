@@ -86,15 +86,21 @@ def test_same_seed_same_model_and_another_seed_another(scene):
     assert np.abs(frames[0] - frames[2]).max() > 0
 
 
-def test_stopping_keeps_the_best_model_so_far(scene):
-    training = Training(scene[0], CAMERA, QUICK)
+def test_stopping_keeps_the_best_model_so_far_calibrated_and_says_that_it_is_undertrained(scene):
+    movie = scene[0]
+    training = Training(movie, CAMERA, dataclasses.replace(QUICK, channels=8, context_frames=0))
     run = training.run()
-    for value in run:
-        if getattr(value, "improved", False):
-            break
+    for _ in range(2):
+        while not getattr(next(run), "improved", False):
+            pass
     run.close()
-    assert training.best is not None
-    assert training.best.denoise_frame(scene[0], 0).shape == (48, 48)
+    assert training.best.provenance["steps"] == 20
+    assert not training.best.provenance["settled"]
+    assert "before its validation loss had settled" in training.warnings[0]
+    light = CAMERA.photoelectrons(movie.frames(0, 60)).mean()
+    uncalibrated = training.best.calibrated(Calibration(0.0, 1.0, None))
+    assert denoised(uncalibrated, movie).mean() != pytest.approx(light, rel=0.02)
+    assert denoised(training.best, movie).mean() == pytest.approx(light, rel=0.01)
 
 
 def test_minutes_are_kept(scene):

@@ -229,6 +229,8 @@ def train(
     except (KeyboardInterrupt, BlinkspotError):
         if training.best is not None:
             _keep(training.best, output)
+            for warning in training.warnings:
+                say(f"Warning: {warning}")
             say(f"Stopped: the best model so far is {output}.")
         if checkpoint.exists():
             say(f"To go on, give the same options, --resume {checkpoint}, and a name that is free.")

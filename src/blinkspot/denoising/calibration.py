@@ -1,4 +1,4 @@
-"""Take off what bias a finished training has left: the denoised movie keeps the light of the noisy one."""
+"""Take off what bias a training has left: the denoised movie keeps the light of the noisy one."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from torch import Tensor
 
 from blinkspot.denoising.batches import LARGEST_PART_PX, split_batch
 from blinkspot.denoising.devices import fast_precision
+from blinkspot.denoising.noise import Prior
 from blinkspot.denoising.prior import PriorNetwork
 from blinkspot.denoising.workers import Workers
 
@@ -84,16 +85,22 @@ def calibrate(
 
 
 def _sums_of(model: PriorNetwork, batch: Tensor) -> NDArray[np.float64]:
-    """Return the sums that :func:`line` takes, of one batch."""
     device = next(model.parameters()).device
     counts, read_counts = split_batch(batch.to(device), model.network.context_frames)
     with torch.inference_mode(), fast_precision(device):
         prior = model(counts.contiguous(memory_format=torch.channels_last), read_counts)
-        light, mean = counts[:, model.network.context_frames], prior.single_mean
-        if read_counts is not None:
-            light, mean = light - read_counts, mean - read_counts
+        return sums_for_line(model, counts[:, model.network.context_frames], read_counts, prior)
+
+
+def sums_for_line(
+    model: PriorNetwork, counts: Tensor, read_counts: Tensor | None, prior: Prior
+) -> NDArray[np.float64]:
+    """Return what :func:`line` takes, of pixels ``(n, Y, X)`` and the prior that a model gave them."""
+    mean = prior.single_mean
+    if read_counts is not None:
+        counts, mean = counts - read_counts, mean - read_counts
     least = _LEAST_SHARE_OF_MEAN * model.scaling.mean_counts
-    return _sums(light.cpu().double().numpy(), mean.cpu().double().numpy(), least)
+    return _sums(counts.cpu().double().numpy(), mean.cpu().double().numpy(), least)
 
 
 def _sums(z: NDArray[np.float64], m: NDArray[np.float64], least: float) -> NDArray[np.float64]:
@@ -107,7 +114,8 @@ def line(sums: NDArray[np.float64]) -> Calibration:
     Parameters
     ----------
     sums : ndarray, (7,)
-        Sums of 1, m, m^2, z, w, w m and w z.
+        Sums of 1, m, m^2, z, w, w m and w z. Where pixels were summed more than once, divide by how often:
+        the sums also say how many pixels there are to tell a slope.
     """
     n, m, m2, z, w, wm, wz = sums
     # Standard error of a slope where the noise has the variance of the mean count.

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from blinkspot.camera import Camera
 from blinkspot.denoising.batches import CropSource, light_of
+from blinkspot.denoising.calibration import Calibration, line
 from blinkspot.denoising.checkpoint import (
     check_same_training,
     identity_of,
@@ -70,7 +71,7 @@ class Training:
     ----------
     best : Denoiser or None
         The model with the lowest validation loss so far; None before the first validation. It stays when
-        :meth:`run` is closed early.
+        :meth:`run` is closed early. Until the training has ended, it is calibrated on the validation crops.
     warnings : list of str
         What speaks against trusting the model, a sentence each; filled as :meth:`run` finds it.
 
@@ -166,7 +167,7 @@ class Training:
         try:
             while True:
                 if state.validation_due:
-                    yield from self._validate(learner, state, validation)
+                    yield from self._validate(learner, state, validation, source.independent_crops)
                 if state.over:
                     break
                 yield from self._step(learner, state, source, watch)
@@ -176,6 +177,8 @@ class Training:
         except GeneratorExit:
             if checkpoint is not None and state.step:
                 self._try_to_write(checkpoint, learner, state)
+            if self.best is not None:
+                self._warn_if_unsettled(state)
             raise
         self._warn_if_unsettled(state)
         if self.best is None:
@@ -189,6 +192,7 @@ class Training:
         if calibration.warning is not None:
             self.warnings.append(calibration.warning)
         self.best = self.best.calibrated(calibration)
+        self.best.provenance["settled"] = state.schedule.settled
         return self.best
 
     def _crops(self, workers: Workers) -> Generator[Progress, None, CropSource]:
@@ -251,7 +255,7 @@ class Training:
         yield state.progress()
 
     def _validate(
-        self, learner: Learner, state: TrainingState, batches: list[Tensor]
+        self, learner: Learner, state: TrainingState, batches: list[Tensor], independent_crops: float
     ) -> Generator[Progress, None, None]:
         if self._residual_ratio is None and (state.step >= _RESIDUAL_CHECK_AT or state.over):
             self._residual_ratio = yield from _paced(residual_ratio(learner, batches), state)
@@ -262,17 +266,21 @@ class Training:
         best_before = state.best_loss
         report = state.finish_validation(found.loss, found.own_weight)
         if found.loss < best_before:
-            self.best = self._snapshot(learner.averaged, state.step, found.loss)
+            share = min(1.0, independent_crops / len(found.losses))
+            self.best = self._snapshot(learner.averaged, state, found.loss).calibrated(
+                line(share * found.sums)
+            )
         yield report
 
-    def _snapshot(self, model: PriorNetwork, step: int, validation_loss: float) -> Denoiser:
+    def _snapshot(self, model: PriorNetwork, state: TrainingState, validation_loss: float) -> Denoiser:
         record = provenance(
             "train",
             camera=self.camera,
             settings=self._used,
             seed=self.settings.seed,
             source=None if self.movie.path is None else self.movie.path.name,
-            steps=step,
+            steps=state.step,
+            settled=state.schedule.settled,
             context_frames=self._used.context_frames,
             blind_spot_radius_px=model.network.blind_spot_radius_px,
             validation_loss=validation_loss,
@@ -334,7 +342,8 @@ class Training:
         if numbers["best"] is not None:
             model = copy.deepcopy(learner.averaged)
             model.load_state_dict(tensors_below("best", tensors))
-            self.best = Denoiser(model, self._used.network, self.camera, numbers["best"])
+            best = Denoiser(model, self._used.network, self.camera, numbers["best"])
+            self.best = best.calibrated(Calibration(**best.provenance["calibration"]))
 
 
 def train(
