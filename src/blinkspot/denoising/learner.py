@@ -20,6 +20,7 @@ from blinkspot.denoising.checkpoint import tensors_below
 from blinkspot.denoising.devices import fast_precision
 from blinkspot.denoising.noise import LossName, Prior, loss_of
 from blinkspot.denoising.prior import PriorNetwork
+from blinkspot.denoising.residual_check import dark_sums
 from blinkspot.denoising.workers import Workers
 
 Tensors = tuple[Tensor, ...] | list[Tensor]
@@ -41,11 +42,14 @@ class Validation:
         Mean of :attr:`blinkspot.denoising.noise.Prior.own_weight`.
     sums : ndarray, (7,)
         For :func:`blinkspot.denoising.calibration.line`.
+    residual_ratio : float
+        See :func:`blinkspot.denoising.residual_check.dark_sums`.
     """
 
     losses: Tensor
     own_weight: float
     sums: NDArray[np.float64]
+    residual_ratio: float
 
     @property
     def loss(self) -> float:
@@ -116,12 +120,10 @@ class Learner:
     def validate(self, batches: list[Tensor]) -> Generator[None, None, Validation]:
         """Apply the averaged weights to held-out crops; yield while they are computed."""
         found = yield from self.workers.every(self._validated, batches)
-        losses, weights, sums = zip(*found, strict=True)
-        return Validation(torch.cat(losses), sum(weights) / len(weights), np.sum(sums, axis=0))
-
-    def prior_means(self, batches: list[Tensor]) -> Generator[None, None, list[tuple[Tensor, Tensor]]]:
-        """Return counts and prior means of the averaged weights, each ``(n, Y, X)``, of each batch."""
-        return (yield from self.workers.every(self._prior_means, batches))
+        losses, weights, sums, dark = zip(*found, strict=True)
+        squares, means = np.sum(dark, axis=0)
+        ratio = float(squares / max(means, 1e-12))
+        return Validation(torch.cat(losses), sum(weights) / len(weights), np.sum(sums, axis=0), ratio)
 
     def tensors(self) -> dict[str, Tensor]:
         """Return everything that the next step depends on, by name."""
@@ -156,18 +158,14 @@ class Learner:
         gradients = torch.autograd.grad(loss, list(self.model.parameters()))
         return float(loss.detach()), gradients
 
-    def _validated(self, batch: Tensor) -> tuple[Tensor, float, NDArray[np.float64]]:
-        """Return the mean loss of each crop, the mean own weight, and the sums for the calibration."""
+    def _validated(self, batch: Tensor) -> tuple[Tensor, float, NDArray[np.float64], tuple[float, float]]:
+        """Return the mean loss of each crop, the mean own weight, and sums for calibration and residual."""
         with torch.inference_mode():
             counts, read_counts, prior = self._apply(self.averaged, batch)
             losses = loss_of(counts, prior, self._loss).mean(dim=(1, 2))
             sums = sums_for_line(self.averaged, counts, read_counts, prior)
-            return losses.cpu(), float(prior.own_weight.mean()), sums
-
-    def _prior_means(self, batch: Tensor) -> tuple[Tensor, Tensor]:
-        with torch.inference_mode():
-            counts, _, prior = self._apply(self.averaged, batch)
-            return counts.cpu(), prior.single_mean.cpu()
+            dark = dark_sums(counts.cpu(), prior.single_mean.cpu())
+            return losses.cpu(), float(prior.own_weight.mean()), sums, dark
 
     def _apply(self, model: PriorNetwork, batch: Tensor) -> tuple[Tensor, Tensor | None, Prior]:
         """Return counts ``(n, Y, X)``, their read variance and the prior of the centre frames."""

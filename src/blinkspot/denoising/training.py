@@ -31,7 +31,7 @@ from blinkspot.denoising.frames import ChosenFrames, choose_frames
 from blinkspot.denoising.learner import Learner, Validation
 from blinkspot.denoising.networks import BlindSpotNetwork, build_network
 from blinkspot.denoising.prior import InputScaling, PriorNetwork, outputs_for
-from blinkspot.denoising.residual_check import residual_ratio, residual_warning
+from blinkspot.denoising.residual_check import residual_warning, settled_ratio
 from blinkspot.denoising.settings import MAX_CONTEXT_FRAMES, TrainingSettings, resolved
 from blinkspot.denoising.training_state import TrainingProgress, TrainingState
 from blinkspot.denoising.workers import Workers
@@ -101,6 +101,7 @@ class Training:
             self._used = dataclasses.replace(self._used, **start.architecture)
         self._noise_ratio = 1.0
         self._identity: dict[str, Any] = {}
+        self._residual_ratios: list[float] = []
         self._residual_ratio: float | None = None
         self._state: TrainingState | None = None
 
@@ -257,12 +258,13 @@ class Training:
     def _validate(
         self, learner: Learner, state: TrainingState, batches: list[Tensor], independent_crops: float
     ) -> Generator[Progress, None, None]:
+        found: Validation = yield from _paced(learner.validate(batches), state)
+        self._residual_ratios.append(found.residual_ratio)
         if self._residual_ratio is None and (state.step >= _RESIDUAL_CHECK_AT or state.over):
-            self._residual_ratio = yield from _paced(residual_ratio(learner, batches), state)
-            warning = residual_warning(self._residual_ratio)
+            self._residual_ratio = settled_ratio(self._residual_ratios)
+            warning = None if self._residual_ratio is None else residual_warning(self._residual_ratio)
             if warning is not None and noise_fits(self._noise_ratio):  # else it has been said
                 self.warnings.append(warning)
-        found: Validation = yield from _paced(learner.validate(batches), state)
         best_before = state.best_loss
         report = state.finish_validation(found.loss, found.own_weight)
         if found.loss < best_before:
@@ -318,6 +320,7 @@ class Training:
             "used": dataclasses.asdict(self._used),
             "scaling": dataclasses.asdict(learner.model.scaling),
             "noise_ratio": self._noise_ratio,
+            "residual_ratios": self._residual_ratios,
             "residual_ratio": self._residual_ratio,
             "warnings": self.warnings,
             "best": best,
@@ -329,6 +332,7 @@ class Training:
         check_same_training(path, numbers, self._identity)
         self._used = TrainingSettings(**numbers["used"])
         self._noise_ratio = numbers["noise_ratio"]
+        self._residual_ratios = list(numbers["residual_ratios"])
         self._residual_ratio = numbers["residual_ratio"]
         self.warnings = list(numbers["warnings"])
         return numbers, tensors
