@@ -16,7 +16,7 @@ from blinkspot.denoising.calibration import Calibration
 from blinkspot.denoising.denoiser import _PIXELS_AT_ONCE
 from blinkspot.errors import BlinkspotError
 from blinkspot.evaluation import PRESETS, simulate
-from blinkspot.progress import finish
+from blinkspot.progress import Stopwatch, finish
 from blinkspot.stack import as_stack, open_stack
 
 CAMERA = PRESETS["low120"].camera
@@ -101,6 +101,26 @@ def test_stopping_keeps_the_best_model_so_far_calibrated_and_says_that_it_is_und
     uncalibrated = training.best.calibrated(Calibration(0.0, 1.0, None))
     assert denoised(uncalibrated, movie).mean() != pytest.approx(light, rel=0.02)
     assert denoised(training.best, movie).mean() == pytest.approx(light, rel=0.01)
+
+
+def test_minutes_count_from_the_first_step(scene, monkeypatch):
+    clock = [0.0]
+
+    class Watch(Stopwatch):
+        def __init__(self, step, total):
+            super().__init__(step, total, clock[0])
+
+        @property
+        def elapsed_s(self):
+            return clock[0] - self.started
+
+    monkeypatch.setattr("blinkspot.denoising.training.Stopwatch", Watch)
+    settings = dataclasses.replace(QUICK, epochs=None, minutes=1.0, channels=4, context_frames=0)
+    training = Training(scene[0], CAMERA, settings)
+    for value in training.run():
+        clock[0] += 30.0 if value.step == "choosing frames" else 1.0
+    assert value.done == 60.0
+    assert training._state.step > 5
 
 
 def test_minutes_are_kept(scene):

@@ -148,7 +148,9 @@ def train(
     maps_window: MapsWindow = None,
     transpose_maps: TransposeMaps = False,
     epochs: Annotated[int | None, typer.Option(help="Passes over the training frames.")] = None,
-    minutes: Annotated[float | None, typer.Option(help="Time limit instead of epochs.")] = None,
+    minutes: Annotated[
+        float | None, typer.Option(help="Time limit instead of epochs, from the first step on.")
+    ] = None,
     context_frames: Annotated[
         int | None,
         typer.Option(help="Neighbouring frames seen on each side: 0, 1 or 2; by default as many as help."),

@@ -42,8 +42,10 @@ class TrainingSettings:
     epochs : int or None
         Passes over the training frames, at most.
     minutes : float or None
-        Time limit instead of a number of epochs. Not repeatable to the bit, as machines differ in speed. With
-        neither, at most about 10,000 steps. A training ends earlier where its validation loss has settled.
+        Time limit instead of a number of epochs, counted from the first step: reading the movie and choosing
+        context frames, which may take 15 % as long, come before. Not repeatable to the bit, as machines
+        differ in speed. With neither, at most about 10,000 steps. A training ends earlier where its
+        validation loss has settled.
     crop_size_px : int
         Side of the square crops shown to the network.
     batch_size : int

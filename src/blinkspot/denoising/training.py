@@ -152,7 +152,6 @@ class Training:
             found = yield from look_at(self.movie, self.camera, self._used)
             self._used, self._noise_ratio = found.settings, found.noise_ratio
             self.warnings += found.warnings
-        watch = Stopwatch("training", 1.0)
         source = yield from self._crops(workers)
         # Validation crops have random numbers of their own: the same for any length of training.
         validation = source.validation_batches(np.random.default_rng(self.settings.seed + 1))
@@ -163,7 +162,8 @@ class Training:
                 self._restore(learner, state, *resumed)
             except (RuntimeError, ValueError, KeyError, TypeError) as error:
                 raise BlinkspotError(f"The checkpoint {resume} is damaged: train anew.") from error
-            watch.started -= state.elapsed_s
+        watch = Stopwatch("training", 1.0)
+        watch.started -= state.elapsed_s
         saved_at_s = watch.elapsed_s
         try:
             while True:
