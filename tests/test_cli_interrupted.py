@@ -230,3 +230,14 @@ def test_an_old_model_is_the_start_of_a_new_one(work: Path, command: Command, tm
     assert ended.answer["context_frames"] == old.context_frames == 1
     assert ended.answer["validation_loss"] < old.provenance["validation_loss"] + 0.01
     assert Denoiser.load(tmp_path / "new").provenance["started_from"] == old.provenance
+
+
+@pytest.mark.parametrize(
+    "option", ["--network laine", "--components 1", "--context-frames 0", "--channels 5"]
+)
+def test_an_option_that_contradicts_the_old_model_is_refused(
+    work: Path, command: Command, tmp_path: Path, option: str
+) -> None:
+    line = ("train", work / "movie.tif", "-o", tmp_path / "new", "--start-from", work / "a model")
+    assert command(*line, *option.split()).refuses(f"but {option.split()[1]} is asked for")
+    assert list(tmp_path.iterdir()) == []

@@ -146,6 +146,27 @@ def test_the_network_of_an_old_model_is_kept_and_saved_as_what_it_is(movie, tmp_
     np.testing.assert_array_equal(loaded.denoise_frame(movie, 2), onward.best.denoise_frame(movie, 2))
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("network", "laine"),
+        ("channels", 5),
+        ("components", 1),
+        ("context_frames", 0),
+        ("blind_spot_radius_px", 1),
+    ],
+)
+def test_settings_that_contradict_the_model_to_start_from_are_refused(movie, unbroken, name, value):
+    with pytest.raises(BlinkspotError, match=f"has {name} .*but {value} is asked for"):
+        started_from(movie, unbroken.best, **{name: value})
+
+
+def test_the_provenance_has_the_settings_that_were_used(movie, unbroken):
+    start = started_from(movie, unbroken.best, epochs=1, channels=None, context_frames=None)
+    used = finish(start.run()).provenance["settings"]
+    assert (used["channels"], used["context_frames"], used["blind_spot_radius_px"]) == (4, 1, 0)
+
+
 @pytest.mark.parametrize(("old", "new"), [("gamma-poisson", "squared-error"), ("squared-error", "gaussian")])
 def test_a_model_of_another_loss_is_no_start(movie, old, new):
     model = Training(movie, CAMERA, dataclasses.replace(QUICK, loss=old, epochs=1))

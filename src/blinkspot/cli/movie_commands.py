@@ -155,14 +155,17 @@ def train(
         int | None,
         typer.Option(help="Neighbouring frames seen on each side: 0, 1 or 2; by default as many as help."),
     ] = None,
-    network: Annotated[Literal["dilated", "laine"], typer.Option(help="Network.")] = "dilated",
+    network: Annotated[
+        Literal["dilated", "laine"] | None, typer.Option(help="Network; dilated by default.")
+    ] = None,
     loss: Annotated[
         Literal["gamma-poisson", "gaussian", "squared-error"],
         typer.Option(help="Likelihood, or one of the two to compare it with."),
     ] = "gamma-poisson",
     components: Annotated[
-        int, typer.Option(help="Gamma laws in a pixel's prior, 1 to 3; 1 as in the paper.")
-    ] = 2,
+        int | None,
+        typer.Option(help="Gamma laws in a pixel's prior, 1 to 3; 2 by default, 1 as in the paper."),
+    ] = None,
     blind_spot_radius_px: Annotated[
         int | None,
         typer.Option(
@@ -191,18 +194,15 @@ def train(
     """
     from blinkspot.denoising import Denoiser, Training, TrainingSettings
 
-    settings = TrainingSettings(
-        network=network,
-        loss=loss,
-        components=components,
-        context_frames=context_frames,
-        blind_spot_radius_px=blind_spot_radius_px,
-        channels=channels,
-        epochs=epochs,
-        minutes=minutes,
-        seed=seed,
-        device=device,
-    )
+    options: dict[str, Any] = {
+        "network": network,
+        "components": components,
+        "context_frames": context_frames,
+        "blind_spot_radius_px": blind_spot_radius_px,
+        "channels": channels,
+    }
+    asked = {name: value for name, value in options.items() if value is not None}
+    settings = TrainingSettings(loss=loss, epochs=epochs, minutes=minutes, seed=seed, device=device, **asked)
     movie = open_recorded(stack)
     given = given_camera(
         camera,
@@ -223,6 +223,8 @@ def train(
             "move it away."
         )
     start = None if start_from is None else Denoiser.load(start_from)
+    if start is not None:
+        start.check_keeps(asked)
     training = Training(movie, find_camera(given, movie), settings, start)
 
     started = time.perf_counter()

@@ -6,7 +6,7 @@ import copy
 import dataclasses
 import hashlib
 import os
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -154,6 +154,26 @@ class Denoiser:
                 f"The model to start from was not made for the loss {loss!r}: begin with a new model, or "
                 "train with the loss that the old one was trained with."
             )
+
+    def check_keeps(self, asked: Mapping[str, object]) -> None:
+        """Check that a training that goes on from this model can be as it is asked for.
+
+        Parameters
+        ----------
+        asked : mapping
+            Values of settings by name; those that are not of :attr:`architecture` are passed over.
+
+        Raises
+        ------
+        BlinkspotError
+            If this model decides otherwise.
+        """
+        for name, kept in self.architecture.items():
+            if asked.get(name, kept) != kept:
+                raise BlinkspotError(
+                    f"The model to start from has {name} {kept}, which stays, but {asked[name]} is asked "
+                    "for: leave that out, or begin with a new model."
+                )
 
     def trainable_model(self) -> PriorNetwork:
         """Return a copy of the network that can go on learning, without the line of its calibration."""

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import Literal, get_args
+from dataclasses import dataclass, fields, replace
+from typing import Any, Literal, get_args
 
 from blinkspot.denoising.networks import NETWORKS, NetworkName, default_channels
 from blinkspot.denoising.noise import LOSSES, LossName
@@ -82,6 +82,12 @@ class TrainingSettings:
     min_relative_signal: float = 0.5
     seed: int = 0
     device: DeviceName = "auto"
+
+    @property
+    def chosen(self) -> dict[str, Any]:
+        """The settings that differ from their defaults, by name."""
+        values = {field.name: (getattr(self, field.name), field.default) for field in fields(self)}
+        return {name: value for name, (value, default) in values.items() if value != default}
 
     def __post_init__(self) -> None:
         _check(

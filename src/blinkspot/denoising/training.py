@@ -64,8 +64,8 @@ class Training:
     settings : TrainingSettings
         How to train.
     start : Denoiser, optional
-        Model to go on from instead of a new one: its network, context frames and blind spot are kept,
-        whatever the settings say.
+        Model to go on from instead of a new one: its network, channels, components, context frames and
+        blind spot are kept, and settings that differ from their defaults may not contradict them.
 
     Attributes
     ----------
@@ -78,7 +78,8 @@ class Training:
     Raises
     ------
     BlinkspotError
-        If this machine lacks the device asked for, or the model to start from was not made for the loss.
+        If this machine lacks the device asked for, or the model to start from was not made for the loss or
+        contradicts the settings.
     """
 
     def __init__(
@@ -98,6 +99,7 @@ class Training:
         self._used = resolved(self.settings)
         if start is not None:
             start.check_can_learn(self.settings.loss)
+            start.check_keeps(self.settings.chosen)
             self._used = dataclasses.replace(self._used, **start.architecture)
         self._noise_ratio = 1.0
         self._identity: dict[str, Any] = {}
