@@ -161,6 +161,17 @@ def test_settings_that_contradict_the_model_to_start_from_are_refused(movie, unb
         started_from(movie, unbroken.best, **{name: value})
 
 
+def test_a_start_from_a_model_of_another_camera_is_said(movie, unbroken):
+    other = dataclasses.replace(CAMERA, electrons_per_adu=1.1 * CAMERA.electrons_per_adu, pixel_size_nm=107.0)
+    for camera, n_warnings in ((CAMERA, 0), (other, 1)):
+        training = Training(movie, camera, dataclasses.replace(QUICK, epochs=1), unbroken.best)
+        finish(training.run())
+        found = [warning for warning in training.warnings if "made for another camera" in warning]
+        assert len(found) == n_warnings
+    assert "its pixel_size_nm is 100, not 107, its electrons_per_adu is" in found[0]
+    assert "context frames, 1;" in found[0]
+
+
 def test_the_provenance_has_the_settings_that_were_used(movie, unbroken):
     start = started_from(movie, unbroken.best, epochs=1, channels=None, context_frames=None)
     used = finish(start.run()).provenance["settings"]

@@ -153,7 +153,7 @@ class Training:
         if resumed is None:
             found = yield from look_at(self.movie, self.camera, self._used)
             self._used, self._noise_ratio = found.settings, found.noise_ratio
-            self.warnings += found.warnings
+            self.warnings += found.warnings + self._start_warnings()
         source = yield from self._crops(workers)
         # Validation crops have random numbers of their own: the same for any length of training.
         validation = source.validation_batches(np.random.default_rng(self.settings.seed + 1))
@@ -197,6 +197,16 @@ class Training:
         self.best = self.best.calibrated(calibration)
         self.best.provenance["settled"] = state.schedule.settled
         return self.best
+
+    def _start_warnings(self) -> list[str]:
+        differences = [] if self._start is None else self._start.camera.differences(self.camera)
+        if not differences:
+            return []
+        return [
+            f"The model to start from was made for another camera ({', '.join(differences)}): it goes on "
+            "learning with this movie's camera and keeps its number of context frames, "
+            f"{self.context_frames}; let it train until its loss has settled, or begin with a new model."
+        ]
 
     def _crops(self, workers: Workers) -> Generator[Progress, None, CropSource]:
         settings = self.settings
