@@ -80,13 +80,16 @@ def test_interrupted_training_keeps_the_best_model(
     assert set(tmp_path.iterdir()) == {tmp_path / "model", tmp_path / "model.checkpoint"}
     assert any(f"--resume {tmp_path / 'model.checkpoint'}" in line for line in ended.words)
     assert any("before its validation loss had settled" in line for line in ended.words)
+    assert not any("nothing half-done" in line for line in ended.words)
 
 
 def test_training_interrupted_before_there_is_a_model(
     work: Path, command: Command, tmp_path: Path, on_progress: Callable[..., None]
 ) -> None:
     on_progress(lambda _: signal.raise_signal(signal.SIGINT))
-    assert command(*training_line(work, tmp_path / "model")).status == 130
+    ended = command(*training_line(work, tmp_path / "model"))
+    assert ended.status == 130
+    assert ended.words[-1] == "blinkspot: Stopped; nothing half-done was left behind."
     assert list(tmp_path.iterdir()) == []
 
 

@@ -9,11 +9,9 @@ import typer
 from blinkspot.cli import movie_commands, table_commands
 from blinkspot.cli.console import say
 from blinkspot.cli.demo_command import demo
-from blinkspot.cli.interruption import one_interruption
+from blinkspot.cli.interruption import INTERRUPTED, one_interruption
 from blinkspot.errors import BlinkspotError
 from blinkspot.provenance import package_version
-
-_INTERRUPTED = 130
 
 app = typer.Typer(
     name="blinkspot",
@@ -73,7 +71,7 @@ def main(arguments: list[str] | None = None) -> None:
             raise
         say(f"blinkspot: {sentence}")
         sys.exit(2)
-    if status == _INTERRUPTED:  # what other versions make of it
+    if status == INTERRUPTED:  # what other versions make of it
         raise KeyboardInterrupt
     sys.exit(status if isinstance(status, int) else 0)
 

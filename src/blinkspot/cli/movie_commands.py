@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import tempfile
 import time
 from dataclasses import replace
@@ -25,6 +26,7 @@ from blinkspot.cli.camera_options import (
     given_camera,
 )
 from blinkspot.cli.console import answer, run, say
+from blinkspot.cli.interruption import INTERRUPTED
 from blinkspot.cli.movies import open_recorded
 from blinkspot.errors import BlinkspotError
 from blinkspot.evaluation import PRESETS, simulate_to_files
@@ -33,7 +35,7 @@ from blinkspot.progress import Progress
 from blinkspot.stack_writing import check_movie_name
 
 if TYPE_CHECKING:
-    from blinkspot.denoising import Denoiser
+    from blinkspot.denoising import Denoiser, Training
 
 StackPath = Annotated[
     Path, typer.Argument(metavar="STACK", help="Movie: TIFF, folder of TIFFs, or zarr store.")
@@ -230,14 +232,10 @@ def train(
     started = time.perf_counter()
     try:
         run(training.run(checkpoint, resume), training_words)
-    except (KeyboardInterrupt, BlinkspotError):
-        if training.best is not None:
-            _keep(training.best, output)
-            for warning in training.warnings:
-                say(f"Warning: {warning}")
-            say(f"Stopped: the best model so far is {output}.")
-        if checkpoint.exists():
-            say(f"To go on, give the same options, --resume {checkpoint}, and a name that is free.")
+    except (KeyboardInterrupt, BlinkspotError) as error:
+        kept = _say_what_is_kept(training, output, checkpoint)
+        if kept and isinstance(error, KeyboardInterrupt):
+            sys.exit(INTERRUPTED)  # all is said
         raise
     assert training.best is not None  # run() has ended
     _keep(training.best, output)
@@ -258,6 +256,18 @@ def train(
         },
         as_json,
     )
+
+
+def _say_what_is_kept(training: Training, output: Path, checkpoint: Path) -> bool:
+    """Keep what a training that ended early has come to, and say so; return whether there is anything."""
+    if training.best is not None:
+        _keep(training.best, output)
+        for warning in training.warnings:
+            say(f"Warning: {warning}")
+        say(f"Stopped: the best model so far is {output}.")
+    if checkpoint.exists():
+        say(f"To go on, give the same options, --resume {checkpoint}, and a name that is free.")
+    return training.best is not None or checkpoint.exists()
 
 
 def _keep(model: Denoiser, path: Path) -> None:
