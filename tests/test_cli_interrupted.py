@@ -168,6 +168,7 @@ def test_disk_without_room(
     ended = command("denoise", work / "movie.tif", "-m", work / "a model", "-o", tmp_path / "out.tif")
     assert ended.refuses("needs 0.18 MB, but")
     assert command("simulate", tmp_path / "out.tif").refuses("has only 50.0 kB free")
+    assert command("train", work / "movie.tif", "-o", tmp_path / "model").refuses("has only 50.0 kB free")
     assert list(tmp_path.iterdir()) == []
 
 

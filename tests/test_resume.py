@@ -201,6 +201,14 @@ def test_a_training_that_began_with_a_model_resumes_with_that_model_only(movie, 
     assert all(torch.equal(value, expected[name]) for name, value in resumed.best.weights().items())
 
 
+@pytest.mark.parametrize("changes", [{}, {"network": "laine"}, {"components": 1}])
+def test_the_room_told_beforehand_is_what_model_and_checkpoints_take(movie, tmp_path, changes):
+    training = broken_off(movie, tmp_path / "c", 60, dataclasses.replace(QUICK, channels=16, **changes))
+    training.best.save(tmp_path / "model")
+    taken = (tmp_path / "model").stat().st_size + 2 * (tmp_path / "c").stat().st_size
+    assert training.room_bytes == pytest.approx(taken, rel=0.1)
+
+
 def test_a_checkpoint_that_cannot_be_written_does_not_end_the_training(movie, tmp_path, monkeypatch):
     monkeypatch.setattr("blinkspot.denoising.training._CHECKPOINT_EVERY_S", 0.0)
     training = Training(movie, CAMERA, QUICK)

@@ -228,6 +228,7 @@ def train(
     if start is not None:
         start.check_keeps(asked)
     training = Training(movie, find_camera(given, movie), settings, start)
+    check_can_write(output, training.room_bytes)
 
     started = time.perf_counter()
     try:

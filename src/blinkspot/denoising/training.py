@@ -41,6 +41,8 @@ from blinkspot.provenance import provenance
 from blinkspot.stack import Stack
 
 _CHECKPOINT_EVERY_S = 60.0
+# Weights, their average, two moments and the best model; the old file stays until the new one is whole.
+_WEIGHTS_IN_CHECKPOINTS = 2 * 5
 _RESIDUAL_CHECK_AT = 200
 _CALIBRATION_PARTS = 256  # as much as is computed in one go, so many times: some seconds
 # The small network that tells how many context frames help.
@@ -111,6 +113,18 @@ class Training:
     def context_frames(self) -> int | None:
         """Neighbouring frames that the model sees on each side; None until they are chosen."""
         return self._used.context_frames
+
+    @property
+    def room_bytes(self) -> int:
+        """Room on the disk that the model and its checkpoint take, at most."""
+        context_frames = MAX_CONTEXT_FRAMES if self.context_frames is None else self.context_frames
+        radius = self._used.blind_spot_radius_px or 0
+        network = _untrained(
+            dataclasses.replace(self._used, context_frames=context_frames, blind_spot_radius_px=radius)
+        )
+        weights = sum(weight.numel() * weight.element_size() for weight in network.parameters())
+        maps = 0 if self.camera.maps is None else self.camera.maps.as_array().nbytes
+        return maps + weights * (1 + _WEIGHTS_IN_CHECKPOINTS)
 
     @property
     def history(self) -> list[TrainingProgress]:
