@@ -93,9 +93,9 @@ class TrainingOptions(QWidget):
     def settings(self) -> dict[str, Any]:
         """Arguments of :class:`blinkspot.denoising.TrainingSettings`."""
         extent = self.extent.currentData()
+        new = {"network": self.network.currentData(), "context_frames": self.context.currentData()}
         return {
-            "network": self.network.currentData(),
-            "context_frames": self.context.currentData(),
+            **(new if self.start.denoiser is None else {}),  # else they are the old model's
             "minutes": self.minutes.value() if extent == _MINUTES else None,
             "epochs": self.epochs.value() if extent == _EPOCHS else None,
             "seed": self.seed.value(),
