@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import shutil
 import signal
+import subprocess
+import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -81,6 +83,17 @@ def test_interrupted_training_keeps_the_best_model(
     assert any(f"--resume {tmp_path / 'model.checkpoint'}" in line for line in ended.words)
     assert any("before its validation loss had settled" in line for line in ended.words)
     assert not any("nothing half-done" in line for line in ended.words)
+
+
+def test_a_command_that_has_ended_does_not_collect_garbage_for_seconds() -> None:
+    program = (
+        "import atexit, gc\n"
+        "atexit.register(lambda: print(gc.get_freeze_count() > 1000))\n"  # the last to be called
+        "from blinkspot.cli import main\n"
+        "main(['--version'])"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "True"
 
 
 def test_training_interrupted_before_there_is_a_model(

@@ -29,8 +29,8 @@ from blinkspot.denoising.devices import pick_device
 from blinkspot.denoising.first_look import look_at, noise_fits
 from blinkspot.denoising.frames import ChosenFrames, choose_frames
 from blinkspot.denoising.learner import Learner, Validation
-from blinkspot.denoising.networks import BlindSpotNetwork, build_network
-from blinkspot.denoising.prior import InputScaling, PriorNetwork, outputs_for
+from blinkspot.denoising.new_network import untrained_network
+from blinkspot.denoising.prior import InputScaling, PriorNetwork
 from blinkspot.denoising.residual_check import residual_warning, settled_ratio
 from blinkspot.denoising.settings import MAX_CONTEXT_FRAMES, TrainingSettings, resolved
 from blinkspot.denoising.training_state import TrainingProgress, TrainingState
@@ -119,7 +119,7 @@ class Training:
         """Room on the disk that the model and its checkpoint take, at most."""
         context_frames = MAX_CONTEXT_FRAMES if self.context_frames is None else self.context_frames
         radius = self._used.blind_spot_radius_px or 0
-        network = _untrained(
+        network = untrained_network(
             dataclasses.replace(self._used, context_frames=context_frames, blind_spot_radius_px=radius)
         )
         weights = sum(weight.numel() * weight.element_size() for weight in network.parameters())
@@ -243,7 +243,7 @@ class Training:
         probe = dataclasses.replace(
             self._used, network="dilated", context_frames=most, channels=_PROBE_CHANNELS, components=1
         )
-        network = _untrained(probe)
+        network = untrained_network(probe)
         learner = Learner(self._on_device(PriorNetwork(network, InputScaling.of(sample))), workers)
         limit_s = math.inf if settings.minutes is None else _PROBE_SHARE * 60.0 * settings.minutes
         return (yield from choose_context(source, learner, settings.seed, limit_s))
@@ -255,7 +255,7 @@ class Training:
         assert used.context_frames is not None  # chosen by now
         scaling = InputScaling.of(light_of(torch.cat(validation), used.context_frames))
         mean_only = used.loss == "squared-error"
-        return self._on_device(PriorNetwork(_untrained(used), scaling, used.components, mean_only))
+        return self._on_device(PriorNetwork(untrained_network(used), scaling, used.components, mean_only))
 
     def _on_device(self, model: PriorNetwork) -> PriorNetwork:
         return model.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
@@ -381,22 +381,6 @@ def train(
 ) -> Generator[Progress, None, Denoiser]:
     """Train a denoiser: ``Training(movie, camera, settings).run()``."""
     return Training(movie, camera, settings).run()
-
-
-def _untrained(settings: TrainingSettings) -> BlindSpotNetwork:
-    """Return a new network of settings in which nothing is left open."""
-    assert settings.context_frames is not None
-    assert settings.blind_spot_radius_px is not None
-    assert settings.channels is not None
-    with torch.random.fork_rng():
-        torch.manual_seed(settings.seed)
-        return build_network(
-            settings.network,
-            settings.context_frames,
-            settings.channels,
-            settings.blind_spot_radius_px,
-            outputs_for(settings.components),
-        )
 
 
 def _paced(work: Generator[None, None, ResultT], state: TrainingState) -> Generator[Progress, None, ResultT]:
