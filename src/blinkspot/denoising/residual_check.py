@@ -9,7 +9,7 @@ from torch import Tensor
 # Measured: 0.97 to 1.05 on movies with the right camera.
 _TRUSTED = (0.85, 1.2)
 # From one validation to the next. Of a model that learns, the ratio falls by 3 to 25 % until step 80 to 120,
-# and changes by 1 % or less from then on (measured with both networks, with right and wrong cameras).
+# and changes by 2 % or less from then on (four trainings, with right and wrong cameras).
 _SETTLED_CHANGE = 0.03
 
 

@@ -191,6 +191,6 @@ def _end_of_training(job: training_steps.TrainingJob, best: Denoiser, name: str,
     kept = f"The model {name!r} is ready in the Denoise dock"
     return {
         End.DONE: f"Trained {extent}, with {context}. {kept}.",
-        End.STOPPED: f"Stopped. {kept}: the best so far.",
+        End.STOPPED: f"Stopped before the loss had settled. {kept}: the best so far.",
         End.FAILED: f"{outcome.message} {kept}: the best until then.",
     }[outcome.end]
