@@ -16,7 +16,8 @@ def movie(n: int, seed: int, dark: float = 2.0, bright: float = 12.0):
 
 
 def found(z, m, least=0.1):
-    return line(_sums(z, m, least))
+    told = line(_sums(z, m, least))
+    return told.offset, told.slope
 
 
 @given(offset=st.floats(-0.3, 0.3), slope=st.floats(0.8, 1.25))
@@ -57,3 +58,14 @@ def test_too_few_or_too_like_pixels_move_the_mean_only():
         assert b == 1.0
         assert a == pytest.approx((z - mean).mean())
     assert found(np.full(100, 4.0), np.full(100, 3.0)) == (1.0, 1.0)
+
+
+@pytest.mark.parametrize("slope", [-8.0, 0.5, 1.5, 9.0])
+def test_a_slope_that_no_trained_model_has_moves_the_mean_only_and_is_said(slope):
+    mean, z = movie(2_000_000, seed=8)
+    m = mean.mean() + (mean - mean.mean()) / slope
+    told = line(_sums(z, m, 0.1))
+    assert told.measured_slope == pytest.approx(slope, rel=0.03)
+    assert (told.offset, told.slope) == (pytest.approx(z.mean() - m.mean()), 1.0)
+    assert f"{told.measured_slope:.2g}" in told.warning
+    assert line(_sums(z, mean, 0.1)).warning is None

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import shutil
 import signal
+import subprocess
+import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -79,13 +81,28 @@ def test_interrupted_training_keeps_the_best_model(
     assert Denoiser.load(tmp_path / "model").provenance["validation_loss"] == min(losses)
     assert set(tmp_path.iterdir()) == {tmp_path / "model", tmp_path / "model.checkpoint"}
     assert any(f"--resume {tmp_path / 'model.checkpoint'}" in line for line in ended.words)
+    assert any("before its validation loss had settled" in line for line in ended.words)
+    assert not any("nothing half-done" in line for line in ended.words)
+
+
+def test_a_command_that_has_ended_does_not_collect_garbage_for_seconds() -> None:
+    program = (
+        "import atexit, gc\n"
+        "atexit.register(lambda: print(gc.get_freeze_count() > 1000))\n"  # the last to be called
+        "from blinkspot.cli import main\n"
+        "main(['--version'])"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "True"
 
 
 def test_training_interrupted_before_there_is_a_model(
     work: Path, command: Command, tmp_path: Path, on_progress: Callable[..., None]
 ) -> None:
     on_progress(lambda _: signal.raise_signal(signal.SIGINT))
-    assert command(*training_line(work, tmp_path / "model")).status == 130
+    ended = command(*training_line(work, tmp_path / "model"))
+    assert ended.status == 130
+    assert ended.words[-1] == "blinkspot: Stopped; nothing half-done was left behind."
     assert list(tmp_path.iterdir()) == []
 
 
@@ -164,6 +181,7 @@ def test_disk_without_room(
     ended = command("denoise", work / "movie.tif", "-m", work / "a model", "-o", tmp_path / "out.tif")
     assert ended.refuses("needs 0.18 MB, but")
     assert command("simulate", tmp_path / "out.tif").refuses("has only 50.0 kB free")
+    assert command("train", work / "movie.tif", "-o", tmp_path / "model").refuses("has only 50.0 kB free")
     assert list(tmp_path.iterdir()) == []
 
 
@@ -229,3 +247,14 @@ def test_an_old_model_is_the_start_of_a_new_one(work: Path, command: Command, tm
     assert ended.answer["context_frames"] == old.context_frames == 1
     assert ended.answer["validation_loss"] < old.provenance["validation_loss"] + 0.01
     assert Denoiser.load(tmp_path / "new").provenance["started_from"] == old.provenance
+
+
+@pytest.mark.parametrize(
+    "option", ["--network laine", "--components 1", "--context-frames 0", "--channels 5"]
+)
+def test_an_option_that_contradicts_the_old_model_is_refused(
+    work: Path, command: Command, tmp_path: Path, option: str
+) -> None:
+    line = ("train", work / "movie.tif", "-o", tmp_path / "new", "--start-from", work / "a model")
+    assert command(*line, *option.split()).refuses(f"but {option.split()[1]} is asked for")
+    assert list(tmp_path.iterdir()) == []

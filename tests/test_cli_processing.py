@@ -145,7 +145,7 @@ def test_the_help_lists_every_step_and_setting(capsys):
         (["TABLE", "-o", "FOLDER/new.csv"], "no steps are given"),
         (["TABLE", "-o", "FOLDER/new.csv", "--like", "TABLE"], "table.csv records no steps"),
         (["TABLE", "-o", "FOLDER/new.csv", "--like", "TABLE", "--step", "merge"], "not both"),
-        (["TABLE", "-o", "FOLDER/new.txt", "--step", "merge"], "ends in .csv"),
+        (["TABLE", "-o", "FOLDER/new.txt", "--step", "merge"], "new.txt needs such a name"),
         (["TABLE", "-o", "TABLE", "--step", "merge"], "exists already"),
         (["TABLE", "TABLE", "-o", "FOLDER/new", "--step", "merge"], "Two of the tables"),
         (["TABLE", "-o", "FOLDER/new.csv", "--step", "density dimensions=3"], "needs a z_nm"),

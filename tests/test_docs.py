@@ -36,7 +36,7 @@ OPTIONS = {
     for name, command in COMMANDS.items()
 }
 # Options of other programs, and of blinkspot itself: pip's and the benchmarks' among them.
-OTHER_OPTIONS = {"--help", "--version", "--index-url", "--parts", "--picasso"}
+OTHER_OPTIONS = {"--help", "--version", "--index-url", "--parts", "--limit", "--picasso"}
 
 FENCED = re.compile(r"^ *```(\w*)\n(.*?)^ *```$", re.MULTILINE | re.DOTALL)
 INLINE = re.compile(r"`([^`\n]+)`")

@@ -598,4 +598,4 @@ def test_command_says_in_a_sentence_what_is_wrong(tmp_path: Path, command: Calla
     assert refused("cannot be read", "--load", tmp_path / "none.csv")
     assert refused("is drawn as .png or .svg", "--picture", tmp_path / "d.gif")
     assert refused("is a file .csv, or Picasso's .txt", "--save", tmp_path / "d.json")
-    assert command("drift", source, "-o", tmp_path / "out.h5").refuses("ends in .csv")
+    assert command("drift", source, "-o", tmp_path / "out.txt").refuses("needs such a name")

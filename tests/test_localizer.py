@@ -81,7 +81,7 @@ def test_a_molecule_is_found_in_nm_and_photons():
     truth = np.array([20.3, 11.6, 1.2, 900.0, 20.0])
     frame = CAMERA.adu(mean_counts(truth, (32, 40)))
     table = Localizer(CAMERA).localize_frame(frame)
-    assert list(table.data.columns) == [*COLUMNS, "log_likelihood_ratio", "deviance"]
+    assert list(table.data.columns) == [*COLUMNS, "log_likelihood_ratio", "deviance", "p_value"]
     assert len(table) == 1
     found = table.data.iloc[0]
     assert found["frame"] == 0
@@ -213,7 +213,7 @@ def test_progress_comes_every_100_ms():
 def test_frames_without_anything_give_an_empty_table(value):
     table = finish(Localizer(CAMERA).localize(np.full((3, 20, 20), value, dtype=np.uint16)))
     assert len(table) == 0
-    assert list(table.data.columns) == [*COLUMNS, "log_likelihood_ratio", "deviance"]
+    assert list(table.data.columns) == [*COLUMNS, "log_likelihood_ratio", "deviance", "p_value"]
     assert table.data["frame"].dtype == np.int64
 
 

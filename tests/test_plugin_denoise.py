@@ -1,5 +1,7 @@
 """The Denoise dock, driven as a user drives it."""
 
+import threading
+
 import numpy as np
 import pytest
 import tifffile
@@ -15,6 +17,7 @@ from test_plugin_helpers import (
     wait_for_workers,
 )
 
+from blinkspot.denoising import Denoiser
 from blinkspot.plugin import denoising_steps, file_dialogs
 from blinkspot.plugin.session import session_of
 from blinkspot.stack import Stack, open_stack
@@ -61,6 +64,20 @@ def test_without_a_model_the_dock_says_what_to_do(viewer):
     add_movie(viewer)
     assert not dock.run_button.isEnabled()
     assert "Train a model" in dock.job_bar.status.text()
+    session_of(viewer).add_model("trained", model())
+    assert dock.run_button.isEnabled()
+    assert dock.job_bar.status.text() == ""
+
+
+def test_any_model_of_the_window_can_be_saved(qtbot, viewer, dock, tmp_path, monkeypatch):
+    session_of(viewer).add_model("newer", model())
+    dock.models.setCurrentText("trained")
+    asked = []
+    monkeypatch.setattr(file_dialogs, "ask_save", lambda *a: asked.append(a[2]) or tmp_path / "a.blinkspot")
+    click(qtbot, dock.save_model_button)
+    qtbot.waitUntil(lambda: "saved" in dock.job_bar.status.text())
+    assert asked == ["trained.blinkspot"]
+    assert Denoiser.load(tmp_path / "a.blinkspot").digest() == model().digest()
 
 
 def test_all_frames_are_denoised_into_a_layer_like_the_movie_s(qtbot, viewer, dock):
@@ -118,6 +135,41 @@ def test_the_dock_follows_a_movie_that_is_given_other_data(qtbot, viewer, dock):
     assert dock.last.maximum() == len(movie()) - 1
 
 
+def test_the_posterior_variance_is_a_layer_that_nobody_localizes_on(
+    qtbot, viewer, dock, tmp_path, monkeypatch
+):
+    layer = add_movie(viewer, translate=(0, 5.0, 6.0))
+    localize = open_dock(viewer, "Localize")
+    dock.estimate.setCurrentText("Posterior variance (no movie)")
+    click(qtbot, dock.run_button)
+    wait_for_end(qtbot, dock)
+    variance = viewer.layers["movie posterior variance"]
+    # One photoelectron makes 150 / 12 ADU.
+    squared = model().denoise_frame(Stack(movie()), 11, "posterior-variance") * 12.5**2
+    np.testing.assert_allclose(variance.data[11], squared, rtol=1e-3)
+    np.testing.assert_allclose(variance.translate, layer.translate)
+    assert variance.metadata["blinkspot_unit"] == "ADU^2"
+    low, high = variance.contrast_limits
+    assert np.mean((variance.data >= low) & (variance.data <= high)) > 0.9
+    before = list(variance.contrast_limits)
+    layer.contrast_limits = (111.0, 222.0)
+    assert list(variance.contrast_limits) == before
+    for choice in (dock.movies, localize.movies, localize.denoised):
+        assert variance.name not in [choice.itemText(index) for index in range(choice.count())]
+    assert not dock.save_button.isEnabled()
+
+    # Nor where it comes from a file.
+    monkeypatch.setattr(denoising_steps, "_SHARE_OF_FREE_MEMORY", 0.0)
+    monkeypatch.setattr(file_dialogs, "ask_save", lambda *_: tmp_path / "variance.tif")
+    click(qtbot, dock.run_button)
+    wait_for_end(qtbot, dock)
+    filed = viewer.layers["movie posterior variance [1]"]
+    np.testing.assert_array_equal(np.asarray(filed.data[11]), variance.data[11])
+    viewer.open(str(tmp_path / "variance.tif"), plugin="napari-blinkspot")
+    for choice in (dock.movies, localize.movies, localize.denoised):
+        assert not [index for index in range(choice.count()) if "variance" in choice.itemText(index)]
+
+
 def test_a_range_the_wrong_way_round_is_refused(qtbot, viewer, dock):
     add_movie(viewer)
     dock.frames.setCurrentText("A range")
@@ -144,6 +196,19 @@ def test_frames_appear_as_they_are_done_and_cancel_keeps_them(qtbot, viewer, doc
     assert 4 <= done < 40
     assert denoised.name == f"movie denoised (frames 0-{done - 1})"
     assert denoised.data[-1].any()
+
+
+def test_cancel_does_not_wait_for_the_movie_to_be_checked(qtbot, viewer, dock, monkeypatch):
+    released = threading.Event()
+    monkeypatch.setattr(Denoiser, "check_matches", lambda *_: released.wait(30.0))
+    add_movie(viewer)
+    click(qtbot, dock.run_button)
+    qtbot.waitUntil(lambda: "Checking" in dock.job_bar.status.text(), timeout=10_000)
+    click(qtbot, dock.job_bar.stop_button)
+    wait_for_end(qtbot, dock, timeout=10_000)
+    assert not released.is_set()
+    released.set()
+    assert [layer.name for layer in viewer.layers] == ["movie"]
 
 
 def test_the_movie_of_another_camera_is_refused(qtbot, viewer, dock):

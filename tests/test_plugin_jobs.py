@@ -9,9 +9,10 @@ from qtpy.QtCore import QObject
 from test_plugin_helpers import notifications, wait_for_workers
 
 from blinkspot.errors import BlinkspotError
+from blinkspot.plugin.backend import meanwhile
 from blinkspot.plugin.job_bar import JobBar, time_left
 from blinkspot.plugin.jobs import End, JobRunner, LatestOnly
-from blinkspot.progress import Progress
+from blinkspot.progress import Progress, finish
 
 
 class Endless:
@@ -43,6 +44,31 @@ def runner(qtbot, outcomes):
     yield runner
     runner.stop()
     wait_for_workers(qtbot)
+
+
+def test_what_cannot_be_interrupted_is_not_waited_for(qtbot, runner, outcomes):
+    released, has_ended = threading.Event(), threading.Event()
+    bar = JobBar(runner, "Stop", "")
+    qtbot.addWidget(bar)
+
+    def endless():
+        released.wait()
+        has_ended.set()
+
+    assert runner.start("Working", lambda: meanwhile(endless, "loading PyTorch"))
+    qtbot.waitUntil(lambda: bar.status.text() == "Loading PyTorch...")
+    runner.stop()
+    qtbot.waitUntil(lambda: bool(outcomes))
+    assert outcomes[0].end is End.STOPPED
+    assert not has_ended.is_set()
+    released.set()
+    assert has_ended.wait(5.0)
+
+
+def test_what_is_computed_meanwhile_is_returned_and_its_errors_raised():
+    assert finish(meanwhile(lambda: 42, "counting")) == 42
+    with pytest.raises(ZeroDivisionError):
+        finish(meanwhile(lambda: 1 // 0, "dividing"))
 
 
 def test_a_job_reports_its_values_and_its_result(qtbot, runner, outcomes):

@@ -115,10 +115,10 @@ def test_molecules_are_accepted_by_the_number_of_false_ones(qtbot, viewer, dock)
     add_movie(viewer)
     viewer.dims.set_current_step(0, 12)
     preview(qtbot, dock)
-    assert not dock.options.false_per_frame.isVisible()
+    assert dock.options.false_per_frame.isHidden()
     dock.options.accept.setCurrentIndex(1)
-    assert dock.options.false_per_frame.isVisible()
-    assert not dock.options.threshold.isEnabled()
+    assert not dock.options.false_per_frame.isHidden()
+    assert dock.options.threshold.isHidden()
     dock.options.false_per_frame.setValue(0.5)
     wait_for_counts(qtbot, dock, f"Frame 12, molecules: noisy: {len(found(12, false_per_frame=0.5))}")
     # Only fits of the raw counts' likelihood can be tested.
@@ -130,7 +130,7 @@ def test_widths_and_their_start_are_the_movies_unless_chosen(qtbot, dock):
     options = dock.options
     assert options.settings["noisy"]["widths"] == "learned"
     assert options.settings["noisy"]["initial_sigma_px"] is None
-    assert options.sigma.text() == "the movie's"
+    assert options.sigma.text() == "learned"
     options.sigma.setValue(1.25)
     options.widths.setCurrentIndex(2)
     assert options.settings["denoised"]["widths"] == "fixed"

@@ -1,7 +1,10 @@
 """The Train dock, driven as a user drives it."""
 
+import threading
+
 import numpy as np
 import pytest
+from qtpy.QtWidgets import QScrollArea
 from test_plugin_helpers import (
     CAMERA,
     add_movie,
@@ -13,9 +16,10 @@ from test_plugin_helpers import (
     wait_for_workers,
 )
 
-from blinkspot.denoising import Denoiser
-from blinkspot.plugin import file_dialogs
+from blinkspot.denoising import Denoiser, frames
+from blinkspot.plugin import backend, file_dialogs, training_steps
 from blinkspot.plugin.session import session_of
+from blinkspot.stack import Stack
 from blinkspot.stack_writing import write_stack
 
 
@@ -91,6 +95,59 @@ def test_the_live_frame_follows_the_slider_while_training_and_after(qtbot, viewe
     qtbot.waitUntil(lambda: live.translate[0] == 5, timeout=10_000)
 
 
+class Unreadable:
+    """A movie of which one frame cannot be read once it is told so."""
+
+    ndim, dtype = 3, np.dtype(np.uint16)
+    shape = (40, 32, 32)
+
+    def __init__(self):
+        self.broken = False
+
+    def __getitem__(self, index):
+        if self.broken:
+            raise OSError("the disk is gone")
+        return movie()[index]
+
+
+@pytest.mark.parametrize("spoiled", ["longer", "not finite", "unreadable"])
+def test_a_frame_that_cannot_be_shown_does_not_end_the_training(qtbot, viewer, spoiled):
+    dock = open_dock(viewer, "Train")
+    data = Unreadable() if spoiled == "unreadable" else movie().astype(np.float32)
+    layer = add_movie(viewer, data=data)
+    train_for(dock, 10_000)
+    dock.options.context.setCurrentIndex(dock.options.context.findData(0))
+    viewer.dims.set_current_step(0, 3)
+    click(qtbot, dock.start_button)
+    qtbot.waitUntil(lambda: "movie denoised so far" in viewer.layers, timeout=30_000)
+    live = viewer.layers["movie denoised so far"]
+    with notifications() as shown:
+        if spoiled == "longer":
+            layer.data = np.tile(data, (2, 1, 1))
+            viewer.dims.set_current_step(0, 70)
+            qtbot.waitUntil(lambda: live.translate[0] == 39, timeout=10_000)
+        else:
+            if spoiled == "not finite":
+                data[30] = np.nan  # in memory since, so that the training does not see it
+            else:
+                layer.data = movie()  # the viewer's own, while the training keeps to its own
+                data.broken = True
+            viewer.dims.set_current_step(0, 30)
+            reason = {"not finite": "not finite", "unreadable": "the disk is gone"}[spoiled]
+            qtbot.waitUntil(lambda: reason in dock.job_bar.status.text(), timeout=10_000)
+            assert "Frame 30 cannot be shown denoised" in dock.job_bar.status.text()
+        before = len(dock.loss_plot.points)
+        qtbot.waitUntil(lambda: len(dock.loss_plot.points) > before, timeout=30_000)
+    assert shown == []
+    if spoiled == "not finite":
+        viewer.dims.set_current_step(0, 5)
+        qtbot.waitUntil(lambda: live.translate[0] == 5, timeout=10_000)
+        qtbot.waitUntil(lambda: "cannot be shown" not in dock.job_bar.status.text(), timeout=10_000)
+    click(qtbot, dock.job_bar.stop_button)
+    wait_for_end(qtbot, dock)
+    assert "The model 'movie' is ready" in dock.job_bar.status.text()
+
+
 def test_stop_keeps_the_best_model_so_far(qtbot, viewer):
     dock = open_dock(viewer, "Train")
     add_movie(viewer)
@@ -113,6 +170,54 @@ def test_stop_before_the_first_model_leaves_none(qtbot, viewer):
     wait_for_end(qtbot, dock, timeout=10_000)
     assert session_of(viewer).models == {}
     assert "before there was a model" in dock.job_bar.status.text()
+
+
+def test_a_training_stopped_early_leaves_the_model_of_before(qtbot, viewer, tmp_path, monkeypatch):
+    dock = open_dock(viewer, "Train")
+    layer = add_movie(viewer)
+    train_for(dock, 4)
+    click(qtbot, dock.start_button)
+    wait_for_end(qtbot, dock)
+    points = dock.loss_plot.points
+    live = viewer.layers["movie denoised so far"]
+
+    click(qtbot, dock.start_button)
+    click(qtbot, dock.job_bar.stop_button)
+    wait_for_end(qtbot, dock)
+    assert dock.job_bar.status.text() == (
+        "Stopped before there was a model. The model 'movie' of before is kept."
+    )
+    assert dock.loss_plot.points == points
+    viewer.dims.set_current_step(0, 7)
+    qtbot.waitUntil(lambda: live.translate[0] == 7, timeout=10_000)
+    kept = session_of(viewer).models["movie"]
+    np.testing.assert_allclose(live.data[0], CAMERA.adu(kept.denoise_frame(Stack(layer.data), 7)), rtol=1e-4)
+    path = tmp_path / "kept.blinkspot"
+    monkeypatch.setattr(file_dialogs, "ask_save", lambda *_: path)
+    click(qtbot, dock.save_button)
+    qtbot.waitUntil(lambda: "saved" in dock.job_bar.status.text())
+    assert Denoiser.load(path).digest() == kept.digest()
+
+    # One that comes to a model takes its place.
+    dock.options.seed.setValue(1)
+    click(qtbot, dock.start_button)
+    wait_for_end(qtbot, dock)
+    assert len(dock.loss_plot.points) == len(points)
+    assert dock.loss_plot.points[0].validation != points[0].validation
+    assert list(session_of(viewer).models) == ["movie", "movie (2)"]
+
+
+def test_stop_does_not_wait_for_torch_to_be_loaded(qtbot, viewer, monkeypatch):
+    released = threading.Event()
+    monkeypatch.setattr(backend, "_load_for_training", lambda: released.wait(30.0))
+    dock = open_dock(viewer, "Train")
+    add_movie(viewer)
+    click(qtbot, dock.start_button)
+    qtbot.waitUntil(lambda: dock.job_bar.status.text() == "Loading PyTorch...")
+    click(qtbot, dock.job_bar.stop_button)
+    wait_for_end(qtbot, dock, timeout=10_000)
+    assert not released.is_set()
+    released.set()
 
 
 def test_side_by_side_shows_the_movie_and_the_live_frame(qtbot, viewer):
@@ -138,13 +243,26 @@ def test_side_by_side_shows_the_movie_and_the_live_frame(qtbot, viewer):
         (np.zeros((4, 5, 20, 30)), {}, "4 axes"),
         (np.zeros((20, 30, 3), np.uint8), {"rgb": True}, "colour"),
         (np.zeros((1, 20, 30)), {}, "one frame"),
+        (np.zeros((9, 15, 30)), {}, "frames of 15 x 30 pixels"),
+        (np.zeros((9, 20, 30), bool), {}, "pixels of type bool"),
+        (np.zeros((3, 20, 30)), {}, "3 frames: training needs 5"),
     ],
 )
 def test_a_layer_that_is_no_movie_is_explained(qtbot, viewer, data, options, reason):
-    dock = open_dock(viewer, "Train")
-    viewer.add_image(data, **options)
+    docks = [open_dock(viewer, name) for name in ("Train", "Denoise", "Localize")]
+    dock = docks[0]
+    with notifications() as shown:
+        layer = viewer.add_image(data, **options)
+        qtbot.wait(50)
+    assert shown == []
     assert reason in dock.job_bar.status.text()
     assert not dock.start_button.isEnabled()
+    viewer.layers.remove(layer)
+    assert dock.job_bar.status.text() == ""
+
+
+def test_as_few_frames_as_are_refused_by_the_backend_are_refused_beforehand():
+    assert training_steps.FEWEST_FRAMES == frames._MIN_FRAMES
 
 
 @pytest.mark.parametrize(
@@ -234,11 +352,11 @@ def test_a_model_is_loaded_and_one_that_is_none_refused(qtbot, viewer, tmp_path,
     (tmp_path / "bad.blinkspot").write_bytes(b"nonsense")
     dock = open_dock(viewer, "Train")
     monkeypatch.setattr(file_dialogs, "ask_open", lambda *_: tmp_path / "good.blinkspot")
-    click(qtbot, dock.load_button)
+    click(qtbot, dock.options.load_button)
     qtbot.waitUntil(lambda: "good" in session_of(viewer).models, timeout=10_000)
     monkeypatch.setattr(file_dialogs, "ask_open", lambda *_: tmp_path / "bad.blinkspot")
     with notifications() as shown:
-        click(qtbot, dock.load_button)
+        click(qtbot, dock.options.load_button)
         qtbot.waitUntil(lambda: bool(shown), timeout=10_000)
     assert "bad.blinkspot" in shown[0][1]
 
@@ -258,6 +376,50 @@ def test_the_options_become_training_settings(qtbot, viewer):
     assert TrainingSettings(**options.settings) == TrainingSettings(
         network="laine", context_frames=2, minutes=3.5, seed=7, device="cpu"
     )
+
+
+def test_all_of_the_dock_is_seen_on_a_small_screen(qtbot, viewer):
+    dock = open_dock(viewer, "Train")
+    # What napari leaves to a dock on a screen of 1366 x 768 pixels, below its title and above its tab.
+    dock.setFixedSize(368, 634)
+    dock.show()
+    options = dock.options
+    long = "The training ended in a sentence that is so long that it does not fit into one line. " * 2
+
+    def everything_is_seen():
+        qtbot.wait(50)
+        view = dock.findChild(QScrollArea)
+        content = view.widget().minimumSizeHint()
+        assert content.height() <= view.viewport().height()
+        assert content.width() <= view.viewport().width()
+
+    everything_is_seen()
+    add_movie(viewer)
+    for extent in ("until settled", "minutes", "epochs"):
+        options.extent.setCurrentText(extent)
+        everything_is_seen()
+    click(qtbot, options.more_button)
+    everything_is_seen()
+    click(qtbot, options.more_button)
+    dock.job_bar._show_running(True)
+    dock.job_bar.say(long)
+    everything_is_seen()
+    viewer.add_image(np.random.default_rng(0).poisson(5.0, (12, 16, 16)).astype(np.uint16), name="other")
+    dock.movies.setCurrentText("other")
+    qtbot.waitUntil(lambda: "does not tell" in dock.camera.remark.text(), timeout=5000)
+    dock.job_bar.say(long)
+    everything_is_seen()
+
+
+def test_a_number_of_minutes_is_seen_whole(qtbot, viewer):
+    dock = open_dock(viewer, "Train")
+    dock.setFixedWidth(368)
+    dock.options.extent.setCurrentText("minutes")
+    dock.options.minutes.setValue(9999.0)
+    qtbot.wait(50)
+    line = dock.options.minutes.lineEdit()
+    assert dock.options.minutes.text() == "9999.0"
+    assert line.fontMetrics().horizontalAdvance(line.text()) < line.contentsRect().width()
 
 
 def test_a_model_goes_on_learning_on_another_movie(qtbot, viewer):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from blinkspot.denoising import Training, TrainingSettings
-from blinkspot.denoising.residual_check import residual_warning
+from blinkspot.denoising.residual_check import residual_warning, settled_ratio
 from blinkspot.evaluation import PRESETS, simulate
 from blinkspot.progress import finish
 from blinkspot.stack import as_stack
@@ -33,6 +33,24 @@ def test_the_ratio_is_the_factor_by_which_the_counts_are_wrong(movie, factor, wo
     found = [warning for warning in training.warnings if "leaves over" in warning]
     assert len(found) == (word is not None)
     assert word is None or word in found[0]
+
+
+@pytest.mark.parametrize("epochs", [1, 2])
+def test_a_model_that_has_not_learned_the_movie_does_not_accuse_the_camera(epochs):
+    settings = dataclasses.replace(PRESETS["yfp4"], frames=60, size_px=48, seed=4)
+    stack = as_stack(np.concatenate([chunk.frames for chunk in simulate(settings)]))
+    training = Training(stack, settings.camera, dataclasses.replace(SETTINGS, epochs=epochs))
+    finish(training.run())
+    assert training._residual_ratios[-1] > 1.2
+    assert not [warning for warning in training.warnings if "leaves over" in warning]
+    assert training.best.provenance["residual_ratio"] is None
+
+
+@pytest.mark.parametrize(
+    ("ratios", "settled"), [([], None), ([18.0], None), ([18.0, 3.0], None), ([3.0, 1.31, 1.3], 1.3)]
+)
+def test_a_ratio_counts_once_learning_does_not_change_it(ratios, settled):
+    assert settled_ratio(ratios) == settled
 
 
 @pytest.mark.parametrize("ratio", [0.86, 1.0, 1.19])

@@ -8,6 +8,7 @@ import torch
 
 from blinkspot.camera import Camera
 from blinkspot.denoising import Denoiser, Training, TrainingSettings
+from blinkspot.denoising.calibration import Calibration
 from blinkspot.errors import BlinkspotError
 from blinkspot.evaluation import PRESETS, simulate
 from blinkspot.progress import finish
@@ -121,6 +122,15 @@ def test_an_old_model_goes_on_learning_on_a_new_movie(movie, unbroken):
     assert all(torch.equal(value, before[name]) for name, value in unbroken.best.weights().items())
 
 
+def test_the_line_of_an_old_calibration_is_not_carried_on(movie, unbroken):
+    askew = unbroken.best.calibrated(Calibration(0.5, 1.2, 1.2))
+    fresh, onward = (started_from(movie, model) for model in (unbroken.best, askew))
+    assert finish(fresh.run()).provenance["calibration"] == finish(onward.run()).provenance["calibration"]
+    assert [past.validation_loss for past in fresh.history] == [
+        past.validation_loss for past in onward.history
+    ]
+
+
 def started_from(movie, model, **changes) -> Training:
     return Training(movie, CAMERA, dataclasses.replace(QUICK, **changes), model)
 
@@ -134,6 +144,38 @@ def test_the_network_of_an_old_model_is_kept_and_saved_as_what_it_is(movie, tmp_
     loaded = Denoiser.load(tmp_path / "model")
     assert loaded.network_name == "laine"
     np.testing.assert_array_equal(loaded.denoise_frame(movie, 2), onward.best.denoise_frame(movie, 2))
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("network", "laine"),
+        ("channels", 5),
+        ("components", 1),
+        ("context_frames", 0),
+        ("blind_spot_radius_px", 1),
+    ],
+)
+def test_settings_that_contradict_the_model_to_start_from_are_refused(movie, unbroken, name, value):
+    with pytest.raises(BlinkspotError, match=f"has {name} .*but {value} is asked for"):
+        started_from(movie, unbroken.best, **{name: value})
+
+
+def test_a_start_from_a_model_of_another_camera_is_said(movie, unbroken):
+    other = dataclasses.replace(CAMERA, electrons_per_adu=1.1 * CAMERA.electrons_per_adu, pixel_size_nm=107.0)
+    for camera, n_warnings in ((CAMERA, 0), (other, 1)):
+        training = Training(movie, camera, dataclasses.replace(QUICK, epochs=1), unbroken.best)
+        finish(training.run())
+        found = [warning for warning in training.warnings if "made for another camera" in warning]
+        assert len(found) == n_warnings
+    assert "its pixel_size_nm is 100, not 107, its electrons_per_adu is" in found[0]
+    assert "context frames, 1;" in found[0]
+
+
+def test_the_provenance_has_the_settings_that_were_used(movie, unbroken):
+    start = started_from(movie, unbroken.best, epochs=1, channels=None, context_frames=None)
+    used = finish(start.run()).provenance["settings"]
+    assert (used["channels"], used["context_frames"], used["blind_spot_radius_px"]) == (4, 1, 0)
 
 
 @pytest.mark.parametrize(("old", "new"), [("gamma-poisson", "squared-error"), ("squared-error", "gaussian")])
@@ -157,6 +199,14 @@ def test_a_training_that_began_with_a_model_resumes_with_that_model_only(movie, 
     finish(resumed.run(resume=tmp_path / "c"))
     expected = whole.best.weights()
     assert all(torch.equal(value, expected[name]) for name, value in resumed.best.weights().items())
+
+
+@pytest.mark.parametrize("changes", [{}, {"network": "laine"}, {"components": 1}])
+def test_the_room_told_beforehand_is_what_model_and_checkpoints_take(movie, tmp_path, changes):
+    training = broken_off(movie, tmp_path / "c", 60, dataclasses.replace(QUICK, channels=16, **changes))
+    training.best.save(tmp_path / "model")
+    taken = (tmp_path / "model").stat().st_size + 2 * (tmp_path / "c").stat().st_size
+    assert training.room_bytes == pytest.approx(taken, rel=0.1)
 
 
 def test_a_checkpoint_that_cannot_be_written_does_not_end_the_training(movie, tmp_path, monkeypatch):

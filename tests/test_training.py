@@ -12,10 +12,11 @@ from safetensors.torch import load_file, save_file
 
 from blinkspot.camera import Camera
 from blinkspot.denoising import Denoiser, Training, TrainingProgress, TrainingSettings, denoise_to_file
+from blinkspot.denoising.calibration import Calibration
 from blinkspot.denoising.denoiser import _PIXELS_AT_ONCE
 from blinkspot.errors import BlinkspotError
 from blinkspot.evaluation import PRESETS, simulate
-from blinkspot.progress import finish
+from blinkspot.progress import Stopwatch, finish
 from blinkspot.stack import as_stack, open_stack
 
 CAMERA = PRESETS["low120"].camera
@@ -85,15 +86,41 @@ def test_same_seed_same_model_and_another_seed_another(scene):
     assert np.abs(frames[0] - frames[2]).max() > 0
 
 
-def test_stopping_keeps_the_best_model_so_far(scene):
-    training = Training(scene[0], CAMERA, QUICK)
+def test_stopping_keeps_the_best_model_so_far_calibrated_and_says_that_it_is_undertrained(scene):
+    movie = scene[0]
+    training = Training(movie, CAMERA, dataclasses.replace(QUICK, channels=8, context_frames=0))
     run = training.run()
-    for value in run:
-        if getattr(value, "improved", False):
-            break
+    for _ in range(2):
+        while not getattr(next(run), "improved", False):
+            pass
     run.close()
-    assert training.best is not None
-    assert training.best.denoise_frame(scene[0], 0).shape == (48, 48)
+    assert training.best.provenance["steps"] == 20
+    assert not training.best.provenance["settled"]
+    assert "before its validation loss had settled" in training.warnings[0]
+    light = CAMERA.photoelectrons(movie.frames(0, 60)).mean()
+    uncalibrated = training.best.calibrated(Calibration(0.0, 1.0, None))
+    assert denoised(uncalibrated, movie).mean() != pytest.approx(light, rel=0.02)
+    assert denoised(training.best, movie).mean() == pytest.approx(light, rel=0.01)
+
+
+def test_minutes_count_from_the_first_step(scene, monkeypatch):
+    clock = [0.0]
+
+    class Watch(Stopwatch):
+        def __init__(self, step, total):
+            super().__init__(step, total, clock[0])
+
+        @property
+        def elapsed_s(self):
+            return clock[0] - self.started
+
+    monkeypatch.setattr("blinkspot.denoising.training.Stopwatch", Watch)
+    settings = dataclasses.replace(QUICK, epochs=None, minutes=1.0, channels=4, context_frames=0)
+    training = Training(scene[0], CAMERA, settings)
+    for value in training.run():
+        clock[0] += 30.0 if value.step == "choosing frames" else 1.0
+    assert value.done == 60.0
+    assert training._state.step > 5
 
 
 def test_minutes_are_kept(scene):
@@ -103,6 +130,31 @@ def test_minutes_are_kept(scene):
     assert values[-1].total == pytest.approx(1.2)
     assert values[-1].done >= 1.2
     assert training.best is not None
+
+
+def test_a_model_that_has_learned_nothing_yet_says_so_and_can_be_loaded(tmp_path):
+    settings = dataclasses.replace(PRESETS["yfp4"], frames=60, size_px=48, seed=4)
+    movie = as_stack(np.concatenate([chunk.frames for chunk in simulate(settings)]))
+    one_step = dataclasses.replace(
+        QUICK, epochs=1, crop_size_px=48, batch_size=54, channels=8, context_frames=0
+    )
+    training = Training(movie, settings.camera, one_step)
+    model = finish(training.run())
+    assert model.provenance["steps"] == 1
+    assert not 0.8 <= model.provenance["calibration"]["measured_slope"] <= 1.25
+    assert any("has not learned the movie" in warning for warning in training.warnings)
+    model.save(tmp_path / "model")
+    frames = denoised(Denoiser.load(tmp_path / "model"), movie, estimate="blind")
+    noisy = settings.camera.photoelectrons(movie.frames(0, 60))
+    assert frames.mean() == pytest.approx(noisy.mean(), rel=0.01)
+
+
+def test_a_model_that_could_not_be_loaded_is_not_saved(trained, tmp_path):
+    model = trained[0].best
+    absurd = model.calibrated(Calibration(0.0, -8.0, None))
+    with pytest.raises(BlinkspotError, match="not saved"):
+        absurd.save(tmp_path / "model")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_the_paper_network_trains_through_the_same_interface(scene):

@@ -10,11 +10,9 @@ from blinkspot.cli import movie_commands, processing_commands, table_commands
 from blinkspot.cli.console import say
 from blinkspot.cli.demo_command import demo
 from blinkspot.cli.drift_command import drift
-from blinkspot.cli.interruption import one_interruption
+from blinkspot.cli.interruption import INTERRUPTED, one_interruption
 from blinkspot.errors import BlinkspotError
 from blinkspot.provenance import package_version
-
-_INTERRUPTED = 130
 
 app = typer.Typer(
     name="blinkspot",
@@ -77,7 +75,7 @@ def main(arguments: list[str] | None = None) -> None:
             raise
         say(f"blinkspot: {sentence}")
         sys.exit(2)
-    if status == _INTERRUPTED:  # what other versions make of it
+    if status == INTERRUPTED:  # what other versions make of it
         raise KeyboardInterrupt
     sys.exit(status if isinstance(status, int) else 0)
 

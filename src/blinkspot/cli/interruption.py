@@ -7,6 +7,9 @@ import signal
 import threading
 from collections.abc import Callable, Iterator
 
+INTERRUPTED = 130
+"""Exit status of a command that was interrupted."""
+
 
 class Request:
     """Whether an end has been asked for.

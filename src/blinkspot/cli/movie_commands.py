@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import tempfile
 import time
 from dataclasses import replace
@@ -25,6 +26,7 @@ from blinkspot.cli.camera_options import (
     given_camera,
 )
 from blinkspot.cli.console import answer, run, say
+from blinkspot.cli.interruption import INTERRUPTED
 from blinkspot.cli.movies import open_recorded
 from blinkspot.errors import BlinkspotError
 from blinkspot.evaluation import PRESETS, simulate_to_files
@@ -33,7 +35,7 @@ from blinkspot.progress import Progress
 from blinkspot.stack_writing import check_movie_name
 
 if TYPE_CHECKING:
-    from blinkspot.denoising import Denoiser
+    from blinkspot.denoising import Denoiser, Training
 
 StackPath = Annotated[
     Path, typer.Argument(metavar="STACK", help="Movie: TIFF, folder of TIFFs, or zarr store.")
@@ -148,19 +150,24 @@ def train(
     maps_window: MapsWindow = None,
     transpose_maps: TransposeMaps = False,
     epochs: Annotated[int | None, typer.Option(help="Passes over the training frames.")] = None,
-    minutes: Annotated[float | None, typer.Option(help="Time limit instead of epochs.")] = None,
+    minutes: Annotated[
+        float | None, typer.Option(help="Time limit instead of epochs, from the first step on.")
+    ] = None,
     context_frames: Annotated[
         int | None,
         typer.Option(help="Neighbouring frames seen on each side: 0, 1 or 2; by default as many as help."),
     ] = None,
-    network: Annotated[Literal["dilated", "laine"], typer.Option(help="Network.")] = "dilated",
+    network: Annotated[
+        Literal["dilated", "laine"] | None, typer.Option(help="Network; dilated by default.")
+    ] = None,
     loss: Annotated[
         Literal["gamma-poisson", "gaussian", "squared-error"],
         typer.Option(help="Likelihood, or one of the two to compare it with."),
     ] = "gamma-poisson",
     components: Annotated[
-        int, typer.Option(help="Gamma laws in a pixel's prior, 1 to 3; 1 as in the paper.")
-    ] = 2,
+        int | None,
+        typer.Option(help="Gamma laws in a pixel's prior, 1 to 3; 2 by default, 1 as in the paper."),
+    ] = None,
     blind_spot_radius_px: Annotated[
         int | None,
         typer.Option(
@@ -189,18 +196,15 @@ def train(
     """
     from blinkspot.denoising import Denoiser, Training, TrainingSettings
 
-    settings = TrainingSettings(
-        network=network,
-        loss=loss,
-        components=components,
-        context_frames=context_frames,
-        blind_spot_radius_px=blind_spot_radius_px,
-        channels=channels,
-        epochs=epochs,
-        minutes=minutes,
-        seed=seed,
-        device=device,
-    )
+    options: dict[str, Any] = {
+        "network": network,
+        "components": components,
+        "context_frames": context_frames,
+        "blind_spot_radius_px": blind_spot_radius_px,
+        "channels": channels,
+    }
+    asked = {name: value for name, value in options.items() if value is not None}
+    settings = TrainingSettings(loss=loss, epochs=epochs, minutes=minutes, seed=seed, device=device, **asked)
     movie = open_recorded(stack)
     given = given_camera(
         camera,
@@ -221,17 +225,18 @@ def train(
             "move it away."
         )
     start = None if start_from is None else Denoiser.load(start_from)
+    if start is not None:
+        start.check_keeps(asked)
     training = Training(movie, find_camera(given, movie), settings, start)
+    check_can_write(output, training.room_bytes)
 
     started = time.perf_counter()
     try:
         run(training.run(checkpoint, resume), training_words)
-    except (KeyboardInterrupt, BlinkspotError):
-        if training.best is not None:
-            _keep(training.best, output)
-            say(f"Stopped: the best model so far is {output}.")
-        if checkpoint.exists():
-            say(f"To go on, give the same options, --resume {checkpoint}, and a name that is free.")
+    except (KeyboardInterrupt, BlinkspotError) as error:
+        kept = _say_what_is_kept(training, output, checkpoint)
+        if kept and isinstance(error, KeyboardInterrupt):
+            sys.exit(INTERRUPTED)  # all is said
         raise
     assert training.best is not None  # run() has ended
     _keep(training.best, output)
@@ -252,6 +257,18 @@ def train(
         },
         as_json,
     )
+
+
+def _say_what_is_kept(training: Training, output: Path, checkpoint: Path) -> bool:
+    """Keep what a training that ended early has come to, and say so; return whether there is anything."""
+    if training.best is not None:
+        _keep(training.best, output)
+        for warning in training.warnings:
+            say(f"Warning: {warning}")
+        say(f"Stopped: the best model so far is {output}.")
+    if checkpoint.exists():
+        say(f"To go on, give the same options, --resume {checkpoint}, and a name that is free.")
+    return training.best is not None or checkpoint.exists()
 
 
 def _keep(model: Denoiser, path: Path) -> None:

@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
+import dataclasses
+import hashlib
 import json
 import os
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
+from blinkspot.camera import Camera
+from blinkspot.denoising.settings import TrainingSettings
 from blinkspot.errors import BlinkspotError
+from blinkspot.stack import Stack
+
+if TYPE_CHECKING:
+    from blinkspot.denoising.denoiser import Denoiser
 
 _HEADER_KEY = "napari-blinkspot-checkpoint"
-_FORMAT = 2
+_FORMAT = 3
 
 
 def write_checkpoint(path: Path, numbers: dict[str, Any], tensors: dict[str, Tensor]) -> None:
@@ -76,7 +85,35 @@ def tensors_below(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
     return {name.removeprefix(start): value for name, value in tensors.items() if name.startswith(start)}
 
 
-def first_difference(theirs: Any, own: dict[str, Any]) -> str:
+def identity_of(
+    movie: Stack, camera: Camera, settings: TrainingSettings, start: Denoiser | None
+) -> dict[str, Any]:
+    """Return what a checkpoint must share with the training that goes on from it, JSON-ready."""
+    pixels = hashlib.sha256()
+    for index in sorted({0, movie.n_frames // 2, movie.n_frames - 1}):
+        pixels.update(np.ascontiguousarray(movie.frame(index)).tobytes())
+    return {
+        "settings": dataclasses.asdict(settings),
+        "camera": camera.as_dict(),
+        "movie": {"shape": list(movie.shape), "pixels": pixels.hexdigest()},
+        "start": {"weights": None if start is None else start.digest()},
+    }
+
+
+def check_same_training(path: Path, numbers: dict[str, Any], identity: dict[str, Any]) -> None:
+    """Raise BlinkspotError where a checkpoint is not of the training of that identity."""
+    for name, own in identity.items():
+        theirs = numbers.get(name)
+        if theirs != own:
+            whole = {"movie": "another movie", "start": "another model to start from"}
+            what = whole.get(name) or _first_difference(theirs, own)
+            raise BlinkspotError(
+                f"The checkpoint {path} is of another training ({what}): give the movie, camera and "
+                "settings with which that one began, or train anew."
+            )
+
+
+def _first_difference(theirs: Any, own: dict[str, Any]) -> str:
     """Name the first value in which a checkpoint differs from the training that is to go on from it."""
     theirs = theirs if isinstance(theirs, dict) else {}
     for name, value in own.items():

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 import hashlib
 import os
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -16,7 +17,7 @@ from torch import Tensor
 
 from blinkspot.camera import Camera, FloatArray
 from blinkspot.camera_estimate import noise_ratio
-from blinkspot.denoising.calibration import calibrate
+from blinkspot.denoising.calibration import Calibration, calibrate
 from blinkspot.denoising.context import check_length, counts_with_context
 from blinkspot.denoising.devices import fast_precision
 from blinkspot.denoising.model_file import ModelRecord, load_model, save_model
@@ -109,6 +110,18 @@ class Denoiser:
         return self._model.network.context_frames
 
     @property
+    def architecture(self) -> dict[str, Any]:
+        """What a training that goes on from this model keeps, by the names of its settings."""
+        network = self._model.network
+        return {
+            "network": self.network_name,
+            "components": self._model.components,
+            "context_frames": network.context_frames,
+            "blind_spot_radius_px": network.blind_spot_radius_px,
+            "channels": network.channels,
+        }
+
+    @property
     def device(self) -> torch.device:
         """Where the model runs."""
         return next(self._model.parameters()).device
@@ -142,24 +155,47 @@ class Denoiser:
                 "train with the loss that the old one was trained with."
             )
 
-    def trainable_model(self) -> PriorNetwork:
-        """Return a copy of the network that can go on learning."""
-        return copy.deepcopy(self._model).train().requires_grad_(True)
-
-    def calibrated(self, batches: Iterable[Tensor], workers: Workers) -> Generator[None, None, Denoiser]:
-        """Return this model with the bias that its training has left taken off.
+    def check_keeps(self, asked: Mapping[str, object]) -> None:
+        """Check that a training that goes on from this model can be as it is asked for.
 
         Parameters
         ----------
-        batches : iterable of Tensor
-            Counts of the movie; see :mod:`blinkspot.denoising.batches`.
-        workers : Workers
-            Compute the batches.
+        asked : mapping
+            Values of settings by name; those that are not of :attr:`architecture` are passed over.
+
+        Raises
+        ------
+        BlinkspotError
+            If this model decides otherwise.
         """
+        for name, kept in self.architecture.items():
+            if asked.get(name, kept) != kept:
+                raise BlinkspotError(
+                    f"The model to start from has {name} {kept}, which stays, but {asked[name]} is asked "
+                    "for: leave that out, or begin with a new model."
+                )
+
+    def trainable_model(self) -> PriorNetwork:
+        """Return a copy of the network that can go on learning, without the line of its calibration."""
+        model = self._uncalibrated_copy()
+        return model.train().requires_grad_(True)
+
+    def _uncalibrated_copy(self) -> PriorNetwork:
         model = copy.deepcopy(self._model)
-        offset, slope = yield from calibrate(model, batches, workers)
-        model.scaling = model.scaling.corrected(offset, slope)
-        record = {**self.provenance, "calibration": {"offset": offset, "slope": slope}}
+        model.scaling = model.scaling.with_line()
+        return model
+
+    def measured_calibration(
+        self, batches: Iterable[Tensor], workers: Workers
+    ) -> Generator[None, None, Calibration]:
+        """Measure the bias that training has left; see :func:`blinkspot.denoising.calibration.calibrate`."""
+        return calibrate(self._uncalibrated_copy(), batches, workers)
+
+    def calibrated(self, calibration: Calibration) -> Denoiser:
+        """Return this model with that line, in place of the one it had."""
+        model = self._uncalibrated_copy()
+        model.scaling = model.scaling.with_line(calibration.offset, calibration.slope)
+        record = {**self.provenance, "calibration": dataclasses.asdict(calibration)}
         return Denoiser(model, self.network_name, self.camera, record)
 
     def check_matches(self, movie: Stack, camera: Camera | None = None) -> None:

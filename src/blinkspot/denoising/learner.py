@@ -8,15 +8,19 @@ from dataclasses import dataclass
 from functools import partial
 from typing import cast
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.optim.swa_utils import AveragedModel
 
 from blinkspot.denoising.batches import split_batch
+from blinkspot.denoising.calibration import sums_for_line
 from blinkspot.denoising.checkpoint import tensors_below
 from blinkspot.denoising.devices import fast_precision
 from blinkspot.denoising.noise import LossName, Prior, loss_of
 from blinkspot.denoising.prior import PriorNetwork
+from blinkspot.denoising.residual_check import dark_sums
 from blinkspot.denoising.workers import Workers
 
 Tensors = tuple[Tensor, ...] | list[Tensor]
@@ -36,10 +40,16 @@ class Validation:
         Mean loss of each crop, nat per pixel.
     own_weight : float
         Mean of :attr:`blinkspot.denoising.noise.Prior.own_weight`.
+    sums : ndarray, (7,)
+        For :func:`blinkspot.denoising.calibration.line`.
+    residual_ratio : float
+        See :func:`blinkspot.denoising.residual_check.dark_sums`.
     """
 
     losses: Tensor
     own_weight: float
+    sums: NDArray[np.float64]
+    residual_ratio: float
 
     @property
     def loss(self) -> float:
@@ -110,12 +120,10 @@ class Learner:
     def validate(self, batches: list[Tensor]) -> Generator[None, None, Validation]:
         """Apply the averaged weights to held-out crops; yield while they are computed."""
         found = yield from self.workers.every(self._validated, batches)
-        losses = torch.cat([of_crops for of_crops, _ in found])
-        return Validation(losses, sum(weight for _, weight in found) / len(found))
-
-    def prior_means(self, batches: list[Tensor]) -> Generator[None, None, list[tuple[Tensor, Tensor]]]:
-        """Return counts and prior means of the averaged weights, each ``(n, Y, X)``, of each batch."""
-        return (yield from self.workers.every(self._prior_means, batches))
+        losses, weights, sums, dark = zip(*found, strict=True)
+        squares, means = np.sum(dark, axis=0)
+        ratio = float(squares / max(means, 1e-12))
+        return Validation(torch.cat(losses), sum(weights) / len(weights), np.sum(sums, axis=0), ratio)
 
     def tensors(self) -> dict[str, Tensor]:
         """Return everything that the next step depends on, by name."""
@@ -144,35 +152,29 @@ class Learner:
 
     def _gradients(self, part: Tensor, of: int) -> tuple[float, tuple[Tensor, ...]]:
         """Return what some crops add to the mean loss of ``of`` crops, and to its gradient."""
-        loss = self._losses(self.model, part)[0].mean() * (len(part) / of)
+        counts, _, prior = self._apply(self.model, part)
+        # Outside the fast precision, in which the loss would drown in rounding errors.
+        loss = loss_of(counts, prior, self._loss).mean() * (len(part) / of)
         gradients = torch.autograd.grad(loss, list(self.model.parameters()))
         return float(loss.detach()), gradients
 
-    def _validated(self, batch: Tensor) -> tuple[Tensor, float]:
-        """Return the mean loss of each crop, and the mean own weight."""
+    def _validated(self, batch: Tensor) -> tuple[Tensor, float, NDArray[np.float64], tuple[float, float]]:
+        """Return the mean loss of each crop, the mean own weight, and sums for calibration and residual."""
         with torch.inference_mode():
-            losses, weight = self._losses(self.averaged, batch)
-            return losses.mean(dim=(1, 2)).cpu(), float(weight.mean())
+            counts, read_counts, prior = self._apply(self.averaged, batch)
+            losses = loss_of(counts, prior, self._loss).mean(dim=(1, 2))
+            sums = sums_for_line(self.averaged, counts, read_counts, prior)
+            dark = dark_sums(counts.cpu(), prior.single_mean.cpu())
+            return losses.cpu(), float(prior.own_weight.mean()), sums, dark
 
-    def _prior_means(self, batch: Tensor) -> tuple[Tensor, Tensor]:
-        with torch.inference_mode():
-            counts, prior = self._apply(self.averaged, batch)
-            return counts.cpu(), prior.single_mean.cpu()
-
-    def _losses(self, model: PriorNetwork, batch: Tensor) -> tuple[Tensor, Tensor]:
-        """Return loss and own weight of each pixel, ``(n, Y, X)``."""
-        counts, prior = self._apply(model, batch)
-        # Outside the fast precision, in which the loss would drown in rounding errors.
-        return loss_of(counts, prior, self._loss), prior.own_weight.detach()
-
-    def _apply(self, model: PriorNetwork, batch: Tensor) -> tuple[Tensor, Prior]:
-        """Return counts ``(n, Y, X)`` and prior of the centre frames."""
+    def _apply(self, model: PriorNetwork, batch: Tensor) -> tuple[Tensor, Tensor | None, Prior]:
+        """Return counts ``(n, Y, X)``, their read variance and the prior of the centre frames."""
         context_frames = model.network.context_frames
         counts, read_counts = split_batch(batch.to(self.device), context_frames)
         counts = counts.contiguous(memory_format=torch.channels_last)
         with fast_precision(self.device):
             prior = model(counts, read_counts)
-        return counts[:, context_frames], prior
+        return counts[:, context_frames], read_counts, prior
 
     def _crops_at_once(self, batch: Tensor) -> int:
         if self.device.type == "cuda":

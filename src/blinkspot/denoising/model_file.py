@@ -51,8 +51,15 @@ def save_model(path: str | os.PathLike[str], record: ModelRecord, model: PriorNe
     Raises
     ------
     BlinkspotError
-        If the file exists already or cannot be written.
+        If the file exists already or cannot be written, or the model is such that no file of it could be
+        read.
     """
+    try:
+        _check_numbers(record, model.state_dict())
+    except ValueError as error:
+        raise BlinkspotError(
+            f"The model is not saved as {path}, as it has {error} and could not be read: train anew."
+        ) from error
     maps = record.camera.maps
     header = {
         "format": _FORMAT,

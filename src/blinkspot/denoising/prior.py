@@ -52,9 +52,9 @@ class InputScaling:
             root = root + _stabilised(read_counts) - _STABILISED_ZERO
         return (root / 2.0).square() - 0.375
 
-    def corrected(self, offset: float, slope: float) -> InputScaling:
-        """Return the scaling with a further line applied to the prior's means."""
-        return replace(self, offset=offset + slope * self.offset, slope=slope * self.slope)
+    def with_line(self, offset: float = 0.0, slope: float = 1.0) -> InputScaling:
+        """Return the scaling with another line, by default none, applied to the prior's means."""
+        return replace(self, offset=offset, slope=slope)
 
     @classmethod
     def of(cls, counts: Tensor) -> InputScaling:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal, get_args
+from dataclasses import dataclass, fields, replace
+from typing import Any, Literal, get_args
 
-from blinkspot.denoising.networks import NETWORKS, NetworkName
+from blinkspot.denoising.networks import NETWORKS, NetworkName, default_channels
 from blinkspot.denoising.noise import LOSSES, LossName
 from blinkspot.errors import BlinkspotError
 
@@ -42,8 +42,10 @@ class TrainingSettings:
     epochs : int or None
         Passes over the training frames, at most.
     minutes : float or None
-        Time limit instead of a number of epochs. Not repeatable to the bit, as machines differ in speed. With
-        neither, at most about 10,000 steps. A training ends earlier where its validation loss has settled.
+        Time limit instead of a number of epochs, counted from the first step: reading the movie and choosing
+        context frames, which may take 15 % as long, come before. Not repeatable to the bit, as machines
+        differ in speed. With neither, at most about 10,000 steps. A training ends earlier where its
+        validation loss has settled.
     crop_size_px : int
         Side of the square crops shown to the network.
     batch_size : int
@@ -81,6 +83,12 @@ class TrainingSettings:
     seed: int = 0
     device: DeviceName = "auto"
 
+    @property
+    def chosen(self) -> dict[str, Any]:
+        """The settings that differ from their defaults, by name."""
+        values = {field.name: (getattr(self, field.name), field.default) for field in fields(self)}
+        return {name: value for name, (value, default) in values.items() if value != default}
+
     def __post_init__(self) -> None:
         _check(
             self.network in NETWORKS, f"network must be one of {', '.join(NETWORKS)}, not {self.network!r}"
@@ -112,6 +120,15 @@ class TrainingSettings:
         _check(self.learning_rate > 0, f"learning_rate must be above 0, not {self.learning_rate}")
         _check(self.max_frames >= 10, f"max_frames must be 10 or more, not {self.max_frames}")
         _check(0 <= self.seed <= _MAX_SEED, f"seed must be 0 to {_MAX_SEED}, not {self.seed}")
+
+
+def resolved(settings: TrainingSettings) -> TrainingSettings:
+    """Return settings with what follows from the other settings alone: channels and components."""
+    return replace(
+        settings,
+        channels=settings.channels or default_channels(settings.network),
+        components=settings.components if settings.loss == "gamma-poisson" else 1,
+    )
 
 
 def _check(holds: bool, demand: str) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import dataclasses
-import hashlib
 import math
 from collections.abc import Generator
 from pathlib import Path
@@ -15,28 +14,35 @@ import torch
 from torch import Tensor
 
 from blinkspot.camera import Camera
-from blinkspot.camera_estimate import noise_ratio
 from blinkspot.denoising.batches import CropSource, light_of
-from blinkspot.denoising.checkpoint import first_difference, read_checkpoint, tensors_below, write_checkpoint
+from blinkspot.denoising.calibration import Calibration, line
+from blinkspot.denoising.checkpoint import (
+    check_same_training,
+    identity_of,
+    read_checkpoint,
+    tensors_below,
+    write_checkpoint,
+)
 from blinkspot.denoising.context_choice import choose_context
 from blinkspot.denoising.denoiser import Denoiser
 from blinkspot.denoising.devices import pick_device
+from blinkspot.denoising.first_look import look_at, noise_fits
 from blinkspot.denoising.frames import ChosenFrames, choose_frames
 from blinkspot.denoising.learner import Learner, Validation
-from blinkspot.denoising.networks import BlindSpotNetwork, NetworkName, build_network, default_channels
-from blinkspot.denoising.prior import InputScaling, PriorNetwork, outputs_for
-from blinkspot.denoising.residual_check import residual_ratio, residual_warning
-from blinkspot.denoising.settings import MAX_CONTEXT_FRAMES, TrainingSettings
+from blinkspot.denoising.new_network import untrained_network
+from blinkspot.denoising.prior import InputScaling, PriorNetwork
+from blinkspot.denoising.residual_check import residual_warning, settled_ratio
+from blinkspot.denoising.settings import MAX_CONTEXT_FRAMES, TrainingSettings, resolved
 from blinkspot.denoising.training_state import TrainingProgress, TrainingState
 from blinkspot.denoising.workers import Workers
 from blinkspot.errors import BlinkspotError
-from blinkspot.movie_checks import check_camera, check_movie
-from blinkspot.noise_whiteness import noise_correlation
 from blinkspot.progress import Progress, Stopwatch
 from blinkspot.provenance import provenance
 from blinkspot.stack import Stack
 
 _CHECKPOINT_EVERY_S = 60.0
+# Weights, their average, two moments and the best model; the old file stays until the new one is whole.
+_WEIGHTS_IN_CHECKPOINTS = 2 * 5
 _RESIDUAL_CHECK_AT = 200
 _CALIBRATION_PARTS = 256  # as much as is computed in one go, so many times: some seconds
 # The small network that tells how many context frames help.
@@ -44,8 +50,6 @@ _PROBE_CHANNELS = 8
 _PROBE_CROP_PX = 32
 _PROBE_CROPS = 16
 _PROBE_SHARE = 0.15  # of the minutes that a training may last
-# Measured over predicted variance of the background's noise; with the right camera it is within 10 % of 1.
-_TRUSTED_NOISE_RATIO = (0.75, 1.35)
 
 ResultT = TypeVar("ResultT")
 
@@ -62,23 +66,22 @@ class Training:
     settings : TrainingSettings
         How to train.
     start : Denoiser, optional
-        Model to go on from instead of a new one: its network, context frames and blind spot are kept,
-        whatever the settings say.
+        Model to go on from instead of a new one: its network, channels, components, context frames and
+        blind spot are kept, and settings that differ from their defaults may not contradict them.
 
     Attributes
     ----------
     best : Denoiser or None
         The model with the lowest validation loss so far; None before the first validation. It stays when
-        :meth:`run` is closed early.
+        :meth:`run` is closed early. Until the training has ended, it is calibrated on the validation crops.
     warnings : list of str
         What speaks against trusting the model, a sentence each; filled as :meth:`run` finds it.
-    context_frames : int or None
-        Neighbouring frames that the model sees on each side; None until they are chosen.
 
     Raises
     ------
     BlinkspotError
-        If this machine lacks the device asked for, or the model to start from was not made for the loss.
+        If this machine lacks the device asked for, or the model to start from was not made for the loss or
+        contradicts the settings.
     """
 
     def __init__(
@@ -94,16 +97,34 @@ class Training:
         self.device = pick_device(self.settings.device)
         self.best: Denoiser | None = None
         self.warnings: list[str] = []
-        self.context_frames = self.settings.context_frames if start is None else start.context_frames
-        self._blind_spot_radius_px = self.settings.blind_spot_radius_px or 0
         self._start = start
-        self._network_name = self.settings.network if start is None else start.network_name
+        self._used = resolved(self.settings)
         if start is not None:
             start.check_can_learn(self.settings.loss)
+            start.check_keeps(self.settings.chosen)
+            self._used = dataclasses.replace(self._used, **start.architecture)
         self._noise_ratio = 1.0
         self._identity: dict[str, Any] = {}
+        self._residual_ratios: list[float] = []
         self._residual_ratio: float | None = None
         self._state: TrainingState | None = None
+
+    @property
+    def context_frames(self) -> int | None:
+        """Neighbouring frames that the model sees on each side; None until they are chosen."""
+        return self._used.context_frames
+
+    @property
+    def room_bytes(self) -> int:
+        """Room on the disk that the model and its checkpoint take, at most."""
+        context_frames = MAX_CONTEXT_FRAMES if self.context_frames is None else self.context_frames
+        radius = self._used.blind_spot_radius_px or 0
+        network = untrained_network(
+            dataclasses.replace(self._used, context_frames=context_frames, blind_spot_radius_px=radius)
+        )
+        weights = sum(weight.numel() * weight.element_size() for weight in network.parameters())
+        maps = 0 if self.camera.maps is None else self.camera.maps.as_array().nbytes
+        return maps + weights * (1 + _WEIGHTS_IN_CHECKPOINTS)
 
     @property
     def history(self) -> list[TrainingProgress]:
@@ -141,11 +162,12 @@ class Training:
     def _run(
         self, workers: Workers, checkpoint: Path | None, resume: Path | None
     ) -> Generator[Progress, None, Denoiser]:
-        self._identity = self._identified()
+        self._identity = identity_of(self.movie, self.camera, self.settings, self._start)
         resumed = None if resume is None else self._read(resume)
         if resumed is None:
-            yield from self._check_movie()
-        watch = Stopwatch("training", 1.0)
+            found = yield from look_at(self.movie, self.camera, self._used)
+            self._used, self._noise_ratio = found.settings, found.noise_ratio
+            self.warnings += found.warnings + self._start_warnings()
         source = yield from self._crops(workers)
         # Validation crops have random numbers of their own: the same for any length of training.
         validation = source.validation_batches(np.random.default_rng(self.settings.seed + 1))
@@ -156,12 +178,13 @@ class Training:
                 self._restore(learner, state, *resumed)
             except (RuntimeError, ValueError, KeyError, TypeError) as error:
                 raise BlinkspotError(f"The checkpoint {resume} is damaged: train anew.") from error
-            watch.started -= state.elapsed_s
+        watch = Stopwatch("training", 1.0)
+        watch.started -= state.elapsed_s
         saved_at_s = watch.elapsed_s
         try:
             while True:
                 if state.validation_due:
-                    yield from self._validate(learner, state, validation)
+                    yield from self._validate(learner, state, validation, source.independent_crops)
                 if state.over:
                     break
                 yield from self._step(learner, state, source, watch)
@@ -171,6 +194,8 @@ class Training:
         except GeneratorExit:
             if checkpoint is not None and state.step:
                 self._try_to_write(checkpoint, learner, state)
+            if self.best is not None:
+                self._warn_if_unsettled(state)
             raise
         self._warn_if_unsettled(state)
         if self.best is None:
@@ -180,42 +205,22 @@ class Training:
             )
         most = _CALIBRATION_PARTS * learner.model.network.pixels_at_once
         parts = source.calibration_batches(np.random.default_rng(self.settings.seed + 2), most)
-        self.best = yield from _paced(self.best.calibrated(parts, workers), state)
+        calibration = yield from _paced(self.best.measured_calibration(parts, workers), state)
+        if calibration.warning is not None:
+            self.warnings.append(calibration.warning)
+        self.best = self.best.calibrated(calibration)
+        self.best.provenance["settled"] = state.schedule.settled
         return self.best
 
-    def _check_movie(self) -> Generator[Progress, None, None]:
-        checking = Stopwatch("checking the movie", 4)
-        check_movie(self.movie)
-        yield checking.at(1)
-        check_camera(self.movie, self.camera)
-        yield checking.at(2)
-        self._noise_ratio = noise_ratio(self.movie, self.camera)
-        if not math.isfinite(self._noise_ratio):
-            raise BlinkspotError(
-                "The background of the movie lies at or below the camera's offset, so its photons cannot be "
-                "counted: check the offset."
-            )
-        if not _TRUSTED_NOISE_RATIO[0] <= self._noise_ratio <= _TRUSTED_NOISE_RATIO[1]:
-            self.warnings.append(
-                f"The noise of the movie has {self._noise_ratio:.2g} times the variance that the camera's "
-                "settings predict: check offset, electrons per ADU and EM gain, and that the pixels are as "
-                "recorded."
-            )
-        yield checking.at(3)
-        correlation = noise_correlation(self.movie)
-        answers = []
-        if self.settings.blind_spot_radius_px is None and self._start is None:
-            self._blind_spot_radius_px = correlation.blind_spot_radius_px
-            if self._blind_spot_radius_px:
-                side = 2 * self._blind_spot_radius_px + 1
-                answers.append(f"with a blind spot of {side} x {side} pixels")
-        if self.context_frames is None and correlation.is_shared_in_time:
-            self.context_frames = 0  # a frame's noise would be seen in its neighbours
-            answers.append("without context frames")
-        if correlation.description is not None:
-            done = f" This training goes on {' and '.join(answers)}." if answers else ""
-            self.warnings.append(correlation.description + done)
-        yield checking.at(4)
+    def _start_warnings(self) -> list[str]:
+        differences = [] if self._start is None else self._start.camera.differences(self.camera)
+        if not differences:
+            return []
+        return [
+            f"The model to start from was made for another camera ({', '.join(differences)}): it goes on "
+            "learning with this movie's camera and keeps its number of context frames, "
+            f"{self.context_frames}; let it train until its loss has settled, or begin with a new model."
+        ]
 
     def _crops(self, workers: Workers) -> Generator[Progress, None, CropSource]:
         settings = self.settings
@@ -224,7 +229,7 @@ class Training:
         chosen = yield from choose_frames(self.movie, settings, most if context is None else context)
         if context is None:
             context = yield from self._choose_context(chosen, most, workers)
-        self.context_frames = context
+        self._used = dataclasses.replace(self._used, context_frames=context)
         return CropSource(chosen, self.movie.n_frames, self.camera, settings, context)
 
     def _choose_context(
@@ -235,7 +240,10 @@ class Training:
         settings = dataclasses.replace(self.settings, crop_size_px=_PROBE_CROP_PX, batch_size=_PROBE_CROPS)
         source = CropSource(chosen, self.movie.n_frames, self.camera, settings, most)
         sample = light_of(torch.cat(source.validation_batches(np.random.default_rng(settings.seed))), most)
-        network = self._untrained("dilated", most, _PROBE_CHANNELS, 1)
+        probe = dataclasses.replace(
+            self._used, network="dilated", context_frames=most, channels=_PROBE_CHANNELS, components=1
+        )
+        network = untrained_network(probe)
         learner = Learner(self._on_device(PriorNetwork(network, InputScaling.of(sample))), workers)
         limit_s = math.inf if settings.minutes is None else _PROBE_SHARE * 60.0 * settings.minutes
         return (yield from choose_context(source, learner, settings.seed, limit_s))
@@ -243,22 +251,11 @@ class Training:
     def _new_model(self, validation: list[Tensor]) -> PriorNetwork:
         if self._start is not None:
             return self._on_device(self._start.trainable_model())
-        settings = self.settings
-        assert self.context_frames is not None  # chosen by now
-        channels = settings.channels or default_channels(settings.network)
-        components = settings.components if settings.loss == "gamma-poisson" else 1
-        network = self._untrained(self._network_name, self.context_frames, channels, components)
-        scaling = InputScaling.of(light_of(torch.cat(validation), self.context_frames))
-        return self._on_device(PriorNetwork(network, scaling, components, settings.loss == "squared-error"))
-
-    def _untrained(
-        self, name: NetworkName, context_frames: int, channels: int, components: int
-    ) -> BlindSpotNetwork:
-        with torch.random.fork_rng():
-            torch.manual_seed(self.settings.seed)
-            return build_network(
-                name, context_frames, channels, self._blind_spot_radius_px, outputs_for(components)
-            )
+        used = self._used
+        assert used.context_frames is not None  # chosen by now
+        scaling = InputScaling.of(light_of(torch.cat(validation), used.context_frames))
+        mean_only = used.loss == "squared-error"
+        return self._on_device(PriorNetwork(untrained_network(used), scaling, used.components, mean_only))
 
     def _on_device(self, model: PriorNetwork) -> PriorNetwork:
         return model.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
@@ -285,30 +282,34 @@ class Training:
         yield state.progress()
 
     def _validate(
-        self, learner: Learner, state: TrainingState, batches: list[Tensor]
+        self, learner: Learner, state: TrainingState, batches: list[Tensor], independent_crops: float
     ) -> Generator[Progress, None, None]:
-        if self._residual_ratio is None and (state.step >= _RESIDUAL_CHECK_AT or state.over):
-            self._residual_ratio = yield from _paced(residual_ratio(learner, batches), state)
-            warning = residual_warning(self._residual_ratio)
-            trusted = _TRUSTED_NOISE_RATIO[0] <= self._noise_ratio <= _TRUSTED_NOISE_RATIO[1]
-            if warning is not None and trusted:  # else it has been said
-                self.warnings.append(warning)
         found: Validation = yield from _paced(learner.validate(batches), state)
+        self._residual_ratios.append(found.residual_ratio)
+        if self._residual_ratio is None and (state.step >= _RESIDUAL_CHECK_AT or state.over):
+            self._residual_ratio = settled_ratio(self._residual_ratios)
+            warning = None if self._residual_ratio is None else residual_warning(self._residual_ratio)
+            if warning is not None and noise_fits(self._noise_ratio):  # else it has been said
+                self.warnings.append(warning)
         best_before = state.best_loss
         report = state.finish_validation(found.loss, found.own_weight)
         if found.loss < best_before:
-            self.best = self._snapshot(learner.averaged, state.step, found.loss)
+            share = min(1.0, independent_crops / len(found.losses))
+            self.best = self._snapshot(learner.averaged, state, found.loss).calibrated(
+                line(share * found.sums)
+            )
         yield report
 
-    def _snapshot(self, model: PriorNetwork, step: int, validation_loss: float) -> Denoiser:
+    def _snapshot(self, model: PriorNetwork, state: TrainingState, validation_loss: float) -> Denoiser:
         record = provenance(
             "train",
             camera=self.camera,
-            settings=self.settings,
+            settings=self._used,
             seed=self.settings.seed,
             source=None if self.movie.path is None else self.movie.path.name,
-            steps=step,
-            context_frames=self.context_frames,
+            steps=state.step,
+            settled=state.schedule.settled,
+            context_frames=self._used.context_frames,
             blind_spot_radius_px=model.network.blind_spot_radius_px,
             validation_loss=validation_loss,
             device=self.device.type,
@@ -316,7 +317,7 @@ class Training:
             residual_ratio=self._residual_ratio,
             started_from=None if self._start is None else self._start.provenance,
         )
-        return Denoiser(copy.deepcopy(model), self._network_name, self.camera, record)
+        return Denoiser(copy.deepcopy(model), self._used.network, self.camera, record)
 
     def _warn_if_unsettled(self, state: TrainingState) -> None:
         if not state.schedule.settled:
@@ -324,18 +325,6 @@ class Training:
                 "The training ended before its validation loss had settled, and an undertrained model leaves "
                 "ripples that look like molecules: train longer."
             )
-
-    def _identified(self) -> dict[str, Any]:
-        """Return what a checkpoint must share with the training that goes on from it, JSON-ready."""
-        pixels = hashlib.sha256()
-        for index in sorted({0, self.movie.n_frames // 2, self.movie.n_frames - 1}):
-            pixels.update(np.ascontiguousarray(self.movie.frame(index)).tobytes())
-        return {
-            "settings": dataclasses.asdict(self.settings),
-            "camera": self.camera.as_dict(),
-            "movie": {"shape": list(self.movie.shape), "pixels": pixels.hexdigest()},
-            "start": {"weights": None if self._start is None else self._start.digest()},
-        }
 
     def _try_to_write(self, path: Path, learner: Learner, state: TrainingState) -> None:
         """Write a checkpoint; where that fails, warn once and go on: the training is worth more."""
@@ -354,10 +343,10 @@ class Training:
         numbers = {
             **self._identity,
             "state": state.as_dict(),
-            "context_frames": self.context_frames,
-            "blind_spot_radius_px": self._blind_spot_radius_px,
+            "used": dataclasses.asdict(self._used),
             "scaling": dataclasses.asdict(learner.model.scaling),
             "noise_ratio": self._noise_ratio,
+            "residual_ratios": self._residual_ratios,
             "residual_ratio": self._residual_ratio,
             "warnings": self.warnings,
             "best": best,
@@ -366,18 +355,10 @@ class Training:
 
     def _read(self, path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
         numbers, tensors = read_checkpoint(path)
-        for name, own in self._identity.items():
-            theirs = numbers.get(name)
-            if theirs != own:
-                whole = {"movie": "another movie", "start": "another model to start from"}
-                what = whole.get(name) or first_difference(theirs, own)
-                raise BlinkspotError(
-                    f"The checkpoint {path} is of another training ({what}): give the movie, camera and "
-                    "settings with which that one began, or train anew."
-                )
-        self.context_frames = numbers["context_frames"]
-        self._blind_spot_radius_px = numbers["blind_spot_radius_px"]
+        check_same_training(path, numbers, self._identity)
+        self._used = TrainingSettings(**numbers["used"])
         self._noise_ratio = numbers["noise_ratio"]
+        self._residual_ratios = list(numbers["residual_ratios"])
         self._residual_ratio = numbers["residual_ratio"]
         self.warnings = list(numbers["warnings"])
         return numbers, tensors
@@ -391,7 +372,8 @@ class Training:
         if numbers["best"] is not None:
             model = copy.deepcopy(learner.averaged)
             model.load_state_dict(tensors_below("best", tensors))
-            self.best = Denoiser(model, self._network_name, self.camera, numbers["best"])
+            best = Denoiser(model, self._used.network, self.camera, numbers["best"])
+            self.best = best.calibrated(Calibration(**best.provenance["calibration"]))
 
 
 def train(

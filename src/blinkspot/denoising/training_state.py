@@ -61,7 +61,7 @@ class TrainingState:
     step : int
         Steps made.
     elapsed_s : float
-        Time since the training began, seconds.
+        Time since the first step began, seconds.
     next_validation : int
         Step after which the next validation is due.
     losses : list of float

@@ -6,9 +6,60 @@ torch and numba take seconds to import: the window's thread must never do it.
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Generator
+from concurrent.futures import ThreadPoolExecutor, wait
 from types import ModuleType
+from typing import TypeVar
 
 from blinkspot.errors import BlinkspotError
+from blinkspot.progress import Progress
+
+ResultT = TypeVar("ResultT")
+
+_PATIENCE_S = 0.05
+
+
+def meanwhile(function: Callable[[], ResultT], step: str) -> Generator[Progress, None, ResultT]:
+    """Compute what cannot be interrupted; yield at once, and again while it takes time.
+
+    Whoever closes the generator does not wait: a thread of its own computes the result, which is dropped.
+
+    Parameters
+    ----------
+    function : callable
+        What to compute.
+    step : str
+        What to call it meanwhile.
+    """
+    pool = ThreadPoolExecutor(1, "blinkspot")
+    try:
+        computed = pool.submit(function)
+        while not computed.done():
+            yield Progress(step, 0, 1, 0.0)
+            wait([computed], _PATIENCE_S)
+        return computed.result()
+    finally:
+        pool.shutdown(wait=False)
+
+
+def loading(to_train: bool = False) -> Generator[Progress, None, ModuleType]:
+    """Load :mod:`blinkspot.denoising` and return it for this thread, as :func:`denoising` does.
+
+    Parameters
+    ----------
+    to_train : bool
+        Whether to load what torch leaves until a training begins as well.
+    """
+    yield from meanwhile(_load_for_training if to_train else denoising, "loading PyTorch")
+    return denoising()
+
+
+def _load_for_training() -> None:
+    denoising()
+    import torch
+
+    # The first optimiser imports some 800 modules more.
+    torch.optim.AdamW([torch.nn.Parameter(torch.zeros(1))])
 
 
 def denoising() -> ModuleType:

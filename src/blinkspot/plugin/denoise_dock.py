@@ -18,7 +18,7 @@ from blinkspot.plugin.dock import Dock
 from blinkspot.plugin.forms import combo, row
 from blinkspot.plugin.jobs import End, Outcome
 from blinkspot.plugin.layer_choice import LayerChoice, is_source
-from blinkspot.plugin.model_choice import ModelChoice, ModelLoader
+from blinkspot.plugin.model_choice import ModelChoice, ModelLoader, ModelSaver
 from blinkspot.plugin.movies import PROVENANCE, Place, frame_shown, stack_of, why_not_a_movie
 from blinkspot.plugin.side_by_side import SideBySideButton
 from blinkspot.stack import Stack
@@ -29,10 +29,13 @@ _ESTIMATES = {
     "posterior-mean": "Posterior mean",
     "map": "Most probable (MAP)",
     "blind": "Blind: without the pixel itself",
+    "posterior-variance": "Posterior variance (no movie)",
 }
 _ESTIMATE_TIP = (
     "What to make of the network's answer and the pixel itself. The posterior mean is the best estimate of "
-    "the light; MAP is its most probable value; blind shows what the neighbours alone predict."
+    "the light; MAP is its most probable value; blind shows what the neighbours alone predict. The posterior "
+    "variance (ADU squared) says how uncertain the posterior mean is: a layer by itself, that no dock takes "
+    "for a movie. The frames that are shown while a model is trained are posterior means."
 )
 
 
@@ -67,7 +70,12 @@ class DenoiseDock(Dock):
         self.load_button = QPushButton("Load...")
         self.load_button.setToolTip("Load a model file.")
         self.load_button.clicked.connect(self.loader.ask)
-        form.addRow("Model", row(self.models, self.load_button))
+        self.saver = ModelSaver(self.session, self)
+        self.saver.said.connect(self.job_bar.say)
+        self.save_model_button = QPushButton("Save...")
+        self.save_model_button.setToolTip("Save the chosen model as one file that remembers its camera.")
+        self.save_model_button.clicked.connect(lambda: self.saver.ask(self.models.currentData()))
+        form.addRow("Model", row(self.models, self.load_button, self.save_model_button))
         self.frames = QComboBox()
         self.frames.addItems([_ALL, _THIS, _RANGE])
         self.frames.setToolTip("Which frames to denoise. Frames count from 0, as in napari's slider.")
@@ -103,18 +111,20 @@ class DenoiseDock(Dock):
             self.first.setValue(0)
             self.last.setValue(layer.data.shape[0] - 1)
         if not self.runner.busy:
-            self.job_bar.say(reason or "")
+            self.job_bar.say("")
         self._refresh()
 
     def _refresh(self, *_: object) -> None:
         layer = self.movies.layer
-        usable = layer is not None and why_not_a_movie(layer) is None
+        obstacle = None if layer is None else why_not_a_movie(layer)
+        if self.models.denoiser is None:
+            obstacle = obstacle or "Train a model in the Train dock, or load one."
+        self.job_bar.hint(obstacle or "")
         for box in (self.first, self.last):
             box.setVisible(self.frames.currentText() == _RANGE)
-        self.run_button.setEnabled(usable and self.models.denoiser is not None and not self.runner.busy)
+        self.run_button.setEnabled(layer is not None and not obstacle and not self.runner.busy)
+        self.save_model_button.setEnabled(self.models.denoiser is not None)
         self.save_button.setEnabled(self.denoised_pair(layer) is not None and not self.runner.busy)
-        if self.models.denoiser is None and not self.runner.busy:
-            self.job_bar.say("Train a model in the Train dock, or load one.")
 
     def _frame_range(self, layer: Image, n_frames: int) -> tuple[int, int]:
         """Return the first frame asked for, and the one after the last."""
@@ -186,18 +196,18 @@ class DenoiseDock(Dock):
     def _on_ended(self, outcome: Outcome) -> None:
         request, growing = self._running, self._growing
         self._running = self._growing = None
+        self._refresh()
         if growing is not None and growing.layer is not None and self.in_viewer(growing.layer):
             growing.cut()
             self.job_bar.say(f"{growing.layer.name!r} is in the layer list.")
         elif isinstance(outcome.result, Stack) and request is not None and self.in_viewer(request.source):
             stack = outcome.result
-            layer = add_denoised(self.viewer, self.session, request, stack.as_dask(), stack)
+            layer = add_denoised(self.viewer, self.session, request, stack.as_dask(), stack, stack)
             self.job_bar.say(f"{layer.name!r} is in {stack.path}.")
         elif isinstance(outcome.result, Path):
             self.job_bar.say(f"Saved as {outcome.result}.")
         if outcome.end is End.FAILED:
             self.job_bar.say(outcome.message)
-        self._refresh()
 
     def _ask_save(self) -> None:
         pair = self.denoised_pair(self.movies.layer)

@@ -14,7 +14,16 @@ from numpy.typing import NDArray
 from blinkspot.camera import FloatArray
 from blinkspot.plugin.denoising_steps import DenoisingTask, FramesReady
 from blinkspot.plugin.live_layer import add_result
-from blinkspot.plugin.movies import PROVENANCE, STACK, STACK_DATA, Place, frame_shown
+from blinkspot.plugin.movies import (
+    PROVENANCE,
+    ROLE,
+    STACK,
+    STACK_DATA,
+    UNIT,
+    Place,
+    contrast_limits,
+    frame_shown,
+)
 from blinkspot.plugin.session import Session
 from blinkspot.stack import Stack
 
@@ -40,7 +49,8 @@ class Request:
     @property
     def name(self) -> str:
         """Name of the result's layer."""
-        return f"{self.source.name} denoised{self.task.frames_text}"
+        what = "posterior variance" if self.task.is_variance else "denoised"
+        return f"{self.source.name} {what}{self.task.frames_text}"
 
 
 class GrowingLayer:
@@ -67,7 +77,8 @@ class GrowingLayer:
         """Show the frames that are new; the layer appears with the first of them."""
         self._ready = ready.stop
         if self.layer is None:
-            self.layer = add_denoised(self._viewer, self._session, self._request, self._data)
+            done = Stack(self._data[: ready.stop - self._request.task.start])
+            self.layer = add_denoised(self._viewer, self._session, self._request, self._data, done)
         elif ready.start <= frame_shown(self._viewer, self._request.source) < ready.stop:
             self.layer.refresh()
 
@@ -83,14 +94,23 @@ class GrowingLayer:
 
 
 def add_denoised(
-    viewer: ViewerModel, session: Session, request: Request, data: Any, stack: Stack | None = None
+    viewer: ViewerModel,
+    session: Session,
+    request: Request,
+    data: Any,
+    done: Stack,
+    stack: Stack | None = None,
 ) -> Image:
     """Add the layer of a denoised movie, named after its source and lying where the source lies.
+
+    A variance is no movie: it is displayed by itself, and no dock offers it.
 
     Parameters
     ----------
     data : array-like, (n, Y, X)
-        The frames asked for, ADU.
+        The frames asked for, ADU (a variance: ADU squared).
+    done : Stack
+        Those of them that there are; a variance is displayed accordingly.
     stack : Stack, optional
         The file behind ``data``, where there is one.
     """
@@ -98,6 +118,18 @@ def add_denoised(
     if stack is not None:
         metadata |= {STACK: stack, STACK_DATA: data}
     where = request.place.of_frames(request.task.start)
+    if request.task.is_variance:
+        metadata |= {ROLE: "variance", UNIT: "ADU^2"}
+        layer: Image = viewer.add_image(
+            data,
+            name=request.name,
+            contrast_limits=contrast_limits(done),
+            colormap="viridis",
+            metadata=metadata,
+            **where,
+        )
+        return layer
+    metadata[UNIT] = "ADU"
     layer = add_result(viewer, request.source, data, request.name, "denoised", where, **metadata)
     session.add_denoised(request.source, layer)
     return layer

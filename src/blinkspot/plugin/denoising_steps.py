@@ -39,8 +39,8 @@ class DenoisingTask:
         The movie's camera, where somebody has said what it is: the model must be made for it.
     start, stop : int
         First frame, and the one after the last.
-    estimate : {"posterior-mean", "map", "blind"}
-        Which estimate; see :meth:`blinkspot.denoising.Denoiser.denoise`.
+    estimate : {"posterior-mean", "map", "blind", "posterior-variance"}
+        Which estimate, or how uncertain it is, ADU squared; see :meth:`blinkspot.denoising.Denoiser.denoise`.
     """
 
     model: Denoiser
@@ -60,6 +60,11 @@ class DenoisingTask:
         """Whether the result may be kept in memory."""
         needed = math.prod(self.shape) * np.dtype(np.float32).itemsize
         return bool(needed <= _SHARE_OF_FREE_MEMORY * psutil.virtual_memory().available)
+
+    @property
+    def is_variance(self) -> bool:
+        """Whether the result says how uncertain the light is, and is no movie of it."""
+        return self.estimate == "posterior-variance"
 
     @property
     def frames_text(self) -> str:
@@ -96,17 +101,28 @@ def denoise_into(task: DenoisingTask, write: Callable[[int, FloatArray], None]) 
     Parameters
     ----------
     write : callable
-        Takes the index of the first frame and the frames (n, Y, X); called in the worker's thread.
+        Takes the index of the first frame and the frames (n, Y, X), a variance in ADU squared; called in the
+        worker's thread.
     """
-    yield Progress("preparing", 0, 1, 0.0)
-    backend.denoising()
+    yield from backend.loading()
     model = task.model
-    model.check_matches(task.movie, task.camera)
+    yield from backend.meanwhile(
+        lambda: model.check_matches(task.movie, task.camera), "checking that the model fits the movie"
+    )
     for chunk in model.denoise(task.movie, task.start, task.stop, task.estimate):
         if len(chunk.frames):
-            write(chunk.start, model.camera.adu(chunk.frames))
+            write(chunk.start, _in_adu(chunk.frames, model.camera, task.is_variance))
             yield FramesReady(chunk.start, chunk.start + len(chunk.frames))
         yield chunk.progress
+
+
+def _in_adu(photoelectrons: FloatArray, camera: Camera, squared: bool) -> FloatArray:
+    if not squared:
+        return camera.adu(photoelectrons)
+    nothing = np.zeros_like(photoelectrons[0])
+    adu_per_photoelectron = camera.adu(nothing + 1.0) - camera.adu(nothing)
+    variance: FloatArray = photoelectrons * adu_per_photoelectron**2
+    return variance
 
 
 def denoise_to_file(task: DenoisingTask, path: Path) -> Generator[Any, None, Stack]:

@@ -47,9 +47,9 @@ class Dock(QWidget):
         self.job_bar = JobBar(self.runner, stop_text, stop_tip)
         content = QWidget()
         self.controls = QVBoxLayout(content)
-        self.controls.setContentsMargins(6, 6, 6, 6)
-        self.controls.setSpacing(6)
-        scroll = QScrollArea()
+        self.controls.setContentsMargins(6, 4, 6, 4)
+        self.controls.setSpacing(4)
+        self._scroll = scroll = QScrollArea()
         scroll.setWidget(content)
         scroll.setWidgetResizable(True)
         scroll.setFrameShape(QFrame.Shape.NoFrame)
@@ -126,6 +126,10 @@ class Dock(QWidget):
         if self._arranged:
             return
         self._arranged = True
+        # Else the scroll bar, where there is one, would cover what is at the right.
+        bar, content = self._scroll.verticalScrollBar(), self._scroll.widget()
+        if bar is not None and content is not None:
+            self._scroll.setMinimumWidth(content.minimumSizeHint().width() + bar.sizeHint().width())
         panel, window = self.parent(), self.window()
         if not isinstance(panel, QDockWidget) or not isinstance(window, QMainWindow):
             return

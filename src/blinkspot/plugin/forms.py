@@ -8,12 +8,12 @@ from typing import Any
 from qtpy.QtWidgets import QComboBox, QGroupBox, QHBoxLayout, QVBoxLayout, QWidget
 
 
-def row(*widgets: QWidget, stretch_all: bool = False) -> QHBoxLayout:
-    """Put widgets beside one another; the first (or each) takes the room that is left."""
+def row(*widgets: QWidget, stretch_all: bool = False, wide: int = 0) -> QHBoxLayout:
+    """Put widgets beside one another; that of index ``wide`` (or each) takes the room that is left."""
     layout = QHBoxLayout()
     layout.setContentsMargins(0, 0, 0, 0)
     for index, widget in enumerate(widgets):
-        layout.addWidget(widget, stretch=1 if stretch_all or index == 0 else 0)
+        layout.addWidget(widget, stretch=1 if stretch_all or index == wide else 0)
     return layout
 
 
@@ -32,6 +32,6 @@ def section(title: str, widget: QWidget) -> QGroupBox:
     """Frame a widget under a title."""
     box = QGroupBox(title)
     layout = QVBoxLayout(box)
-    layout.setContentsMargins(6, 6, 6, 6)
+    layout.setContentsMargins(6, 3, 6, 4)
     layout.addWidget(widget)
     return box

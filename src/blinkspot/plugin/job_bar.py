@@ -27,6 +27,7 @@ class JobBar(QWidget):
     ) -> None:
         super().__init__(parent)
         self._runner = runner
+        self._note = self._hint = ""
         self.status = QLabel()
         self.status.setWordWrap(True)
         self.status.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
@@ -54,6 +55,18 @@ class JobBar(QWidget):
         """Show a line of text."""
         self.status.setText(text)
 
+    def hint(self, text: str) -> None:
+        """Say what is missing before a job can start; an empty text takes back no more than the last hint."""
+        if self._runner.busy:
+            return
+        if text or self.status.text() == self._hint:
+            self.say(text)
+        self._hint = text
+
+    def note(self, text: str) -> None:
+        """Have a sentence stand behind the progress of the job that runs; an empty one takes it back."""
+        self._note = text
+
     def _show_running(self, running: bool) -> None:
         self.bar.setVisible(running)
         self.stop_button.setVisible(running)
@@ -66,19 +79,22 @@ class JobBar(QWidget):
 
     def _on_started(self, title: str) -> None:
         self.bar.setRange(0, 0)
+        self._note = ""
         self._show_running(True)
         self.say(f"{title}...")
 
     def _on_progressed(self, value: Any) -> None:
         if not isinstance(value, Progress) or not self.stop_button.isEnabled():
             return
+        step = value.step[:1].upper() + value.step[1:]
         if value.done <= 0:
             self.bar.setRange(0, 0)
-            self.say(f"{value.step.capitalize()}...")
+            self.say(f"{step}... {self._note}".rstrip())
             return
         self.bar.setRange(0, 1000)
         self.bar.setValue(round(1000 * value.fraction))
-        self.say(f"{value.step.capitalize()}: {value.fraction:.0%}{time_left(value)}")
+        how_far = f"{step}: {value.fraction:.0%}{time_left(value)}"
+        self.say(f"{how_far}. {self._note}" if self._note else how_far)
 
     def _on_ended(self, outcome: Outcome) -> None:
         self._show_running(False)

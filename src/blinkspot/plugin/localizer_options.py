@@ -16,7 +16,7 @@ _WIDTHS = {
     "fixed": "the same for all",
     "elliptical": "elliptical",
 }
-_ACCEPT = {"threshold": "Threshold", "false": "Number of false molecules"}
+_ACCEPT = {"threshold": "Threshold", "false": "False per frame"}
 _FIT_ON = {"raw": "the noisy pixels", "denoised": "the denoised pixels"}
 _SLIDER_STEPS_PER_UNIT = 20
 _SLIDER_END = 8
@@ -99,7 +99,7 @@ class LocalizerOptions(QWidget):
         )
         self.accept = combo(
             _ACCEPT,
-            "Threshold: every spot that stands out enough. Number of false molecules: each spot is tested on "
+            "Threshold: every spot that stands out enough. False per frame: each spot is tested on "
             "the raw counts, against background alone, so that an empty frame gives as many as you say; it "
             "needs maximum likelihood fits on the noisy pixels.",
         )
@@ -108,7 +108,6 @@ class LocalizerOptions(QWidget):
         self.false_per_frame.setDecimals(3)
         self.false_per_frame.setStepType(QAbstractSpinBox.StepType.AdaptiveDecimalStepType)
         self.false_per_frame.setValue(0.1)
-        self.false_per_frame.setSuffix(" per frame")
         self.false_per_frame.setToolTip("False molecules on an empty frame, on average. Typical: 0.01 to 1.")
         self.false_per_frame.setAccessibleName("False molecules per frame")
         self.widths = combo(
@@ -132,12 +131,12 @@ class LocalizerOptions(QWidget):
         self.sigma.setRange(_LEARNED_SIGMA, 10.0)
         self.sigma.setSingleStep(0.1)
         self.sigma.setSuffix(" px")
-        self.sigma.setSpecialValueText("the movie's")
+        self.sigma.setSpecialValueText("learned")
         self.sigma.setToolTip(
             "Width (standard deviation) of a spot that fits start from: the movie's own, or a number. "
             "Typical: 1 to 1.6 px."
         )
-        form = QFormLayout(self)
+        self._form = form = QFormLayout(self)
         form.setContentsMargins(0, 0, 0, 0)
         form.setVerticalSpacing(3)
         form.addRow("Accept by", row(self.accept, self.false_per_frame))
@@ -146,8 +145,7 @@ class LocalizerOptions(QWidget):
         form.addRow("Fit", self.fit)
         form.addRow("Fit on", self.fit_on)
         form.addRow("Widths", self.widths)
-        form.addRow("Fit window", self.fit_window)
-        form.addRow("Start width", self.sigma)
+        form.addRow("Window, start", row(self.fit_window, self.sigma, stretch_all=True))
         self.threshold.changed.connect(self.changed)
         self.denoised_threshold.changed.connect(self.changed)
         self.fit.currentIndexChanged.connect(self.changed)
@@ -184,5 +182,5 @@ class LocalizerOptions(QWidget):
         by_number = self.accept.currentData() == "false"
         self.false_per_frame.setVisible(by_number)
         # The denoised movie's candidates have a threshold all the same.
-        self.threshold.setEnabled(not by_number)
+        self._form.setRowVisible(self.threshold, not by_number)
         self.changed.emit()

@@ -13,7 +13,7 @@ from blinkspot.plugin.training_steps import LossPoint
 # Told apart by colour-blind eyes, and legible on napari's dark and on its light background.
 _TRAINING_COLOUR = "#4a90d9"
 _VALIDATION_COLOUR = "#e07b00"
-_HEIGHT_PX = 160
+_HEIGHT_PX = 84  # where a small screen leaves no more; else it takes the room that is left
 
 
 class LossPlot(QWidget):

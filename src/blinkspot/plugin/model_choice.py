@@ -59,6 +59,35 @@ class ModelLoader(QObject):
         self.loaded.emit(name)
 
 
+class ModelSaver(QObject):
+    """Saves models of a session as files, in another thread.
+
+    Signals
+    -------
+    said : str
+        What it did, or why not.
+    """
+
+    said = Signal(str)
+
+    def __init__(self, session: Session, parent: QWidget) -> None:
+        super().__init__(parent)
+        self._session = session
+        self._window = parent
+        self._saving = LatestOnly(self)
+        self._saving.answered.connect(lambda path: self.said.emit(f"The model is saved as {path}."))
+        self._saving.failed.connect(lambda error: self.said.emit(tell_error(error, "Saving the model")))
+
+    def ask(self, name: str | None) -> None:
+        """Ask for a new file and save the model of this name; do nothing where there is none."""
+        model = self._session.models.get(name or "")
+        if model is None:
+            return
+        path = file_dialogs.ask_save(self._window, "Save the model", f"{name}.blinkspot", MODEL_FILES)
+        if path is not None:
+            self._saving.ask(lambda: training_steps.save_model(model, path))
+
+
 class ModelChoice(QComboBox):
     """Lets the user choose one of the session's models.
 

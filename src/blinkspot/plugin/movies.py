@@ -10,17 +10,22 @@ from napari.components import ViewerModel
 from napari.layers import Image, Layer
 from numpy.typing import NDArray
 
+from blinkspot.errors import BlinkspotError
+from blinkspot.movie_checks import SMALLEST_SIDE_PX
 from blinkspot.stack import Stack, as_stack
+from blinkspot.tiff_reading import check_pixel_type
 
 STACK = "blinkspot_stack"
 """Key of a layer's metadata: the :class:`Stack` behind it."""
 STACK_DATA = "blinkspot_stack_data"
 """Key of a layer's metadata: the array of that stack that the layer was given."""
 ROLE = "blinkspot_role"
-"""Key of a layer's metadata, for a layer that we made: ``"denoised"``, ``"preview"``, ``"markers"``,
-``"localizations"``, ``"picture"`` or ``"truth"``."""
+"""Key of a layer's metadata, for a layer that we made: ``"denoised"``, ``"variance"``, ``"preview"``,
+``"markers"``, ``"localizations"``, ``"picture"`` or ``"truth"``."""
 PROVENANCE = "blinkspot_provenance"
 """Key of a layer's metadata: what made it."""
+UNIT = "blinkspot_unit"
+"""Key of a layer's metadata, for denoised frames: unit of the values, ``"ADU"`` or ``"ADU^2"``."""
 
 FloatArray = NDArray[np.float64]
 
@@ -40,8 +45,16 @@ def why_not_a_movie(layer: Layer) -> str | None:
         return f"{name} is a single picture: choose a movie with the axes time, y and x."
     if layer.ndim != 3:
         return f"{name} has {layer.ndim} axes: choose a movie with just time, y and x."
-    if layer.data.shape[0] < 2:
+    frames, height, width = layer.data.shape
+    if frames < 2:
         return f"{name} has one frame only: choose a movie of at least 2 frames."
+    if min(height, width) < SMALLEST_SIDE_PX:
+        least = f"{SMALLEST_SIDE_PX} x {SMALLEST_SIDE_PX}"
+        return f"{name} has frames of {height} x {width} pixels: at least {least} are needed."
+    try:
+        check_pixel_type(np.dtype(layer.data.dtype), name)
+    except BlinkspotError as error:
+        return str(error)
     return None
 
 
@@ -79,8 +92,10 @@ def movie_layer(stack: Stack, name: str, **more: Any) -> tuple[Any, dict[str, An
         STACK_DATA: data,
         "path": None if stack.path is None else str(stack.path),
     }
-    if stack.metadata.get("provenance", {}).get("step") == "denoise":
-        metadata[ROLE] = "denoised"
+    made_by = stack.metadata.get("provenance", {})
+    if made_by.get("step") == "denoise":
+        is_variance = (made_by.get("settings") or {}).get("estimate") == "posterior-variance"
+        metadata[ROLE] = "variance" if is_variance else "denoised"
     state: dict[str, Any] = {
         "name": name,
         "axis_labels": ("t", "y", "x"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from qtpy.QtWidgets import QDoubleSpinBox, QFormLayout, QWidget
 
-from blinkspot.plugin.forms import combo
+from blinkspot.plugin.forms import combo, row
 from blinkspot.plugin.localizing_steps import PictureChoice
 
 _METHODS = {
@@ -44,8 +44,7 @@ class PictureOptions(QWidget):
         form = QFormLayout(self)
         form.setContentsMargins(0, 0, 0, 0)
         form.setVerticalSpacing(3)
-        form.addRow("Picture", self.method)
-        form.addRow("Picture pixel", self.pixel)
+        form.addRow("Picture", row(self.method, self.pixel))
         form.addRow("Coloured by", self.colour_by)
 
     @property

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from napari.components import ViewerModel
 from napari.layers import Image, Layer
-from qtpy.QtWidgets import QPushButton
+from qtpy.QtWidgets import QLabel, QPushButton
 
 from blinkspot.errors import BlinkspotError
-from blinkspot.plugin import file_dialogs, training_steps
+from blinkspot.plugin import training_steps
 from blinkspot.plugin.camera_widget import CameraWidget
 from blinkspot.plugin.dock import Dock
 from blinkspot.plugin.forms import row, section
@@ -19,11 +19,22 @@ from blinkspot.plugin.jobs import End, LatestOnly, Outcome
 from blinkspot.plugin.layer_choice import LayerChoice, follow, is_source
 from blinkspot.plugin.live_layer import LiveLayer
 from blinkspot.plugin.loss_plot import LossPlot
-from blinkspot.plugin.model_choice import MODEL_FILES, ModelLoader
+from blinkspot.plugin.model_choice import ModelLoader, ModelSaver
 from blinkspot.plugin.movies import frame_shown, stack_of, why_not_a_movie
 from blinkspot.plugin.notify import warn
 from blinkspot.plugin.side_by_side import SideBySideButton
 from blinkspot.plugin.training_options import TrainingOptions
+
+if TYPE_CHECKING:  # importing it takes seconds
+    from blinkspot.denoising import Denoiser
+
+
+@dataclass(frozen=True)
+class _Run:
+    """A training and the layer of its movie."""
+
+    job: training_steps.TrainingJob
+    source: Image
 
 
 class TrainDock(Dock):
@@ -33,16 +44,14 @@ class TrainDock(Dock):
 
     def __init__(self, napari_viewer: ViewerModel) -> None:
         super().__init__(napari_viewer, "Stop", "Stop training; the best model so far is kept.")
-        self._job: training_steps.TrainingJob | None = None
-        self._source: Image | None = None
+        self._run: _Run | None = None  # begun last
+        self._shown: _Run | None = None  # whose loss and frames are shown
+        self._trained: str | None = None  # the model trained last
         self._viewed = training_steps.Viewed()
         self._live = LiveLayer(self.viewer)
         self._following = LatestOnly(self)
         self._following.answered.connect(self._on_preview)
         self._following.failed.connect(lambda error: self.complain(error, "Denoising the frame"))
-        self._saving = LatestOnly(self)
-        self._saving.answered.connect(lambda path: self.job_bar.say(f"The model is saved as {path}."))
-        self._saving.failed.connect(lambda error: self.complain(error, "Saving the model"))
         self._build()
         self.movies.chosen.connect(self._on_movie_chosen)
         self.runner.progressed.connect(self._on_progressed)
@@ -55,41 +64,48 @@ class TrainDock(Dock):
     def _build(self) -> None:
         self.movies = LayerChoice(self.viewer, is_source)
         self.open_button = self.make_open_button(self.movies)
-        self.controls.addLayout(row(self.movies, self.open_button))
+        self.controls.addLayout(row(QLabel("Movie"), self.movies, self.open_button, wide=1))
         self.camera = CameraWidget(self.session.cameras)
         self.controls.addWidget(section("Camera", self.camera))
         self.options = TrainingOptions(self.session)
         self.controls.addWidget(section("Training", self.options))
+        self.loader = ModelLoader(self.session, self)
+        self.loader.said.connect(self.job_bar.say)
+        self.options.load_button.clicked.connect(self.loader.ask)
         self.start_button = QPushButton("Start training")
         self.start_button.setToolTip("Train a model on this movie alone; no clean data is needed.")
         self.start_button.clicked.connect(self._start)
-        self.side_by_side = SideBySideButton(self.session.comparison, self._pair)
-        self.controls.addLayout(row(self.start_button, self.side_by_side))
-        self.loss_plot = LossPlot(self.viewer)
-        self.controls.addWidget(self.loss_plot, stretch=1)
-        self.load_button = QPushButton("Load model...")
-        self.load_button.setToolTip("Load a model file, to denoise with it.")
-        self.loader = ModelLoader(self.session, self)
-        self.loader.said.connect(self.job_bar.say)
-        self.load_button.clicked.connect(self.loader.ask)
         self.save_button = QPushButton("Save model...")
         self.save_button.setToolTip("Save the model trained last as one file that remembers its camera.")
-        self.save_button.clicked.connect(self._save_model)
-        self.controls.addLayout(row(self.load_button, self.save_button, stretch_all=True))
+        self.saver = ModelSaver(self.session, self)
+        self.saver.said.connect(self.job_bar.say)
+        self.save_button.clicked.connect(lambda: self.saver.ask(self._trained))
+        self.side_by_side = SideBySideButton(self.session.comparison, self._pair)
+        self.controls.addLayout(row(self.start_button, self.save_button, self.side_by_side))
+        self.loss_plot = LossPlot(self.viewer)
+        self.controls.addWidget(self.loss_plot, stretch=1)
 
     def _on_movie_chosen(self, layer: Layer | None) -> None:
-        reason = None if layer is None else why_not_a_movie(layer)
-        self.camera.show_layer(layer if reason is None else None)
+        usable = layer is not None and why_not_a_movie(layer) is None
+        self.camera.show_layer(layer if usable else None)
         if not self.runner.busy:
-            self.job_bar.say(reason or "")
+            self.job_bar.say("")
         self._refresh()
 
+    def _obstacle(self) -> str:
+        """Say why the movie chosen cannot be trained on, as far as that is seen without reading it."""
+        layer = self.movies.layer
+        if layer is None:
+            return ""
+        n_frames, fewest = layer.data.shape[0], training_steps.FEWEST_FRAMES
+        short = f"The layer {layer.name!r} has {n_frames} frames: training needs {fewest} or more."
+        return why_not_a_movie(layer) or (short if n_frames < fewest else "")
+
     def _refresh(self, *_: object) -> None:
-        usable = self.movies.layer is not None and why_not_a_movie(self.movies.layer) is None
-        self.start_button.setEnabled(usable and not self.runner.busy)
-        self.save_button.setEnabled(
-            self._job is not None and not self.runner.busy and self._job.best is not None
-        )
+        obstacle = self._obstacle()
+        self.job_bar.hint(obstacle)
+        self.start_button.setEnabled(self.movies.layer is not None and not obstacle and not self.runner.busy)
+        self.save_button.setEnabled(self._trained is not None and not self.runner.busy)
 
     def _start(self) -> None:
         try:
@@ -107,74 +123,74 @@ class TrainDock(Dock):
         self._viewed.index = frame_shown(self.viewer, layer)
         self._following.forget()
         if self.start_job(f"Training on {layer.name}", job.run, [layer]):
-            self._job, self._source = job, layer
-            self._live.begin(layer)
-            self.loss_plot.clear()
+            self._run = _Run(job, layer)
 
     def _on_progressed(self, value: Any) -> None:
+        if isinstance(value, training_steps.LossPoint | training_steps.PreviewFrame):
+            self._show_run()
         if isinstance(value, training_steps.LossPoint):
             self.loss_plot.add(value)
         elif isinstance(value, training_steps.PreviewFrame):
             self._on_preview(value)
+            self.job_bar.note("")
+        elif isinstance(value, training_steps.NoPreview):
+            self.job_bar.note(value.sentence)
         elif isinstance(value, training_steps.TrainingWarning):
             warn(value.sentence)
+
+    def _show_run(self) -> None:
+        """Have the training that runs take the place of the one before, now that there is something of it."""
+        if self._run is None or self._run is self._shown:
+            return
+        self._shown = self._run
+        self._live.begin(self._run.source)
+        self.loss_plot.clear()
 
     def _on_preview(self, preview: training_steps.PreviewFrame) -> None:
         self._live.show(preview.index, preview.frame)
 
     def _on_frame_changed(self, event: object = None) -> None:
-        if self._source is None or not self.in_viewer(self._source) or why_not_a_movie(self._source):
+        run = self._run if self.runner.busy else self._shown
+        if run is None or not self.in_viewer(run.source) or why_not_a_movie(run.source):
             return
-        self._viewed.index = frame_shown(self.viewer, self._source)
-        if not self.runner.busy and self._live.is_shown:
-            self._denoise_viewed_frame()
-
-    def _denoise_viewed_frame(self) -> None:
-        """Have the frame that is looked at denoised by the trained model, now that no job does it."""
-        if self._job is None or self._job.best is None or self._source is None:
-            return
-        self._following.ask(
-            partial(training_steps.denoised_frame, self._job.best, stack_of(self._source), self._viewed.index)
-        )
+        self._viewed.index = frame_shown(self.viewer, run.source)
+        if not self.runner.busy and self._live.is_shown and run.job.best is not None:
+            # By the trained model, now that no job does it.
+            self._following.ask(
+                partial(training_steps.denoised_frame, run.job.best, stack_of(run.source), self._viewed.index)
+            )
 
     def _on_ended(self, outcome: Outcome) -> None:
-        best = None if self._job is None else self._job.best
-        if self._job is not None and best is not None and self._source is not None:
-            name = self.session.add_model(self._source.name, best)
-            extent = "until the loss had settled" if self._job.settled else "for as long as was set"
-            context = f"{best.context_frames} context frame{'' if best.context_frames == 1 else 's'}"
-            kept = f"The model {name!r} is ready in the Denoise dock"
-            self.job_bar.say(
-                {
-                    End.DONE: f"Trained {extent}, with {context}. {kept}.",
-                    End.STOPPED: f"Stopped. {kept}: the best so far.",
-                    End.FAILED: f"{outcome.message} {kept}: the best until then.",
-                }[outcome.end]
-            )
-        elif outcome.end is End.STOPPED:
-            self.job_bar.say("Stopped before there was a model.")
+        run = self._run
+        best = None if run is None else run.job.best
+        if run is not None and best is not None:
+            self._trained = self.session.add_model(run.source.name, best)
+            said = _end_of_training(run.job, best, self._trained, outcome)
+        else:
+            before = "" if self._trained is None else f" The model {self._trained!r} of before is kept."
+            said = f"{outcome.message or 'Stopped before there was a model.'}{before}"
         self._refresh()
+        self.job_bar.say(said)
 
     def _on_denoised_added(self, layer: Layer) -> None:
         """Make way for the whole movie, denoised with the finished model."""
-        if not self.runner.busy and self.session.denoised_of(self._source, [layer]) is not None:
+        shown = None if self._shown is None else self._shown.source
+        if not self.runner.busy and self.session.denoised_of(shown, [layer]) is not None:
             self._following.forget()
             self._live.remove()
 
     def _pair(self) -> tuple[Layer, Layer] | None:
-        if self._live.is_shown and self._live.layer is not None and self.in_viewer(self._source):
-            return self._source, self._live.layer
+        if self._live.is_shown and self._shown is not None and self.in_viewer(self._shown.source):
+            return self._shown.source, self._live.layer
         return self.denoised_pair(self.movies.layer)
 
-    def _save_model(self) -> None:
-        if self._job is None or self._job.best is None or self._source is None:
-            return
-        path = file_dialogs.ask_save(self, "Save the model", f"{self._source.name}.blinkspot", MODEL_FILES)
-        if path is not None:
-            self.save_model(path)
 
-    def save_model(self, path: Path) -> None:
-        """Save the model trained last, in another thread."""
-        model = None if self._job is None else self._job.best
-        if model is not None:
-            self._saving.ask(lambda: training_steps.save_model(model, path))
+def _end_of_training(job: training_steps.TrainingJob, best: Denoiser, name: str, outcome: Outcome) -> str:
+    extent = "until the loss had settled" if job.settled else "for as long as was set"
+    context = f"{best.context_frames} context frame{'' if best.context_frames == 1 else 's'}"
+    kept = f"The model {name!r} is ready in the Denoise dock"
+    return {
+        End.DONE: f"Trained {extent}, with {context}. {kept}.",
+        End.STOPPED: f"Stopped before the loss had settled. {kept}: the best so far.",
+        End.FAILED: f"{outcome.message} {kept}: the best until then.",
+    }[outcome.end]

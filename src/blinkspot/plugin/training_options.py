@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from qtpy.QtWidgets import QDoubleSpinBox, QFormLayout, QSpinBox, QWidget
+from qtpy.QtWidgets import QAbstractSpinBox, QDoubleSpinBox, QFormLayout, QPushButton, QSpinBox, QWidget
 
 from blinkspot.plugin.forms import combo, row
 from blinkspot.plugin.model_choice import ModelChoice
@@ -50,16 +50,20 @@ class TrainingOptions(QWidget):
             "by itself once its loss has settled, at the latest after minutes or epochs, or 10,000 steps. "
             "You can stop at any time: the best model so far is kept.",
         )
+        self.extent.setMinimumContentsLength(4)  # it shares its row
         self.extent.currentIndexChanged.connect(self._on_extent_changed)
         self.minutes = QDoubleSpinBox()
         self.minutes.setDecimals(1)
-        self.minutes.setRange(0.1, 100_000.0)
+        self.minutes.setRange(0.1, 9_999.0)
         self.minutes.setValue(10.0)
-        self.minutes.setSuffix(" min")
+        self.minutes.setAccessibleName("Minutes")
         self.epochs = QSpinBox()
         self.epochs.setRange(1, 100_000)
         self.epochs.setValue(15)
-        self.epochs.setSuffix(" epochs")
+        self.epochs.setAccessibleName("Epochs")
+        for box in (self.minutes, self.epochs):
+            # Its buttons would hide the number where the dock is narrow.
+            box.setButtonSymbols(QAbstractSpinBox.ButtonSymbols.NoButtons)
         self.seed = QSpinBox()
         self.seed.setRange(0, 2**31 - 1)
         self.seed.setPrefix("seed ")
@@ -67,23 +71,31 @@ class TrainingOptions(QWidget):
             "Seed of all random choices: the same seed and number of epochs give the same model."
         )
         self.device = combo(_DEVICES, "Where to train: automatic takes a GPU where there is one.")
-        layout = QFormLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.setVerticalSpacing(3)
-        layout.addRow("Begin with", self.start)
-        layout.addRow("Context", self.context)
-        layout.addRow("Network", self.network)
-        layout.addRow("Train for", row(self.extent, self.minutes, self.epochs, stretch_all=True))
-        layout.addRow("Run on", row(self.device, self.seed, stretch_all=True))
+        self.load_button = QPushButton("Load...")
+        self.load_button.setToolTip("Load a model file, to denoise with it or to go on training it.")
+        self.more_button = QPushButton("More")
+        self.more_button.setCheckable(True)
+        self.more_button.setToolTip("Show what seldom needs a change: network, device and seed.")
+        self.more_button.toggled.connect(self._on_more_toggled)
+        self._form = QFormLayout(self)
+        self._form.setContentsMargins(0, 0, 0, 0)
+        self._form.setVerticalSpacing(3)
+        self._form.addRow("Begin with", row(self.start, self.load_button))
+        self._form.addRow("Context", self.context)
+        self._form.addRow("Train for", row(self.extent, self.minutes, self.epochs, self.more_button))
+        self._form.addRow("Network", self.network)
+        self._device_row = row(self.device, self.seed, stretch_all=True)
+        self._form.addRow("Run on", self._device_row)
         self._on_extent_changed()
+        self._on_more_toggled(False)
 
     @property
     def settings(self) -> dict[str, Any]:
         """Arguments of :class:`blinkspot.denoising.TrainingSettings`."""
         extent = self.extent.currentData()
+        new = {"network": self.network.currentData(), "context_frames": self.context.currentData()}
         return {
-            "network": self.network.currentData(),
-            "context_frames": self.context.currentData(),
+            **(new if self.start.denoiser is None else {}),  # else they are the old model's
             "minutes": self.minutes.value() if extent == _MINUTES else None,
             "epochs": self.epochs.value() if extent == _EPOCHS else None,
             "seed": self.seed.value(),
@@ -93,6 +105,10 @@ class TrainingOptions(QWidget):
     def _on_start_changed(self, index: int) -> None:
         for box in (self.context, self.network):
             box.setEnabled(self.start.denoiser is None)
+
+    def _on_more_toggled(self, shown: bool) -> None:
+        self._form.setRowVisible(self.network, shown)
+        self._form.setRowVisible(self._device_row, shown)
 
     def _on_extent_changed(self, index: int = 0) -> None:
         extent = self.extent.currentData()

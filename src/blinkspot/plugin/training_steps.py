@@ -6,6 +6,7 @@ one side writes and the other reads (:class:`Viewed`), and the values that the j
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Generator
 from dataclasses import dataclass
@@ -13,13 +14,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from blinkspot.camera import Camera, FloatArray
+from blinkspot.errors import BlinkspotError
 from blinkspot.plugin import backend
-from blinkspot.progress import Progress
 from blinkspot.stack import Stack
 
 if TYPE_CHECKING:  # importing it takes seconds
     from blinkspot.denoising import Denoiser
 
+FEWEST_FRAMES = 5
+"""Frames without which the backend does not train."""
+
+_log = logging.getLogger("blinkspot")
 # Values that only move a progress bar: more a second would keep the window busy for nothing.
 _PROGRESS_INTERVAL_S = 0.05
 # The part of a training's time that may go into showing what it has learned so far.
@@ -47,6 +52,13 @@ class PreviewFrame:
 
     index: int
     frame: FloatArray
+
+
+@dataclass(frozen=True)
+class NoPreview:
+    """Why a frame cannot be shown denoised, in one sentence."""
+
+    sentence: str
 
 
 @dataclass(frozen=True)
@@ -121,10 +133,9 @@ class TrainingJob:
 
         Yields
         ------
-        Progress, TrainingWarning, LossPoint or PreviewFrame
+        Progress, TrainingWarning, LossPoint, PreviewFrame or NoPreview
         """
-        yield Progress("preparing", 0, 1, 0.0)
-        denoising = backend.denoising()
+        denoising = yield from backend.loading(to_train=True)
         settings = denoising.TrainingSettings(**self._settings)
         training = denoising.Training(self._movie, self._camera, settings, self._start)
         last_yield = preview_due = 0.0
@@ -143,7 +154,8 @@ class TrainingJob:
                 yield LossPoint(
                     progress.epoch, progress.train_loss, progress.validation_loss, progress.improved
                 )
-            wanted = (self.best, self._viewed.index)
+            # The layer may have been given a longer movie since.
+            wanted = (self.best, min(self._viewed.index, self._movie.n_frames - 1))
             if self.best is not None and wanted != shown and now >= preview_due:
                 shown = wanted
                 yield from preview(self.best, self._movie, wanted[1])
@@ -154,13 +166,20 @@ class TrainingJob:
             yield TrainingWarning(sentence)
 
 
-def preview(model: Denoiser, movie: Stack, index: int) -> Generator[PreviewFrame | None, None, None]:
-    """Denoise one frame; yield None while it is not done."""
-    for chunk in model.denoise(movie, index, index + 1):
-        if len(chunk.frames):
-            yield PreviewFrame(index, model.camera.adu(chunk.frames[0]))
-        else:
-            yield None
+def preview(
+    model: Denoiser, movie: Stack, index: int
+) -> Generator[PreviewFrame | NoPreview | None, None, None]:
+    """Denoise one frame, or say why that cannot be; yield None while it is not done."""
+    try:
+        for chunk in model.denoise(movie, index, index + 1):
+            if len(chunk.frames):
+                yield PreviewFrame(index, model.camera.adu(chunk.frames[0]))
+            else:
+                yield None
+    except Exception as error:  # whatever it is: a training is worth more than a look at it
+        if not isinstance(error, BlinkspotError):
+            _log.warning("Frame %d could not be shown denoised", index, exc_info=error)
+        yield NoPreview(f"Frame {index} cannot be shown denoised: {error}")
 
 
 def load_model(path: Path) -> Denoiser:
