@@ -22,7 +22,8 @@ from blinkspot.cli.app import app, main
 from blinkspot.cli.step_options import parse_step
 from blinkspot.evaluation import PRESETS, ComparisonSettings
 from blinkspot.localization.processing import STEPS
-from blinkspot.localization.table import COLUMNS
+from blinkspot.localization.table import COLUMNS, OPTIONAL_COLUMNS
+from blinkspot.localization.table_files import picasso_hdf5, smap_csv, thunderstorm_csv
 
 PROJECT = Path(__file__).resolve().parents[1]
 README = PROJECT / "README.md"
@@ -290,6 +291,25 @@ def test_columns_in_the_docs_are_those_of_the_tables(tmp_path: Path, uncertainty
     heading = (tmp_path / "table.csv").read_text(encoding="utf-8").splitlines()[0]
     assert list(documented) == [title.strip('"') for title in heading.split(",")]
     assert list(documented.values()) == list(COLUMNS)
+
+
+def test_every_column_is_explained_with_its_names_elsewhere() -> None:
+    page = PROJECT / "docs" / "columns.md"
+    section = sections(page)["All of them"]
+    rows = [line.strip("|").split("|") for line in section.splitlines() if line.startswith("| `")]
+    names = {row[0].strip(" `"): [INLINE.findall(cell) for cell in row[3:]] for row in rows}
+    assert list(names) == [*COLUMNS, *OPTIONAL_COLUMNS]
+    thunderstorm_names = {column.name: column.heading for column in thunderstorm_csv._COLUMNS}
+    for name, (thunderstorm, picasso, smap) in names.items():
+        assert thunderstorm in ([], [thunderstorm_names[name]])
+        assert thunderstorm or thunderstorm_names[name] == name
+        # Where a format has axes only, their mean goes to both.
+        for format, listed in ((picasso_hdf5, picasso), (smap_csv, smap)):
+            both = [format._FIELDS.get(name.replace("_nm", f"_{axis}_nm")) for axis in "xy"]
+            field = format._FIELDS.get(name)
+            assert listed == (
+                [field] if field else [each for each in both if each] if None not in both else []
+            )
 
 
 def test_figures_of_the_comparison_in_the_docs() -> None:

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from molecules import cramer_rao_std, mean_counts
 from scipy.integrate import quad
 
+from blinkspot.cli import main
 from blinkspot.cli.step_options import parse_step
 from blinkspot.errors import BlinkspotError
 from blinkspot.localization import LocalizationTable, read_table
@@ -143,6 +144,20 @@ def test_the_step_replaces_the_uncertainty_and_records_it(formula, tmp_path):
     read = read_table(tmp_path / "done.csv")
     assert recorded_steps(read) == [step]
     assert read.provenance["processing"][0]["used"] == {"pixel_size_nm": 100.0, "excess_noise_factor": 2.0}
+
+
+def test_the_command_line_knows_the_step(tmp_path, capsys):
+    columns = {"sigma_nm": [130.0], "photons": [400.0], "background_photons": [5.0]}
+    table_of(None, **columns).save(tmp_path / "table.csv")
+    command = ["process", str(tmp_path / "table.csv"), "-o", str(tmp_path / "out.csv"), "--step"]
+    with pytest.raises(SystemExit) as ended:
+        main([*command, "uncertainty formula=rieger"])
+    assert ended.value.code == 2
+    assert "does not tell the camera's pixel_size_nm" in capsys.readouterr().err
+    with pytest.raises(SystemExit, match="0"):
+        main([*command, "uncertainty formula=rieger pixel_size_nm=80 em_gain=1"])
+    read = read_table(tmp_path / "out.csv").column("uncertainty_nm")[0]
+    assert read == pytest.approx(computed("rieger", 130, 400, 5, 80), rel=1e-4)
 
 
 def test_each_axis_has_its_own_width():

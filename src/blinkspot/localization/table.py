@@ -157,6 +157,14 @@ class LocalizationTable:
         """Return a column's values, shape (n,)."""
         return self.data[name].to_numpy()
 
+    def knows(self, name: str) -> bool:
+        """Tell whether there is such a column, and a value in it."""
+        if name not in self.data.columns or not len(self):
+            return False
+        values = self.column(name)
+        # The first value nearly always tells.
+        return bool(not np.isnan(values[0]) or not np.isnan(values).all())
+
     def chosen(self, rows: NDArray[np.bool_]) -> LocalizationTable:
         """Return the rows where ``rows``, of shape (n,), is True."""
         return LocalizationTable(self.data[rows], self.uncertainty_is_valid, self.provenance)

@@ -64,16 +64,10 @@ class Filter:
     def _known_columns(self, table: LocalizationTable) -> tuple[str, ...]:
         """Return the columns that are needed, of which the table must know something; one at least."""
         for name in self._parsed.columns:
-            if name not in table.data.columns or (len(table) and not _is_known(table, name)):
-                there = ", ".join(each for each in table.data.columns if _is_known(table, each))
+            if name not in table.data.columns or (len(table) and not table.knows(name)):
+                there = ", ".join(each for each in table.data.columns if table.knows(each))
                 raise BlinkspotError(
                     f"The filter {self.expression!r} needs the column {name}, of which this table knows "
                     f"nothing; it has {there or 'no rows'}."
                 )
         return self._parsed.columns or ("frame",)
-
-
-def _is_known(table: LocalizationTable, name: str) -> bool:
-    values = table.column(name)
-    # The first value nearly always tells.
-    return len(values) > 0 and (not np.isnan(values[0]) or not np.isnan(values).all())

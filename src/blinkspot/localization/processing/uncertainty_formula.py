@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Generator
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal, get_args
+from typing import ClassVar, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,8 +42,7 @@ class UncertaintyFormula:
     Raises
     ------
     BlinkspotError
-        If a value is not allowed; when applied, if the table or its provenance lacks what the formula needs,
-        or the provenance has another pixel size.
+        If a value is not allowed; when applied, if the table or its provenance lacks what the formula needs.
     """
 
     name: ClassVar[str] = "uncertainty"
@@ -64,55 +63,62 @@ class UncertaintyFormula:
     def apply(self, table: LocalizationTable) -> Generator[Progress, None, LocalizationTable]:
         """Return the table with other uncertainties; see :class:`.step.Step`."""
         camera = self._camera(table)
-        photons, background = self._known(table, "photons"), self._known(table, "background_photons")
-        columns = {name: table.column(name) for name in table.data.columns}
-        detections = columns.get("detections")
-        read_noise = (camera.read_noise_electrons / camera.em_gain) ** 2 / camera.excess_noise_factor
+        for name in ("photons", "background_photons"):
+            self._check_known(table, name)
         clock = Stopwatch("computing uncertainties", 1.0)
         yield clock.at(0.0)
-
-        def along(axis: FloatArray, other: FloatArray, done: tuple[float, float]) -> Any:
-            result = np.empty(len(table))
-
-            def compute(part: slice) -> None:
-                frames = np.ones(1)
-                if detections is not None:
-                    frames = np.where(np.isfinite(detections[part]), detections[part], 1.0)
-                result[part] = closed_form_uncertainty(
-                    self.formula,
-                    axis[part],
-                    photons[part],
-                    (np.maximum(background[part], 0.0) + read_noise) * frames,
-                    camera.pixel_size_nm,
-                    camera.excess_noise_factor,
-                    other[part],
-                )
-
-            yield from in_parts(compute, len(table), clock, done)
-            return result
-
-        if _is_known(table, "sigma_x_nm") and _is_known(table, "sigma_y_nm"):
+        columns = {name: table.column(name) for name in table.data.columns}
+        if table.knows("sigma_x_nm") and table.knows("sigma_y_nm"):
             widths = columns["sigma_x_nm"], columns["sigma_y_nm"]
-            x = yield from along(*widths, (0.0, 0.5))
-            y = yield from along(*widths[::-1], (0.5, 1.0))
+            x = yield from self._along(columns, widths, camera, clock, (0.0, 0.5))
+            y = yield from self._along(columns, widths[::-1], camera, clock, (0.5, 1.0))
             columns |= {"uncertainty_x_nm": x, "uncertainty_y_nm": y}
             columns["uncertainty_nm"] = np.sqrt(0.5 * (x**2 + y**2))
         else:
-            sigma = self._known(table, "sigma_nm")
-            columns["uncertainty_nm"] = yield from along(sigma, sigma, (0.0, 1.0))
+            self._check_known(table, "sigma_nm")
+            widths = columns["sigma_nm"], columns["sigma_nm"]
+            columns["uncertainty_nm"] = yield from self._along(columns, widths, camera, clock, (0.0, 1.0))
             # They would not agree with it.
             columns.pop("uncertainty_x_nm", None)
             columns.pop("uncertainty_y_nm", None)
         used = {"pixel_size_nm": camera.pixel_size_nm, "excess_noise_factor": camera.excess_noise_factor}
         return recorded(self, table, table_of(columns, table), used=used)
 
-    def _known(self, table: LocalizationTable, name: str) -> FloatArray:
-        if len(table) and not _is_known(table, name):
+    def _along(
+        self,
+        columns: dict[str, FloatArray],
+        widths: tuple[FloatArray, FloatArray],
+        camera: Camera,
+        clock: Stopwatch,
+        done: tuple[float, float],
+    ) -> Generator[Progress, None, FloatArray]:
+        """Compute the uncertainty along the axis of the first of two widths."""
+        photons, background = columns["photons"], columns["background_photons"]
+        detections = columns.get("detections", np.ones(len(photons)))
+        read_noise = (camera.read_noise_electrons / camera.em_gain) ** 2 / camera.excess_noise_factor
+        result = np.empty(len(photons))
+
+        def compute(part: slice) -> None:
+            frames = np.where(np.isfinite(detections[part]), detections[part], 1.0)
+            result[part] = closed_form_uncertainty(
+                self.formula,
+                widths[0][part],
+                photons[part],
+                (np.maximum(background[part], 0.0) + read_noise) * frames,
+                camera.pixel_size_nm,
+                camera.excess_noise_factor,
+                widths[1][part],
+            )
+
+        yield from in_parts(compute, len(photons), clock, done)
+        return result
+
+    def _check_known(self, table: LocalizationTable, name: str) -> None:
+        if len(table) and not table.knows(name):
             raise BlinkspotError(
                 f"uncertainty: the formula {self.formula} needs the column {name}, of which this table knows "
                 "nothing: localize the movie with blinkspot, or take a table that has it."
             )
-        return table.column(name)
 
     def _camera(self, table: LocalizationTable) -> Camera:
         """Return what is known of the camera, which is enough for the formulas."""
@@ -129,7 +135,3 @@ class UncertaintyFormula:
                 )
         names = ("pixel_size_nm", "em_gain", "read_noise_electrons")
         return Camera.from_dict({name: known[name] for name in names if known.get(name) is not None})
-
-
-def _is_known(table: LocalizationTable, name: str) -> bool:
-    return name in table.data.columns and not np.isnan(table.column(name)).all()
