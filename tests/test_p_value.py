@@ -2,11 +2,13 @@
 
 import numpy as np
 import pytest
+import tifffile
 from molecules import mean_counts, snapshots
+from scipy.spatial import cKDTree
 from scipy.special import gammaincc, xlogy
 
 from blinkspot.camera import Camera
-from blinkspot.localization import Localizer, LocalizerSettings
+from blinkspot.localization import Localizer, LocalizerSettings, read_table
 from blinkspot.localization.fitting import fit_molecules
 from blinkspot.localization.goodness import judge_fits
 from blinkspot.localization.p_value import (
@@ -16,6 +18,7 @@ from blinkspot.localization.p_value import (
     fitted_parameters,
     p_values,
 )
+from blinkspot.progress import finish
 
 N = 4000
 
@@ -169,3 +172,29 @@ def test_the_table_has_the_p_values_of_its_cameras_law(em_gain):
     p = np.concatenate(bright)
     assert len(p) > 150
     assert np.median(p) == pytest.approx(0.5, abs=0.12)
+
+
+@pytest.mark.parametrize(
+    ("name", "camera"),
+    [
+        ("default", Camera(pixel_size_nm=80.0, offset_adu=414.0, electrons_per_adu=3.6)),
+        ("low120", Camera(pixel_size_nm=100.0, offset_adu=100.0, electrons_per_adu=12.0, em_gain=150.0)),
+        ("yfp3_bg100", Camera(pixel_size_nm=100.0, offset_adu=100.0, electrons_per_adu=12.0, em_gain=150.0)),
+    ],
+)
+def test_p_values_of_thunderstorms_simulated_molecules_are_uniform(shared_data, name, camera):
+    """Of those that are alone; another generator, other widths than ours."""
+    movie = tifffile.imread(shared_data / "simulated" / f"{name}.tif", key=range(200))
+    found = finish(Localizer(camera).localize(movie))
+    truth = read_table(shared_data / "simulated" / f"{name}_truth.csv")
+
+    def places(table):
+        # Frames lie so far apart that none is near another.
+        return np.column_stack([1e6 * table.column("frame"), table.column("x_nm"), table.column("y_nm")])
+
+    tree = cKDTree(places(truth))
+    is_found, around = (tree.query_ball_point(places(found), r, return_length=True) for r in (50, 1000))
+    p = found.column("p_value")[(is_found == 1) & (around == 1)]
+    assert len(p) > 1000
+    for level, allowed in ((0.01, 0.007), (0.1, 0.025), (0.5, 0.06)):
+        assert np.mean(p < level) == pytest.approx(level, abs=allowed)
