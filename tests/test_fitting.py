@@ -2,7 +2,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from molecules import deviance_half, mean_counts, shares, snapshots
 from scipy.optimize import approx_fprime, minimize, minimize_scalar
@@ -179,6 +179,7 @@ def test_the_optimum_is_that_of_scipy(method, photons, background):
 @given(
     st.floats(4.6, 7.4), st.floats(4.6, 7.4), st.floats(0.8, 2.2), st.floats(50.0, 1e4), st.floats(0.5, 200.0)
 )
+@example(5.0, 5.0, 0.875, 6175.0, 0.5)
 @settings(max_examples=50, deadline=None)
 def test_a_picture_without_noise_gives_its_parameters_back(method, x, y, sigma, amplitude, background):
     truth = np.array([x, y, sigma, amplitude, background])

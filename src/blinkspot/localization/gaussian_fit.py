@@ -40,6 +40,7 @@ MAX_STEPS = 100
 # A step this small, or the first after it, ends the search: Newton's steps square what is missing.
 NEWTON_TOLERANCE = 1e-3
 TOLERANCE = 1e-4
+BACKGROUND_MATTERS = 0.1
 FIRST_DAMPING = 1e-3
 LARGEST_DAMPING = 1e10
 # A Poisson likelihood needs a mean above 0: this part of the window's largest pixel at the least.
@@ -336,6 +337,8 @@ def _minimize(
             trial[i] = min(max(trial[i], lowest * parameters[i]), highest * parameters[i])
             largest = max(largest, abs(trial[i] - parameters[i]) / parameters[i])
         trial[n - 1] = max(trial[n - 1], floor)
+        # Under a bright molecule a dim background is the last to arrive, and matters least.
+        largest = max(largest, BACKGROUND_MATTERS * abs(trial[n - 1] - parameters[n - 1]) / trial[n - 1])
         if not (-0.5 <= trial[0] <= columns - 0.5 and -0.5 <= trial[1] <= rows - 0.5):
             return False
         # Strong damping makes any step small.
