@@ -32,7 +32,7 @@ N = 3000
 def curves_px():
     return np.array(
         [
-            [c.sigma_nm / PIXEL_NM, c.centre_nm, c.depth_nm, c.cubic, c.quartic]
+            [c.sigma_nm / PIXEL_NM, c.centre_nm, c.depth_nm, c.cubic, c.quartic, c.quintic, c.sextic]
             for c in (CALIBRATION.x, CALIBRATION.y)
         ]
     )
@@ -67,13 +67,16 @@ curves = st.builds(
     st.floats(250, 800),
     st.floats(-0.3, 0.3),
     st.floats(0.05, 0.5),
+    st.floats(-0.01, 0.01),
+    st.floats(0.0, 0.1),
 )
 
 
 @given(curves, st.floats(-700, 700))
 def test_curve_is_the_formula_and_its_slope_the_derivative(curve, z):
     t = (z - curve.centre_nm) / curve.depth_nm
-    expected = curve.sigma_nm * np.sqrt(1 + t**2 + curve.cubic * t**3 + curve.quartic * t**4)
+    powers = [1, 0, 1, curve.cubic, curve.quartic, curve.quintic, curve.sextic]
+    expected = curve.sigma_nm * np.sqrt(np.polynomial.Polynomial(powers)(t))
     assert curve.at(z) == pytest.approx(expected)
     assert curve.slope(z) == pytest.approx((curve.at(z + 0.01) - curve.at(z - 0.01)) / 0.02, abs=1e-5)
 
@@ -83,7 +86,7 @@ def test_curve_is_the_formula_and_its_slope_the_derivative(curve, z):
 def test_file_gives_back_what_was_saved(tmp_path_factory, x, y, low, high, factor, name):
     path = tmp_path_factory.mktemp("saved") / "calibration.toml"
     about = {"movie": {"name": name, "shape": [1, 2, 3]}, "seed": None}
-    saved = AstigmatismCalibration(x, y, (low, high), factor, {"beads": 7}, about)
+    saved = AstigmatismCalibration(x, y, (low, high), 1234.5, factor, {"beads": 7}, about)
     saved.save(path)
     loaded = AstigmatismCalibration.load(path)
     assert loaded == saved
@@ -236,7 +239,7 @@ def test_molecules_beyond_the_range_are_left_out():
 
 def test_refractive_index_factor_scales_height_and_its_uncertainty():
     _, _, frame = pictures_of(-100.0, 2000.0, 5.0, seed=11, n=50)
-    flat = AstigmatismCalibration(CALIBRATION.x, CALIBRATION.y, (-600.0, 600.0), 0.8)
+    flat = AstigmatismCalibration(CALIBRATION.x, CALIBRATION.y, (-600.0, 600.0), 1500.0, 0.8)
     own, scaled = fit_all(frame), fit_all(frame, flat)
     np.testing.assert_allclose(scaled.z_nm, 0.8 * own.z_nm)
     np.testing.assert_allclose(scaled.variance_z_nm2, 0.64 * own.variance_z_nm2)
@@ -263,8 +266,8 @@ def test_calibration_finds_the_curves_of_the_beads(z_step_nm):
     for axis in ("x", "y"):
         own, true = getattr(found, axis), getattr(CALIBRATION, axis)
         np.testing.assert_allclose(own.at(heights), true.at(heights), rtol=0.005)
-        assert own.centre_nm == pytest.approx(true.centre_nm, abs=4.0)
-        assert own.depth_nm == pytest.approx(true.depth_nm, rel=0.03)
+        assert own.sigma_nm == pytest.approx(true.sigma_nm, rel=0.005)
+        assert own.centre_nm == pytest.approx(true.centre_nm, abs=15.0)
     assert found.findings["beads"] == found.findings["beads_seen"] == 9
     assert found.findings["long_axis_above_focus"] == "x"
     assert max(found.findings["residual_x"], found.findings["residual_y"]) < 0.01
@@ -278,7 +281,16 @@ def test_step_of_the_wrong_sign_turns_the_heights_over():
     stack = bead_stack(1)
     found = finish(calibrate(stack, CAMERA, CalibrationSettings(-25.0)))
     assert found.findings["long_axis_above_focus"] == "y"
-    assert found.x.centre_nm == pytest.approx(-CALIBRATION.x.centre_nm, abs=4.0)
+    heights = np.linspace(-500, 500, 51)
+    np.testing.assert_allclose(found.x.at(heights), CALIBRATION.x.at(-heights), rtol=0.005)
+
+
+def test_gaussian_beads_as_dim_as_molecules_have_the_same_curves():
+    dim = CalibrationSettings(25.0, molecule_photons=1000.0, molecule_background_photons=10.0)
+    found = finish(calibrate(bead_stack(1), CAMERA, dim))
+    heights = np.linspace(-500, 500, 51)
+    np.testing.assert_allclose(found.x.at(heights), CALIBRATION.x.at(heights), rtol=0.015)
+    np.testing.assert_allclose(found.y.at(heights), CALIBRATION.y.at(heights), rtol=0.015)
 
 
 def test_calibration_bears_a_few_spots_that_are_no_beads():
@@ -320,7 +332,11 @@ def test_bad_bead_stack_is_told_in_a_sentence(stack, words):
         ({"z_step_nm": 0.0}, "z step must be"),
         ({"z_step_nm": float("nan")}, "z step must be"),
         ({"z_step_nm": 25.0, "range_nm": 20.0}, "100 to 5000 nm"),
-        ({"z_step_nm": 25.0, "window_px": 12}, "odd number"),
+        ({"z_step_nm": 25.0, "window_nm": 12.0}, "500 to 5000 nm"),
+        ({"z_step_nm": 25.0, "molecule_photons": 500.0}, "belong together"),
+        ({"z_step_nm": 25.0, "molecule_background_photons": 5.0}, "belong together"),
+        ({"z_step_nm": 25.0, "molecule_photons": 0.0, "molecule_background_photons": 5.0}, "50 photons"),
+        ({"z_step_nm": 25.0, "molecule_photons": 500.0, "molecule_background_photons": 0.0}, "above 0"),
         ({"z_step_nm": 25.0, "refractive_index_factor": 0.0}, "between 0.1 and 2"),
     ],
 )
@@ -340,10 +356,11 @@ def test_settings_that_contradict_a_calibration_are_told(values):
         LocalizerSettings(astigmatism=CALIBRATION, **values)
 
 
-def test_window_shows_the_widest_spot_of_the_range():
-    widest = float(CALIBRATION.x.at(600.0))
-    assert CALIBRATION.window_px(100.0) >= 4 * widest / 100.0
-    assert CALIBRATION.window_px(100.0) % 2 == 1
+@given(st.floats(20.0, 300.0))
+def test_window_is_the_odd_number_of_pixels_next_to_the_calibrations(pixel_size_nm):
+    window_px = CALIBRATION.window_px(pixel_size_nm)
+    assert window_px % 2 == 1
+    assert window_px == 5 or abs(window_px * pixel_size_nm - CALIBRATION.window_nm) <= 1.001 * pixel_size_nm
 
 
 def movie_of_molecules(n_frames=20):
@@ -418,7 +435,10 @@ def test_camera_of_other_pixels_gives_the_same_heights():
     movie, _ = movie_of_molecules(2)
     settings = LocalizerSettings(astigmatism=CALIBRATION)
     half = AstigmatismCalibration(
-        DefocusCurve(65.0, -220.0, 400.0, 0.1, 0.1), DefocusCurve(65.0, 220.0, 400.0, -0.1, 0.1), (-600, 600)
+        DefocusCurve(65.0, -220.0, 400.0, 0.1, 0.1),
+        DefocusCurve(65.0, 220.0, 400.0, -0.1, 0.1),
+        (-600, 600),
+        750.0,
     )
     fine = Camera(pixel_size_nm=50.0, offset_adu=100.0)
     own = finish(Localizer(CAMERA, settings).localize(movie))

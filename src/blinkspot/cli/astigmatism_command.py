@@ -53,14 +53,27 @@ def calibrate_astigmatism(
     range_nm: Annotated[
         float, typer.Option(help="Heights above and below the focus to calibrate, nm.")
     ] = 600.0,
-    window_px: Annotated[int, typer.Option(help="Side of the square fitted around a bead, odd.")] = 15,
+    window_nm: Annotated[float, typer.Option(help="Side of the square that is fitted, nm.")] = 1500.0,
+    molecule_photons: Annotated[
+        float | None, typer.Option(help="Photons of a typical molecule: fit beads as if they were as dim.")
+    ] = None,
+    molecule_background_photons: Annotated[
+        float | None, typer.Option(help="Photons per pixel under a typical molecule.")
+    ] = None,
     refractive_index_factor: Annotated[
         float, typer.Option(help="True distance in the sample over that of the stage.")
     ] = 1.0,
     as_json: Json = False,
 ) -> None:
     """Calibrate heights by astigmatism, from a stack of beads."""
-    settings = CalibrationSettings(z_step_nm, range_nm, window_px, refractive_index_factor)
+    settings = CalibrationSettings(
+        z_step_nm,
+        range_nm,
+        window_nm,
+        molecule_photons,
+        molecule_background_photons,
+        refractive_index_factor,
+    )
     movie = open_recorded(beads)
     given = given_camera(
         camera,

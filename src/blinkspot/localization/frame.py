@@ -128,9 +128,6 @@ class FrameLocalizer:
                 self.camera.pixel_size_nm,
                 start=pixels.guide,
                 extra=pixels.extra,
-                window_px=max(
-                    settings.fit_window_px, settings.astigmatism.window_px(self.camera.pixel_size_nm)
-                ),
             )
         known = {"learned": self.width.std_px, "fixed": 0.0}
         return fit_molecules(

@@ -42,9 +42,9 @@ class LocalizerSettings:
         ``"thunderstorm"``: ThunderSTORM's own analysis, followed step by step, in place of ours. It has a
         threshold, a fit, an initial sigma (1.6 pixels unless given) and a window; the rest is as it is there.
     astigmatism : AstigmatismCalibration, optional
-        How the widths along x and y tell the height, which is then fitted, too. ``widths`` and
-        ``initial_sigma_px`` are not used then, and the fit window is at least the calibration's; molecules
-        beyond the calibrated heights are left out.
+        How the widths along x and y tell the height, which is then fitted, too, in the calibration's window:
+        ``widths``, ``initial_sigma_px`` and ``fit_window_px`` are not used then. Molecules beyond the
+        calibrated heights are left out.
 
     Raises
     ------

@@ -13,7 +13,7 @@ from blinkspot.camera import Camera
 from blinkspot.errors import BlinkspotError
 from blinkspot.localization.detection import find_candidates
 from blinkspot.localization.duplicates import without_duplicates
-from blinkspot.localization.fitting import fit_molecules
+from blinkspot.localization.fitting import Fits, fit_molecules
 from blinkspot.progress import Progress, Stopwatch
 from blinkspot.stack import Stack
 
@@ -58,6 +58,20 @@ class BeadWidths:
         )
 
 
+@dataclass(frozen=True)
+class MoleculeCounts:
+    """How bright the molecules are that a calibration is for.
+
+    Attributes
+    ----------
+    amplitude, background : float
+        Counts of a molecule, and per pixel under it.
+    """
+
+    amplitude: float
+    background: float
+
+
 def compile_fits() -> None:
     """Have the fits compiled, where they are not yet."""
     picture = np.zeros((7, 7), dtype=np.float32)
@@ -66,10 +80,22 @@ def compile_fits() -> None:
     fit_molecules(picture, candidates.rows, candidates.columns, elliptical=True)
 
 
-def measure_beads(movie: Stack, camera: Camera, window_px: int) -> Generator[Progress, None, BeadWidths]:
+def measure_beads(
+    movie: Stack, camera: Camera, window_px: int, molecules: MoleculeCounts | None = None
+) -> Generator[Progress, None, BeadWidths]:
     """Find the spots of the mean frame that stand alone, and fit their widths in every frame.
 
     Beads stay in place, so the mean frame shows each of them, whichever frame has it in focus.
+
+    Parameters
+    ----------
+    movie : Stack
+    camera : Camera
+    window_px : int
+        Side of the square that is fitted, odd.
+    molecules : MoleculeCounts, optional
+        Fit the beads as if they were as dim as these: scaled, on a background of theirs. A spot is no
+        Gaussian, and the width that fits depends on how far its rings stand out.
 
     Yields
     ------
@@ -95,6 +121,8 @@ def measure_beads(movie: Stack, camera: Camera, window_px: int) -> Generator[Pro
         )
         errors = np.sqrt([fits.variance_sigma_x / fits.sigma_x**2, fits.variance_sigma_y / fits.sigma_y**2])
         sigma = np.stack([fits.sigma_x, fits.sigma_y])
+        if molecules is not None:
+            sigma = _sigma_if_dim(counts, rows, columns, fits, window_px, molecules)
         good = (errors < LARGEST_RELATIVE_ERROR).all(axis=0)
         good &= (sigma < WIDEST_SPOT_WINDOWS * window_px).all(axis=0)
         good &= np.hypot(fits.x - columns[fits.candidate], fits.y - rows[fits.candidate]) < SAME_BEAD_PX
@@ -102,6 +130,34 @@ def measure_beads(movie: Stack, camera: Camera, window_px: int) -> Generator[Pro
         widths[2:, fits.candidate[good], index] = errors[:, good]
     yield clock.at(movie.n_frames)
     return BeadWidths(*widths).chosen(np.isfinite(widths[0]).any(axis=1))
+
+
+def _sigma_if_dim(
+    counts: NDArray[np.float32],
+    rows: NDArray[np.int64],
+    columns: NDArray[np.int64],
+    fits: Fits,
+    window_px: int,
+    molecules: MoleculeCounts,
+) -> FloatArray:
+    """Return the two widths, (2, n), of beads scaled to the light of molecules; NaN where none fits."""
+    reach = window_px // 2
+    windows = np.empty((len(fits), window_px, window_px), dtype=np.float32)
+    for i, bead in enumerate(fits.candidate):
+        top, left = rows[bead] - reach, columns[bead] - reach
+        light = counts[top : top + window_px, left : left + window_px] - fits.background[i]
+        windows[i] = light * (molecules.amplitude / fits.amplitude[i]) + molecules.background
+    sigma = np.full((2, len(fits)), np.nan)
+    again = fit_molecules(
+        windows.reshape(-1, window_px),
+        reach + window_px * np.arange(len(fits)),
+        np.full(len(fits), reach),
+        elliptical=True,
+        window_px=window_px,
+        initial_sigma_px=2.0,
+    )
+    sigma[:, again.candidate] = again.sigma_x, again.sigma_y
+    return sigma
 
 
 def _counts(movie: Stack, camera: Camera) -> Generator[tuple[int, NDArray[np.float32]], None, None]:

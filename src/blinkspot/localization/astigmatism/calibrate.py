@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from blinkspot.camera import Camera
 from blinkspot.errors import BlinkspotError
-from blinkspot.localization.astigmatism.beads import BeadWidths, compile_fits, measure_beads
-from blinkspot.localization.astigmatism.calibration import AstigmatismCalibration
+from blinkspot.localization.astigmatism.beads import BeadWidths, MoleculeCounts, compile_fits, measure_beads
+from blinkspot.localization.astigmatism.calibration import AstigmatismCalibration, odd_window_px
 from blinkspot.localization.astigmatism.curves import CalibratedBeads, align_and_fit, crossings_nm
 from blinkspot.localization.processing.paced import waited_for
 from blinkspot.progress import Progress, Stopwatch
@@ -37,8 +37,12 @@ class CalibrationSettings:
         below 0 where it moves towards the coverslip.
     range_nm : float
         Heights that are calibrated: from minus this to plus this, as far as the beads can be seen there.
-    window_px : int
-        Side of the square that is fitted around a bead, odd.
+    window_nm : float
+        Side of the square that is fitted around a bead, and around molecules later, nm; rounded to an odd
+        number of pixels.
+    molecule_photons, molecule_background_photons : float, optional
+        Light of a typical molecule, and per pixel under it: beads are then fitted as if they were as dim.
+        Spots are no Gaussians, and the widths that fit bright beads are not quite those of dim molecules.
     refractive_index_factor : float
         See :class:`~blinkspot.localization.astigmatism.calibration.AstigmatismCalibration`.
 
@@ -50,7 +54,9 @@ class CalibrationSettings:
 
     z_step_nm: float
     range_nm: float = 600.0
-    window_px: int = 15
+    window_nm: float = 1500.0
+    molecule_photons: float | None = None
+    molecule_background_photons: float | None = None
     refractive_index_factor: float = 1.0
 
     def __post_init__(self) -> None:
@@ -63,15 +69,38 @@ class CalibrationSettings:
             raise BlinkspotError(
                 f"The range of heights must be 100 to 5000 nm on either side, not {self.range_nm:g}."
             )
-        if self.window_px % 2 != 1 or not 7 <= self.window_px <= 61:
-            raise BlinkspotError(
-                f"The window of a bead must be an odd number of pixels from 7 to 61, not {self.window_px}."
-            )
+        if not (math.isfinite(self.window_nm) and 500.0 <= self.window_nm <= 5000.0):
+            raise BlinkspotError(f"The window of a bead must be 500 to 5000 nm, not {self.window_nm:g}.")
+        self._check_molecules()
         if not 0.1 <= self.refractive_index_factor <= 2.0:
             raise BlinkspotError(
                 "The refractive-index factor must be a number between 0.1 and 2 (1 for none), "
                 f"not {self.refractive_index_factor:g}."
             )
+
+    def _check_molecules(self) -> None:
+        photons, background = self.molecule_photons, self.molecule_background_photons
+        if (photons is None) != (background is None):
+            raise BlinkspotError(
+                "The photons of a molecule and those of the background under it belong together: give both."
+            )
+        if photons is not None and background is not None:
+            if not (math.isfinite(photons) and photons >= 50.0):
+                raise BlinkspotError(f"A typical molecule must have 50 photons or more, not {photons:g}.")
+            if not (math.isfinite(background) and background > 0.0):
+                raise BlinkspotError(
+                    f"The background under a molecule must be above 0 photons per pixel, not {background:g}."
+                )
+
+    def molecules(self, camera: Camera) -> MoleculeCounts | None:
+        """Return the light of a typical molecule in a camera's counts, where it is given."""
+        if self.molecule_photons is None or self.molecule_background_photons is None:
+            return None
+        factor = camera.excess_noise_factor
+        read_counts = float(np.mean(camera.read_counts))
+        return MoleculeCounts(
+            self.molecule_photons / factor, self.molecule_background_photons / factor + read_counts
+        )
 
 
 def calibrate(
@@ -118,7 +147,12 @@ def _calibrate(
     movie: Stack, camera: Camera, settings: CalibrationSettings
 ) -> Generator[Progress, None, AstigmatismCalibration]:
     yield from waited_for(compile_fits, Stopwatch("compiling the fits (once per installation)", 1.0))
-    seen = yield from measure_beads(movie, camera, settings.window_px)
+    seen = yield from measure_beads(
+        movie,
+        camera,
+        odd_window_px(settings.window_nm, camera.pixel_size_nm),
+        settings.molecules(camera),
+    )
     # A focal plane that moves into the sample leaves a bead below it.
     stage_nm = -settings.z_step_nm * np.arange(movie.n_frames, dtype=np.float64)
     bright = _with_crossing(seen, stage_nm)
@@ -131,6 +165,7 @@ def _calibrate(
         found.x,
         found.y,
         found.z_range_nm,
+        settings.window_nm,
         settings.refractive_index_factor,
         findings=_findings(found, seen),
         provenance=provenance(

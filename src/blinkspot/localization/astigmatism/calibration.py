@@ -26,18 +26,22 @@ _LIMITS = {
     "depth_nm": (10.0, 1e4),
     "cubic": (-100.0, 100.0),
     "quartic": (-100.0, 100.0),
+    "quintic": (-100.0, 100.0),
+    "sextic": (-100.0, 100.0),
 }
 _FACTOR_LIMITS = (0.1, 2.0)
-# A window must show the background beside the widest spot: this many standard deviations on each side.
-_REACH_SIGMAS = 2.0
+_WINDOW_LIMITS_NM = (200.0, 1e4)
+# Fewer pixels do not hold five parameters.
+_SMALLEST_WINDOW_PX = 5
 
 
 @dataclass(frozen=True)
 class DefocusCurve:
     """Width of a molecule along one axis over its height (Huang et al. 2008, Science 319:810).
 
-    ``sigma(z) = sigma_nm sqrt(1 + t^2 + cubic t^3 + quartic t^4)``, ``t = (z - centre_nm) / depth_nm``; the
-    form that ThunderSTORM names ``w0``, ``c``, ``d``, ``a``, ``b``.
+    ``sigma(z) = sigma_nm sqrt(1 + t^2 + cubic t^3 + quartic t^4 + quintic t^5 + sextic t^6)``,
+    ``t = (z - centre_nm) / depth_nm``. ThunderSTORM names these numbers ``w0``, ``c``, ``d``, ``a``, ``b``;
+    the last two are 3D-DAOSTORM's (Babcock et al. 2012, Optical Nanoscopy 1:6).
 
     Attributes
     ----------
@@ -47,8 +51,8 @@ class DefocusCurve:
         Height of that focus, nm.
     depth_nm : float
         Depth of focus, nm.
-    cubic, quartic : float
-        Deviations from the ideal lens.
+    cubic, quartic, quintic, sextic : float
+        Deviations from a Gaussian beam.
     """
 
     sigma_nm: float
@@ -56,6 +60,8 @@ class DefocusCurve:
     depth_nm: float
     cubic: float = 0.0
     quartic: float = 0.0
+    quintic: float = 0.0
+    sextic: float = 0.0
 
     def __post_init__(self) -> None:
         for name, (low, high) in _LIMITS.items():
@@ -70,14 +76,16 @@ class DefocusCurve:
     def at(self, z_nm: FloatArray | float) -> FloatArray:
         """Return the width at heights, nm; NaN where the curve is not defined."""
         t = (np.asarray(z_nm, dtype=np.float64) - self.centre_nm) / self.depth_nm
-        square = 1.0 + t**2 + self.cubic * t**3 + self.quartic * t**4
+        higher = t * (self.cubic + t * (self.quartic + t * (self.quintic + t * self.sextic)))
+        square = 1.0 + t**2 * (1.0 + higher)
         width: FloatArray = self.sigma_nm * np.sqrt(np.where(square > 0.0, square, np.nan))
         return width
 
     def slope(self, z_nm: FloatArray | float) -> FloatArray:
         """Return the derivative of the width by the height."""
         t = (np.asarray(z_nm, dtype=np.float64) - self.centre_nm) / self.depth_nm
-        by_t = 2.0 * t + 3.0 * self.cubic * t**2 + 4.0 * self.quartic * t**3
+        higher = t * (3 * self.cubic + t * (4 * self.quartic + t * (5 * self.quintic + t * 6 * self.sextic)))
+        by_t = t * (2.0 + higher)
         slope: FloatArray = 0.5 * self.sigma_nm**2 * by_t / (self.depth_nm * self.at(z_nm))
         return slope
 
@@ -97,6 +105,9 @@ class AstigmatismCalibration:
         coverslip, towards the sample's inside.
     z_range_nm : (float, float)
         Lowest and highest height that the beads have shown, nm.
+    window_nm : float
+        Side of the square that was fitted around a bead, nm. Spots are no Gaussians, so the width that fits
+        depends on it, and molecules are to be fitted in the same.
     refractive_index_factor : float
         True distance in the sample over the distance that the stage moved, where the indices of the
         immersion and the sample differ: heights and their uncertainties are multiplied by it. 1 for none.
@@ -114,6 +125,7 @@ class AstigmatismCalibration:
     x: DefocusCurve
     y: DefocusCurve
     z_range_nm: tuple[float, float]
+    window_nm: float = 1500.0
     refractive_index_factor: float = 1.0
     findings: dict[str, Any] = field(default_factory=dict, compare=False)
     provenance: dict[str, Any] = field(default_factory=dict, compare=False)
@@ -129,6 +141,13 @@ class AstigmatismCalibration:
                 f"the lower one first, not {self.z_range_nm!r}."
             )
         object.__setattr__(self, "z_range_nm", (low, high))
+        window = _number(self.window_nm)
+        if not _WINDOW_LIMITS_NM[0] <= window <= _WINDOW_LIMITS_NM[1]:
+            raise BlinkspotError(
+                f"The window of an astigmatism calibration must be {_WINDOW_LIMITS_NM[0]:g} to "
+                f"{_WINDOW_LIMITS_NM[1]:g} nm, not {self.window_nm}."
+            )
+        object.__setattr__(self, "window_nm", window)
         factor = _number(self.refractive_index_factor)
         if not _FACTOR_LIMITS[0] <= factor <= _FACTOR_LIMITS[1]:
             raise BlinkspotError(
@@ -148,10 +167,8 @@ class AstigmatismCalibration:
         return np.linspace(*self.z_range_nm, n)
 
     def window_px(self, pixel_size_nm: float) -> int:
-        """Return the side of the window that shows every spot of the range and background beside it, odd."""
-        heights = self.heights_nm()
-        widest = float(max(self.x.at(heights).max(), self.y.at(heights).max()))
-        return 2 * math.ceil(_REACH_SIGMAS * widest / pixel_size_nm) + 1
+        """Return the side of the square to fit, pixels: the odd number next to ``window_nm``."""
+        return odd_window_px(self.window_nm, pixel_size_nm)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the calibration as a new TOML file.
@@ -163,9 +180,10 @@ class AstigmatismCalibration:
         """
         lines = [
             "# Astigmatism calibration of napari-blinkspot: sigma(z) = sigma_nm sqrt(1 + t^2 + cubic t^3 +\n",
-            "# quartic t^4), t = (z - centre_nm) / depth_nm (Huang et al. 2008, Science 319:810)\n",
+            "# quartic t^4 + quintic t^5 + sextic t^6), t = (z - centre_nm) / depth_nm\n",
             "[astigmatism]\n",
             f"z_range_nm = [{self.z_range_nm[0]!r}, {self.z_range_nm[1]!r}]\n",
+            f"window_nm = {self.window_nm!r}\n",
             f"refractive_index_factor = {self.refractive_index_factor!r}\n",
             f"findings = {_text(self.findings)}\n",
             f"provenance = {_text(self.provenance)}\n",
@@ -207,6 +225,11 @@ class AstigmatismCalibration:
             ) from error
         except BlinkspotError as error:
             raise BlinkspotError(f"The astigmatism calibration {path} cannot be used: {error}") from error
+
+
+def odd_window_px(window_nm: float, pixel_size_nm: float) -> int:
+    """Return the odd number of pixels that is next to a length, 5 at the least."""
+    return max(2 * round((window_nm / pixel_size_nm - 1.0) / 2.0) + 1, _SMALLEST_WINDOW_PX)
 
 
 def _number(value: object) -> float:

@@ -123,19 +123,19 @@ def _fitted(z_nm: FloatArray, sigma_nm: FloatArray, relative_error: FloatArray) 
     weight = 1.0 / np.hypot(relative_error[known], USUAL_SCATTER)
 
     def residuals(parameters: FloatArray) -> Any:
-        log_sigma, centre, depth, cubic, quartic = parameters
+        log_sigma, centre, depth, cubic, quartic, quintic, sextic = parameters
         t = (z - centre) / depth
-        square = 1.0 + t**2 * (1.0 + t * (cubic + t * quartic))
+        square = 1.0 + t**2 * (1.0 + t * (cubic + t * (quartic + t * (quintic + t * sextic))))
         return weight * (log_sigma + 0.5 * np.log(np.maximum(square, 1e-3)) - logarithm)
 
     # Where the spot is narrowest, by the tenth of the widths that are smallest.
     smallest = np.argsort(logarithm)[: max(1, len(z) // 10)]
-    start = [logarithm[smallest].mean(), np.median(z[smallest]), 400.0, 0.0, 0.0]
+    start = [logarithm[smallest].mean(), np.median(z[smallest]), 400.0, 0.0, 0.0, 0.0, 0.0]
     found = least_squares(
         residuals,
         start,
-        x_scale=[0.1, 50.0, 50.0, 0.1, 0.1],
-        bounds=([2.5, -5e3, 20.0, -10.0, -0.2], [7.5, 5e3, 5e3, 10.0, 20.0]),
+        x_scale=[0.1, 50.0, 50.0, 0.1, 0.1, 0.1, 0.1],
+        bounds=([2.5, -5e3, 50.0, *(-50.0,) * 4], [7.5, 5e3, 5e3, *(50.0,) * 4]),
         loss="soft_l1",
     )
     log_sigma, *others = found.x.tolist()

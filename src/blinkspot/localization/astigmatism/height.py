@@ -94,4 +94,5 @@ def fit_heights(
 
 
 def _in_pixels(curve: DefocusCurve, pixel_size_nm: float) -> tuple[float, ...]:
-    return (curve.sigma_nm / pixel_size_nm, curve.centre_nm, curve.depth_nm, curve.cubic, curve.quartic)
+    higher = (curve.cubic, curve.quartic, curve.quintic, curve.sextic)
+    return (curve.sigma_nm / pixel_size_nm, curve.centre_nm, curve.depth_nm, *higher)

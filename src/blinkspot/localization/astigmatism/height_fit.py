@@ -46,13 +46,15 @@ SMALLEST_SQUARE = 0.05
 @compiled
 def _width(curve: FloatArray, z: float) -> tuple[float, float, float]:
     """Return a defocus curve's width at z, pixels, and its first and second derivative by z."""
-    sigma, centre, depth, cubic, quartic = curve[0], curve[1], curve[2], curve[3], curve[4]
+    sigma, centre, depth = curve[0], curve[1], curve[2]
+    cubic, quartic, quintic, sextic = curve[3], curve[4], curve[5], curve[6]
     t = (z - centre) / depth
-    square = 1.0 + t * t * (1.0 + t * (cubic + t * quartic))
+    square = 1.0 + t * t * (1.0 + t * (cubic + t * (quartic + t * (quintic + t * sextic))))
     if not square > SMALLEST_SQUARE:
         return sigma * math.sqrt(SMALLEST_SQUARE), 0.0, 0.0
-    slope = t * (2.0 + t * (3.0 * cubic + t * 4.0 * quartic)) / depth
-    bend = (2.0 + t * (6.0 * cubic + t * 12.0 * quartic)) / (depth * depth)
+    slope = t * (2.0 + t * (3.0 * cubic + t * (4.0 * quartic + t * (5.0 * quintic + t * 6.0 * sextic))))
+    bend = 2.0 + t * (6.0 * cubic + t * (12.0 * quartic + t * (20.0 * quintic + t * 30.0 * sextic)))
+    slope, bend = slope / depth, bend / (depth * depth)
     root = math.sqrt(square)
     return (
         sigma * root,
@@ -113,8 +115,8 @@ def linearize(
         Counts, not below 0. The centre of the first pixel is the origin of x and y.
     extra : ndarray of float64, shape (rows, columns)
         Known part of the mean counts.
-    curves : ndarray of float64, shape (2, 5)
-        Defocus curves along x and y: sigma (pixels), centre, depth (nm), cubic, quartic.
+    curves : ndarray of float64, shape (2, 7)
+        Defocus curves along x and y: sigma (pixels), centre, depth (nm), cubic, quartic, quintic, sextic.
     expected : bool
         Whether the curvature is the Fisher information, which is never negative, and not the second
         derivatives.
@@ -388,7 +390,7 @@ def fit_windows(
         Middles of the windows.
     window_px : int
         Side of the window, odd.
-    curves : ndarray of float64, shape (2, 5)
+    curves : ndarray of float64, shape (2, 7)
         As in :func:`linearize`.
     z_low, z_high : float
         The calibrated range, nm.
