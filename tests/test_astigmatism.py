@@ -10,6 +10,7 @@ import tifffile
 from astigmatic import CALIBRATION, CAMERA, PIXEL_NM, bead_stack, cramer_rao_std, loss_at, mean_at
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import Image
 from scipy.optimize import minimize
 from test_docs import json_keys
 
@@ -86,10 +87,12 @@ def test_curve_is_the_formula_and_its_slope_the_derivative(curve, z):
 def test_file_gives_back_what_was_saved(tmp_path_factory, x, y, low, high, factor, name):
     path = tmp_path_factory.mktemp("saved") / "calibration.toml"
     about = {"movie": {"name": name, "shape": [1, 2, 3]}, "seed": None}
-    saved = AstigmatismCalibration(x, y, (low, high), 1234.5, factor, {"beads": 7}, about)
+    measured = {"z_nm": [-1.5, 2.0], "sigma_x_nm": [140.25, 150.0], "sigma_y_nm": [151.0, 139.0]}
+    saved = AstigmatismCalibration(x, y, (low, high), 1234.5, factor, measured, {"beads": 7}, about)
     saved.save(path)
     loaded = AstigmatismCalibration.load(path)
     assert loaded == saved
+    assert loaded.measured == measured
     assert loaded.findings == {"beads": 7}
     assert loaded.provenance == about
     with pytest.raises(BlinkspotError, match="exists"):
@@ -273,6 +276,10 @@ def test_calibration_finds_the_curves_of_the_beads(z_step_nm):
     assert max(found.findings["residual_x"], found.findings["residual_y"]) < 0.01
     assert -605 < found.z_range_nm[0] < -520
     assert 520 < found.z_range_nm[1] < 605
+    z_nm = np.array(found.measured["z_nm"])
+    assert np.diff(z_nm) == pytest.approx(abs(z_step_nm), abs=12.0)
+    np.testing.assert_allclose(found.measured["sigma_x_nm"], CALIBRATION.x.at(z_nm), rtol=0.02)
+    np.testing.assert_allclose(found.measured["sigma_y_nm"], CALIBRATION.y.at(z_nm), rtol=0.02)
     assert found.provenance["settings"]["z_step_nm"] == z_step_nm
     assert found.provenance["camera"] == CAMERA.as_dict()
 
@@ -410,8 +417,10 @@ def test_command_line_calibrates_and_localizes(tmp_path, monkeypatch, capsys):
             main([*words.split(), *camera.split()])
         return capsys.readouterr()
 
-    out = run("calibrate-astigmatism beads.tif -o c.toml --z-step-nm 25", 0).out
+    out = run("calibrate-astigmatism beads.tif -o c.toml --z-step-nm 25 --picture c.png", 0).out
     assert list(json.loads(out)) == json_keys("calibrate-astigmatism")
+    with Image.open("c.png") as picture:
+        assert json.loads(picture.text["Description"])["step"] == "calibrate-astigmatism"
     run("localize movie.tif -o found.csv --astigmatism c.toml", 0)
     run("localize movie.tif -o found.hdf5 --astigmatism c.toml", 0)
     header = Path("found.csv").read_text().splitlines()[0]
@@ -422,6 +431,7 @@ def test_command_line_calibrates_and_localizes(tmp_path, monkeypatch, capsys):
     for words, sentence in [
         ("calibrate-astigmatism beads.tif -o c.toml --z-step-nm 25", "exists"),
         ("calibrate-astigmatism beads.tif -o d.toml --z-step-nm 0", "z step"),
+        ("calibrate-astigmatism beads.tif -o d.toml --z-step-nm 25 --picture c.pdf", "as .png or .svg"),
         ("localize movie.tif -o other.csv --astigmatism none.toml", "cannot be read"),
         ("localize movie.tif -o other.csv --astigmatism c.toml --fit wlsq", "maximum likelihood"),
     ]:

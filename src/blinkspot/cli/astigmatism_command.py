@@ -24,7 +24,8 @@ from blinkspot.cli.console import answer, run
 from blinkspot.cli.movie_commands import Json
 from blinkspot.cli.movies import open_recorded
 from blinkspot.files import check_can_write
-from blinkspot.localization.astigmatism import CalibrationSettings, calibrate
+from blinkspot.localization.astigmatism import CalibrationSettings, calibrate, draw_calibration
+from blinkspot.localization.astigmatism.picture import check_picture_path
 from blinkspot.movie_checks import check_camera, check_movie
 
 
@@ -63,6 +64,9 @@ def calibrate_astigmatism(
     refractive_index_factor: Annotated[
         float, typer.Option(help="True distance in the sample over that of the stage.")
     ] = 1.0,
+    picture: Annotated[
+        Path | None, typer.Option(metavar="CURVES.png|.svg", help="Draw the curves over the beads, too.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Calibrate heights by astigmatism, from a stack of beads."""
@@ -87,11 +91,15 @@ def calibrate_astigmatism(
         transpose_maps,
     )
     check_can_write(output)
+    if picture is not None:
+        check_picture_path(picture)
     check_movie(movie)
     used = find_camera(given, movie)
     check_camera(movie, used)
     calibration = run(calibrate(movie, used, settings))
     calibration.save(output)
+    if picture is not None:
+        draw_calibration(calibration, picture)
     low_nm, high_nm = calibration.z_range_nm
     answer(
         {
@@ -99,6 +107,7 @@ def calibrate_astigmatism(
             **calibration.findings,
             "lowest_nm": low_nm,
             "highest_nm": high_nm,
+            "picture": None if picture is None else str(picture),
             "camera": used.as_dict(),
         },
         as_json,

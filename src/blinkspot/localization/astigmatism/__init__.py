@@ -7,11 +7,13 @@
 from blinkspot.localization.astigmatism.calibrate import CalibrationSettings, calibrate
 from blinkspot.localization.astigmatism.calibration import AstigmatismCalibration, DefocusCurve
 from blinkspot.localization.astigmatism.height import fit_heights
+from blinkspot.localization.astigmatism.picture import draw_calibration
 
 __all__ = [
     "AstigmatismCalibration",
     "CalibrationSettings",
     "DefocusCurve",
     "calibrate",
+    "draw_calibration",
     "fit_heights",
 ]

@@ -167,6 +167,7 @@ def _calibrate(
         found.z_range_nm,
         settings.window_nm,
         settings.refractive_index_factor,
+        measured=found.measured,
         findings=_findings(found, seen),
         provenance=provenance(
             "calibrate-astigmatism",

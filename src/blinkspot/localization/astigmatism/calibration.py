@@ -31,6 +31,7 @@ _LIMITS = {
 }
 _FACTOR_LIMITS = (0.1, 2.0)
 _WINDOW_LIMITS_NM = (200.0, 1e4)
+_MEASURED = ("z_nm", "sigma_x_nm", "sigma_y_nm")
 # Fewer pixels do not hold five parameters.
 _SMALLEST_WINDOW_PX = 5
 
@@ -111,6 +112,8 @@ class AstigmatismCalibration:
     refractive_index_factor : float
         True distance in the sample over the distance that the stage moved, where the indices of the
         immersion and the sample differ: heights and their uncertainties are multiplied by it. 1 for none.
+    measured : dict of list of float
+        Medians of the beads' widths: ``z_nm``, ``sigma_x_nm``, ``sigma_y_nm``; empty where not known.
     findings : dict
         What the calibration found: beads, residuals; JSON-ready.
     provenance : dict
@@ -127,6 +130,7 @@ class AstigmatismCalibration:
     z_range_nm: tuple[float, float]
     window_nm: float = 1500.0
     refractive_index_factor: float = 1.0
+    measured: dict[str, list[float]] = field(default_factory=dict, compare=False)
     findings: dict[str, Any] = field(default_factory=dict, compare=False)
     provenance: dict[str, Any] = field(default_factory=dict, compare=False)
 
@@ -191,6 +195,11 @@ class AstigmatismCalibration:
         for axis in ("x", "y"):
             lines.append(f"\n[astigmatism.{axis}]\n")
             lines += [f"{name} = {getattr(getattr(self, axis), name)!r}\n" for name in _LIMITS]
+        if self.measured:
+            lines.append("\n[astigmatism.measured]\n")
+            lines += [
+                f"{name} = {[round(each, 3) for each in self.measured[name]]!r}\n" for name in _MEASURED
+            ]
         with written_whole(path) as temporary:
             temporary.write_text("".join(lines), encoding="utf-8")
 
@@ -215,6 +224,8 @@ class AstigmatismCalibration:
             values = dict(content["astigmatism"])
             for axis in ("x", "y"):
                 values[axis] = DefocusCurve(**values[axis])
+            if "measured" in values:
+                values["measured"] = {name: list(map(float, values["measured"][name])) for name in _MEASURED}
             for name in ("findings", "provenance"):
                 values[name] = json.loads(values.get(name, "{}"))
             return cls(**values)

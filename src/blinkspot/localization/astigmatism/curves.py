@@ -44,6 +44,8 @@ class CalibratedBeads:
     z_error_nm : float
         Standard deviation of a bead's height, by its two widths in one frame, from where the stage says that
         it is; by the median absolute deviation.
+    measured : dict of list of float
+        Medians of the beads' widths, a step of the stage apart: ``z_nm``, ``sigma_x_nm``, ``sigma_y_nm``.
     """
 
     x: DefocusCurve
@@ -53,6 +55,7 @@ class CalibratedBeads:
     residual_x: float
     residual_y: float
     z_error_nm: float
+    measured: dict[str, list[float]]
 
 
 def crossings_nm(beads: BeadWidths, stage_nm: FloatArray) -> FloatArray:
@@ -213,7 +216,19 @@ def _judged(
         _spread(off_x[known]),
         _spread(off_y[known]),
         _spread(np.array(errors)),
+        _medians(beads, z_nm, known),
     )
+
+
+def _medians(beads: BeadWidths, z_nm: FloatArray, known: NDArray[np.bool_]) -> dict[str, list[float]]:
+    """Return the medians over bins of height as wide as the stage's step."""
+    step = abs(z_nm[0, 1] - z_nm[0, 0])
+    bins = np.round(z_nm[known] / step).astype(np.int64)
+    values = {"z_nm": z_nm, "sigma_x_nm": beads.sigma_x_nm, "sigma_y_nm": beads.sigma_y_nm}
+    return {
+        name: [float(np.median(each[known][bins == place])) for place in np.unique(bins)]
+        for name, each in values.items()
+    }
 
 
 def _spread(values: FloatArray) -> float:
