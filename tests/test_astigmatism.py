@@ -405,6 +405,14 @@ def test_table_of_a_movie_holds_heights_that_are_true():
     assert table.provenance["settings"]["astigmatism"]["x"]["centre_nm"] == -220.0
 
 
+def test_one_frame_gives_what_the_movie_gives():
+    movie, _ = movie_of_molecules(2)
+    localizer = Localizer(CAMERA, LocalizerSettings(astigmatism=CALIBRATION))
+    alone = localizer.localize_frame(movie[0], width=finish(localizer.learn_width(movie)))
+    both = finish(localizer.localize(movie))
+    np.testing.assert_array_equal(alone.column("z_nm"), both.in_frame(0).column("z_nm"))
+
+
 def test_command_line_calibrates_and_localizes(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     movie, truth = movie_of_molecules(6)
