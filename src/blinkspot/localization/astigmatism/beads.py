@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.spatial import cKDTree
 
 from blinkspot.camera import Camera
 from blinkspot.errors import BlinkspotError
@@ -25,6 +26,7 @@ LARGEST_RELATIVE_ERROR = 0.1
 WIDEST_SPOT_WINDOWS = 0.25
 # Two maxima this close are one wide spot.
 SAME_BEAD_PX = 3.0
+DIM_PART = 0.1
 FRAMES_READ_AT_ONCE = 8
 
 
@@ -179,10 +181,11 @@ def _isolated_spots(mean: NDArray[np.float32], window_px: int) -> tuple[NDArray[
     positions = np.column_stack([candidates.columns, candidates.rows]).astype(np.float64)
     own = without_duplicates(positions, candidates.strength, SAME_BEAD_PX)
     rows, columns, strength = candidates.rows[own], candidates.columns[own], candidates.strength[own]
-    distance = np.maximum(abs(rows[:, None] - rows), abs(columns[:, None] - columns))
-    # A spot that is far dimmer is noise beside a bead, or light that does not bend its fit.
-    crowded = (distance < window_px) & (strength > 0.1 * strength[:, None])
-    alone = crowded.sum(axis=1) == 1
+    alone = np.ones(len(rows), dtype=np.bool_)
+    pairs = cKDTree(positions[own]).query_pairs(window_px - 0.5, p=np.inf, output_type="ndarray")
+    for one, other in (pairs.T, pairs[:, ::-1].T):
+        # A spot that is far dimmer is noise beside a bead, or light that does not bend its fit.
+        alone[one[strength[other] > DIM_PART * strength[one]]] = False
     reach = window_px // 2
     inside = (np.minimum(rows, columns) >= reach) & (rows < mean.shape[0] - reach)
     inside &= columns < mean.shape[1] - reach
