@@ -1,5 +1,6 @@
 """Heights by astigmatism: against the simulated truth, the Cramer-Rao bound in float64, and scipy."""
 
+import dataclasses
 import json
 import re
 from pathlib import Path
@@ -11,7 +12,7 @@ from astigmatic import CALIBRATION, CAMERA, PIXEL_NM, bead_stack, cramer_rao_std
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
-from scipy.optimize import minimize
+from scipy.optimize import brentq, minimize
 from test_docs import json_keys
 
 from blinkspot import BlinkspotError, Camera, Localizer, LocalizerSettings, finish, read_table
@@ -24,6 +25,7 @@ from blinkspot.localization.astigmatism import (
     fit_heights,
 )
 from blinkspot.localization.astigmatism.height_fit import linearize
+from blinkspot.localization.fitting import fit_molecules
 from blinkspot.localization.table import OPTIONAL_COLUMNS
 
 WINDOW = 15
@@ -298,6 +300,31 @@ def test_gaussian_beads_as_dim_as_molecules_have_the_same_curves():
     heights = np.linspace(-500, 500, 51)
     np.testing.assert_allclose(found.x.at(heights), CALIBRATION.x.at(heights), rtol=0.015)
     np.testing.assert_allclose(found.y.at(heights), CALIBRATION.y.at(heights), rtol=0.015)
+
+
+def test_beads_with_a_halo_are_fitted_as_the_dim_molecules_are():
+    """A wide halo counts less the more background there is, so the width that fits depends on the light."""
+    wide = {
+        axis: dataclasses.replace(getattr(CALIBRATION, axis), sigma_nm=325.0, depth_nm=900.0) for axis in "xy"
+    }
+    halo = dataclasses.replace(CALIBRATION, **wide)
+    stack = bead_stack(1, photons=40000.0) + (bead_stack(1, photons=15000.0, calibration=halo) - 100)
+    photons, background = 700.0, 20.0
+    like = {"molecule_photons": photons, "molecule_background_photons": background}
+    dim = finish(calibrate(stack, CAMERA, CalibrationSettings(25.0, **like)))
+    bright = finish(calibrate(stack, CAMERA, CalibrationSettings(25.0)))
+    place = np.array([7])
+
+    def fitted(total):
+        core = mean_at(np.array([7.0, 7.0, 0.0, total * 8 / 11, background]), (15, 15))
+        ring = mean_at(np.array([7.0, 7.0, 0.0, total * 3 / 11, 0.0]), (15, 15), halo)
+        return fit_molecules((core + ring).astype(np.float32), place, place, elliptical=True, window_px=15)
+
+    # The photons of a molecule are those that its fit gives.
+    total = brentq(lambda total: fitted(total).amplitude[0] - photons, photons, 2 * photons)
+    sigma_nm = fitted(total).sigma_x[0] * PIXEL_NM
+    assert dim.x.at(0.0) == pytest.approx(sigma_nm, rel=0.01)
+    assert bright.x.at(0.0) > 1.03 * sigma_nm
 
 
 def test_calibration_bears_a_few_spots_that_are_no_beads():
