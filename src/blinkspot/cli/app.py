@@ -7,6 +7,7 @@ import sys
 import typer
 
 from blinkspot.cli import movie_commands, processing_commands, table_commands
+from blinkspot.cli.astigmatism_command import calibrate_astigmatism
 from blinkspot.cli.console import say
 from blinkspot.cli.demo_command import demo
 from blinkspot.cli.drift_command import drift
@@ -26,6 +27,7 @@ for command in (
     movie_commands.simulate,
     movie_commands.train,
     movie_commands.denoise,
+    calibrate_astigmatism,
     table_commands.localize,
     drift,
     processing_commands.process,

@@ -45,6 +45,7 @@ from blinkspot.localization import (
     save_picture,
     table_paths,
 )
+from blinkspot.localization.astigmatism import AstigmatismCalibration
 from blinkspot.localization.fitting import FitMethod
 from blinkspot.localization.settings import Preset, Widths
 from blinkspot.movie_checks import check_camera, check_movie
@@ -95,6 +96,10 @@ def localize(
     ] = None,
     fit_window_px: Annotated[int, typer.Option(help="Side of the square that is fitted, odd.")] = 7,
     preset: Annotated[Preset, typer.Option(help="Our own analysis, or ThunderSTORM's.")] = "blinkspot",
+    astigmatism: Annotated[
+        Path | None,
+        typer.Option(metavar="CALIBRATION.toml", help="Fit heights, too, by this astigmatism calibration."),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Find and fit the molecules of every frame."""
@@ -110,6 +115,7 @@ def localize(
         initial_sigma_px=initial_sigma_px,
         fit_window_px=fit_window_px,
         preset=preset,
+        astigmatism=None if astigmatism is None else AstigmatismCalibration.load(astigmatism),
     )
     if fit_on == "denoised" and denoised is None:
         raise BlinkspotError("--fit-on denoised needs a denoised movie: give it with --denoised.")

@@ -45,6 +45,8 @@ class Fits:
         Predicted variances, square pixels.
     variance_amplitude, variance_background : ndarray
         Predicted variances, counts squared.
+    z_nm, variance_z_nm2 : ndarray, optional
+        Height over the focal plane and its predicted variance, of astigmatic molecules.
     """
 
     candidate: NDArray[np.int64]
@@ -61,6 +63,8 @@ class Fits:
     variance_sigma_y: FloatArray
     variance_amplitude: FloatArray
     variance_background: FloatArray
+    z_nm: FloatArray | None = None
+    variance_z_nm2: FloatArray | None = None
 
     def __len__(self) -> int:
         return len(self.x)

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from blinkspot.camera import Camera
 from blinkspot.errors import BlinkspotError
 from blinkspot.localization.acceptance import Acceptance
+from blinkspot.localization.astigmatism.height import fit_heights
 from blinkspot.localization.detection import Candidates, find_above_noise, find_candidates
 from blinkspot.localization.duplicates import DUPLICATE_DISTANCE_PX, without_duplicates
 from blinkspot.localization.fitting import Fits, fit_molecules
@@ -25,6 +26,7 @@ Rows = NDArray[np.float64]
 CANDIDATES_FITTED_AT_ONCE = 500
 
 _ON_RAW = ("log_likelihood_ratio", "deviance", "p_value")
+_HEIGHT = ("z_nm", "uncertainty_z_nm")
 _ELLIPTICAL = ("sigma_x_nm", "sigma_y_nm", "uncertainty_x_nm", "uncertainty_y_nm")
 
 
@@ -77,8 +79,13 @@ class FrameLocalizer:
         return (
             COLUMNS
             + (_ON_RAW if self.settings.fit_on == "raw" else ())
-            + (_ELLIPTICAL if self.settings.widths == "elliptical" else ())
+            + (_HEIGHT if self.settings.astigmatism is not None else ())
+            + (_ELLIPTICAL if self._has_two_widths else ())
         )
+
+    @property
+    def _has_two_widths(self) -> bool:
+        return self.settings.widths == "elliptical" or self.settings.astigmatism is not None
 
     def pixels(
         self, index: int, raw_adu: NDArray[Any], denoised_adu: NDArray[Any] | None = None
@@ -112,6 +119,17 @@ class FrameLocalizer:
     def fit(self, pixels: FramePixels, candidates: Candidates, part: slice = slice(None)) -> Fits:
         """Fit candidates as the settings say."""
         settings = self.settings
+        if settings.astigmatism is not None:
+            return fit_heights(
+                pixels.fitted,
+                candidates.rows[part],
+                candidates.columns[part],
+                settings.astigmatism,
+                self.camera.pixel_size_nm,
+                start=pixels.guide,
+                extra=pixels.extra,
+                has_register=self.camera.em_gain > 1.0,
+            )
         known = {"learned": self.width.std_px, "fixed": 0.0}
         return fit_molecules(
             pixels.fitted,
@@ -177,7 +195,9 @@ class FrameLocalizer:
         if self.settings.fit_on == "raw":
             goodness = fits.goodness
             values += [goodness.log_likelihood_ratio, goodness.deviance, goodness.p_value]
-        if self.settings.widths == "elliptical":
+        if fits.z_nm is not None and fits.variance_z_nm2 is not None:
+            values += [fits.z_nm, np.sqrt(fits.variance_z_nm2)]
+        if self._has_two_widths:
             values += [fits.sigma_x * pixel, fits.sigma_y * pixel]
             values += [np.sqrt(fits.variance_x) * pixel, np.sqrt(fits.variance_y) * pixel]
         return np.column_stack(values)

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from blinkspot.camera import Camera
 from blinkspot.errors import BlinkspotError
 from blinkspot.localization.acceptance import Acceptance, EmptyFrames, false_molecules
+from blinkspot.localization.astigmatism.height import fit_heights
 from blinkspot.localization.detection import find_candidates
 from blinkspot.localization.fitting import fit_molecules
 from blinkspot.localization.frame import FrameLocalizer, Rows
@@ -212,7 +213,9 @@ class Localizer:
         learned: dict[str, Any] = {}
         if settings.preset == "thunderstorm":
             return ThunderstormLocalizer(self.camera, settings), learned
-        wants_width = settings.widths == "learned" or settings.initial_sigma_px is None
+        wants_width = settings.astigmatism is None and (
+            settings.widths == "learned" or settings.initial_sigma_px is None
+        )
         if not wants_width:
             width = self._start()
         sample = MovieSample()
@@ -306,6 +309,8 @@ def _compile(settings: LocalizerSettings) -> None:
         localize_as_thunderstorm(picture, Camera(), ThunderstormLocalizer(Camera(), settings).thunderstorm)
     candidates = find_candidates(picture, 1.0)
     fit_molecules(picture, candidates.rows, candidates.columns)
+    if settings.astigmatism is not None:
+        fit_heights(picture, candidates.rows, candidates.columns, settings.astigmatism, 100.0)
 
 
 def _described(movie: Stack) -> dict[str, Any]:

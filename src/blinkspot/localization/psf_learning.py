@@ -51,7 +51,7 @@ class MovieSample:
 
 def sample_frame(sample: MovieSample, localizer: FrameLocalizer, pixels: FramePixels) -> None:
     """Add one frame to a sample."""
-    free = replace(localizer, settings=replace(localizer.settings, widths="free"))
+    free = replace(localizer, settings=replace(localizer.settings, widths="free", astigmatism=None))
     candidates = find_candidates(pixels.guide, THRESHOLD)
     fits = free.fit(pixels, candidates)
     alone = isolated(fits, localizer.settings.fit_window_px)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 from blinkspot.errors import BlinkspotError
+from blinkspot.localization.astigmatism.calibration import AstigmatismCalibration
 from blinkspot.localization.fitting import FitMethod, FitPixels
 
 Widths = Literal["learned", "free", "fixed", "elliptical"]
@@ -40,6 +41,10 @@ class LocalizerSettings:
     preset : {"blinkspot", "thunderstorm"}
         ``"thunderstorm"``: ThunderSTORM's own analysis, followed step by step, in place of ours. It has a
         threshold, a fit, an initial sigma (1.6 pixels unless given) and a window; the rest is as it is there.
+    astigmatism : AstigmatismCalibration, optional
+        How the widths along x and y tell the height, which is then fitted, too, in the calibration's window:
+        ``widths``, ``initial_sigma_px`` and ``fit_window_px`` are not used then. Molecules beyond the
+        calibrated heights are left out.
 
     Raises
     ------
@@ -55,6 +60,7 @@ class LocalizerSettings:
     initial_sigma_px: float | None = None
     fit_window_px: int = 7
     preset: Preset = "blinkspot"
+    astigmatism: AstigmatismCalibration | None = None
 
     def __post_init__(self) -> None:
         if not (math.isfinite(self.threshold) and self.threshold > 0):
@@ -87,6 +93,20 @@ class LocalizerSettings:
             raise BlinkspotError(
                 "ThunderSTORM's analysis has free widths and a threshold: leave the widths and the number of "
                 "false molecules as they are, or do without the preset."
+            )
+        if self.astigmatism is not None:
+            self._check_astigmatism()
+
+    def _check_astigmatism(self) -> None:
+        if self.preset != "blinkspot" or self.fit != "mle" or self.widths != "learned":
+            raise BlinkspotError(
+                "Heights by astigmatism are fitted by maximum likelihood, with the calibration's widths: "
+                "leave the fit, the widths and the preset as they are, or do without astigmatism."
+            )
+        if self.false_per_frame is not None:
+            raise BlinkspotError(
+                "Acceptance by false molecules per frame is not known for fits with a height: "
+                "use a threshold, or do without astigmatism."
             )
 
     def _check_acceptance(self, false_per_frame: float) -> None:
