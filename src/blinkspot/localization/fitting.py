@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
 from typing import Literal
 
 import numpy as np
@@ -68,6 +69,31 @@ class Fits:
     def sigma(self) -> FloatArray:
         """Width of the circle of equal area, pixels."""
         return np.sqrt(self.sigma_x * self.sigma_y)
+
+    def chosen(self, index: NDArray[np.int64]) -> Fits:
+        """Return some of the fits, by index."""
+        goodness = Goodness(*(getattr(self.goodness, each.name)[index] for each in fields(Goodness)))
+        return replace(
+            self, goodness=goodness, **{name: getattr(self, name)[index] for name in _arrays_of_fits()}
+        )
+
+    @classmethod
+    def joined(cls, parts: Sequence[Fits]) -> Fits:
+        """Return the fits of several parts as one."""
+        goodness = Goodness(
+            *(
+                np.concatenate([getattr(part.goodness, each.name) for part in parts])
+                for each in fields(Goodness)
+            )
+        )
+        return cls(
+            goodness=goodness,
+            **{name: np.concatenate([getattr(part, name) for part in parts]) for name in _arrays_of_fits()},
+        )
+
+
+def _arrays_of_fits() -> list[str]:
+    return [each.name for each in fields(Fits) if each.name != "goodness"]
 
 
 def fit_molecules(

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from blinkspot.camera import Camera
 from blinkspot.errors import BlinkspotError
 from blinkspot.localization.acceptance import Acceptance, EmptyFrames, false_molecules
+from blinkspot.localization.crowding import compile_crowds
 from blinkspot.localization.detection import find_candidates
 from blinkspot.localization.fitting import fit_molecules
 from blinkspot.localization.frame import FrameLocalizer, Rows
@@ -306,6 +307,8 @@ def _compile(settings: LocalizerSettings) -> None:
         localize_as_thunderstorm(picture, Camera(), ThunderstormLocalizer(Camera(), settings).thunderstorm)
     candidates = find_candidates(picture, 1.0)
     fit_molecules(picture, candidates.rows, candidates.columns)
+    if settings.most_emitters > 1:
+        compile_crowds()
 
 
 def _described(movie: Stack) -> dict[str, Any]:

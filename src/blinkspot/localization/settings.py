@@ -9,6 +9,8 @@ from typing import Literal, get_args
 from blinkspot.errors import BlinkspotError
 from blinkspot.localization.fitting import FitMethod, FitPixels
 
+MOST_EMITTERS = 5
+
 Widths = Literal["learned", "free", "fixed", "elliptical"]
 Preset = Literal["blinkspot", "thunderstorm"]
 
@@ -37,6 +39,12 @@ class LocalizerSettings:
         from the movie unless given.
     fit_window_px : int
         Side of the square that is fitted, odd.
+    most_emitters : int
+        How many molecules a spot may be resolved into, 1 to 5. Above 1, spots that overlap or that one
+        molecule does not explain are fitted jointly, with molecules added one by one by likelihood ratio;
+        that needs maximum likelihood on raw pixels, and round spots.
+    equal_photons : bool
+        Whether molecules that are fitted jointly are equally bright.
     preset : {"blinkspot", "thunderstorm"}
         ``"thunderstorm"``: ThunderSTORM's own analysis, followed step by step, in place of ours. It has a
         threshold, a fit, an initial sigma (1.6 pixels unless given) and a window; the rest is as it is there.
@@ -54,6 +62,8 @@ class LocalizerSettings:
     widths: Widths = "learned"
     initial_sigma_px: float | None = None
     fit_window_px: int = 7
+    most_emitters: int = 1
+    equal_photons: bool = False
     preset: Preset = "blinkspot"
 
     def __post_init__(self) -> None:
@@ -82,11 +92,31 @@ class LocalizerSettings:
                 "The initial sigma must be from 0.3 pixels to half the fit window, "
                 f"not {self.initial_sigma_px}."
             )
-
+        self._check_emitters()
         if self.preset == "thunderstorm" and (self.widths != "learned" or self.false_per_frame is not None):
             raise BlinkspotError(
                 "ThunderSTORM's analysis has free widths and a threshold: leave the widths and the number of "
                 "false molecules as they are, or do without the preset."
+            )
+
+    def _check_emitters(self) -> None:
+        if not 1 <= self.most_emitters <= MOST_EMITTERS:
+            raise BlinkspotError(
+                f"The most emitters of a spot must be from 1 to {MOST_EMITTERS}, not {self.most_emitters}."
+            )
+        if self.most_emitters == 1:
+            if self.equal_photons:
+                raise BlinkspotError("Equal photons need several emitters per spot: allow more than 1.")
+            return
+        if (
+            self.preset != "blinkspot"
+            or self.fit != "mle"
+            or self.fit_on != "raw"
+            or self.widths == "elliptical"
+        ):
+            raise BlinkspotError(
+                "Several emitters per spot need maximum likelihood fits of round spots on the raw pixels: "
+                "choose these, or allow 1 emitter."
             )
 
     def _check_acceptance(self, false_per_frame: float) -> None:
