@@ -146,6 +146,9 @@ class FrameLocalizer:
             width=self._known_width,
             most_emitters=self.settings.most_emitters,
             equal_photons=self.settings.equal_photons,
+            least_log_likelihood_ratio=(
+                None if self.acceptance is None else self.acceptance.log_likelihood_ratio
+            ),
         )
         while True:
             try:
