@@ -149,6 +149,8 @@ def resolve_crowds(
         yield (done + 1) / len(members)
         results.append(found[:n])
         spots.append(single.candidate[group[spot[:n]]])
+    if alone.all():
+        return single
     joint = np.concatenate(results).T
     together = Fits(np.concatenate(spots), Goodness(*joint[12:]), *joint[:12])
     return Fits.joined([single.chosen(np.flatnonzero(alone)), together])

@@ -79,7 +79,9 @@ class Fits:
 
     @classmethod
     def joined(cls, parts: Sequence[Fits]) -> Fits:
-        """Return the fits of several parts as one."""
+        """Return the fits of several parts, one at least, as one."""
+        if len(parts) == 1:
+            return parts[0]
         goodness = Goodness(
             *(
                 np.concatenate([getattr(part.goodness, each.name) for part in parts])
