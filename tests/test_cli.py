@@ -155,8 +155,13 @@ def test_one_model_denoises_movies_of_other_lengths_and_sizes(
         (("--fit", "wlsq", "--threshold", 1.5), LocalizerSettings(threshold=1.5, fit="wlsq"), False),
         ((), LocalizerSettings(), True),
         (("--fit-on", "denoised", "--fit", "wlsq"), LocalizerSettings(fit="wlsq", fit_on="denoised"), True),
+        (
+            ("--most-emitters", 3, "--equal-photons"),
+            LocalizerSettings(most_emitters=3, equal_photons=True),
+            True,
+        ),
     ],
-    ids=["noisy", "wlsq", "denoised", "fit on denoised"],
+    ids=["noisy", "wlsq", "denoised", "fit on denoised", "emitters"],
 )
 def test_localize(
     work: Path,

@@ -137,6 +137,20 @@ def test_widths_and_their_start_are_the_movies_unless_chosen(qtbot, dock):
     assert options.settings["denoised"]["initial_sigma_px"] == 1.25
 
 
+def test_emitters_per_spot(qtbot, dock):
+    options = dock.options
+    assert options.settings["noisy"]["most_emitters"] == 1
+    options.equal_photons.setChecked(True)
+    assert not options.equal_photons.isEnabled()
+    assert not options.settings["noisy"]["equal_photons"]
+    with qtbot.waitSignal(options.changed):
+        options.emitters.setValue(3)
+    assert options.equal_photons.isEnabled()
+    for name in ("noisy", "denoised"):
+        chosen = LocalizerSettings(**options.settings[name])
+        assert (chosen.most_emitters, chosen.equal_photons) == (3, True)
+
+
 def test_switching_the_preview_off_hides_the_circles(qtbot, viewer, dock):
     add_movie(viewer)
     preview(qtbot, dock)

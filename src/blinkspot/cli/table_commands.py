@@ -95,6 +95,13 @@ def localize(
         typer.Option(help="Width (standard deviation) that fits start from; learned from the movie else."),
     ] = None,
     fit_window_px: Annotated[int, typer.Option(help="Side of the square that is fitted, odd.")] = 7,
+    most_emitters: Annotated[
+        int, typer.Option(help="Molecules that one spot may be resolved into, 1 to 5; 1: no joint fits.")
+    ] = 1,
+    equal_photons: Annotated[
+        bool,
+        typer.Option("--equal-photons", help="With --most-emitters: those of a group are equally bright."),
+    ] = False,
     preset: Annotated[Preset, typer.Option(help="Our own analysis, or ThunderSTORM's.")] = "blinkspot",
     astigmatism: Annotated[
         Path | None,
@@ -114,6 +121,8 @@ def localize(
         widths=widths,
         initial_sigma_px=initial_sigma_px,
         fit_window_px=fit_window_px,
+        most_emitters=most_emitters,
+        equal_photons=equal_photons,
         preset=preset,
         astigmatism=None if astigmatism is None else AstigmatismCalibration.load(astigmatism),
     )

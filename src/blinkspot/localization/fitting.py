@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -73,6 +74,34 @@ class Fits:
     def sigma(self) -> FloatArray:
         """Width of the circle of equal area, pixels."""
         return np.sqrt(self.sigma_x * self.sigma_y)
+
+    def chosen(self, index: NDArray[np.int64]) -> Fits:
+        """Return some of the fits, by index."""
+        goodness = Goodness(*(getattr(self.goodness, each.name)[index] for each in fields(Goodness)))
+        arrays = {name: values[index] for name, values in self._arrays().items()}
+        return replace(self, goodness=goodness, **arrays)
+
+    @classmethod
+    def joined(cls, parts: Sequence[Fits]) -> Fits:
+        """Return the fits of several parts, one at least, as one."""
+        if len(parts) == 1:
+            return parts[0]
+        goodness = Goodness(
+            *(
+                np.concatenate([getattr(part.goodness, each.name) for part in parts])
+                for each in fields(Goodness)
+            )
+        )
+        arrays = [part._arrays() for part in parts]
+        return cls(
+            goodness=goodness,
+            **{name: np.concatenate([each[name] for each in arrays]) for name in arrays[0]},
+        )
+
+    def _arrays(self) -> dict[str, NDArray[Any]]:
+        """Return the arrays by name; without heights where there are none."""
+        named = {each.name: getattr(self, each.name) for each in fields(self) if each.name != "goodness"}
+        return {name: values for name, values in named.items() if values is not None}
 
 
 def fit_molecules(

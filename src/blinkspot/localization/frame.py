@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,7 @@ from blinkspot.camera import Camera
 from blinkspot.errors import BlinkspotError
 from blinkspot.localization.acceptance import Acceptance
 from blinkspot.localization.astigmatism.height import fit_heights
+from blinkspot.localization.crowding import resolve_crowds
 from blinkspot.localization.detection import Candidates, find_above_noise, find_candidates
 from blinkspot.localization.duplicates import DUPLICATE_DISTANCE_PX, without_duplicates
 from blinkspot.localization.fitting import Fits, fit_molecules
@@ -130,7 +131,6 @@ class FrameLocalizer:
                 extra=pixels.extra,
                 has_register=self.camera.em_gain > 1.0,
             )
-        known = {"learned": self.width.std_px, "fixed": 0.0}
         return fit_molecules(
             pixels.fitted,
             candidates.rows[part],
@@ -141,9 +141,41 @@ class FrameLocalizer:
             extra=pixels.extra,
             window_px=settings.fit_window_px,
             initial_sigma_px=self.width.sigma_px,
-            sigma_std_px=known.get(settings.widths, np.inf),
+            sigma_std_px=self._known_width.std_px,
             has_register=self.camera.em_gain > 1.0,
         )
+
+    @property
+    def _known_width(self) -> PsfWidth:
+        """What the fits may take for known of the widths, as the settings have it."""
+        std_px = {"learned": self.width.std_px, "fixed": 0.0}.get(self.settings.widths, np.inf)
+        return replace(self.width, std_px=std_px)
+
+    def _resolved(
+        self, pixels: FramePixels, candidates: Candidates, fits: Fits
+    ) -> Generator[float, None, Fits]:
+        job = resolve_crowds(
+            pixels.fitted,
+            pixels.extra,
+            candidates.rows,
+            candidates.columns,
+            candidates.strength,
+            fits,
+            window_px=self.settings.fit_window_px,
+            width=self._known_width,
+            most_emitters=self.settings.most_emitters,
+            equal_photons=self.settings.equal_photons,
+            least_log_likelihood_ratio=(
+                None if self.acceptance is None else self.acceptance.log_likelihood_ratio
+            ),
+        )
+        while True:
+            try:
+                part = next(job)
+            except StopIteration as stop:
+                resolved: Fits = stop.value
+                return resolved
+            yield 0.5 + 0.5 * part
 
     def rows(
         self, index: int, raw_adu: NDArray[Any], denoised_adu: NDArray[Any] | None
@@ -162,15 +194,19 @@ class FrameLocalizer:
         """
         pixels = self.pixels(index, raw_adu, denoised_adu)
         candidates = self.candidates(pixels)
-        parts = [np.empty((0, len(self.columns)))]
+        parts = []
         for first in range(0, len(candidates), CANDIDATES_FITTED_AT_ONCE):
             if first:
-                yield first / len(candidates)
+                yield 0.5 * first / len(candidates)
             part = slice(first, first + CANDIDATES_FITTED_AT_ONCE)
             fits = self.fit(pixels, candidates, part)
-            strength = candidates.strength[part][fits.candidate]
-            parts.append(self._in_units(index, fits, strength, pixels.read_counts))
-        rows = np.concatenate(parts)
+            parts.append(replace(fits, candidate=fits.candidate + first))
+        if not parts:
+            return np.empty((0, len(self.columns)))
+        fits = Fits.joined(parts)
+        if self.settings.most_emitters > 1:
+            fits = yield from self._resolved(pixels, candidates, fits)
+        rows = self._in_units(index, fits, candidates.strength[fits.candidate], pixels.read_counts)
         if self.acceptance is not None:
             ratio = rows[:, self.columns.index("log_likelihood_ratio")]
             rows = rows[ratio >= self.acceptance.log_likelihood_ratio]

@@ -14,6 +14,7 @@ from blinkspot.camera import Camera
 from blinkspot.errors import BlinkspotError
 from blinkspot.localization.acceptance import Acceptance, EmptyFrames, false_molecules
 from blinkspot.localization.astigmatism.height import fit_heights
+from blinkspot.localization.crowding import compile_crowds
 from blinkspot.localization.detection import find_candidates
 from blinkspot.localization.fitting import fit_molecules
 from blinkspot.localization.frame import FrameLocalizer, Rows
@@ -311,6 +312,8 @@ def _compile(settings: LocalizerSettings) -> None:
     fit_molecules(picture, candidates.rows, candidates.columns)
     if settings.astigmatism is not None:
         fit_heights(picture, candidates.rows, candidates.columns, settings.astigmatism, 100.0)
+    if settings.most_emitters > 1:
+        compile_crowds()
 
 
 def _described(movie: Stack) -> dict[str, Any]:

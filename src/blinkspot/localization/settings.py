@@ -10,6 +10,8 @@ from blinkspot.errors import BlinkspotError
 from blinkspot.localization.astigmatism.calibration import AstigmatismCalibration
 from blinkspot.localization.fitting import FitMethod, FitPixels
 
+MOST_EMITTERS = 5
+
 Widths = Literal["learned", "free", "fixed", "elliptical"]
 Preset = Literal["blinkspot", "thunderstorm"]
 
@@ -38,6 +40,12 @@ class LocalizerSettings:
         from the movie unless given.
     fit_window_px : int
         Side of the square that is fitted, odd.
+    most_emitters : int
+        How many molecules a spot may be resolved into, 1 to 5. Above 1, spots that overlap or that one
+        molecule does not explain are fitted jointly, with molecules added one by one by likelihood ratio;
+        that needs maximum likelihood on raw pixels, and round spots.
+    equal_photons : bool
+        Whether molecules that are fitted jointly are equally bright.
     preset : {"blinkspot", "thunderstorm"}
         ``"thunderstorm"``: ThunderSTORM's own analysis, followed step by step, in place of ours. It has a
         threshold, a fit, an initial sigma (1.6 pixels unless given) and a window; the rest is as it is there.
@@ -59,6 +67,8 @@ class LocalizerSettings:
     widths: Widths = "learned"
     initial_sigma_px: float | None = None
     fit_window_px: int = 7
+    most_emitters: int = 1
+    equal_photons: bool = False
     preset: Preset = "blinkspot"
     astigmatism: AstigmatismCalibration | None = None
 
@@ -88,7 +98,7 @@ class LocalizerSettings:
                 "The initial sigma must be from 0.3 pixels to half the fit window, "
                 f"not {self.initial_sigma_px}."
             )
-
+        self._check_emitters()
         if self.preset == "thunderstorm" and (self.widths != "learned" or self.false_per_frame is not None):
             raise BlinkspotError(
                 "ThunderSTORM's analysis has free widths and a threshold: leave the widths and the number of "
@@ -107,6 +117,27 @@ class LocalizerSettings:
             raise BlinkspotError(
                 "Acceptance by false molecules per frame is not known for fits with a height: "
                 "use a threshold, or do without astigmatism."
+            )
+
+    def _check_emitters(self) -> None:
+        if not 1 <= self.most_emitters <= MOST_EMITTERS:
+            raise BlinkspotError(
+                f"The most emitters of a spot must be from 1 to {MOST_EMITTERS}, not {self.most_emitters}."
+            )
+        if self.most_emitters == 1:
+            if self.equal_photons:
+                raise BlinkspotError("Equal photons need several emitters per spot: allow more than 1.")
+            return
+        if (
+            self.preset != "blinkspot"
+            or self.fit != "mle"
+            or self.fit_on != "raw"
+            or self.widths == "elliptical"
+            or self.astigmatism is not None
+        ):
+            raise BlinkspotError(
+                "Several emitters per spot need maximum likelihood fits of round spots on the raw pixels: "
+                "choose these, or allow 1 emitter."
             )
 
     def _check_acceptance(self, false_per_frame: float) -> None:

@@ -5,7 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 from qtpy.QtCore import Qt, Signal  # type: ignore[attr-defined]
-from qtpy.QtWidgets import QAbstractSpinBox, QDoubleSpinBox, QFormLayout, QSlider, QSpinBox, QWidget
+from qtpy.QtWidgets import (
+    QAbstractSpinBox,
+    QCheckBox,
+    QDoubleSpinBox,
+    QFormLayout,
+    QSlider,
+    QSpinBox,
+    QWidget,
+)
 
 from blinkspot.plugin.forms import combo, row
 
@@ -136,6 +144,19 @@ class LocalizerOptions(QWidget):
             "Width (standard deviation) of a spot that fits start from: the movie's own, or a number. "
             "Typical: 1 to 1.6 px."
         )
+        self.emitters = QSpinBox()
+        self.emitters.setRange(1, 5)
+        self.emitters.setAccessibleName("Emitters per spot")
+        self.emitters.setToolTip(
+            "How many molecules a spot may be resolved into. Above 1, spots that overlap, or that one "
+            "molecule does not explain, are fitted jointly: for crowded movies. It needs maximum likelihood "
+            "fits of round spots on the noisy pixels. Typical: 1, or 5 where molecules lie close."
+        )
+        self.equal_photons = QCheckBox("equally bright")
+        self.equal_photons.setToolTip(
+            "Molecules that are fitted jointly have the same number of photons. Close ones are told apart "
+            "better where that is so; wrong where molecules differ in brightness."
+        )
         self._form = form = QFormLayout(self)
         form.setContentsMargins(0, 0, 0, 0)
         form.setVerticalSpacing(3)
@@ -146,6 +167,7 @@ class LocalizerOptions(QWidget):
         form.addRow("Fit on", self.fit_on)
         form.addRow("Widths", self.widths)
         form.addRow("Window, start", row(self.fit_window, self.sigma, stretch_all=True))
+        form.addRow("Emitters per spot", row(self.emitters, self.equal_photons))
         self.threshold.changed.connect(self.changed)
         self.denoised_threshold.changed.connect(self.changed)
         self.fit.currentIndexChanged.connect(self.changed)
@@ -154,7 +176,10 @@ class LocalizerOptions(QWidget):
         self.sigma.valueChanged.connect(self.changed)
         self.widths.currentIndexChanged.connect(self.changed)
         self.false_per_frame.valueChanged.connect(self.changed)
+        self.equal_photons.toggled.connect(self.changed)
+        self.emitters.valueChanged.connect(self._on_emitters)
         self.accept.currentIndexChanged.connect(self._on_accept)
+        self._on_emitters()
         self._on_accept()
 
     @property
@@ -166,6 +191,8 @@ class LocalizerOptions(QWidget):
             "widths": self.widths.currentData(),
             "fit_window_px": self.fit_window.value(),
             "initial_sigma_px": sigma_px if sigma_px > _LEARNED_SIGMA else None,
+            "most_emitters": self.emitters.value(),
+            "equal_photons": self.emitters.value() > 1 and self.equal_photons.isChecked(),
         }
         if self.accept.currentData() == "false":
             common["false_per_frame"] = self.false_per_frame.value()
@@ -177,6 +204,10 @@ class LocalizerOptions(QWidget):
                 "fit_on": self.fit_on.currentData(),
             },
         }
+
+    def _on_emitters(self) -> None:
+        self.equal_photons.setEnabled(self.emitters.value() > 1)
+        self.changed.emit()
 
     def _on_accept(self) -> None:
         by_number = self.accept.currentData() == "false"

@@ -1,0 +1,806 @@
+"""The compiled fit of several integrated Gaussians to the pixels that they share.
+
+The mean count of a pixel is that of :mod:`~blinkspot.localization.gaussian_fit`, with one term for each
+emitter on one background::
+
+    mean = background + sum over emitters (amplitude * share(column; x, sigma) * share(row; y, sigma)) + extra
+
+The loss is the Poisson likelihood's, ``sum(mean - z log(mean))``, and ``(sigma - s)^2 w / 2`` for each width.
+Parameters stand in one order: x, y, sigma, amplitude of the first emitter, of the second, ..., and the
+background last, so that it can be left out by solving for those before it. Where all emitters are equally
+bright they share one unknown: ``unknown[k]`` tells which unknown parameter k is.
+
+All of it stands in one file, because numba keeps a compiled function as long as that function's own file is
+unchanged (see :func:`~blinkspot.localization._compiling.compiled`).
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+from blinkspot.localization._compiling import compiled
+
+FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.int64]
+# What is fitted: row, column, count and extra count of each pixel, rows and columns counted from the
+# smallest rectangle that holds all.
+Pixels = tuple[IntArray, IntArray, FloatArray, FloatArray]
+# How it is fitted: the width that is expected (pixels), 1 / variance of that, the largest width, whether all
+# emitters are equally bright, and the least background.
+How = tuple[float, float, float, bool, float]
+
+PER_EMITTER = 4
+N_RESULTS = 16
+
+SMALLEST_SIGMA_PX = 0.3
+LARGEST_SIGMA_WINDOWS = 0.5
+MAX_STEPS = 60
+NEWTON_TOLERANCE = 1e-3
+TOLERANCE = 1e-4
+FIRST_DAMPING = 1e-3
+LARGEST_DAMPING = 1e10
+# A likelihood needs means above 0: this part of the largest pixel at the least.
+FLOOR = 1e-4
+# An emitter's light ends here: 1e-6 of it is missing.
+REACH_SIGMAS = 5.0
+CONVERGED = -1
+
+
+@compiled
+def axis_shares(centre: float, sigma: float, first: int, last: int, shares: FloatArray) -> None:
+    """Integrate a Gaussian over the pixels ``first`` to ``last`` of an axis; see ``gaussian_fit``.
+
+    ``shares`` (n, 5) is filled with the share, its derivatives by centre and by sigma, and its second
+    derivatives by centre and sigma and by sigma twice.
+    """
+    inverse = 1.0 / sigma
+    root_half = math.sqrt(0.5)
+    height = inverse / math.sqrt(2.0 * math.pi)
+    left = (first - 0.5 - centre) * inverse
+    left_erf = math.erf(left * root_half)
+    left_density = height * math.exp(-0.5 * left * left)
+    for i in range(first, last + 1):
+        right = (i + 0.5 - centre) * inverse
+        right_erf = math.erf(right * root_half)
+        right_density = height * math.exp(-0.5 * right * right)
+        shares[i, 0] = 0.5 * (right_erf - left_erf)
+        shares[i, 1] = left_density - right_density
+        shares[i, 2] = left * left_density - right * right_density
+        left_bend = left * left - 1.0
+        right_bend = right * right - 1.0
+        shares[i, 3] = (left_bend * left_density - right_bend * right_density) * inverse
+        shares[i, 4] = (
+            (left_bend - 1.0) * left * left_density - (right_bend - 1.0) * right * right_density
+        ) * inverse
+        left, left_erf, left_density = right, right_erf, right_density
+
+
+@compiled
+def _reached(centre: float, sigma: float, n: int) -> tuple[int, int]:
+    """Return the first and the last pixel of an axis that an emitter's light reaches."""
+    reach = REACH_SIGMAS * sigma
+    return max(math.ceil(centre - reach), 0), min(math.floor(centre + reach), n - 1)
+
+
+@compiled
+def linearize(
+    pixels: Pixels,
+    expected: bool,
+    how: How,
+    parameters: FloatArray,
+    unknown: IntArray,
+    gradient: FloatArray,
+    curvature: FloatArray,
+) -> float:
+    """Evaluate the loss of some emitters, its gradient and its curvature.
+
+    Parameters
+    ----------
+    pixels : (rows, columns, counts, extra), each of shape (n,)
+        Counts not below 0.
+    expected : bool
+        Whether the curvature is the Fisher information, which is never negative, and not the second
+        derivatives.
+    how : (s, w, ...)
+        Of which the width that is expected and 1 / variance of that are used here.
+    parameters : ndarray of float64, shape (4 * emitters + 1,)
+    unknown : ndarray of int64, shape (4 * emitters + 1,)
+        Which unknown each parameter is.
+    gradient : ndarray of float64, shape (unknowns,), filled
+    curvature : ndarray of float64, shape (unknowns, unknowns)
+        Lower triangle filled.
+
+    Returns
+    -------
+    float
+        The loss.
+    """
+    rows, columns, counts, extra = pixels
+    n = parameters.size // PER_EMITTER
+    last = parameters.size - 1
+    background = parameters[last]
+    height, width = rows.max() + 1, columns.max() + 1
+    x_shares, y_shares = np.empty((n, width, 5)), np.empty((n, height, 5))
+    reached = np.empty((n, 4), dtype=np.int64)
+    for j in range(n):
+        sigma = parameters[4 * j + 2]
+        reached[j, 0], reached[j, 1] = _reached(parameters[4 * j], sigma, width)
+        reached[j, 2], reached[j, 3] = _reached(parameters[4 * j + 1], sigma, height)
+        axis_shares(parameters[4 * j], sigma, reached[j, 0], reached[j, 1], x_shares[j])
+        axis_shares(parameters[4 * j + 1], sigma, reached[j, 2], reached[j, 3], y_shares[j])
+    full = np.zeros(last + 1)
+    # By emitter and emitter; the lower triangle of each pair's block is all that is needed of the diagonal.
+    blocks = np.zeros((last + 1, last + 1))
+    near = np.empty(n, dtype=np.int64)
+    slopes_of = np.empty((n, 4))
+    loss: float = 0.0
+    for i in range(rows.size):
+        row, column, z = rows[i], columns[i], counts[i]
+        mean = background + extra[i]
+        n_near = 0
+        for j in range(n):
+            if not (reached[j, 0] <= column <= reached[j, 1] and reached[j, 2] <= row <= reached[j, 3]):
+                continue
+            u, u_x, u_s = x_shares[j, column, 0], x_shares[j, column, 1], x_shares[j, column, 2]
+            v, v_y, v_s = y_shares[j, row, 0], y_shares[j, row, 1], y_shares[j, row, 2]
+            amplitude = parameters[4 * j + 3]
+            slopes_of[n_near, 0] = amplitude * u_x * v
+            slopes_of[n_near, 1] = amplitude * u * v_y
+            slopes_of[n_near, 2] = amplitude * (u_s * v + u * v_s)
+            slopes_of[n_near, 3] = u * v
+            mean += amplitude * u * v
+            near[n_near] = j
+            n_near += 1
+        inverse = 1.0 / mean
+        ratio = z * inverse
+        loss += mean
+        if z > 0.0:
+            loss -= z * math.log(mean)
+        slope = 1.0 - ratio
+        bend = inverse if expected else ratio * inverse
+        full[last] += slope
+        blocks[last, last] += bend
+        for one in range(n_near):
+            j = near[one]
+            for k in range(4):
+                bent = bend * slopes_of[one, k]
+                full[4 * j + k] += slope * slopes_of[one, k]
+                blocks[last, 4 * j + k] += bent
+                for other in range(one):
+                    first = 4 * near[other]
+                    for m in range(4):
+                        blocks[4 * j + k, first + m] += bent * slopes_of[other, m]
+                for m in range(k + 1):
+                    blocks[4 * j + k, 4 * j + m] += bent * slopes_of[one, m]
+            if not expected:
+                u, u_x, u_s = x_shares[j, column, 0], x_shares[j, column, 1], x_shares[j, column, 2]
+                v, v_y, v_s = y_shares[j, row, 0], y_shares[j, row, 1], y_shares[j, row, 2]
+                sigma = parameters[4 * j + 2]
+                by_amplitude = slope * parameters[4 * j + 3]
+                k = 4 * j
+                blocks[k, k] += by_amplitude * u_s * v / sigma
+                blocks[k + 1, k] += by_amplitude * u_x * v_y
+                blocks[k + 1, k + 1] += by_amplitude * u * v_s / sigma
+                blocks[k + 2, k] += by_amplitude * (x_shares[j, column, 3] * v + u_x * v_s)
+                blocks[k + 2, k + 1] += by_amplitude * (u * y_shares[j, row, 3] + u_s * v_y)
+                blocks[k + 2, k + 2] += by_amplitude * (
+                    x_shares[j, column, 4] * v + 2.0 * u_s * v_s + u * y_shares[j, row, 4]
+                )
+                blocks[k + 3, k] += slope * u_x * v
+                blocks[k + 3, k + 1] += slope * u * v_y
+                blocks[k + 3, k + 2] += slope * (u_s * v + u * v_s)
+    expected_sigma, precision = how[0], how[1]
+    for j in range(n):
+        off = parameters[4 * j + 2] - expected_sigma
+        loss += 0.5 * precision * off * off
+        full[4 * j + 2] += precision * off
+        blocks[4 * j + 2, 4 * j + 2] += precision
+    gradient[:] = 0.0
+    curvature[:] = 0.0
+    for k in range(last + 1):
+        gradient[unknown[k]] += full[k]
+        for m in range(k):
+            one, other = max(unknown[k], unknown[m]), min(unknown[k], unknown[m])
+            curvature[one, other] += blocks[k, m] * (2.0 if one == other else 1.0)
+        curvature[unknown[k], unknown[k]] += blocks[k, k]
+    return loss
+
+
+@compiled
+def _solve(
+    matrix: FloatArray, damping: float, right: FloatArray, size: int, factor: FloatArray, solution: FloatArray
+) -> bool:
+    """Solve the first ``size`` equations, the diagonal times 1 + damping, by Cholesky's method.
+
+    The rest of the solution is 0. Returns False where the matrix (lower triangle) is not positive definite.
+    """
+    for i in range(size):
+        for j in range(i + 1):
+            rest = matrix[i, j] * (1.0 + damping) if i == j else matrix[i, j]
+            for k in range(j):
+                rest -= factor[i, k] * factor[j, k]
+            if i == j:
+                if not rest > 0.0:
+                    return False
+                factor[i, i] = math.sqrt(rest)
+            else:
+                factor[i, j] = rest / factor[j, j]
+    solution[:] = 0.0
+    for i in range(size):
+        rest = right[i]
+        for k in range(i):
+            rest -= factor[i, k] * solution[k]
+        solution[i] = rest / factor[i, i]
+    for i in range(size - 1, -1, -1):
+        rest = solution[i]
+        for k in range(i + 1, size):
+            rest -= factor[k, i] * solution[k]
+        solution[i] = rest / factor[i, i]
+    return True
+
+
+@compiled
+def _unknowns(n: int, equal: bool) -> IntArray:
+    """Return which unknown each parameter of n emitters is; the background is the last."""
+    unknown = np.arange(PER_EMITTER * n + 1)
+    if equal and n > 1:
+        for j in range(n):
+            for k in range(3):
+                unknown[4 * j + k] = 3 * j + k
+            unknown[4 * j + 3] = 3 * n
+        unknown[4 * n] = 3 * n + 1
+    return unknown
+
+
+@compiled
+def minimize(
+    pixels: Pixels,
+    how: How,
+    parameters: FloatArray,
+) -> tuple[float, int]:
+    """Take Levenberg-Marquardt steps from ``parameters`` to the optimum; see ``gaussian_fit``.
+
+    Returns the loss, and ``CONVERGED`` or else the index of the emitter that is most to blame: the one that
+    left the pixels, has no plausible width, or is the dimmest.
+    """
+    rows, columns = pixels[0], pixels[1]
+    height, width = rows.max() + 1, columns.max() + 1
+    n = parameters.size // PER_EMITTER
+    last = parameters.size - 1
+    _, _, largest_sigma, equal, floor = how
+    unknown = _unknowns(n, equal)
+    size = unknown[last] + 1
+    if size < last + 1:
+        total = 0.0
+        for j in range(n):
+            total += parameters[4 * j + 3]
+        for j in range(n):
+            parameters[4 * j + 3] = total / n
+    gradient, trial_gradient, step = np.empty(size), np.empty(size), np.empty(size)
+    curvature, trial_curvature = np.empty((size, size)), np.empty((size, size))
+    factor = np.empty((size, size))
+    trial = np.empty(last + 1)
+    loss = linearize(pixels, False, how, parameters, unknown, gradient, curvature)
+    newton = True
+    damping = FIRST_DAMPING
+    converged = False
+    for _ in range(MAX_STEPS):
+        on_floor = parameters[last] <= floor and gradient[size - 1] > 0.0
+        if not _solve(curvature, damping, gradient, size - 1 if on_floor else size, factor, step):
+            if newton:
+                newton = False
+                linearize(pixels, True, how, parameters, unknown, gradient, curvature)
+            else:
+                damping *= 10.0
+                if not damping < LARGEST_DAMPING:
+                    break
+            continue
+        largest = 0.0
+        for k in range(last):
+            value = parameters[k] - step[unknown[k]]
+            kind = k % PER_EMITTER
+            if kind < 2:
+                value = min(max(value, parameters[k] - 1.0), parameters[k] + 1.0)
+                largest = max(largest, abs(value - parameters[k]))
+            else:
+                lowest, highest = (0.5, 2.0) if kind == 2 else (0.1, np.inf)
+                value = min(max(value, lowest * parameters[k]), highest * parameters[k])
+                largest = max(largest, abs(value - parameters[k]) / parameters[k])
+            trial[k] = value
+        trial[last] = max(parameters[last] - step[size - 1], floor)
+        for j in range(n):
+            if not (-0.5 <= trial[4 * j] <= width - 0.5 and -0.5 <= trial[4 * j + 1] <= height - 0.5):
+                return loss, j
+        arrived = damping <= 1.0 and largest < TOLERANCE
+        if newton and damping <= FIRST_DAMPING and largest < NEWTON_TOLERANCE:
+            parameters[:] = trial
+            converged = True
+            break
+        trial_loss = linearize(pixels, False, how, trial, unknown, trial_gradient, trial_curvature)
+        if trial_loss <= loss:
+            loss = trial_loss
+            parameters[:] = trial
+            gradient[:] = trial_gradient
+            curvature[:] = trial_curvature
+            newton = True
+            damping *= 0.1
+        else:
+            damping *= 10.0
+        if arrived:
+            converged = newton
+            break
+        if not damping < LARGEST_DAMPING:
+            break
+    dimmest = 0
+    for j in range(n):
+        if not SMALLEST_SIGMA_PX <= parameters[4 * j + 2] <= largest_sigma:
+            return loss, j
+        if parameters[4 * j + 3] < parameters[4 * dimmest + 3]:
+            dimmest = j
+    return loss, CONVERGED if converged or n == 0 else dimmest
+
+
+@compiled
+def _without(parameters: FloatArray, j: int) -> FloatArray:
+    fewer = np.empty(parameters.size - PER_EMITTER)
+    fewer[: 4 * j] = parameters[: 4 * j]
+    fewer[4 * j :] = parameters[4 * j + 4 :]
+    return fewer
+
+
+@compiled
+def means_of(pixels: Pixels, parameters: FloatArray, means: FloatArray) -> None:
+    """Fill in the mean count of each pixel."""
+    rows, columns, _, extra = pixels
+    n = parameters.size // PER_EMITTER
+    height, width = rows.max() + 1, columns.max() + 1
+    means[:] = parameters[parameters.size - 1] + extra
+    x_shares, y_shares = np.zeros((width, 5)), np.zeros((height, 5))
+    for j in range(n):
+        sigma = parameters[4 * j + 2]
+        left, right = _reached(parameters[4 * j], sigma, width)
+        top, bottom = _reached(parameters[4 * j + 1], sigma, height)
+        axis_shares(parameters[4 * j], sigma, left, right, x_shares)
+        axis_shares(parameters[4 * j + 1], sigma, top, bottom, y_shares)
+        for i in range(rows.size):
+            if left <= columns[i] <= right and top <= rows[i] <= bottom:
+                means[i] += parameters[4 * j + 3] * x_shares[columns[i], 0] * y_shares[rows[i], 0]
+
+
+@compiled
+def _expected_deviance(mean: float, law: FloatArray) -> tuple[float, float]:
+    """Look up the mean and the variance of a Poisson pixel's deviance."""
+    place = (math.log(mean) - law[0, 0]) / (law[1, 0] - law[0, 0])
+    place = min(max(place, 0.0), law.shape[0] - 1.001)
+    i = int(place)
+    part = place - i
+    return (
+        law[i, 1] + part * (law[i + 1, 1] - law[i, 1]),
+        law[i, 2] + part * (law[i + 1, 2] - law[i, 2]),
+    )
+
+
+@compiled
+def _misfit(
+    pixels: Pixels, means: FloatArray, x: float, y: float, reach: int, law: FloatArray
+) -> tuple[float, float, float, float, int]:
+    """Compare the pixels around a place with their means.
+
+    Returns the deviance, its expected value and variance, the residuals' standard deviation, and how many
+    pixels there are.
+    """
+    rows, columns, counts, _ = pixels
+    row, column = round(y), round(x)
+    deviance = expected = variance = residuals = squares = 0.0
+    n = 0
+    for i in range(rows.size):
+        if abs(rows[i] - row) > reach or abs(columns[i] - column) > reach:
+            continue
+        z, mean = counts[i], means[i]
+        deviance += 2.0 * (mean - z + (z * math.log(z / mean) if z > 0.0 else 0.0))
+        pixel_expected, pixel_variance = _expected_deviance(mean, law)
+        expected += pixel_expected
+        variance += pixel_variance
+        residuals += z - mean
+        squares += (z - mean) ** 2
+        n += 1
+    spread = math.sqrt(max(squares / n - (residuals / n) ** 2, 0.0)) if n > 0 else 0.0
+    return deviance, expected, variance, spread, n
+
+
+@compiled
+def _poorness(
+    pixels: Pixels,
+    means: FloatArray,
+    parameters: FloatArray,
+    j: int,
+    reach: int,
+    how: How,
+    law: FloatArray,
+) -> float:
+    """Return by how much an emitter's misfit exceeds what is expected, in standard deviations.
+
+    Its misfit is the deviance of its window and, squared, how far its width is off, in standard deviations.
+    """
+    deviance, expected, variance, _, n = _misfit(
+        pixels, means, parameters[4 * j], parameters[4 * j + 1], reach, law
+    )
+    if n == 0:
+        return 0.0
+    off: float = parameters[4 * j + 2] - how[0]
+    return (deviance + how[1] * off * off - expected) / math.sqrt(variance)
+
+
+@compiled
+def _best_addition(
+    pixels: Pixels, means: FloatArray, x: float, y: float, reach: int, sigma: float
+) -> tuple[float, float, float]:
+    """Find where around a place one more emitter would gain most, by its score: x, y and amplitude.
+
+    With the others held, an emitter of shape g and amplitude a adds ``a S - a^2 I / 2`` to the log-likelihood
+    near a = 0, ``S = sum((z / mean - 1) g)``, ``I = sum(g^2 / mean)``: at most S^2 / 2 I, at a = S / I.
+    """
+    rows, columns, counts, _ = pixels
+    far = math.ceil(3.0 * sigma)
+    shape = np.zeros((2 * far + 1, 5))
+    axis_shares(float(far), sigma, 0, 2 * far, shape)
+    row, column = round(y), round(x)
+    best = best_x = best_y = best_amplitude = 0.0
+    for i in range(rows.size):
+        if abs(rows[i] - row) > reach or abs(columns[i] - column) > reach:
+            continue
+        score = information = 0.0
+        for k in range(rows.size):
+            down, along = rows[k] - rows[i], columns[k] - columns[i]
+            if abs(down) <= far and abs(along) <= far:
+                share = shape[down + far, 0] * shape[along + far, 0]
+                score += (counts[k] / means[k] - 1.0) * share
+                information += share * share / means[k]
+        if score > 0.0 and score * score > best * information:
+            best = score * score / information
+            best_x, best_y = float(columns[i]), float(rows[i])
+            best_amplitude = score / information
+    return best_x, best_y, best_amplitude
+
+
+@compiled
+def _with_one_more(
+    parameters: FloatArray, j: int, x: float, y: float, amplitude: float, sigma: float, split: bool
+) -> FloatArray:
+    """Return a start with one emitter more: at a place, or by splitting emitter j in its direction."""
+    n = parameters.size // PER_EMITTER
+    more = np.empty(parameters.size + PER_EMITTER)
+    more[: 4 * n] = parameters[: 4 * n]
+    more[4 * n + 4] = parameters[4 * n]
+    if split:
+        along, down = x - parameters[4 * j], y - parameters[4 * j + 1]
+        distance = max(math.sqrt(along * along + down * down), 1e-3)
+        along, down = along * sigma / distance, down * sigma / distance
+        x, y = parameters[4 * j] + along, parameters[4 * j + 1] + down
+        more[4 * j] -= along
+        more[4 * j + 1] -= down
+        more[4 * j + 2] = sigma
+        amplitude = more[4 * j + 3] = 0.5 * parameters[4 * j + 3]
+    more[4 * n], more[4 * n + 1], more[4 * n + 2], more[4 * n + 3] = x, y, sigma, amplitude
+    return more
+
+
+@compiled
+def _gather(
+    counts: NDArray[np.float32],
+    extra: NDArray[np.float32],
+    light: FloatArray,
+    owner: IntArray,
+    rows: IntArray,
+    columns: IntArray,
+    reach: int,
+    top: int,
+    left: int,
+) -> Pixels:
+    """Collect the pixels of a group's windows that belong to it; they are struck from ``owner``."""
+    height, width = counts.shape
+    most = rows.size * (2 * reach + 1) ** 2
+    found_rows, found_columns = np.empty(most, dtype=np.int64), np.empty(most, dtype=np.int64)
+    found, known = np.empty(most), np.empty(most)
+    group = owner[rows[0], columns[0]]
+    n = 0
+    for spot in range(rows.size):
+        for row in range(max(rows[spot] - reach, 0), min(rows[spot] + reach + 1, height)):
+            for column in range(max(columns[spot] - reach, 0), min(columns[spot] + reach + 1, width)):
+                if owner[row, column] != group:
+                    continue
+                owner[row, column] = -1
+                found_rows[n], found_columns[n] = row - top, column - left
+                found[n] = max(counts[row, column], 0.0)
+                known[n] = light[row, column]
+                if extra.size > 0:
+                    known[n] += extra[row, column]
+                n += 1
+    return found_rows[:n], found_columns[:n], found[:n], known[:n]
+
+
+@compiled
+def claim_pixels(
+    rows: IntArray, columns: IntArray, groups: IntArray, reach: int, owner: IntArray, distance: IntArray
+) -> None:
+    """Give each pixel of the windows to the group of the nearest spot.
+
+    Parameters
+    ----------
+    rows, columns, groups : ndarray of int64, shape (n,)
+        Middles of the windows, and the groups, from 0.
+    reach : int
+        Pixels of a window on each side of its middle.
+    owner : ndarray of int64, shape (height, width), filled
+        The group, -1 for none.
+    distance : ndarray of int64, shape (height, width)
+        Scratch space.
+    """
+    height, width = owner.shape
+    owner[:] = -1
+    for spot in range(rows.size):
+        for row in range(max(rows[spot] - reach, 0), min(rows[spot] + reach + 1, height)):
+            for column in range(max(columns[spot] - reach, 0), min(columns[spot] + reach + 1, width)):
+                square = (row - rows[spot]) ** 2 + (column - columns[spot]) ** 2
+                if owner[row, column] < 0 or square < distance[row, column]:
+                    owner[row, column] = groups[spot]
+                    distance[row, column] = square
+
+
+@compiled
+def judge_spots(
+    counts: NDArray[np.float32],
+    extra: NDArray[np.float32],
+    rows: IntArray,
+    columns: IntArray,
+    window_px: int,
+    sigma_prior: tuple[float, float],
+    fits: FloatArray,
+    law: FloatArray,
+    poorness: FloatArray,
+) -> None:
+    """Tell how poor the single fits are, each in its own window: see :func:`_poorness`.
+
+    ``fits`` (n, 5) holds x, y, sigma, amplitude and background; ``poorness`` (n,) is filled.
+    """
+    height, width = counts.shape
+    reach = window_px // 2
+    x_shares, y_shares = np.empty((window_px, 5)), np.empty((window_px, 5))
+    for spot in range(rows.size):
+        top, bottom = max(rows[spot] - reach, 0), min(rows[spot] + reach + 1, height)
+        left, right = max(columns[spot] - reach, 0), min(columns[spot] + reach + 1, width)
+        sigma = fits[spot, 2]
+        axis_shares(fits[spot, 0] - left, sigma, 0, right - left - 1, x_shares)
+        axis_shares(fits[spot, 1] - top, sigma, 0, bottom - top - 1, y_shares)
+        excess = variance = 0.0
+        for row in range(top, bottom):
+            for column in range(left, right):
+                z = max(counts[row, column], 0.0)
+                mean = fits[spot, 4] + fits[spot, 3] * x_shares[column - left, 0] * y_shares[row - top, 0]
+                if extra.size > 0:
+                    mean += extra[row, column]
+                pixel_expected, pixel_variance = _expected_deviance(mean, law)
+                excess += 2.0 * (mean - z + (z * math.log(z / mean) if z > 0.0 else 0.0)) - pixel_expected
+                variance += pixel_variance
+        off = sigma - sigma_prior[0]
+        poorness[spot] = (excess + sigma_prior[1] * off * off) / math.sqrt(variance)
+
+
+@compiled
+def add_light(emitters: FloatArray, sign: float, light: FloatArray) -> None:
+    """Add emitters to a picture.
+
+    Parameters
+    ----------
+    emitters : ndarray of float64, shape (n, 4)
+        x, y, sigma (pixels) and amplitude (counts).
+    sign : float
+        -1 to take them away.
+    light : ndarray of float64, shape (height, width)
+        Changed.
+    """
+    height, width = light.shape
+    x_shares, y_shares = np.empty((width, 5)), np.empty((height, 5))
+    for j in range(emitters.shape[0]):
+        sigma, amplitude = emitters[j, 2], sign * emitters[j, 3]
+        left, right = _reached(emitters[j, 0], sigma, width)
+        top, bottom = _reached(emitters[j, 1], sigma, height)
+        axis_shares(emitters[j, 0], sigma, left, right, x_shares)
+        axis_shares(emitters[j, 1], sigma, top, bottom, y_shares)
+        for row in range(top, bottom + 1):
+            for column in range(left, right + 1):
+                light[row, column] += amplitude * x_shares[column, 0] * y_shares[row, 0]
+
+
+@compiled
+def _fit_seeds(
+    pixels: Pixels, how: How, parameters: FloatArray, spot_of: IntArray
+) -> tuple[FloatArray, IntArray, float]:
+    """Fit emitters jointly, leaving out those that stand in the way of an optimum."""
+    loss, culprit = minimize(pixels, how, parameters)
+    while culprit != CONVERGED:
+        parameters = _without(parameters, culprit)
+        spot_of = np.concatenate((spot_of[:culprit], spot_of[culprit + 1 :]))
+        loss, culprit = minimize(pixels, how, parameters)
+    return parameters, spot_of, loss
+
+
+@compiled
+def _grow(
+    pixels: Pixels,
+    how: How,
+    parameters: FloatArray,
+    spot_of: IntArray,
+    loss: float,
+    reach: int,
+    most_emitters: int,
+    least_gain: float,
+    poor: float,
+    law: FloatArray,
+) -> tuple[FloatArray, IntArray, float]:
+    """Add emitters one by one, where the fit is poorest, as long as the log-likelihood gains enough."""
+    sigma = how[0]
+    means = np.empty(pixels[0].size)
+    tried = np.zeros(spot_of.max() + 1, dtype=np.bool_)
+    while True:
+        means_of(pixels, parameters, means)
+        worst, place = poor, -1
+        for j in range(spot_of.size):
+            if tried[spot_of[j]] or (spot_of == spot_of[j]).sum() >= most_emitters:
+                continue
+            poorness = _poorness(pixels, means, parameters, j, reach, how, law)
+            if poorness > worst:
+                worst, place = poorness, j
+        if place < 0:
+            return parameters, spot_of, loss
+        tried[spot_of[place]] = True
+        x, y, amplitude = _best_addition(
+            pixels, means, parameters[4 * place], parameters[4 * place + 1], reach, sigma
+        )
+        if amplitude <= 0.0:
+            continue
+        best, best_loss = parameters, loss - least_gain
+        # Either start may end in a worse optimum than the other.
+        for split in (False, True):
+            more = _with_one_more(parameters, place, x, y, amplitude, sigma, split)
+            more_loss, culprit = minimize(pixels, how, more)
+            if culprit == CONVERGED and more_loss < best_loss:
+                best, best_loss = more, more_loss
+        if best.size > parameters.size:
+            parameters, loss = best, best_loss
+            spot_of = np.concatenate((spot_of, spot_of[place : place + 1]))
+            # What has changed here may let a neighbour succeed.
+            tried[:] = False
+
+
+@compiled
+def _prune(
+    pixels: Pixels, how: How, parameters: FloatArray, spot_of: IntArray, loss: float, least_gain: float
+) -> tuple[FloatArray, IntArray, FloatArray]:
+    """Take emitters away, the least needed first, that gain too little; return also what each gains."""
+    while True:
+        gains = np.empty(spot_of.size)
+        for j in range(spot_of.size):
+            # Without it, the others do what they can.
+            loss_without, _ = minimize(pixels, how, _without(parameters, j))
+            gains[j] = loss_without - loss
+        if spot_of.size <= 1:
+            return parameters, spot_of, gains
+        weakest = int(gains.argmin())
+        if gains[weakest] >= least_gain:
+            return parameters, spot_of, gains
+        spot_of = np.concatenate((spot_of[:weakest], spot_of[weakest + 1 :]))
+        parameters, spot_of, loss = _fit_seeds(pixels, how, _without(parameters, weakest), spot_of)
+
+
+@compiled
+def _variances(pixels: Pixels, how: How, parameters: FloatArray, variances: FloatArray) -> bool:
+    """Predict the variances of the parameters at the optimum: the inverse of the observed information."""
+    unknown = _unknowns(parameters.size // PER_EMITTER, how[3])
+    size = unknown[-1] + 1
+    gradient, curvature, factor = np.empty(size), np.empty((size, size)), np.empty((size, size))
+    unit, solution = np.empty(size), np.empty(size)
+    linearize(pixels, False, how, parameters, unknown, gradient, curvature)
+    for k in range(parameters.size):
+        unit[:] = 0.0
+        unit[unknown[k]] = 1.0
+        if not _solve(curvature, 0.0, unit, size, factor, solution):
+            return False
+        variances[k] = solution[unknown[k]]
+    return True
+
+
+@compiled
+def resolve_group(
+    counts: NDArray[np.float32],
+    extra: NDArray[np.float32],
+    light: FloatArray,
+    owner: IntArray,
+    rows: IntArray,
+    columns: IntArray,
+    seeds: FloatArray,
+    window_px: int,
+    sigma_prior: tuple[float, float],
+    most_emitters: int,
+    equal: bool,
+    gains: tuple[float, float],
+    poor: float,
+    law: FloatArray,
+    results: FloatArray,
+    spots: IntArray,
+) -> int:
+    """Fit the emitters of a group of spots jointly, adding emitters one by one where the fit is poor.
+
+    Parameters
+    ----------
+    counts, extra : ndarray of float32
+        As for ``gaussian_fit.fit_windows``.
+    light : ndarray of float64, shape (height, width)
+        Counts of the emitters of other groups.
+    owner : ndarray of int64, shape (height, width)
+        Whose each pixel is; this group's are struck out.
+    rows, columns : ndarray of int64, shape (n,)
+        The spots' pixels.
+    seeds : ndarray of float64, shape (n, 5)
+        Their single fits: x, y, sigma, amplitude, background.
+    window_px : int
+        Side of a spot's window, odd.
+    sigma_prior : (float, float)
+        As for :func:`linearize`.
+    most_emitters : int
+        Of one spot.
+    equal : bool
+        Whether all emitters of the group are equally bright.
+    gains : (float, float)
+        Log-likelihood that an added emitter must gain, and that every emitter must keep.
+    poor : float
+        Misfit beyond which a fit is poor, standard deviations.
+    law : ndarray of float64, shape (m, 3)
+        Log of the mean, mean and variance of a pixel's deviance.
+    results : ndarray of float64, shape (n * most_emitters, 16)
+        Filled as by ``fit_windows``; then residual std, deviance, gain and number of pixels.
+    spots : ndarray of int64, shape (n * most_emitters,)
+        Filled with the spot that each emitter belongs to.
+
+    Returns
+    -------
+    int
+        Number of emitters; 0 where there is no joint fit.
+    """
+    reach = window_px // 2
+    top, left = max(rows.min() - reach, 0), max(columns.min() - reach, 0)
+    pixels = _gather(counts, extra, light, owner, rows, columns, reach, top, left)
+    floor = FLOOR * pixels[2].max()
+    how = (sigma_prior[0], sigma_prior[1], LARGEST_SIGMA_WINDOWS * window_px, equal, floor)
+    parameters = np.empty(4 * rows.size + 1)
+    for j in range(rows.size):
+        parameters[4 * j], parameters[4 * j + 1] = seeds[j, 0] - left, seeds[j, 1] - top
+        parameters[4 * j + 2], parameters[4 * j + 3] = seeds[j, 2], seeds[j, 3]
+    parameters[-1] = max(seeds[:, 4].min(), floor)
+    parameters, spot_of, loss = _fit_seeds(pixels, how, parameters, np.arange(rows.size))
+    if spot_of.size == 0:
+        return 0
+    parameters, spot_of, loss = _grow(
+        pixels, how, parameters, spot_of, loss, reach, most_emitters, gains[0], poor, law
+    )
+    parameters, spot_of, gained = _prune(pixels, how, parameters, spot_of, loss, gains[1])
+    variances = np.empty(parameters.size)
+    if spot_of.size == 0 or not _variances(pixels, how, parameters, variances):
+        return 0
+    means = np.empty(pixels[0].size)
+    means_of(pixels, parameters, means)
+    for j in range(spot_of.size):
+        x, y, sigma, amplitude = parameters[4 * j : 4 * j + 4]
+        deviance, _, _, spread, n_pixels = _misfit(pixels, means, x, y, reach, law)
+        result = results[j]
+        result[0], result[1], result[2], result[3] = left + x, top + y, sigma, sigma
+        result[4], result[5] = amplitude, parameters[-1]
+        result[6], result[7] = variances[4 * j], variances[4 * j + 1]
+        result[8], result[9] = variances[4 * j + 2], variances[4 * j + 2]
+        result[10], result[11] = variances[4 * j + 3], variances[-1]
+        result[12], result[13], result[14], result[15] = spread, deviance, gained[j], n_pixels
+        spots[j] = spot_of[j]
+    return spot_of.size
