@@ -31,8 +31,8 @@ PIXEL_NM = 25.0
 METHODS = ["histogram", "ash", "gaussian"]
 MOLECULES = st.lists(
     st.tuples(
-        st.floats(-60.0, 460.0),
-        st.floats(-60.0, 360.0),
+        st.floats(-60.0, 460.0, allow_subnormal=False),
+        st.floats(-60.0, 360.0, allow_subnormal=False),
         st.floats(1.0, 60.0),
         st.floats(-1000.0, 1000.0),
     ),
