@@ -57,6 +57,10 @@ class Dock(QWidget):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(scroll, stretch=1)
+        # What is always seen, however many settings there are.
+        self.footer = QVBoxLayout()
+        self.footer.setContentsMargins(6, 0, 6, 0)
+        layout.addLayout(self.footer)
         layout.addWidget(self.job_bar)
         self.job_layers: list[Layer] = []
         self._docked = self._arranged = False

@@ -96,8 +96,8 @@ class LocalizeDock(Dock):
         )
         self.export_button = QPushButton("Export CSV...")
         self.export_button.setToolTip("Write the table as a ThunderSTORM CSV file, positions in nm.")
-        self.controls.addLayout(row(self.run_button, self.export_button))
         self.controls.addStretch(1)
+        self.footer.addLayout(row(self.run_button, self.export_button))
 
     def _connect(self) -> None:
         self.movies.chosen.connect(self._on_movie_chosen)

@@ -139,9 +139,9 @@ class LocalizerOptions(QWidget):
         self.sigma.setRange(_LEARNED_SIGMA, 10.0)
         self.sigma.setSingleStep(0.1)
         self.sigma.setSuffix(" px")
-        self.sigma.setSpecialValueText("learned")
+        self.sigma.setSpecialValueText("auto")
         self.sigma.setToolTip(
-            "Width (standard deviation) of a spot that fits start from: the movie's own, or a number. "
+            "Width (standard deviation) of a spot that fits start from: the movie's own (auto), or a number. "
             "Typical: 1 to 1.6 px."
         )
         self.emitters = QSpinBox()
