@@ -86,7 +86,7 @@ class Localizer:
     ) -> LocalizationTable:
         """Find the molecules of one frame; it counts as frame 0.
 
-        The first call of an installation compiles for some 10 s.
+        The first call of an installation compiles for some 10 s; with several emitters per spot, 30 s.
 
         Parameters
         ----------
