@@ -32,6 +32,16 @@ def test_empty_frames_give_as_many_as_were_asked_for(camera, background):
     assert table.column("log_likelihood_ratio").min() >= reached
 
 
+@pytest.mark.parametrize("widths", ["fixed", "elliptical"])
+def test_the_law_is_that_of_the_widths_that_are_fitted(widths):
+    random = np.random.default_rng(5)
+    electrons = random.poisson(10.0, (120, 96, 96)) + random.normal(0.0, 1.6, (120, 96, 96))
+    movie = CMOS.adu(electrons)
+    settings = LocalizerSettings(false_per_frame=2.0, widths=widths, initial_sigma_px=1.2)
+    found = finish(Localizer(CMOS, settings).localize(movie))
+    assert len(found) / 120 == pytest.approx(2.0, rel=0.3)
+
+
 @pytest.mark.parametrize("camera", [EMCCD, CMOS, Camera()], ids=["EM", "CMOS", "ideal"])
 def test_the_simulated_noise_has_variance_equal_to_mean(camera):
     level = 10.0 + float(np.mean(camera.read_counts))
@@ -102,3 +112,9 @@ def test_a_molecule_is_accepted_and_its_ghost_of_noise_is_not():
 def test_what_cannot_be_promised_is_refused(settings, words):
     with pytest.raises(BlinkspotError, match=words):
         LocalizerSettings(**settings)
+
+
+def test_more_than_noise_has_spots_cannot_be_asked_for():
+    movie = CMOS.adu(np.random.default_rng(1).poisson(10.0, (4, 32, 32)).astype(np.float32))
+    with pytest.raises(BlinkspotError, match=r"An empty frame of this movie has \S+ spots in all"):
+        finish(Localizer(CMOS, LocalizerSettings(false_per_frame=90.0)).localize(movie))

@@ -490,3 +490,10 @@ def test_camera_of_other_pixels_gives_the_same_heights():
     other = finish(Localizer(fine, LocalizerSettings(astigmatism=half)).localize(movie))
     np.testing.assert_allclose(other.column("z_nm"), own.column("z_nm"), atol=1e-6)
     np.testing.assert_allclose(other.column("x_nm"), own.column("x_nm") / 2)
+
+
+def test_a_movie_of_other_pixels_is_refused():
+    calibrated = dataclasses.replace(CALIBRATION, provenance={"camera": {"pixel_size_nm": 100.0}})
+    calibrated.check_pixel_size(100.4)
+    with pytest.raises(BlinkspotError, match="pixels of 100 nm, and the movie's are of 117 nm"):
+        calibrated.check_pixel_size(117.0)

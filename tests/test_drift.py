@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from blinkspot import LocalizationTable, read_table
 from blinkspot.errors import BlinkspotError
-from blinkspot.localization.processing import STEPS, process, recorded_steps
+from blinkspot.localization.processing import STEPS, Rectangle, process, recorded_steps
 from blinkspot.localization.processing.drift import (
     Drift,
     DriftCorrection,
@@ -599,3 +599,21 @@ def test_command_says_in_a_sentence_what_is_wrong(tmp_path: Path, command: Calla
     assert refused("is drawn as .png or .svg", "--picture", tmp_path / "d.gif")
     assert refused("is a file .csv, or Picasso's .txt", "--save", tmp_path / "d.json")
     assert command("drift", source, "-o", tmp_path / "out.txt").refuses("needs such a name")
+
+
+def test_what_went_by_corrected_positions_is_not_undone_below_it() -> None:
+    steps = [DriftCorrection("rcc"), Rectangle(x_from_nm=0.0)]
+    with pytest.raises(BlinkspotError, match="went through rectangle"):
+        without_correction(finish(process(sample(), steps)))
+    with pytest.raises(BlinkspotError, match="'processing' is not a list"):
+        without_correction(sample(100).with_provenance({"processing": 3}))
+
+
+def test_two_results_of_one_name_are_refused_beforehand(
+    tmp_path: Path, command: Callable[..., Outcome]
+) -> None:
+    sample(100).save(tmp_path / "in.csv")
+    out = tmp_path / "out.csv"
+    outcome = command("drift", tmp_path / "in.csv", "-o", out, "--save", out)
+    assert outcome.refuses("Two results would be written")
+    assert not out.exists()

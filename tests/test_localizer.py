@@ -245,6 +245,12 @@ def test_a_movie_is_no_frame():
         ("initial_sigma_px", 0.0),
         ("initial_sigma_px", 9.0),
         ("widths", "narrow"),
+        ("threshold", "1"),
+        ("threshold", None),
+        ("fit_window_px", 7.0),
+        ("most_emitters", True),
+        ("most_emitters", 2.5),
+        ("false_per_frame", "1"),
         ("preset", "picasso"),
     ],
 )

@@ -112,6 +112,14 @@ def test_duplicates_leave_the_surest(distance_nm, grid_nm):
     assert len(kept) < len(table)
 
 
+def test_what_is_no_uncertainty_is_not_the_surest():
+    table = LocalizationTable.from_columns(
+        {"frame": [0, 0], "x_nm": [0.0, 5.0], "y_nm": [0.0, 0.0], "uncertainty_nm": [-5.0, 20.0]}
+    )
+    kept = finish(DuplicateRemoval(50.0).apply(table))
+    assert kept.column("uncertainty_nm").tolist() == [20.0]
+
+
 def test_duplicates_by_distance_are_the_localizers():
     table = random_table(4, 200, frames=1)
     positions = table.data[["x_nm", "y_nm"]].to_numpy()

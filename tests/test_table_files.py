@@ -46,7 +46,11 @@ def tables(draw, gaps=True):
             column[1] = 1.5  # a column of which nothing is known is left out
         columns[name] = column
     pixel_size_nm = draw(st.floats(10.0, 500.0))
-    shape = draw(st.tuples(st.integers(1, 10**6), st.integers(1, 512), st.integers(1, 512)).map(list))
+    shape = draw(
+        st.tuples(
+            st.integers(max([0, *columns["frame"]]) + 1, 10**8), st.integers(1, 512), st.integers(1, 512)
+        ).map(list)
+    )
     provenance = {"camera": {"pixel_size_nm": pixel_size_nm, "em_gain": 2.0}, "movie_shape": shape}
     return LocalizationTable(
         pd.DataFrame(columns), draw(st.booleans()), {**provenance, "settings": draw(JSON)}
@@ -524,3 +528,25 @@ def test_a_dataset_of_ours_of_another_length_gets_one_sentence(tmp_path):
     gaps = np.array([(0.5,)], dtype=[("p_value", "f8")])
     with pytest.raises(BlinkspotError, match="differ in length"):
         read_table(picasso(tmp_path, MOVIE, PIXEL, extra=[("blinkspot", gaps)]))
+
+
+def test_a_provenance_of_a_shorter_movie_is_refused(tmp_path):
+    example(frame=[0, 0, 60]).save(tmp_path / "t.csv")
+    with pytest.raises(BlinkspotError, match=r"of a movie of 50 frames, but .* has molecules in frame 61"):
+        read_table(tmp_path / "t.csv")
+
+
+def test_a_heading_that_stands_twice_is_refused(tmp_path):
+    path = written(tmp_path, '"frame","x [nm]","y [nm]","x [nm]"\n1,2,3,4\n')
+    with pytest.raises(BlinkspotError, match=r"more than one column 'x \[nm\]'"):
+        read_table(path)
+
+
+def test_a_full_disk_is_a_sentence_and_leaves_nothing(tmp_path, monkeypatch):
+    def full(path, content):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("pathlib.Path.write_bytes", full)
+    with pytest.raises(BlinkspotError, match="No space left"):
+        example().save(tmp_path / "t.hdf5")
+    assert not list(tmp_path.iterdir())

@@ -66,7 +66,11 @@ def drift(
     """Find the drift and take it off a table."""
     if sum((fiducials is not None, load is not None, undo)) > 1:
         raise BlinkspotError("Only one of --fiducials, --load and --undo can be given.")
-    for path in (*table_paths(output), *(drift_paths(save) if save else ())):
+    made = [*table_paths(output), *(drift_paths(save) if save else ()), *([picture] if picture else ())]
+    for path in made:
+        if made.count(path) > 1:
+            raise BlinkspotError(f"Two results would be written as {path}: give them different names.")
+    for path in made:
         check_can_write(path)
     if picture is not None:
         check_picture_path(picture)

@@ -8,16 +8,13 @@ from collections.abc import Generator
 from dataclasses import dataclass
 
 from blinkspot.camera import Camera
-from blinkspot.camera_estimate import noise_ratio
+from blinkspot.camera_estimate import noise_fits, noise_ratio
 from blinkspot.denoising.settings import TrainingSettings
 from blinkspot.errors import BlinkspotError
 from blinkspot.movie_checks import check_camera, check_movie
 from blinkspot.noise_whiteness import noise_correlation
 from blinkspot.progress import Progress, Stopwatch
 from blinkspot.stack import Stack
-
-# Measured over predicted variance of the background's noise; with the right camera it is within 10 % of 1.
-_TRUSTED_NOISE_RATIO = (0.75, 1.35)
 
 
 @dataclass(frozen=True)
@@ -37,11 +34,6 @@ class FirstLook:
     settings: TrainingSettings
     noise_ratio: float
     warnings: list[str]
-
-
-def noise_fits(ratio: float) -> bool:
-    """Whether the background's noise is what the camera predicts."""
-    return _TRUSTED_NOISE_RATIO[0] <= ratio <= _TRUSTED_NOISE_RATIO[1]
 
 
 def look_at(movie: Stack, camera: Camera, settings: TrainingSettings) -> Generator[Progress, None, FirstLook]:

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from blinkspot.camera import Camera
+from blinkspot.camera_estimate import noise_fits
 from blinkspot.denoising.batches import CropSource, light_of
 from blinkspot.denoising.calibration import Calibration, line
 from blinkspot.denoising.checkpoint import (
@@ -26,7 +27,7 @@ from blinkspot.denoising.checkpoint import (
 from blinkspot.denoising.context_choice import choose_context
 from blinkspot.denoising.denoiser import Denoiser
 from blinkspot.denoising.devices import pick_device
-from blinkspot.denoising.first_look import look_at, noise_fits
+from blinkspot.denoising.first_look import look_at
 from blinkspot.denoising.frames import ChosenFrames, choose_frames
 from blinkspot.denoising.learner import Learner, Validation
 from blinkspot.denoising.new_network import untrained_network

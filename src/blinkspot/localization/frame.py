@@ -141,12 +141,12 @@ class FrameLocalizer:
             extra=pixels.extra,
             window_px=settings.fit_window_px,
             initial_sigma_px=self.width.sigma_px,
-            sigma_std_px=self._known_width.std_px,
+            sigma_std_px=self.known_width.std_px,
             has_register=self.camera.em_gain > 1.0,
         )
 
     @property
-    def _known_width(self) -> PsfWidth:
+    def known_width(self) -> PsfWidth:
         """What the fits may take for known of the widths, as the settings have it."""
         std_px = {"learned": self.width.std_px, "fixed": 0.0}.get(self.settings.widths, np.inf)
         return replace(self.width, std_px=std_px)
@@ -162,7 +162,7 @@ class FrameLocalizer:
             candidates.strength,
             fits,
             window_px=self.settings.fit_window_px,
-            width=self._known_width,
+            width=self.known_width,
             most_emitters=self.settings.most_emitters,
             equal_photons=self.settings.equal_photons,
             least_log_likelihood_ratio=(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Generator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -33,6 +33,8 @@ PIXELS_READ_AT_ONCE = 2**20
 SECONDS_BETWEEN_PROGRESS = 0.04
 # Frames that are looked at, before all are, for the width of the molecules and the background.
 MOST_FRAMES_SAMPLED = 60
+# Beyond it no camera counts, and no random number does either.
+LARGEST_BACKGROUND = 1e12
 
 
 @dataclass(frozen=True)
@@ -227,11 +229,21 @@ class Localizer:
             learned["psf"] = width.as_dict()
         acceptance: Acceptance | None = None
         if settings.false_per_frame is not None:
-            known = width if settings.widths == "learned" else replace(width, std_px=np.inf)
             background = sample.background_counts()
+            if background > LARGEST_BACKGROUND:
+                raise BlinkspotError(
+                    f"The movie's background is {background:.3g} counts per pixel: check electrons per ADU."
+                )
+            known = FrameLocalizer(self.camera, settings, width).known_width
             law = yield from false_molecules(
                 EmptyFrames.like(self.camera, background, known, settings.fit_window_px)
             )
+            there = law.expected(0.0, frames.shape[0] * frames.shape[1])
+            if settings.false_per_frame > there:
+                raise BlinkspotError(
+                    f"An empty frame of this movie has {there:.2g} spots in all, so there cannot be "
+                    f"{settings.false_per_frame:g} false molecules per frame: ask for fewer."
+                )
             acceptance = law.acceptance(settings.false_per_frame, frames.shape[0] * frames.shape[1])
             learned["acceptance"] = acceptance.as_dict()
         return FrameLocalizer(self.camera, settings, width, acceptance), learned
@@ -253,6 +265,8 @@ class Localizer:
                 "give the denoised version of the same movie."
             )
         check_preset(self.settings, on_denoised=denoised_shape is not None)
+        if self.settings.astigmatism is not None:
+            self.settings.astigmatism.check_pixel_size(self.camera.pixel_size_nm)
 
 
 def _frames(movie: Stack, denoised: Stack | None) -> _Frames:

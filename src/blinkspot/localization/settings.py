@@ -6,6 +6,8 @@ import math
 from dataclasses import dataclass
 from typing import Literal, get_args
 
+import numpy as np
+
 from blinkspot.errors import BlinkspotError
 from blinkspot.localization.astigmatism.calibration import AstigmatismCalibration
 from blinkspot.localization.fitting import FitMethod, FitPixels
@@ -73,6 +75,7 @@ class LocalizerSettings:
     astigmatism: AstigmatismCalibration | None = None
 
     def __post_init__(self) -> None:
+        self._check_kinds()
         if not (math.isfinite(self.threshold) and self.threshold > 0):
             raise BlinkspotError(
                 f"The threshold must be a number above 0 (in units of std(Wave.F1)), not {self.threshold}."
@@ -106,6 +109,23 @@ class LocalizerSettings:
             )
         if self.astigmatism is not None:
             self._check_astigmatism()
+
+    def _check_kinds(self) -> None:
+        """Refuse what is no number where one is needed, before it is compared with any."""
+        for name, whole in (
+            ("threshold", False),
+            ("false_per_frame", False),
+            ("initial_sigma_px", False),
+            ("fit_window_px", True),
+            ("most_emitters", True),
+        ):
+            value = getattr(self, name)
+            if value is None and name in ("false_per_frame", "initial_sigma_px"):
+                continue
+            kinds = (int, np.integer) if whole else (int, float, np.integer, np.floating)
+            if isinstance(value, bool) or not isinstance(value, kinds):
+                kind = "a whole number" if whole else "a number"
+                raise BlinkspotError(f"{name} must be {kind}, not {value!r}.")
 
     def _check_astigmatism(self) -> None:
         if self.preset != "blinkspot" or self.fit != "mle" or self.widths != "learned":

@@ -29,6 +29,7 @@ _LIMITS = {
     "quintic": (-100.0, 100.0),
     "sextic": (-100.0, 100.0),
 }
+_SAME_PIXEL = 0.01
 _FACTOR_LIMITS = (0.1, 2.0)
 _WINDOW_LIMITS_NM = (200.0, 1e4)
 _MEASURED = ("z_nm", "sigma_x_nm", "sigma_y_nm")
@@ -164,6 +165,24 @@ class AstigmatismCalibration:
             raise BlinkspotError(
                 f"The defocus curves are not defined from {low:g} to {high:g} nm: "
                 "narrow the range of heights."
+            )
+
+    def check_pixel_size(self, pixel_size_nm: float) -> None:
+        """Check that a movie has the pixels of the beads' stack: its nm are not these otherwise.
+
+        Raises
+        ------
+        BlinkspotError
+            If the calibration knows another pixel size.
+        """
+        try:
+            known = float(self.provenance["camera"]["pixel_size_nm"])
+        except (KeyError, TypeError, ValueError):
+            return
+        if abs(pixel_size_nm - known) > _SAME_PIXEL * known:
+            raise BlinkspotError(
+                f"The astigmatism was calibrated with pixels of {known:g} nm, and the movie's are of "
+                f"{pixel_size_nm:g} nm: check the camera, or calibrate with this one."
             )
 
     def heights_nm(self, n: int = 201) -> FloatArray:

@@ -54,7 +54,9 @@ class DuplicateRemoval:
 
     def apply(self, table: LocalizationTable) -> Generator[Progress, None, LocalizationTable]:
         """Return the localizations that are kept; see :class:`.step.Step`."""
-        uncertainty = table.column("uncertainty_nm")
+        # What is not above 0 is no uncertainty, and nobody's surest.
+        given = table.column("uncertainty_nm")
+        uncertainty = np.where(given > 0.0, given, np.nan)
         if len(table) and np.isnan(uncertainty).all():
             raise BlinkspotError(
                 "duplicates: this table knows no uncertainties, so of two localizations neither is the surer."

@@ -37,6 +37,11 @@ def read_text(path: Path) -> pd.DataFrame:
         If the file cannot be read, is empty or is something else.
     """
     try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            headings = [heading.strip() for heading in next(csv.reader(file, skipinitialspace=True), [])]
+        twice = [heading for heading in headings if headings.count(heading) > 1]
+        if twice:
+            raise BlinkspotError(f"The table {path} has more than one column {twice[0]!r}: leave one out.")
         with warnings.catch_warnings():
             # pandas would cut off what lies beyond the headings: columns may have shifted there.
             warnings.simplefilter("error", pd.errors.ParserWarning)
@@ -51,7 +56,7 @@ def read_text(path: Path) -> pd.DataFrame:
         raise BlinkspotError(
             f"The table {path} has rows with more values than there are headings: export it again."
         ) from error
-    except (UnicodeError, pd.errors.ParserError, ValueError) as error:
+    except (UnicodeError, pd.errors.ParserError, csv.Error, ValueError) as error:
         raise BlinkspotError(
             f"The table {path} is not a text file of comma-separated values: "
             "give a CSV file as ThunderSTORM or SMAP writes it, or an HDF5 file of Picasso."

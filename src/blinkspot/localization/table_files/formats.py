@@ -57,7 +57,23 @@ def read_table(path: str | os.PathLike[str], *, pixel_size_nm: float | None = No
         return picasso_hdf5.read(path, pixel_size_nm)
     text = read_text(path)
     read = smap_csv.read if smap_csv.is_smap(text) else thunderstorm_csv.read
-    return read(path, text, pixel_size_nm)
+    table = read(path, text, pixel_size_nm)
+    _check_frames(path, table)
+    return table
+
+
+def _check_frames(path: Path, table: LocalizationTable) -> None:
+    """Refuse a table whose provenance is of a shorter movie."""
+    try:
+        n_frames = int(table.provenance["movie_shape"][0])
+    except (KeyError, TypeError, ValueError, IndexError):
+        return
+    last = int(table.column("frame").max()) + 1 if len(table) else 0
+    if last > n_frames:
+        raise BlinkspotError(
+            f"{provenance_path(path)} is of a movie of {n_frames} frames, but {path} has molecules in frame "
+            f"{last}: put the provenance of the same table beside it, or move it away."
+        )
 
 
 def write_table(

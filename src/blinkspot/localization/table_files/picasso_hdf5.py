@@ -10,6 +10,7 @@ frames from the first to the last of them.
 
 from __future__ import annotations
 
+import io
 import json
 from pathlib import Path
 from typing import Any
@@ -110,11 +111,14 @@ def write(table: LocalizationTable, path: Path, pixel_size_nm: float | None) -> 
     locs = _records({**fields, **{name: ours[name] for name in ours if name not in gaps}}, types)
     documents = metadata_to_write(provenance, pixel_size_nm, fields["frame"], fields["x"], fields["y"])
     with written_whole(path, locs.nbytes) as temporary, written_whole(beside) as temporary_beside:
-        with h5py.File(temporary, "w") as file:
+        # Made in memory: where the disk is full, the HDF5 library ends the program.
+        content = io.BytesIO()
+        with h5py.File(content, "w") as file:
             file.create_dataset("locs", data=locs)
             if gaps:
                 file.create_dataset(_WITH_GAPS, data=_records(gaps, {}))
             file.create_dataset("metadata", data=json.dumps(documents))
+        temporary.write_bytes(content.getbuffer())
         temporary_beside.write_text(yaml_text(documents), encoding="ascii")
 
 

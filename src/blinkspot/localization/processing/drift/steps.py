@@ -196,12 +196,19 @@ def without_correction(table: LocalizationTable) -> LocalizationTable:
                 "The localizations of this table were merged over frames after the drift was taken off, so "
                 "that it cannot be undone: go back to the table before the merging."
             )
+    if place < len(entries) - 1:
+        raise BlinkspotError(
+            f"After the drift was taken off, this table went through {entries[-1].get('step')}, which may "
+            "have gone by the positions: go back to the table before that, and undo there."
+        )
     drift = Drift.from_dict(entries.pop(place)["drift"])
     return drift.undo(table).with_provenance({**table.provenance, RECORD: entries})
 
 
 def _last_drift(table: LocalizationTable) -> int | None:
     entries = table.provenance.get(RECORD, [])
+    if not isinstance(entries, list):
+        raise BlinkspotError("The table's record of its steps is damaged: 'processing' is not a list.")
     places = [place for place, entry in enumerate(entries) if isinstance(entry, dict) and "drift" in entry]
     return places[-1] if places else None
 
