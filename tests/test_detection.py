@@ -1,3 +1,5 @@
+import importlib
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -143,6 +145,31 @@ def test_functions_compile_where_machine_code_cannot_be_kept(monkeypatch):
         return 2 * number
 
     assert compiled(twice)(21) == 42
+
+
+def test_stored_code_is_stale_once_the_shared_file_has_changed(tmp_path, monkeypatch):
+    """The functions of that file are part of the machine code of those that call them."""
+    shared = tmp_path / "kernel_maths.py"
+    monkeypatch.setattr("blinkspot.localization._compiling.SHARED", (shared,))
+    module = tmp_path / "kernel.py"
+    module.write_text("def twice(number):\n    return 2 * number\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    twice = importlib.import_module("kernel").twice
+
+    def hits(text):
+        shared.write_text(text)
+        function = compiled(twice)
+        assert function(21) == 42
+        return sum(function.stats.cache_hits.values())
+
+    assert hits("one") == 0
+    assert hits_of_the_same_file(compiled(twice)) == 1
+    assert hits("another") == 0
+
+
+def hits_of_the_same_file(function):
+    function(21)
+    return sum(function.stats.cache_hits.values())
 
 
 def test_what_stands_out_is_measured_in_the_noise_of_its_own_place():

@@ -10,6 +10,7 @@ from scipy.stats import poisson
 
 from blinkspot.localization.fitting import fit_molecules
 from blinkspot.localization.gaussian_fit import linearize, pixel_shares
+from blinkspot.localization.kernel_maths import solve_damped
 
 PLAUSIBLE = st.tuples(
     st.floats(1.0, 5.0),
@@ -304,3 +305,17 @@ def test_goodness_is_that_of_the_poisson_law(seed, with_extra):
     assert fits.goodness.log_likelihood_ratio[0] == pytest.approx(fitted - alone, rel=1e-5)
     assert fits.goodness.residual_std[0] == pytest.approx((z - mean).std(), rel=1e-6)
     assert fits.goodness.n_pixels[0] == 49
+
+
+@given(st.integers(1, 6), st.integers(0, 10**6), st.floats(0.0, 10.0))
+@settings(max_examples=50, deadline=None)
+def test_damped_equations_are_solved_as_numpy_does(size, seed, damping):
+    random = np.random.default_rng(seed)
+    root = random.normal(size=(6, 6))
+    matrix, right = root @ root.T + 0.1 * np.eye(6), random.normal(size=6)
+    solution = np.full(6, np.nan)
+    assert solve_damped(np.tril(matrix), damping, right, size, np.empty((6, 6)), solution)
+    damped = matrix[:size, :size] + damping * np.diag(np.diag(matrix)[:size])
+    np.testing.assert_allclose(solution[:size], np.linalg.solve(damped, right[:size]), rtol=1e-6, atol=1e-8)
+    assert (solution[size:] == 0.0).all()
+    assert not solve_damped(-matrix, damping, right, size, np.empty((6, 6)), solution)

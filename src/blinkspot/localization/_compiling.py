@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 from typing import Any, TypeVar, cast
 
 import numba
 
 FunctionT = TypeVar("FunctionT", bound=Callable[..., Any])
+
+
+# Files whose compiled functions those of other files may call, too.
+SHARED = tuple(Path(__file__).with_name(name) for name in ("kernel_maths.py", "crowded_model.py"))
 
 
 def compiled(function: FunctionT) -> FunctionT:
@@ -19,10 +24,21 @@ def compiled(function: FunctionT) -> FunctionT:
     must not be entered from several threads.
 
     numba notices a change only in the file that holds the function it stored, not in files that hold the
-    functions called from there. Hence a compiled function calls compiled functions of its own file only.
+    functions called from there. Hence a compiled function calls compiled functions of its own file and of
+    those in ``SHARED`` only, and a change of one of these makes whatever was stored stale.
     """
     compile_it = partial(numba.njit, nogil=True, error_model="numpy")
     try:
-        return cast(FunctionT, compile_it(cache=True)(function))
-    except RuntimeError:  # there is no folder that machine code may be written to
-        return cast(FunctionT, compile_it()(function))
+        dispatcher = compile_it(cache=True)(function)
+        _watch_shared(dispatcher)
+    except (RuntimeError, AttributeError):
+        # There is no folder that machine code may be written to, or numba keeps it in another way.
+        dispatcher = compile_it()(function)
+    return cast(FunctionT, dispatcher)
+
+
+def _watch_shared(dispatcher: Any) -> None:
+    """Have the stored code depend on the shared files as it does on the function's own."""
+    index = dispatcher._cache._cache_file
+    about = [file.stat() for file in SHARED]
+    index._source_stamp = (index._source_stamp, *((each.st_mtime, each.st_size) for each in about))

@@ -11,7 +11,7 @@ al. 2013, Nature Methods 10:653). The parameters stand in one order throughout: 
 them, sigma_x and sigma_y, for an elliptical Gaussian), amplitude, background (counts). The background is last
 so that it can be left out by solving for those before it.
 
-All of it stands in one file, because numba keeps a compiled function as long as that function's own file is
+All but the solver stands in one file: numba keeps a compiled function as long as that function's own file is
 unchanged (see :func:`~blinkspot.localization._compiling.compiled`).
 """
 
@@ -23,6 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from blinkspot.localization._compiling import compiled
+from blinkspot.localization.kernel_maths import solve_damped
 
 FloatArray = NDArray[np.float64]
 
@@ -242,39 +243,6 @@ def linearize(
 
 
 @compiled
-def _solve(
-    matrix: FloatArray, damping: float, right: FloatArray, size: int, factor: FloatArray, solution: FloatArray
-) -> bool:
-    """Solve the first ``size`` equations, the diagonal times 1 + damping, by Cholesky's method.
-
-    The rest of the solution is 0. Returns False where the matrix (lower triangle) is not positive definite.
-    """
-    for i in range(size):
-        for j in range(i + 1):
-            rest = matrix[i, j] * (1.0 + damping) if i == j else matrix[i, j]
-            for k in range(j):
-                rest -= factor[i, k] * factor[j, k]
-            if i == j:
-                if not rest > 0.0:
-                    return False
-                factor[i, i] = math.sqrt(rest)
-            else:
-                factor[i, j] = rest / factor[j, j]
-    solution[:] = 0.0
-    for i in range(size):
-        rest = right[i]
-        for k in range(i):
-            rest -= factor[i, k] * solution[k]
-        solution[i] = rest / factor[i, i]
-    for i in range(size - 1, -1, -1):
-        rest = solution[i]
-        for k in range(i + 1, size):
-            rest -= factor[k, i] * solution[k]
-        solution[i] = rest / factor[i, i]
-    return True
-
-
-@compiled
 def _minimize(
     window: FloatArray,
     extra: FloatArray,
@@ -307,7 +275,7 @@ def _minimize(
         # A background on its floor that would go below is left out, else it would bend the other steps.
         on_floor = parameters[n - 1] <= floor and gradient[n - 1] > 0.0
         size = n - 1 if on_floor else n
-        if not _solve(curvature, damping, gradient, size, factor, step):
+        if not solve_damped(curvature, damping, gradient, size, factor, step):
             if newton:
                 newton = False
                 linearize(
@@ -427,7 +395,7 @@ def _variances(
     for k in range(n):
         unit[:] = 0.0
         unit[k] = 1.0
-        if not _solve(curvature, 0.0, unit, n, factor, solution):
+        if not solve_damped(curvature, 0.0, unit, n, factor, solution):
             return False
         variances[k] = solution[k]
         if not poisson:

@@ -9,7 +9,7 @@ So z is a parameter of the Poisson likelihood like x and y (Aristov et al. 2018,
 Li et al. 2018, Nature Methods 15:367), and its error is read off the information. The parameters stand in one
 order throughout: x, y (pixels), z (nm), amplitude, background (counts).
 
-All of it stands in one file, because numba keeps a compiled function as long as that function's own file is
+All but the solver stands in one file: numba keeps a compiled function as long as that function's own file is
 unchanged (see :func:`~blinkspot.localization._compiling.compiled`).
 """
 
@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from blinkspot.localization._compiling import compiled
+from blinkspot.localization.kernel_maths import solve_damped
 
 FloatArray = NDArray[np.float64]
 
@@ -192,39 +193,6 @@ def linearize(
 
 
 @compiled
-def _solve(
-    matrix: FloatArray, damping: float, right: FloatArray, size: int, factor: FloatArray, solution: FloatArray
-) -> bool:
-    """Solve the first ``size`` equations, the diagonal times 1 + damping, by Cholesky's method.
-
-    The rest of the solution is 0. Returns False where the matrix (lower triangle) is not positive definite.
-    """
-    for i in range(size):
-        for j in range(i + 1):
-            rest = matrix[i, j] * (1.0 + damping) if i == j else matrix[i, j]
-            for k in range(j):
-                rest -= factor[i, k] * factor[j, k]
-            if i == j:
-                if not rest > 0.0:
-                    return False
-                factor[i, i] = math.sqrt(rest)
-            else:
-                factor[i, j] = rest / factor[j, j]
-    solution[:] = 0.0
-    for i in range(size):
-        rest = right[i]
-        for k in range(i):
-            rest -= factor[i, k] * solution[k]
-        solution[i] = rest / factor[i, i]
-    for i in range(size - 1, -1, -1):
-        rest = solution[i]
-        for k in range(i + 1, size):
-            rest -= factor[k, i] * solution[k]
-        solution[i] = rest / factor[i, i]
-    return True
-
-
-@compiled
 def _minimize(
     window: FloatArray,
     extra: FloatArray,
@@ -253,7 +221,7 @@ def _minimize(
     for _ in range(MAX_STEPS):
         # A background on its floor that would go below is left out, else it would bend the other steps.
         on_floor = parameters[4] <= floor and gradient[4] > 0.0
-        if not _solve(curvature, damping, gradient, 4 if on_floor else 5, factor, step):
+        if not solve_damped(curvature, damping, gradient, 4 if on_floor else 5, factor, step):
             if newton:
                 newton = False
                 linearize(window, extra, curves, True, parameters, shares, gradient, curvature)
@@ -447,7 +415,7 @@ def fit_windows(
         for k in range(N_PARAMETERS):
             unit[:] = 0.0
             unit[k] = 1.0
-            if not _solve(matrices[0], 0.0, unit, N_PARAMETERS, matrices[2], solution):
+            if not solve_damped(matrices[0], 0.0, unit, N_PARAMETERS, matrices[2], solution):
                 break
             result[N_PARAMETERS + k] = solution[k]
             converged[index] = k == N_PARAMETERS - 1

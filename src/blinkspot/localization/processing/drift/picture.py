@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
-import json
 import os
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from blinkspot.errors import BlinkspotError
-from blinkspot.files import check_can_write, written_whole
+from blinkspot.figure_writing import (
+    INK,
+    X_COLOUR,
+    Y_COLOUR,
+    check_figure_path,
+    new_figure,
+    save_figure,
+    style_axes,
+    style_labels,
+)
 from blinkspot.localization.processing.drift.curve import Drift
-from blinkspot.provenance import package_version
 
-_X_COLOUR, _Y_COLOUR, _INK, _FAINT = "#0072b2", "#d55e00", "#222222", "#bbbbbb"
+_FAINT = "#bbbbbb"
 _MOST_DRAWN = 5000
-_SUFFIXES = (".png", ".svg")
 
 
 def check_picture_path(path: str | os.PathLike[str]) -> Path:
@@ -27,9 +32,7 @@ def check_picture_path(path: str | os.PathLike[str]) -> Path:
     BlinkspotError
         If the suffix is neither ``.png`` nor ``.svg``, or the file exists or cannot be written.
     """
-    if Path(path).suffix.lower() not in _SUFFIXES:
-        raise BlinkspotError(f"A drift is drawn as .png or .svg, not as {Path(path).name}.")
-    return check_can_write(path)
+    return check_figure_path(path, "A drift")
 
 
 def draw_drift(drift: Drift, path: str | os.PathLike[str], provenance: dict[str, Any] | None = None) -> None:
@@ -49,28 +52,25 @@ def draw_drift(drift: Drift, path: str | os.PathLike[str], provenance: dict[str,
         As :func:`check_picture_path`.
     """
     # Slow to import, and needed for pictures only.
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.collections import LineCollection
-    from matplotlib.figure import Figure
 
     path = check_picture_path(path)
     shown = np.unique(np.linspace(0, len(drift) - 1, min(len(drift), _MOST_DRAWN)).round().astype(np.int64))
     frames, places = shown + 1, drift.positions_nm[shown]
-    figure = Figure(figsize=(7.2, 3.0), layout="constrained", facecolor="white")
-    FigureCanvasAgg(figure)
+    figure = new_figure()
     against_frame, along = figure.subplots(1, 2, width_ratios=(1.5, 1.0))
-    for axis, colour, letter in ((0, _X_COLOUR, "x"), (1, _Y_COLOUR, "y")):
+    for axis, colour, letter in ((0, X_COLOUR, "x"), (1, Y_COLOUR, "y")):
         against_frame.plot(frames, places[:, axis], color=colour, linewidth=1.2, label=letter)
     against_frame.axhline(0.0, color=_FAINT, linewidth=0.6, zorder=0)
     against_frame.set(xlabel="frame", ylabel="drift (nm)", xlim=(1, max(len(drift), 2)))
-    against_frame.legend(frameon=False, ncols=2, loc="best", fontsize=9, labelcolor=_INK)
+    against_frame.legend(frameon=False, ncols=2, loc="best", fontsize=9, labelcolor=INK)
 
     segments = np.stack([places[:-1], places[1:]], axis=1)
     path_line = LineCollection(list(segments), cmap="viridis", linewidths=1.4, capstyle="round")
     path_line.set_array(frames[:-1].astype(np.float64))
     path_line.set_clim(1, max(len(drift), 2))
     along.add_collection(path_line)
-    along.plot(*places[0], marker="o", markersize=4.5, markerfacecolor="white", markeredgecolor=_INK)
+    along.plot(*places[0], marker="o", markersize=4.5, markerfacecolor="white", markeredgecolor=INK)
     middle, half = (
         (places.max(axis=0) + places.min(axis=0)) / 2,
         max(float(np.ptp(places, axis=0).max()), 1.0),
@@ -80,25 +80,9 @@ def draw_drift(drift: Drift, path: str | os.PathLike[str], provenance: dict[str,
     # As in the pictures of the sample, y points down.
     along.set_ylim(middle[1] + 0.56 * half, middle[1] - 0.56 * half)
     bar = figure.colorbar(path_line, ax=along, pad=0.02, aspect=28)
-    bar.set_label("frame", color=_INK, fontsize=9)
+    bar.set_label("frame", color=INK, fontsize=9)
     bar.outline.set_visible(False)
-    for axes in (against_frame, along, bar.ax):
-        axes.tick_params(colors=_INK, labelsize=8, width=0.6)
-        axes.xaxis.label.set(color=_INK, fontsize=9)
-        axes.yaxis.label.set(color=_INK, fontsize=9)
+    style_labels(bar.ax)
     for axes in (against_frame, along):
-        axes.spines[["top", "right"]].set_visible(False)
-        axes.spines[["left", "bottom"]].set(edgecolor=_INK, linewidth=0.6)
-
-    about = json.dumps(provenance or {})
-    made_by = f"napari-blinkspot {package_version()}"
-    is_png = path.suffix.lower() == ".png"
-    metadata = {"Software": made_by} if is_png else {"Creator": made_by}
-    with written_whole(path) as temporary:
-        figure.savefig(
-            temporary,
-            format=path.suffix.lower()[1:],
-            dpi=300,
-            facecolor="white",
-            metadata={**metadata, "Description": about},
-        )
+        style_axes(axes)
+    save_figure(figure, path, provenance or {})
