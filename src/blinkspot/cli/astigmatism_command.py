@@ -8,17 +8,9 @@ from typing import Annotated
 import typer
 
 from blinkspot.cli.camera_options import (
-    CameraFile,
-    ElectronsPerAdu,
-    EmGain,
-    Maps,
-    MapsWindow,
-    Offset,
-    PixelSize,
-    ReadNoise,
-    TransposeMaps,
+    CameraOptions,
     find_camera,
-    given_camera,
+    takes_camera_options,
 )
 from blinkspot.cli.console import answer, run
 from blinkspot.cli.movie_commands import Json
@@ -29,6 +21,7 @@ from blinkspot.localization.astigmatism.picture import check_picture_path
 from blinkspot.movie_checks import check_camera, check_movie
 
 
+@takes_camera_options
 def calibrate_astigmatism(
     beads: Annotated[
         Path, typer.Argument(metavar="BEADS", help="Bead stack, one frame a step: TIFF, folder, or zarr.")
@@ -42,15 +35,7 @@ def calibrate_astigmatism(
             help="How far the focal plane moves into the sample per frame, nm; below 0 towards the coverslip."
         ),
     ],
-    camera: CameraFile = None,
-    pixel_size_nm: PixelSize = None,
-    offset_adu: Offset = None,
-    electrons_per_adu: ElectronsPerAdu = None,
-    em_gain: EmGain = None,
-    read_noise_electrons: ReadNoise = None,
-    maps: Maps = None,
-    maps_window: MapsWindow = None,
-    transpose_maps: TransposeMaps = False,
+    camera: CameraOptions,
     range_nm: Annotated[
         float, typer.Option(help="Heights above and below the focus to calibrate, nm.")
     ] = 600.0,
@@ -79,17 +64,7 @@ def calibrate_astigmatism(
         refractive_index_factor,
     )
     movie = open_recorded(beads)
-    given = given_camera(
-        camera,
-        pixel_size_nm,
-        offset_adu,
-        electrons_per_adu,
-        em_gain,
-        read_noise_electrons,
-        maps,
-        maps_window,
-        transpose_maps,
-    )
+    given = camera.given()
     check_can_write(output)
     if picture is not None:
         check_picture_path(picture)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields
+from functools import wraps
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, get_type_hints
 
 import typer
 
@@ -96,49 +98,81 @@ class GivenCamera:
         return camera
 
 
-def given_camera(
-    file: Path | None,
-    pixel_size_nm: float | None,
-    offset_adu: float | None,
-    electrons_per_adu: float | None,
-    em_gain: float | None,
-    read_noise_electrons: float | None,
-    maps: Path | None = None,
-    maps_window: tuple[int, int] | None = None,
-    transpose_maps: bool = False,
-) -> GivenCamera:
-    """Return what is given on the command line; single options go before the file.
+@dataclass(frozen=True)
+class CameraOptions:
+    """The camera's options, as they were typed: of a command that :func:`takes_camera_options`."""
 
-    What the file leaves out is not given: the movie may tell it.
+    camera: CameraFile = None
+    pixel_size_nm: PixelSize = None
+    offset_adu: Offset = None
+    electrons_per_adu: ElectronsPerAdu = None
+    em_gain: EmGain = None
+    read_noise_electrons: ReadNoise = None
+    maps: Maps = None
+    maps_window: MapsWindow = None
+    transpose_maps: TransposeMaps = False
 
-    Raises
-    ------
-    BlinkspotError
-        If a file cannot be used, or options exclude one another.
-    """
-    options = {
-        "pixel_size_nm": pixel_size_nm,
-        "offset_adu": offset_adu,
-        "electrons_per_adu": electrons_per_adu,
-        "em_gain": em_gain,
-        "read_noise_electrons": read_noise_electrons,
-    }
-    settings: dict[str, Any] = {} if file is None else read_settings(file)
-    Camera.from_dict(settings, source=f"The camera file {file}")  # says what is wrong with it
-    held = settings.pop("maps", None)
-    chip = held if maps is None else read_maps(maps)
-    if chip is None:
-        if maps_window is not None or transpose_maps:
-            raise BlinkspotError("--maps-window and --transpose-maps need maps: give their file with --maps.")
-    else:
-        # What the file states beside maps is what they amount to.
-        settings = {name: value for name, value in settings.items() if name not in MAPPED}
-        for name in ("electrons_per_adu", "read_noise_electrons"):
-            if options[name] is not None:
-                raise BlinkspotError(f"The maps say it pixel by pixel: leave out {_option(name)}.")
-        chip = chip.transposed() if transpose_maps else chip
-    settings |= {name: value for name, value in options.items() if value is not None}
-    return GivenCamera({name: float(value) for name, value in settings.items()}, chip, maps_window)
+    def given(self) -> GivenCamera:
+        """Return what is given on the command line; single options go before the file.
+
+        What the file leaves out is not given: the movie may tell it.
+
+        Raises
+        ------
+        BlinkspotError
+            If a file cannot be used, or options exclude one another.
+        """
+        options = {
+            "pixel_size_nm": self.pixel_size_nm,
+            "offset_adu": self.offset_adu,
+            "electrons_per_adu": self.electrons_per_adu,
+            "em_gain": self.em_gain,
+            "read_noise_electrons": self.read_noise_electrons,
+        }
+        settings: dict[str, Any] = {} if self.camera is None else read_settings(self.camera)
+        # Says what is wrong with it.
+        Camera.from_dict(settings, source=f"The camera file {self.camera}")
+        held = settings.pop("maps", None)
+        chip = held if self.maps is None else read_maps(self.maps)
+        if chip is None:
+            if self.maps_window is not None or self.transpose_maps:
+                raise BlinkspotError(
+                    "--maps-window and --transpose-maps need maps: give their file with --maps."
+                )
+        else:
+            # What the file states beside maps is what they amount to.
+            settings = {name: value for name, value in settings.items() if name not in MAPPED}
+            for name in ("electrons_per_adu", "read_noise_electrons"):
+                if options[name] is not None:
+                    raise BlinkspotError(f"The maps say it pixel by pixel: leave out {_option(name)}.")
+            chip = chip.transposed() if self.transpose_maps else chip
+        settings |= {name: value for name, value in options.items() if value is not None}
+        return GivenCamera({name: float(value) for name, value in settings.items()}, chip, self.maps_window)
+
+
+def takes_camera_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command all of the camera's options in the place of its parameter of :class:`CameraOptions`."""
+    hints = get_type_hints(command, include_extras=True)
+    options = get_type_hints(CameraOptions, include_extras=True)
+    (place,) = (name for name, hint in hints.items() if hint is CameraOptions)
+    parameters: list[inspect.Parameter] = []
+    for name, parameter in inspect.signature(command).parameters.items():
+        if name != place:
+            parameters.append(parameter.replace(annotation=hints[name]))
+            continue
+        parameters += [
+            inspect.Parameter(each.name, parameter.kind, default=each.default, annotation=options[each.name])
+            for each in fields(CameraOptions)
+        ]
+
+    @wraps(command)
+    def expanded(**given: Any) -> None:
+        camera = CameraOptions(**{name: given.pop(name) for name in options})
+        command(**given, **{place: camera})
+
+    expanded.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    expanded.__annotations__ = {each.name: each.annotation for each in parameters}
+    return expanded
 
 
 def find_camera(given: GivenCamera, *movies: Stack) -> Camera:

@@ -13,17 +13,14 @@ import typer
 
 from blinkspot.camera import Camera
 from blinkspot.cli.camera_options import (
-    CameraFile,
-    ElectronsPerAdu,
+    CameraOptions,
     EmGain,
     Maps,
     MapsWindow,
     Offset,
-    PixelSize,
-    ReadNoise,
     TransposeMaps,
     find_camera,
-    given_camera,
+    takes_camera_options,
 )
 from blinkspot.cli.console import answer, run, say
 from blinkspot.cli.interruption import INTERRUPTED
@@ -64,7 +61,14 @@ def camera(
     from blinkspot.camera_estimate import estimate_camera, estimate_offset, estimate_slope
 
     movie = open_recorded(stack)
-    given = given_camera(None, None, offset_adu, None, em_gain, None, maps, maps_window, transpose_maps)
+    typed = CameraOptions(
+        offset_adu=offset_adu,
+        em_gain=em_gain,
+        maps=maps,
+        maps_window=maps_window,
+        transpose_maps=transpose_maps,
+    )
+    given = typed.given()
     gain = Camera.from_dict({**movie.camera_hints, **given.settings}).em_gain
     if given.maps is not None:
         estimate = estimate_offset(movie, given.camera(movie, {"em_gain": gain}))
@@ -137,18 +141,11 @@ def simulate(
     )
 
 
+@takes_camera_options
 def train(
     stack: StackPath,
     output: Annotated[Path, typer.Option("-o", "--output", metavar="MODEL", help="Model file to make.")],
-    camera: CameraFile = None,
-    pixel_size_nm: PixelSize = None,
-    offset_adu: Offset = None,
-    electrons_per_adu: ElectronsPerAdu = None,
-    em_gain: EmGain = None,
-    read_noise_electrons: ReadNoise = None,
-    maps: Maps = None,
-    maps_window: MapsWindow = None,
-    transpose_maps: TransposeMaps = False,
+    camera: CameraOptions,
     epochs: Annotated[int | None, typer.Option(help="Passes over the training frames.")] = None,
     minutes: Annotated[
         float | None, typer.Option(help="Time limit instead of epochs, from the first step on.")
@@ -206,17 +203,7 @@ def train(
     asked = {name: value for name, value in options.items() if value is not None}
     settings = TrainingSettings(loss=loss, epochs=epochs, minutes=minutes, seed=seed, device=device, **asked)
     movie = open_recorded(stack)
-    given = given_camera(
-        camera,
-        pixel_size_nm,
-        offset_adu,
-        electrons_per_adu,
-        em_gain,
-        read_noise_electrons,
-        maps,
-        maps_window,
-        transpose_maps,
-    )
+    given = camera.given()
     check_can_write(output)
     checkpoint = output.with_name(f"{output.name}.checkpoint")
     if checkpoint.exists() and not (resume is not None and resume.exists() and checkpoint.samefile(resume)):

@@ -13,17 +13,9 @@ from numpy.typing import NDArray
 
 from blinkspot.camera_estimate import noise_fits, noise_ratio
 from blinkspot.cli.camera_options import (
-    CameraFile,
-    ElectronsPerAdu,
-    EmGain,
-    Maps,
-    MapsWindow,
-    Offset,
-    PixelSize,
-    ReadNoise,
-    TransposeMaps,
+    CameraOptions,
     find_camera,
-    given_camera,
+    takes_camera_options,
 )
 from blinkspot.cli.console import answer, run, say
 from blinkspot.cli.movie_commands import Json, StackPath
@@ -60,18 +52,11 @@ TableOutput = Annotated[
 Fit = Annotated[FitMethod, typer.Option(help="Maximum likelihood, least squares, or weighted least squares.")]
 
 
+@takes_camera_options
 def localize(
     stack: StackPath,
     output: TableOutput,
-    camera: CameraFile = None,
-    pixel_size_nm: PixelSize = None,
-    offset_adu: Offset = None,
-    electrons_per_adu: ElectronsPerAdu = None,
-    em_gain: EmGain = None,
-    read_noise_electrons: ReadNoise = None,
-    maps: Maps = None,
-    maps_window: MapsWindow = None,
-    transpose_maps: TransposeMaps = False,
+    camera: CameraOptions,
     denoised: Annotated[
         Path | None, typer.Option(help="Denoised movie (ADU), in which candidates are looked for.")
     ] = None,
@@ -133,17 +118,7 @@ def localize(
     made = table_paths(output)
     movie = open_denoised(stack) if stack == denoised else open_recorded(stack)
     guide = None if denoised is None else open_denoised(denoised)
-    given = given_camera(
-        camera,
-        pixel_size_nm,
-        offset_adu,
-        electrons_per_adu,
-        em_gain,
-        read_noise_electrons,
-        maps,
-        maps_window,
-        transpose_maps,
-    )
+    given = camera.given()
     for path in made:
         check_can_write(path)
     check_movie(movie)
@@ -264,19 +239,12 @@ def score(
     answer(dict(scores.as_dict()), as_json)
 
 
+@takes_camera_options
 def compare(
     noisy: Annotated[Path, typer.Argument(metavar="NOISY.tif", help="Movie as recorded.")],
     denoised: Annotated[Path, typer.Argument(metavar="DENOISED.tif", help="The same, denoised (ADU).")],
     output: Annotated[Path, typer.Option("-o", "--output", metavar="FOLDER", help="Folder to make.")],
-    camera: CameraFile = None,
-    pixel_size_nm: PixelSize = None,
-    offset_adu: Offset = None,
-    electrons_per_adu: ElectronsPerAdu = None,
-    em_gain: EmGain = None,
-    read_noise_electrons: ReadNoise = None,
-    maps: Maps = None,
-    maps_window: MapsWindow = None,
-    transpose_maps: TransposeMaps = False,
+    camera: CameraOptions,
     truth: Annotated[
         Path | None, typer.Option(metavar="TRUTH.csv", help="Table of the molecules there.")
     ] = None,
@@ -287,17 +255,7 @@ def compare(
     """Compare what is found in the noisy and in the denoised movie, each at its best; one HTML page."""
     check_new_folder(output)
     movie, restored = open_recorded(noisy), open_denoised(denoised)
-    given = given_camera(
-        camera,
-        pixel_size_nm,
-        offset_adu,
-        electrons_per_adu,
-        em_gain,
-        read_noise_electrons,
-        maps,
-        maps_window,
-        transpose_maps,
-    )
+    given = camera.given()
     check_movie(movie)
     used = find_camera(given, movie, restored)
     check_camera(movie, used)
