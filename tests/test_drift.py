@@ -437,6 +437,22 @@ def test_a_fiducial_that_moves_by_itself_is_left_out() -> None:
     assert rms(found.drift.positions_nm, curved(size_nm=500.0)) < 4.0
 
 
+@pytest.mark.parametrize("frames", [3, 99])
+def test_a_molecule_that_shines_through_a_short_movie_is_no_fiducial(frames: int) -> None:
+    rng = np.random.default_rng(1)
+    noise = rng.normal(0.0, 15.0, (2, frames))
+    table = LocalizationTable.from_columns(
+        {"frame": np.arange(frames), "x_nm": 500.0 + noise[0], "y_nm": 800.0 + noise[1]}
+    )
+    with pytest.raises(BlinkspotError, match=f"In {frames} frames a fiducial cannot be told") as refusal:
+        finish(drift_of_fiducials(table))
+    assert "give the fiducials' positions" in str(refusal.value)
+    # Whoever names it answers for it.
+    found = finish(drift_of_fiducials(table, [(500.0, 800.0)]))
+    assert len(found.places_nm) == 1
+    assert len(found.drift) == frames
+
+
 def test_fiducials_that_are_not_there() -> None:
     table = with_fiducials(BEADS[:1])
     with pytest.raises(BlinkspotError, match="No fiducial is found in 80 %"):
