@@ -429,7 +429,12 @@ def test_table_of_a_movie_holds_heights_that_are_true():
     assert np.sqrt((pull**2).mean()) == pytest.approx(1.0, abs=0.25)
     np.testing.assert_allclose(rows["sigma_x_nm"], CALIBRATION.x.at(rows["z_nm"].to_numpy()))
     json.dumps(table.provenance, allow_nan=False)
-    assert table.provenance["settings"]["astigmatism"]["x"]["centre_nm"] == -220.0
+    record = table.provenance["settings"]
+    assert record["astigmatism"]["x"]["centre_nm"] == -220.0
+    # The calibration has widths and a window of its own.
+    assert set(record).isdisjoint({"widths", "initial_sigma_px", "fit_window_px"})
+    idle = LocalizerSettings(astigmatism=CALIBRATION, initial_sigma_px=2.0, fit_window_px=5)
+    assert finish(Localizer(CAMERA, idle).localize(movie)).data.equals(table.data)
 
 
 def test_one_frame_gives_what_the_movie_gives():
