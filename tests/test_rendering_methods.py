@@ -357,6 +357,27 @@ def coloured():
     return render_coloured(inner_table(), "frame", RenderSettings("ash", 10.0), (2000.0, 2400.0))
 
 
+@pytest.mark.parametrize(
+    ("name", "column"),
+    [
+        ("uncertainty [nm]", "uncertainty_nm"),
+        ("uncertainty_xy [nm]", "uncertainty_nm"),
+        ("intensity [photon]", "photons"),
+        ("intensity", "photons"),
+        ("photons", "photons"),
+    ],
+)
+def test_a_column_to_colour_by_may_have_thunderstorms_name(name, column):
+    picture = render_coloured(inner_table(), name)
+    assert picture.column == column
+    assert picture.limits == render_coloured(inner_table(), column).limits
+
+
+def test_a_column_in_another_unit_is_none_of_ours():
+    with pytest.raises(BlinkspotError, match=r"no column uncertainty \[px\] to colour by: choose"):
+        render_coloured(inner_table(), "uncertainty [px]")
+
+
 def test_a_coloured_tiff_is_rgb_with_its_pixel_size(tmp_path):
     picture = coloured()
     save_picture(picture, tmp_path / "p.tif", 10.0, {"step": "localize"}, contrast=Contrast(gamma=0.7))

@@ -441,6 +441,11 @@ def test_nothing_is_overwritten(tmp_path, format):
     assert beside.read_text() == "precious"
 
 
+def test_a_smap_table_of_one_file_is_read_whatever_its_number(tmp_path):
+    path = written(tmp_path, "xnm,ynm,frame,filenumber\n100,200,1,4\n300,400,1,4\n")
+    assert read_table(path, pixel_size_nm=100.0).column("x_nm").tolist() == [50.0, 250.0]
+
+
 @pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
 @pytest.mark.parametrize("quote", ["", '"'])
 def test_rows_of_the_right_length_are_read_whatever_ends_or_quotes_them(tmp_path, end, quote):
@@ -480,6 +485,7 @@ def test_the_pixel_size_is_asked_for(tmp_path, format):
         ("xnm,ynm,frame\n1,much,1\n", "much for 'ynm' in data row 1"),
         ("xnm,XNM,ynm,frame\n1,1,2,1\n", "more than one column"),
         ("Image,Centroid X,Centroid Y\n1,2,3\n", "no column 'frame'"),
+        ("xnm,ynm,frame,fileNumber\n1,2,1,1\n3,4,1,3\n5,6,2,\n", "molecules of 2 movies .* one by one"),
         ("xnm,ynm,frame,phot\n1,2,1,9\n3,4,1\n", "Line 3 of the table .* has 3 values and not 4"),
         ("xnm,ynm,frame,phot\n1,2,1,9\n\n3,4,1,9,9\n", "Line 4 of the table .* has 5 values and not 4"),
         ('"xnm","ynm","frame"\n"1","2,5","1"\n"3","4"\n', "Line 3 of the table .* has 2 values and not 3"),
