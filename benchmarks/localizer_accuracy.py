@@ -10,7 +10,7 @@ averaged over the molecules accepted. Asked: error over bound at most 1.03, repo
 Picasso fits the same windows of the molecules that we accepted with free widths, in photons, by maximum
 likelihood with one free width: as its ``localize`` does now (the Gaussian at the pixels' centres), and by
 Newton's method (``gaussmle``, integrated over the pixels), which it keeps for a while and which knows no EM
-gain. Fits that left the window are lost and not counted.
+gain. Fits that left the window, or report an uncertainty as large as it, are lost and not counted.
 """
 
 from __future__ import annotations
@@ -140,7 +140,7 @@ def measured(photons: float, background: float, em: bool, picasso: Path | None) 
         for index, (column_px, row_px) in zip(accepted, corners, strict=True)
     ]
     for fits in picassos(np.stack(windows) * seen.photons_per_count, em, picasso):
-        inside = np.isfinite(fits).all(axis=1) & (np.abs(fits[:, :2]) < WINDOW_PX / 2).all(axis=1)
+        inside = (np.abs(fits) < WINDOW_PX / 2).all(axis=1)
         places, variances = fits[inside, :2] + corners[inside], fits[inside, 2:] ** 2
         row += [f"{1.0 - inside.mean():.4f}", *seen.figures(accepted[inside], places, variances)]
     return row
