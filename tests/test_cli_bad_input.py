@@ -160,6 +160,18 @@ MISUSES = {
     "compare M D -o folder/..": "is not overwritten",
     "compare M D -o out --truth pixels.csv": "'x [nm]' is needed",
     "compare M D -o out --tolerance-nm nan --truth T": "tolerance must be above 0",
+    "localize M -o out.csv --false-per-frame 0.1 --threshold 2": "--threshold has no effect with",
+    "localize M -o out.csv --astigmatism c.toml --fit-window-px 9 --initial-sigma-px 2": (
+        "--initial-sigma-px and --fit-window-px have no effect with --astigmatism: leave them out"
+    ),
+    "render T -o out.png --method gaussian --shifts 4": "--shifts has no effect with --method gaussian",
+    "render T -o out.tif --gamma 0.5": "--gamma has no effect on the numbers of a .tif",
+    "compare M D -o out --tolerance-nm 30": "--tolerance-nm has no effect without --truth",
+    "drift T -o out.csv --load d.csv --method rcc": "--method has no effect with --load",
+    "drift T -o out.csv --undo --segment-frames 9": "--segment-frames has no effect with --undo",
+    "drift T -o out.csv --fiducials auto --largest-shift-nm 9": "no effect with --fiducials",
+    "drift T -o out.csv --radius-nm 9": "--radius-nm has no effect without --fiducials",
+    "drift T -o out.csv --load d.csv --pixel-size-nm 9": "no effect without a drift in pixels",
     "simulate M": "is not overwritten",
     "simulate out.tif --preset bright": "There is no preset 'bright'",
     "simulate out.tif --frames 0": "at least 1 frame",

@@ -18,6 +18,7 @@ from blinkspot.cli.camera_options import (
     takes_camera_options,
 )
 from blinkspot.cli.console import answer, run, say
+from blinkspot.cli.idle_options import refuse_idle
 from blinkspot.cli.movie_commands import Json, StackPath
 from blinkspot.cli.movies import is_denoised, open_denoised, open_recorded
 from blinkspot.errors import BlinkspotError
@@ -54,6 +55,7 @@ Fit = Annotated[FitMethod, typer.Option(help="Maximum likelihood, least squares,
 
 @takes_camera_options
 def localize(
+    context: typer.Context,
     stack: StackPath,
     output: TableOutput,
     camera: CameraOptions,
@@ -97,6 +99,10 @@ def localize(
     as_json: Json = False,
 ) -> None:
     """Find and fit the molecules of every frame."""
+    if false_per_frame is not None:
+        refuse_idle(context, "with --false-per-frame", "threshold")
+    if astigmatism is not None:
+        refuse_idle(context, "with --astigmatism", "initial_sigma_px", "fit_window_px")
     if denoised is None and is_denoised(open_stack(stack)):
         say(f"{stack} is a denoised movie: it is fitted as such, and its uncertainties are not calibrated.")
         denoised, fit_on = stack, "denoised"
@@ -175,6 +181,7 @@ def _warn_of_other_noise(ratio: float) -> None:
 
 
 def render(
+    context: typer.Context,
     table: TablePath,
     output: Annotated[
         Path, typer.Option("-o", "--output", metavar="PICTURE.png|.tif", help="Picture to make.")
@@ -205,6 +212,10 @@ def render(
     as_json: Json = False,
 ) -> None:
     """Draw the super-resolved picture of a table."""
+    if method != "ash":
+        refuse_idle(context, f"with --method {method}", "shifts")
+    if colour_by is None and output.suffix.lower() in (".tif", ".tiff"):
+        refuse_idle(context, "on the numbers of a .tif", "saturated_percent", "gamma")
     settings = RenderSettings(method, pixel_size_nm, magnification, shifts)
     contrast = Contrast(saturated_percent, gamma)
     if colour_range is not None and colour_by is None:
@@ -241,6 +252,7 @@ def score(
 
 @takes_camera_options
 def compare(
+    context: typer.Context,
     noisy: Annotated[Path, typer.Argument(metavar="NOISY.tif", help="Movie as recorded.")],
     denoised: Annotated[Path, typer.Argument(metavar="DENOISED.tif", help="The same, denoised (ADU).")],
     output: Annotated[Path, typer.Option("-o", "--output", metavar="FOLDER", help="Folder to make.")],
@@ -253,6 +265,8 @@ def compare(
     as_json: Json = False,
 ) -> None:
     """Compare what is found in the noisy and in the denoised movie, each at its best; one HTML page."""
+    if truth is None:
+        refuse_idle(context, "without --truth", "tolerance_nm")
     check_new_folder(output)
     movie, restored = open_recorded(noisy), open_denoised(denoised)
     given = camera.given()
