@@ -222,6 +222,10 @@ def render(
         raise BlinkspotError("--colour-range needs a column to colour by: give it with --colour-by.")
     check_can_write(output)
     found = read_table(table)
+    if not len(found) and found.movie_extent_nm is None:
+        raise BlinkspotError(
+            f"{table} holds no molecules and does not tell how large its movie is: there is nothing to draw."
+        )
     pixel_nm = settings.pixel_nm(found)
     if method == "gaussian" and not found.uncertainty_is_valid:
         say(f"{table} holds uncertainties that are not calibrated: its molecules are drawn too narrow.")

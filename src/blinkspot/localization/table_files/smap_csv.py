@@ -113,6 +113,7 @@ def read(path: Path, text: pd.DataFrame, pixel_size_nm: float | None) -> Localiz
         If the pixel size is not known, a column is missing or there twice, values are missing, or
         ``filenumber`` tells that there are several movies.
     """
+    _check_one_file(path, text)
     provenance = read_provenance(path)
     if pixel_size_nm is not None:
         provenance = with_pixel_size(provenance, pixel_size_nm)
@@ -122,7 +123,6 @@ def read(path: Path, text: pd.DataFrame, pixel_size_nm: float | None) -> Localiz
             f"The SMAP table {path} has its origin half a pixel outside the first pixel: give the movie's "
             "pixel size (pixel_size_nm; --pixel-size-nm of blinkspot convert)."
         )
-    _check_one_file(path, text)
     known: Columns = {}
     fields = set()
     for heading in text.columns:
