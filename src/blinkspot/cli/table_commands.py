@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Annotated, Literal
@@ -11,7 +10,7 @@ import numpy as np
 import typer
 from numpy.typing import NDArray
 
-from blinkspot.camera_estimate import noise_fits, noise_ratio
+from blinkspot.camera_estimate import noise_contradiction
 from blinkspot.cli.camera_options import (
     CameraOptions,
     find_camera,
@@ -131,7 +130,9 @@ def localize(
     used = find_camera(given, *(each for each in (movie, guide) if each is not None))
     check_camera(movie, used)
     if false_per_frame is not None:
-        _warn_of_other_noise(noise_ratio(movie, used))
+        contradiction = noise_contradiction(movie, used)
+        if contradiction is not None:
+            say(f"Warning: {contradiction}")
     table = run(Localizer(used, settings).localize(movie, guide))
     table.save(output)
     _say_what_picasso_lacks(table, output)
@@ -170,14 +171,6 @@ def convert(
     found.save(output, format=format)
     _say_what_picasso_lacks(found, output)
     answer({"table": str(output), "localizations": len(found), "columns": list(found.data)}, as_json)
-
-
-def _warn_of_other_noise(ratio: float) -> None:
-    if math.isfinite(ratio) and not noise_fits(ratio):
-        say(
-            f"Warning: the movie's noise has {ratio:.2g} times the variance that the camera predicts, so "
-            "there will be another number of false molecules: check offset, electrons per ADU and EM gain."
-        )
 
 
 def render(
