@@ -8,7 +8,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tifffile
-from astigmatic import CALIBRATION, CAMERA, PIXEL_NM, bead_stack, cramer_rao_std, loss_at, mean_at
+from astigmatic import (
+    CALIBRATION,
+    CAMERA,
+    PIXEL_NM,
+    bead_stack,
+    cramer_rao_std,
+    loss_at,
+    mean_at,
+    movie_of_molecules,
+)
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
@@ -24,7 +33,7 @@ from blinkspot.localization.astigmatism import (
     calibrate,
     fit_heights,
 )
-from blinkspot.localization.astigmatism.height_fit import linearize
+from blinkspot.localization.astigmatism.height_model import linearize
 from blinkspot.localization.fitting import fit_molecules
 from blinkspot.localization.table import OPTIONAL_COLUMNS
 
@@ -395,18 +404,6 @@ def test_window_is_the_odd_number_of_pixels_next_to_the_calibrations(pixel_size_
     window_px = CALIBRATION.window_px(pixel_size_nm)
     assert window_px % 2 == 1
     assert window_px == 5 or abs(window_px * pixel_size_nm - CALIBRATION.window_nm) <= 1.001 * pixel_size_nm
-
-
-def movie_of_molecules(n_frames=20):
-    """Four molecules a frame, each well apart, and the true z of frame and position."""
-    random = np.random.default_rng(4)
-    mean, truth = np.full((n_frames, 64, 64), 10.0), []
-    for frame in range(n_frames):
-        for x, y in ((16, 16), (16, 48), (48, 16), (48, 48)):
-            z = random.uniform(-450, 450)
-            mean[frame] += mean_at(np.array([x, y, z, 4000.0, 0.0]), (64, 64))
-            truth.append((frame, (x + 0.5) * PIXEL_NM, (y + 0.5) * PIXEL_NM, z))
-    return (random.poisson(mean) + 100).astype(np.uint16), np.array(truth)
 
 
 def matched(table, truth):

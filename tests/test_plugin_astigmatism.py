@@ -4,11 +4,10 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from astigmatic import CALIBRATION
+from astigmatic import CALIBRATION, movie_of_molecules
 from astigmatic import CAMERA as CAMERA_3D
 from qtpy.QtCore import QRect
 from qtpy.QtWidgets import QScrollArea
-from test_astigmatism import movie_of_molecules
 from test_plugin_helpers import (
     CAMERA,
     add_movie,
