@@ -172,6 +172,7 @@ MISUSES = {
     "drift T -o out.csv --fiducials auto --largest-shift-nm 9": "no effect with --fiducials",
     "drift T -o out.csv --radius-nm 9": "--radius-nm has no effect without --fiducials",
     "drift T -o out.csv --load d.csv --pixel-size-nm 9": "no effect without a drift in pixels",
+    "drift T -o out.csv --load d.txt --pixel-size-nm 0": "pixel_size_nm must be a number above 0",
     "simulate M": "is not overwritten",
     "simulate out.tif --preset bright": "There is no preset 'bright'",
     "simulate out.tif --frames 0": "at least 1 frame",

@@ -391,6 +391,18 @@ def test_a_coloured_tiff_is_rgb_with_its_pixel_size(tmp_path):
     assert about["picture_contrast"]["gamma"] == 0.7
 
 
+def test_the_record_of_a_picture_names_what_had_a_say(tmp_path):
+    assert RenderSettings().used() == {"method": "ash", "shifts": 2}
+    assert RenderSettings("histogram", 25.0).used() == {"method": "histogram", "pixel_size_nm": 25.0}
+    of_gaussians = {"method": "gaussian", "magnification": 5.0, "smallest_sigma_px": 0.3}
+    assert RenderSettings("gaussian", magnification=5.0).used() == of_gaussians
+    for each in (RenderSettings(), RenderSettings("gaussian", magnification=5.0)):
+        assert RenderSettings(**each.used()) == each
+    save_picture(np.ones((4, 4), np.float32), tmp_path / "p.tif", 10.0, {}, contrast=Contrast(gamma=0.7))
+    with tifffile.TiffFile(tmp_path / "p.tif") as file:
+        assert json.loads(file.imagej_metadata["Info"]) == {"picture_pixel_size_nm": 10.0}
+
+
 def test_a_coloured_png_is_the_picture_beside_its_colours(tmp_path):
     picture = coloured()
     save_picture(picture, tmp_path / "p.png", 10.0)

@@ -88,7 +88,8 @@ def drift(
     if picture is not None:
         check_picture_path(picture)
     given = read_table(table)
-    pixel_size_nm = pixel_size_nm or _pixel_size_nm(given)
+    if pixel_size_nm is None:
+        pixel_size_nm = _pixel_size_nm(given)
     if save is not None and save.suffix.lower() == ".txt" and pixel_size_nm is None:
         raise BlinkspotError(
             f"{save} will be in camera pixels: give the size of one, above 0 nm, with --pixel-size-nm."

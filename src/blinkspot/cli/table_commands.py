@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -227,7 +227,7 @@ def render(
         picture = run(draw(found, settings))
     else:
         picture = run(draw_coloured(found, colour_by, settings, limits=colour_range))
-    about = {**found.provenance, "picture_settings": asdict(settings)}
+    about = {**found.provenance, "picture_settings": settings.used()}
     save_picture(picture, output, pixel_nm, about, contrast=contrast, scale_bar_nm=scale_bar_nm)
     height, width = picture.shape
     result: dict[str, object] = {"picture": str(output), "height_px": height, "width_px": width}
