@@ -73,3 +73,15 @@ def bead_stack(
             parameters = np.array([x, y, z, amplitude, 0.0])
             mean[frame] += mean_at(parameters, (size, size), calibration)
     return (random.poisson(mean) + 100).astype(np.uint16)
+
+
+def movie_of_molecules(n_frames: int = 20) -> tuple[NDArray[np.uint16], FloatArray]:
+    """Four molecules a frame, each well apart, and the true z of frame and position."""
+    random = np.random.default_rng(4)
+    mean, truth = np.full((n_frames, 64, 64), 10.0), []
+    for frame in range(n_frames):
+        for x, y in ((16, 16), (16, 48), (48, 16), (48, 48)):
+            z = random.uniform(-450, 450)
+            mean[frame] += mean_at(np.array([x, y, z, 4000.0, 0.0]), (64, 64))
+            truth.append((frame, (x + 0.5) * PIXEL_NM, (y + 0.5) * PIXEL_NM, z))
+    return (random.poisson(mean) + 100).astype(np.uint16), np.array(truth)

@@ -8,7 +8,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tifffile
-from astigmatic import CALIBRATION, CAMERA, PIXEL_NM, bead_stack, cramer_rao_std, loss_at, mean_at
+from astigmatic import (
+    CALIBRATION,
+    CAMERA,
+    PIXEL_NM,
+    bead_stack,
+    cramer_rao_std,
+    loss_at,
+    mean_at,
+    movie_of_molecules,
+)
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
@@ -24,7 +33,7 @@ from blinkspot.localization.astigmatism import (
     calibrate,
     fit_heights,
 )
-from blinkspot.localization.astigmatism.height_fit import linearize
+from blinkspot.localization.astigmatism.height_model import linearize
 from blinkspot.localization.fitting import fit_molecules
 from blinkspot.localization.table import OPTIONAL_COLUMNS
 
@@ -397,18 +406,6 @@ def test_window_is_the_odd_number_of_pixels_next_to_the_calibrations(pixel_size_
     assert window_px == 5 or abs(window_px * pixel_size_nm - CALIBRATION.window_nm) <= 1.001 * pixel_size_nm
 
 
-def movie_of_molecules(n_frames=20):
-    """Four molecules a frame, each well apart, and the true z of frame and position."""
-    random = np.random.default_rng(4)
-    mean, truth = np.full((n_frames, 64, 64), 10.0), []
-    for frame in range(n_frames):
-        for x, y in ((16, 16), (16, 48), (48, 16), (48, 48)):
-            z = random.uniform(-450, 450)
-            mean[frame] += mean_at(np.array([x, y, z, 4000.0, 0.0]), (64, 64))
-            truth.append((frame, (x + 0.5) * PIXEL_NM, (y + 0.5) * PIXEL_NM, z))
-    return (random.poisson(mean) + 100).astype(np.uint16), np.array(truth)
-
-
 def matched(table, truth):
     """Return the rows that are nearest to the true molecules, in their order."""
     data = table.data
@@ -429,7 +426,12 @@ def test_table_of_a_movie_holds_heights_that_are_true():
     assert np.sqrt((pull**2).mean()) == pytest.approx(1.0, abs=0.25)
     np.testing.assert_allclose(rows["sigma_x_nm"], CALIBRATION.x.at(rows["z_nm"].to_numpy()))
     json.dumps(table.provenance, allow_nan=False)
-    assert table.provenance["settings"]["astigmatism"]["x"]["centre_nm"] == -220.0
+    record = table.provenance["settings"]
+    assert record["astigmatism"]["x"]["centre_nm"] == -220.0
+    # The calibration has widths and a window of its own.
+    assert set(record).isdisjoint({"widths", "initial_sigma_px", "fit_window_px"})
+    idle = LocalizerSettings(astigmatism=CALIBRATION, initial_sigma_px=2.0, fit_window_px=5)
+    assert finish(Localizer(CAMERA, idle).localize(movie)).data.equals(table.data)
 
 
 def test_one_frame_gives_what_the_movie_gives():

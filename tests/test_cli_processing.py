@@ -80,6 +80,34 @@ def test_steps_of_one_table_are_repeated_on_several(tmp_path, table, capsys):
         assert (tmp_path / "all" / name).read_bytes() == (tmp_path / "first.csv").read_bytes()
 
 
+def test_a_recorded_drift_is_looked_for_beside_its_table(tmp_path, table, capsys, monkeypatch):
+    folder, elsewhere = tmp_path / "folder", tmp_path / "elsewhere"
+    folder.mkdir()
+    elsewhere.mkdir()
+    frames = "".join(f"{frame},{2 * frame},{-frame}\n" for frame in range(1, 31))
+    (folder / "drift.csv").write_text("frame,x [nm],y [nm]\n" + frames)
+    monkeypatch.chdir(folder)
+    status, _, err = command(capsys, table, "-o", "still.csv", "--step", "loaded_drift path=drift.csv")
+    assert status == 0, err
+    monkeypatch.chdir(elsewhere)
+    again = [table, "-o", "again.csv", "--like", "../folder/still.csv"]
+    status, _, err = command(capsys, *again)
+    assert status == 0, err
+    assert (elsewhere / "again.csv").read_bytes() == (folder / "still.csv").read_bytes()
+    moved = read_table(table).column("x_nm") - read_table("again.csv").column("x_nm")
+    np.testing.assert_allclose(moved, 2 * (read_table(table).column("frame") + 1), atol=1e-6)
+    (folder / "drift.csv").unlink()
+    again[2] = "third.csv"
+    status, out, err = command(capsys, *again)
+    assert (status, out) == (2, "")
+    assert "the drift in drift.csv was taken off, and that file is neither beside it" in err
+    # Where it was taken from a folder of its own, relative to where one was.
+    (elsewhere / "drift.csv").write_text("frame,x [nm],y [nm]\n" + frames)
+    status, _, err = command(capsys, *again)
+    assert status == 0, err
+    assert (elsewhere / "third.csv").read_bytes() == (elsewhere / "again.csv").read_bytes()
+
+
 @pytest.mark.parametrize(
     ("text", "step"),
     [
@@ -148,6 +176,8 @@ def test_the_help_lists_every_step_and_setting(capsys):
         (["TABLE", "-o", "FOLDER/new.txt", "--step", "merge"], "new.txt needs such a name"),
         (["TABLE", "-o", "TABLE", "--step", "merge"], "exists already"),
         (["TABLE", "TABLE", "-o", "FOLDER/new", "--step", "merge"], "Two of the tables"),
+        (["TABLE", "OTHER", "-o", "FOLDER/many.csv", "--step", "merge"], "give the name of a folder"),
+        (["TABLE", "OTHER", "-o", "FOLDER/many.HDF5", "--step", "merge"], "give the name of a folder"),
         (["TABLE", "-o", "FOLDER/new.csv", "--step", "density dimensions=3"], "needs a z_nm"),
         (
             ["TABLE", "-o", "FOLDER/new.csv", "--step", "filter sigma > 3"],
@@ -158,6 +188,9 @@ def test_the_help_lists_every_step_and_setting(capsys):
     ],
 )
 def test_bad_input_gets_one_sentence_and_leaves_nothing(tmp_path, table, capsys, arguments, words):
+    other = tmp_path / "other.csv"
+    read_table(table).save(other)
+    arguments = [each.replace("OTHER", str(other)) for each in arguments]
     before = sorted(tmp_path.iterdir())
     places = [each.replace("TABLE", str(table)).replace("FOLDER", str(tmp_path)) for each in arguments]
     status, out, err = command(capsys, *places)

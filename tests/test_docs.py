@@ -21,9 +21,10 @@ from blinkspot import Camera, LocalizationTable, open_stack
 from blinkspot.cli.app import app, main
 from blinkspot.cli.step_options import parse_step
 from blinkspot.evaluation import PRESETS, ComparisonSettings
+from blinkspot.localization.column_names import THUNDERSTORM_COLUMNS
 from blinkspot.localization.processing import STEPS
 from blinkspot.localization.table import COLUMNS, OPTIONAL_COLUMNS
-from blinkspot.localization.table_files import picasso_hdf5, smap_csv, thunderstorm_csv
+from blinkspot.localization.table_files import picasso_hdf5, smap_csv
 
 PROJECT = Path(__file__).resolve().parents[1]
 README = PROJECT / "README.md"
@@ -299,7 +300,7 @@ def test_every_column_is_explained_with_its_names_elsewhere() -> None:
     rows = [line.strip("|").split("|") for line in section.splitlines() if line.startswith("| `")]
     names = {row[0].strip(" `"): [INLINE.findall(cell) for cell in row[3:]] for row in rows}
     assert list(names) == [*COLUMNS, *OPTIONAL_COLUMNS]
-    thunderstorm_names = {column.name: column.heading for column in thunderstorm_csv._COLUMNS}
+    thunderstorm_names = {column.name: column.heading for column in THUNDERSTORM_COLUMNS}
     for name, (thunderstorm, picasso, smap) in names.items():
         assert thunderstorm in ([], [thunderstorm_names[name]])
         assert thunderstorm or thunderstorm_names[name] == name

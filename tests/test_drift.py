@@ -177,6 +177,8 @@ def test_frames_that_a_file_leaves_out_lie_on_straight_lines(tmp_path: Path) -> 
         ("d.csv", "frame,x [nm],y [nm]\n0,0,0\n", "ascending whole numbers from 1"),
         ("d.csv", "frame,x [nm],y [nm]\n1e11,0,0\n", "which no movie has"),
         ("d.csv", "frame,x [nm],y [nm]\n1,two,0\n", "is not a table of"),
+        ("d.csv", "frame,x [nm],y [nm]\n1,0,0\n2,0\n", "Line 3 of the drift .* has 2 values and not 3"),
+        ("d.csv", "frame,x [nm],y [nm]\n7,1,0,0\n8,2,0,0\n", "Line 2 of the drift .* has 4 values and not 3"),
         ("d.txt", "0.1\n0.2\n", "has 1 columns"),
         ("d.txt", "a b\n", "two columns of numbers"),
         ("d.json", "{}", "is a file .csv"),
@@ -435,6 +437,22 @@ def test_a_fiducial_that_moves_by_itself_is_left_out() -> None:
     found = finish(drift_of_fiducials(both, [*BEADS, (7000.0, 1000.0)]))
     assert len(found.places_nm) == 3
     assert rms(found.drift.positions_nm, curved(size_nm=500.0)) < 4.0
+
+
+@pytest.mark.parametrize("frames", [3, 99])
+def test_a_molecule_that_shines_through_a_short_movie_is_no_fiducial(frames: int) -> None:
+    rng = np.random.default_rng(1)
+    noise = rng.normal(0.0, 15.0, (2, frames))
+    table = LocalizationTable.from_columns(
+        {"frame": np.arange(frames), "x_nm": 500.0 + noise[0], "y_nm": 800.0 + noise[1]}
+    )
+    with pytest.raises(BlinkspotError, match=f"In {frames} frames a fiducial cannot be told") as refusal:
+        finish(drift_of_fiducials(table))
+    assert "give the fiducials' positions" in str(refusal.value)
+    # Whoever names it answers for it.
+    found = finish(drift_of_fiducials(table, [(500.0, 800.0)]))
+    assert len(found.places_nm) == 1
+    assert len(found.drift) == frames
 
 
 def test_fiducials_that_are_not_there() -> None:

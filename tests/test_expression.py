@@ -7,8 +7,9 @@ from hypothesis import strategies as st
 
 from blinkspot.errors import BlinkspotError
 from blinkspot.localization import LocalizationTable
+from blinkspot.localization.column_names import BY_TITLE, our_name
 from blinkspot.localization.processing import Filter
-from blinkspot.localization.processing.expression import ALIASES, MOST_CHARACTERS, parse_expression
+from blinkspot.localization.processing.expression import MOST_CHARACTERS, parse_expression
 from blinkspot.localization.table import COLUMNS, OPTIONAL_COLUMNS
 from blinkspot.progress import finish
 
@@ -155,7 +156,9 @@ def test_nan_meets_no_comparison():
 
 
 def test_aliases_are_columns():
-    assert set(ALIASES.values()) <= {*COLUMNS, *OPTIONAL_COLUMNS}
+    assert {column.name for column in BY_TITLE.values()} <= {*COLUMNS, *OPTIONAL_COLUMNS}
+    for name in (*COLUMNS, *OPTIONAL_COLUMNS):
+        assert our_name(name) == name
     assert parse_expression("intensity > 1 & uncertainty_xy < x").columns == (
         "photons",
         "uncertainty_nm",

@@ -269,6 +269,39 @@ def test_the_table_knows_what_made_it(tmp_path):
     assert made["movie"] == {"name": "movie.tif", "shape": [6, 48, 48], "provenance": {"step": "simulate"}}
 
 
+@pytest.mark.parametrize(
+    ("chosen", "idle"),
+    [
+        ({"false_per_frame": 0.5}, {"threshold": 1.7}),
+        ({}, {}),
+        ({"preset": "thunderstorm", "fit": "wlsq"}, {}),
+    ],
+)
+def test_the_record_names_what_had_a_say_and_nothing_else(chosen, idle):
+    movie = movie_of_noise(2, n_frames=3)
+    one, other = (
+        finish(Localizer(CAMERA, LocalizerSettings(**settings)).localize(movie))
+        for settings in (chosen, chosen | idle)
+    )
+    assert one.data.equals(other.data)
+    record = one.provenance["settings"]
+    assert record == other.provenance["settings"]
+    assert record == LocalizerSettings(**chosen).used()
+    assert record.items() >= chosen.items()
+    assert set(record).isdisjoint(idle)
+    # Whatever is recorded makes the same settings again, also where it lacks what had no say.
+    assert LocalizerSettings(**record) == LocalizerSettings(**chosen)
+
+
+def test_of_settings_that_exclude_each_other_those_in_use_are_recorded():
+    assert "equal_photons" not in LocalizerSettings().used()
+    assert LocalizerSettings(most_emitters=2, equal_photons=True).used()["equal_photons"]
+    assert {"threshold", "widths", "fit_window_px"} <= set(LocalizerSettings().used())
+    assert set(LocalizerSettings(preset="thunderstorm").used()) == {
+        "threshold", "fit", "fit_on", "initial_sigma_px", "fit_window_px", "preset",
+    }  # fmt: skip
+
+
 @pytest.mark.parametrize("fit", ["mle", "wlsq"])
 def test_the_preset_gives_thunderstorms_table(shared_data, fit):
     movie = open_stack(shared_data / "simulated" / "low120.tif").frames(0, 12)

@@ -6,6 +6,7 @@ import json
 import math
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -222,6 +223,46 @@ def test_merging_is_the_plain_references(case, seed):
         assert row.detection_strength == part.detection_strength.max()
         assert row.detections == 2 * len(part)
         assert row.molecule == members[0]
+
+
+@pytest.mark.parametrize("known", ["all", "no uncertainties", "no photons"])
+def test_merging_in_two_goes_is_merging_in_one(known):
+    rng = np.random.default_rng(5)
+    lacking = {"no uncertainties": "uncertainty_nm", "no photons": "photons"}.get(known)
+    n = 7
+    columns = {
+        "frame": [0, 1, 2, 3, 4, 20, 40],
+        **{name: rng.uniform(0, 5, n) for name in ("x_nm", "y_nm", "z_nm")},
+        **{name: rng.uniform(1, 9, n) for name in ("photons", "background_photons", "sigma_nm", "deviance")},
+        **{name: rng.uniform(1, 9, n) for name in ("background_std_photons", "uncertainty_nm")},
+    }
+    if lacking:
+        columns[lacking] = np.full(n, np.nan)
+    table = LocalizationTable.from_columns(columns)
+    at_once = finish(Merge(100.0, dark_frames=30).apply(table))
+    twice = finish(Merge(100.0, dark_frames=30).apply(finish(Merge(100.0, dark_frames=0).apply(table))))
+    assert len(at_once) == len(twice) == 1
+    pd.testing.assert_frame_equal(twice.data, at_once.data, rtol=1e-9)
+    assert at_once.column("detections").tolist() == [7]
+    np.testing.assert_allclose(
+        twice.column("background_photons"), np.mean(columns["background_photons"]), rtol=1e-9
+    )
+
+
+def test_a_merged_row_without_uncertainty_weighs_as_its_localizations():
+    # Of one localization 6 nm and of four 3 nm: both say that one has 6 nm, and four of them 3 nm.
+    table = LocalizationTable.from_columns(
+        {
+            "frame": [0, 1, 2],
+            "x_nm": [0.0, 0.0, 30.0],
+            "y_nm": [0.0, 0.0, 0.0],
+            "uncertainty_nm": [6.0, 3.0, np.nan],
+            "detections": [1, 4, 4],
+        }
+    )
+    merged = finish(Merge(100.0).apply(table))
+    assert merged.column("x_nm") == pytest.approx(30.0 * 4 / 9)
+    assert merged.column("detections") == 9
 
 
 @given(st.integers(0, 10**6))

@@ -357,6 +357,27 @@ def coloured():
     return render_coloured(inner_table(), "frame", RenderSettings("ash", 10.0), (2000.0, 2400.0))
 
 
+@pytest.mark.parametrize(
+    ("name", "column"),
+    [
+        ("uncertainty [nm]", "uncertainty_nm"),
+        ("uncertainty_xy [nm]", "uncertainty_nm"),
+        ("intensity [photon]", "photons"),
+        ("intensity", "photons"),
+        ("photons", "photons"),
+    ],
+)
+def test_a_column_to_colour_by_may_have_thunderstorms_name(name, column):
+    picture = render_coloured(inner_table(), name)
+    assert picture.column == column
+    assert picture.limits == render_coloured(inner_table(), column).limits
+
+
+def test_a_column_in_another_unit_is_none_of_ours():
+    with pytest.raises(BlinkspotError, match=r"no column uncertainty \[px\] to colour by: choose"):
+        render_coloured(inner_table(), "uncertainty [px]")
+
+
 def test_a_coloured_tiff_is_rgb_with_its_pixel_size(tmp_path):
     picture = coloured()
     save_picture(picture, tmp_path / "p.tif", 10.0, {"step": "localize"}, contrast=Contrast(gamma=0.7))
@@ -368,6 +389,18 @@ def test_a_coloured_tiff_is_rgb_with_its_pixel_size(tmp_path):
     assert about["step"] == "localize"
     assert about["picture_colours"] == {"column": "frame", "limits": list(picture.limits)}
     assert about["picture_contrast"]["gamma"] == 0.7
+
+
+def test_the_record_of_a_picture_names_what_had_a_say(tmp_path):
+    assert RenderSettings().used() == {"method": "ash", "shifts": 2}
+    assert RenderSettings("histogram", 25.0).used() == {"method": "histogram", "pixel_size_nm": 25.0}
+    of_gaussians = {"method": "gaussian", "magnification": 5.0, "smallest_sigma_px": 0.3}
+    assert RenderSettings("gaussian", magnification=5.0).used() == of_gaussians
+    for each in (RenderSettings(), RenderSettings("gaussian", magnification=5.0)):
+        assert RenderSettings(**each.used()) == each
+    save_picture(np.ones((4, 4), np.float32), tmp_path / "p.tif", 10.0, {}, contrast=Contrast(gamma=0.7))
+    with tifffile.TiffFile(tmp_path / "p.tif") as file:
+        assert json.loads(file.imagej_metadata["Info"]) == {"picture_pixel_size_nm": 10.0}
 
 
 def test_a_coloured_png_is_the_picture_beside_its_colours(tmp_path):

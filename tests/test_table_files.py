@@ -441,6 +441,22 @@ def test_nothing_is_overwritten(tmp_path, format):
     assert beside.read_text() == "precious"
 
 
+def test_a_smap_table_of_one_file_is_read_whatever_its_number(tmp_path):
+    path = written(tmp_path, "xnm,ynm,frame,filenumber\n100,200,1,4\n300,400,1,4\n")
+    assert read_table(path, pixel_size_nm=100.0).column("x_nm").tolist() == [50.0, 250.0]
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+@pytest.mark.parametrize("quote", ["", '"'])
+def test_rows_of_the_right_length_are_read_whatever_ends_or_quotes_them(tmp_path, end, quote):
+    rows = [["frame", "x [nm]", "y [nm]", "sigma [nm]"], ["1", "2", "3", ""], [], ["4", "5", "6", "7"]]
+    text = end.join(",".join(f"{quote}{value}{quote}" for value in row) for row in rows)
+    (tmp_path / "t.csv").write_bytes(text.encode())
+    table = read_table(tmp_path / "t.csv")
+    assert table.column("x_nm").tolist() == [2.0, 5.0]
+    np.testing.assert_array_equal(table.column("sigma_nm"), [np.nan, 7.0])
+
+
 # -- bad input: one sentence
 
 
@@ -469,6 +485,12 @@ def test_the_pixel_size_is_asked_for(tmp_path, format):
         ("xnm,ynm,frame\n1,much,1\n", "much for 'ynm' in data row 1"),
         ("xnm,XNM,ynm,frame\n1,1,2,1\n", "more than one column"),
         ("Image,Centroid X,Centroid Y\n1,2,3\n", "no column 'frame'"),
+        ("xnm,ynm,frame,fileNumber\n1,2,1,1\n3,4,1,3\n5,6,2,\n", "molecules of 2 movies .* one by one"),
+        ("xnm,ynm,frame,phot\n1,2,1,9\n3,4,1\n", "Line 3 of the table .* has 3 values and not 4"),
+        ("xnm,ynm,frame,phot\n1,2,1,9\n\n3,4,1,9,9\n", "Line 4 of the table .* has 5 values and not 4"),
+        ('"xnm","ynm","frame"\n"1","2,5","1"\n"3","4"\n', "Line 3 of the table .* has 2 values and not 3"),
+        ("\nxnm,ynm,frame\r\n1,2,1\r\n3", "Line 4 of the table .* has 1 value and not 3"),
+        ("xnm,ynm,frame\r1,2,1\r3,4\r", "Line 3 of the table .* has 2 values and not 3"),
     ],
 )
 def test_a_bad_text_gets_one_sentence(tmp_path, text, words):

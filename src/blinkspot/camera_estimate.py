@@ -313,3 +313,20 @@ def _resampled(sums: Array) -> Array:
 def noise_fits(ratio: float) -> bool:
     """Whether the background's noise is what the camera predicts, by what :func:`noise_ratio` measured."""
     return _TRUSTED_NOISE_RATIO[0] <= ratio <= _TRUSTED_NOISE_RATIO[1]
+
+
+def noise_contradiction(stack: Stack, camera: Camera) -> str | None:
+    """Say how a movie's noise contradicts the camera, so that tests of its counts go wrong; None: not at all.
+
+    Raises
+    ------
+    BlinkspotError
+        As :func:`noise_ratio`.
+    """
+    ratio = noise_ratio(stack, camera)
+    if not math.isfinite(ratio) or noise_fits(ratio):
+        return None
+    return (
+        f"the movie's noise has {ratio:.2g} times the variance that the camera predicts, so there will be "
+        "another number of false molecules: check offset, electrons per ADU and EM gain."
+    )

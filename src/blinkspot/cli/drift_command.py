@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 import typer
 
 from blinkspot.cli.console import answer, run, say
+from blinkspot.cli.idle_options import refuse_idle
 from blinkspot.cli.movie_commands import Json
 from blinkspot.cli.table_commands import TablePath
 from blinkspot.errors import BlinkspotError
@@ -26,8 +27,11 @@ from blinkspot.localization.processing.drift.files import drift_paths
 from blinkspot.localization.processing.drift.picture import check_picture_path
 from blinkspot.localization.processing.step import RECORD
 
+_SEARCH = ("method", "segment_frames", "largest_shift_nm")
+
 
 def drift(
+    context: typer.Context,
     table: TablePath,
     output: Annotated[
         Path,
@@ -66,6 +70,15 @@ def drift(
     """Find the drift and take it off a table."""
     if sum((fiducials is not None, load is not None, undo)) > 1:
         raise BlinkspotError("Only one of --fiducials, --load and --undo can be given.")
+    if undo or load is not None:
+        refuse_idle(context, "with --undo" if undo else "with --load", *_SEARCH, "radius_nm")
+    elif fiducials is not None:
+        refuse_idle(context, "with --fiducials", *_SEARCH)
+    else:
+        refuse_idle(context, "without --fiducials", "radius_nm")
+    in_pixels = [path for path in (load, save) if path is not None and path.suffix.lower() == ".txt"]
+    if not in_pixels:
+        refuse_idle(context, "without a drift in pixels (.txt)", "pixel_size_nm")
     made = [*table_paths(output), *(drift_paths(save) if save else ()), *([picture] if picture else ())]
     for path in made:
         if made.count(path) > 1:
@@ -75,7 +88,8 @@ def drift(
     if picture is not None:
         check_picture_path(picture)
     given = read_table(table)
-    pixel_size_nm = pixel_size_nm or _pixel_size_nm(given)
+    if pixel_size_nm is None:
+        pixel_size_nm = _pixel_size_nm(given)
     if save is not None and save.suffix.lower() == ".txt" and pixel_size_nm is None:
         raise BlinkspotError(
             f"{save} will be in camera pixels: give the size of one, above 0 nm, with --pixel-size-nm."
@@ -87,7 +101,7 @@ def drift(
         if fiducials is not None:
             step = FiducialCorrection(_positions(fiducials), radius_nm)
         elif load is not None:
-            step = LoadedDrift(str(load), pixel_size_nm)
+            step = LoadedDrift(str(load), pixel_size_nm if load in in_pixels else None)
         else:
             step = DriftCorrection(method, segment_frames, largest_shift_nm)
         result = drifted = run(step.apply(given))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -15,6 +16,9 @@ from blinkspot.files import check_can_write, written_whole
 from blinkspot.localization import read_table, table_paths
 from blinkspot.localization.processing import Step, recorded_steps
 from blinkspot.localization.processing import process as apply_steps
+from blinkspot.localization.processing.drift import LoadedDrift
+
+_TABLE_SUFFIXES = (".csv", ".hdf5", ".h5", ".txt", ".yaml", ".json")
 
 
 def process(
@@ -47,6 +51,11 @@ def process(
         rows[output] = _processed(tables[0], output, steps)
     else:
         names = _names(tables)
+        if output.suffix.lower() in _TABLE_SUFFIXES:
+            raise BlinkspotError(
+                f"{output} has the name of one table, and {len(tables)} are to be made: give the name of a "
+                "folder with -o, or process them one by one."
+            )
         # All of them or none.
         with written_whole(output) as folder:
             folder.mkdir()
@@ -75,11 +84,27 @@ their order and recorded in the table made. These are all of them, with the defa
 def _chosen_steps(texts: list[str], like: Path | None) -> list[Step]:
     if texts and like is not None:
         raise BlinkspotError("Give steps with --step, or a table to take them from with --like, not both.")
-    steps = [parse_step(text) for text in texts] if like is None else recorded_steps(read_table(like))
+    if like is None:
+        steps = [parse_step(text) for text in texts]
+    else:
+        steps = [_with_its_file(step, like) for step in recorded_steps(read_table(like))]
     if not steps:
         none = "no steps are given" if like is None else f"{like} records no steps"
         raise BlinkspotError(f"There is nothing to do, for {none}: give one with --step.")
     return steps
+
+
+def _with_its_file(step: Step, like: Path) -> Step:
+    """Return a step that was recorded in a table, and that reads a file, with where that file lies now."""
+    if not isinstance(step, LoadedDrift) or Path(step.path).is_absolute():
+        return step
+    for path in (like.parent / step.path, Path(step.path)):
+        if path.is_file():
+            return replace(step, path=str(path))
+    raise BlinkspotError(
+        f"{like} records that the drift in {step.path} was taken off, and that file is neither beside it nor "
+        f"in the current folder: put it beside {like.name}."
+    )
 
 
 def _processed(source: Path, target: Path, steps: list[Step]) -> tuple[int, int]:

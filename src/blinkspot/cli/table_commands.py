@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import math
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -11,13 +10,14 @@ import numpy as np
 import typer
 from numpy.typing import NDArray
 
-from blinkspot.camera_estimate import noise_fits, noise_ratio
+from blinkspot.camera_estimate import noise_contradiction
 from blinkspot.cli.camera_options import (
     CameraOptions,
     find_camera,
     takes_camera_options,
 )
 from blinkspot.cli.console import answer, run, say
+from blinkspot.cli.idle_options import refuse_idle
 from blinkspot.cli.movie_commands import Json, StackPath
 from blinkspot.cli.movies import is_denoised, open_denoised, open_recorded
 from blinkspot.errors import BlinkspotError
@@ -54,6 +54,7 @@ Fit = Annotated[FitMethod, typer.Option(help="Maximum likelihood, least squares,
 
 @takes_camera_options
 def localize(
+    context: typer.Context,
     stack: StackPath,
     output: TableOutput,
     camera: CameraOptions,
@@ -97,6 +98,10 @@ def localize(
     as_json: Json = False,
 ) -> None:
     """Find and fit the molecules of every frame."""
+    if false_per_frame is not None:
+        refuse_idle(context, "with --false-per-frame", "threshold")
+    if astigmatism is not None:
+        refuse_idle(context, "with --astigmatism", "initial_sigma_px", "fit_window_px")
     if denoised is None and is_denoised(open_stack(stack)):
         say(f"{stack} is a denoised movie: it is fitted as such, and its uncertainties are not calibrated.")
         denoised, fit_on = stack, "denoised"
@@ -125,7 +130,9 @@ def localize(
     used = find_camera(given, *(each for each in (movie, guide) if each is not None))
     check_camera(movie, used)
     if false_per_frame is not None:
-        _warn_of_other_noise(noise_ratio(movie, used))
+        contradiction = noise_contradiction(movie, used)
+        if contradiction is not None:
+            say(f"Warning: {contradiction}")
     table = run(Localizer(used, settings).localize(movie, guide))
     table.save(output)
     _say_what_picasso_lacks(table, output)
@@ -166,15 +173,8 @@ def convert(
     answer({"table": str(output), "localizations": len(found), "columns": list(found.data)}, as_json)
 
 
-def _warn_of_other_noise(ratio: float) -> None:
-    if math.isfinite(ratio) and not noise_fits(ratio):
-        say(
-            f"Warning: the movie's noise has {ratio:.2g} times the variance that the camera predicts, so "
-            "there will be another number of false molecules: check offset, electrons per ADU and EM gain."
-        )
-
-
 def render(
+    context: typer.Context,
     table: TablePath,
     output: Annotated[
         Path, typer.Option("-o", "--output", metavar="PICTURE.png|.tif", help="Picture to make.")
@@ -205,12 +205,20 @@ def render(
     as_json: Json = False,
 ) -> None:
     """Draw the super-resolved picture of a table."""
+    if method != "ash":
+        refuse_idle(context, f"with --method {method}", "shifts")
+    if colour_by is None and output.suffix.lower() in (".tif", ".tiff"):
+        refuse_idle(context, "on the numbers of a .tif", "saturated_percent", "gamma")
     settings = RenderSettings(method, pixel_size_nm, magnification, shifts)
     contrast = Contrast(saturated_percent, gamma)
     if colour_range is not None and colour_by is None:
         raise BlinkspotError("--colour-range needs a column to colour by: give it with --colour-by.")
     check_can_write(output)
     found = read_table(table)
+    if not len(found) and found.movie_extent_nm is None:
+        raise BlinkspotError(
+            f"{table} holds no molecules and does not tell how large its movie is: there is nothing to draw."
+        )
     pixel_nm = settings.pixel_nm(found)
     if method == "gaussian" and not found.uncertainty_is_valid:
         say(f"{table} holds uncertainties that are not calibrated: its molecules are drawn too narrow.")
@@ -219,7 +227,7 @@ def render(
         picture = run(draw(found, settings))
     else:
         picture = run(draw_coloured(found, colour_by, settings, limits=colour_range))
-    about = {**found.provenance, "picture_settings": asdict(settings)}
+    about = {**found.provenance, "picture_settings": settings.used()}
     save_picture(picture, output, pixel_nm, about, contrast=contrast, scale_bar_nm=scale_bar_nm)
     height, width = picture.shape
     result: dict[str, object] = {"picture": str(output), "height_px": height, "width_px": width}
@@ -241,6 +249,7 @@ def score(
 
 @takes_camera_options
 def compare(
+    context: typer.Context,
     noisy: Annotated[Path, typer.Argument(metavar="NOISY.tif", help="Movie as recorded.")],
     denoised: Annotated[Path, typer.Argument(metavar="DENOISED.tif", help="The same, denoised (ADU).")],
     output: Annotated[Path, typer.Option("-o", "--output", metavar="FOLDER", help="Folder to make.")],
@@ -253,6 +262,8 @@ def compare(
     as_json: Json = False,
 ) -> None:
     """Compare what is found in the noisy and in the denoised movie, each at its best; one HTML page."""
+    if truth is None:
+        refuse_idle(context, "without --truth", "tolerance_nm")
     check_new_folder(output)
     movie, restored = open_recorded(noisy), open_denoised(denoised)
     given = camera.given()

@@ -19,6 +19,7 @@ from blinkspot.errors import BlinkspotError
 from blinkspot.evaluation.examples import Example, example_of
 from blinkspot.evaluation.resampling import best_f1_gain
 from blinkspot.evaluation.routes import ROUTE_NAMES, ComparisonSettings, Route, follow
+from blinkspot.evaluation.same_movie import MovieFacts
 from blinkspot.localization import LocalizationTable, render
 from blinkspot.progress import Progress, Stopwatch
 from blinkspot.provenance import provenance
@@ -111,11 +112,11 @@ def compare(
     """
     settings = ComparisonSettings() if settings is None else settings
     noisy, denoised = as_stack(noisy), as_stack(denoised)
-    _check(noisy, denoised, truth)
+    _check(noisy, denoised, camera, truth)
     return _compare(noisy, denoised, camera, truth, settings)
 
 
-def _check(noisy: Stack, denoised: Stack, truth: LocalizationTable | None) -> None:
+def _check(noisy: Stack, denoised: Stack, camera: Camera, truth: LocalizationTable | None) -> None:
     if noisy.shape != denoised.shape:
         raise BlinkspotError(
             f"The noisy movie has the shape {noisy.shape} (frames, height, width) and the denoised one "
@@ -125,12 +126,9 @@ def _check(noisy: Stack, denoised: Stack, truth: LocalizationTable | None) -> No
         return
     if len(truth) == 0:
         raise BlinkspotError("The truth is empty: give the table of the molecules of this movie, or none.")
-    last = int(truth.column("frame").max())
-    if last >= noisy.n_frames:
-        raise BlinkspotError(
-            f"The truth reaches to frame {last + 1}, but the movie has {noisy.n_frames} frames: "
-            "give the truth of this movie."
-        )
+    pixel_size_nm = camera.pixel_size_nm
+    extent_nm = (noisy.height * pixel_size_nm, noisy.width * pixel_size_nm)
+    MovieFacts("the movie", noisy.n_frames, pixel_size_nm, extent_nm).check(truth, "The truth")
 
 
 def _compare(

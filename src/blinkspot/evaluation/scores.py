@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from blinkspot.evaluation.matching import FloatArray, match, pairs_within
+from blinkspot.evaluation.same_movie import check_same_movie
 from blinkspot.localization import LocalizationTable
 
 DEFAULT_TOLERANCE_NM = 50.0
@@ -106,8 +107,9 @@ def score(
     Raises
     ------
     BlinkspotError
-        If the tolerance is not above 0.
+        If the tolerance is not above 0, or the tables are of different movies.
     """
+    check_same_movie(found, truth)
     pairs = match(pairs_within(found, truth, tolerance_nm))
     return Scores.from_counts(len(found), len(truth), pairs.distance_nm)
 

@@ -13,7 +13,15 @@ FunctionT = TypeVar("FunctionT", bound=Callable[..., Any])
 
 
 # Files whose compiled functions those of other files may call, too.
-SHARED = tuple(Path(__file__).with_name(name) for name in ("kernel_maths.py", "crowded_model.py"))
+SHARED = tuple(
+    Path(__file__).parent / name
+    for name in (
+        "kernel_maths.py",
+        "crowded_model.py",
+        "astigmatism/height_model.py",
+        "thunderstorm/trust_region.py",
+    )
+)
 
 
 def compiled(function: FunctionT) -> FunctionT:

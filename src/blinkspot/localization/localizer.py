@@ -200,7 +200,7 @@ class Localizer:
             provenance=provenance(
                 "localize",
                 camera=self.camera,
-                settings=self.settings,
+                settings=self.settings.used(),
                 movie_shape=[frames.n, *frames.shape],
                 candidates_from="denoised" if on_denoised else "raw",
                 learned=learned,

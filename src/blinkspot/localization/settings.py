@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from typing import Literal, get_args
+from dataclasses import asdict, dataclass
+from typing import Any, Literal, get_args
 
 import numpy as np
 
@@ -109,6 +109,19 @@ class LocalizerSettings:
             )
         if self.astigmatism is not None:
             self._check_astigmatism()
+
+    def used(self) -> dict[str, Any]:
+        """Return the settings that had a say, by name, without those that another one puts out of use."""
+        idle: set[str] = set()
+        if self.false_per_frame is not None:
+            idle |= {"threshold"}
+        if self.most_emitters == 1:
+            idle |= {"equal_photons"}
+        if self.astigmatism is not None:
+            idle |= {"widths", "initial_sigma_px", "fit_window_px"}
+        if self.preset == "thunderstorm":
+            idle |= {"widths", "false_per_frame", "most_emitters", "astigmatism"}
+        return {name: value for name, value in asdict(self).items() if name not in idle}
 
     def _check_kinds(self) -> None:
         """Refuse what is no number where one is needed, before it is compared with any."""

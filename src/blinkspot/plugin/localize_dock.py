@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from napari.components import ViewerModel
 from napari.layers import Image, Layer, Points
@@ -20,6 +21,7 @@ from blinkspot.plugin.layer_choice import LayerChoice, follow, is_source, may_be
 from blinkspot.plugin.localization_layers import add_localizations
 from blinkspot.plugin.localizer_options import LocalizerOptions
 from blinkspot.plugin.movies import Place, frame_index, frame_shown, stack_of, why_not_a_movie
+from blinkspot.plugin.notify import warn
 from blinkspot.plugin.picture_options import PictureOptions
 from blinkspot.plugin.preview_markers import PreviewMarkers
 from blinkspot.plugin.side_by_side import SideBySideButton
@@ -51,6 +53,7 @@ class LocalizeDock(Dock):
         self._saving.failed.connect(lambda error: self.complain(error, "Exporting the table"))
         self._localized: tuple[Image, Place] | None = None
         self._table_layer: Points | None = None
+        self._warning = ""
         self._build()
         self._connect()
         self._on_movie_chosen(self.movies.layer)
@@ -109,6 +112,7 @@ class LocalizeDock(Dock):
         self.export_button.clicked.connect(self._ask_export)
         self.session.denoised_added.connect(self._on_denoised_added)
         self.runner.started.connect(self._refresh)
+        self.runner.progressed.connect(self._on_progressed)
         self.runner.ended.connect(self._on_ended)
         follow(self, self.viewer.dims.events.current_step, self._preview_soon)
         follow(self, self.viewer.layers.events.removed, self._on_layer_removed)
@@ -246,8 +250,14 @@ class LocalizeDock(Dock):
         except BlinkspotError as error:
             self.complain(error, "Localizing")
             return
+        self._warning = ""
         if self.start_job(f"Localizing {layer.name}", job, [layer]):
             self._localized = (layer, Place.of(layer))
+
+    def _on_progressed(self, value: Any) -> None:
+        if isinstance(value, localizing_steps.NoiseWarning):
+            self._warning = f" {value.sentence}"
+            warn(value.sentence)
 
     def _on_ended(self, outcome: Outcome) -> None:
         if outcome.end is End.DONE and self._localized is not None:
@@ -268,7 +278,9 @@ class LocalizeDock(Dock):
         counts = ", ".join(f"{len(found.table):,} in the {found.of} movie" for found in results)
         uncalibrated = any(not found.table.uncertainty_is_valid for found in results)
         colours = "".join(f" Colours, {found.of}: {found.colours}." for found in results if found.colours)
-        self.job_bar.say(f"Molecules found: {counts}.{colours}{_UNCALIBRATED if uncalibrated else ''}")
+        self.job_bar.say(
+            f"Molecules found: {counts}.{self._warning}{colours}{_UNCALIBRATED if uncalibrated else ''}"
+        )
 
     def _ask_export(self) -> None:
         layer = self._table_layer

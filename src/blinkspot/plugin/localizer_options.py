@@ -10,11 +10,13 @@ from qtpy.QtWidgets import (
     QCheckBox,
     QDoubleSpinBox,
     QFormLayout,
+    QPushButton,
     QSlider,
     QSpinBox,
     QWidget,
 )
 
+from blinkspot.plugin.astigmatism_choice import AstigmatismChoice
 from blinkspot.plugin.forms import combo, row
 
 _FITS = {"mle": "Maximum likelihood", "lsq": "Least squares", "wlsq": "Weighted least squares"}
@@ -32,6 +34,10 @@ _SLIDER_END = 8
 _DENOISED_THRESHOLD = 3.0
 # One step below the smallest that can be asked for stands for the movie's own.
 _LEARNED_SIGMA = 0.2
+_OF_THE_CALIBRATION = (
+    "Not used with an astigmatism calibration: fits are by maximum likelihood, of one molecule a spot, with "
+    "the calibration's widths and window, and molecules are accepted by the threshold."
+)
 
 
 class Threshold(QWidget):
@@ -157,6 +163,26 @@ class LocalizerOptions(QWidget):
             "Molecules that are fitted jointly have the same number of photons. Close ones are told apart "
             "better where that is so; wrong where molecules differ in brightness."
         )
+        self.astigmatism = AstigmatismChoice()
+        # What a calibration has of its own, or does without; each with what it says otherwise.
+        self._without_calibration = {
+            widget: widget.toolTip()
+            for widget in (
+                self.accept,
+                self.fit,
+                self.widths,
+                self.fit_window,
+                self.sigma,
+                self.emitters,
+                self.equal_photons,
+            )
+        }
+        self.more_button = QPushButton("More")
+        self.more_button.setCheckable(True)
+        self.more_button.setToolTip(
+            "Show what few movies need: window and start of the fits, several emitters per spot, heights by "
+            "astigmatism."
+        )
         self._form = form = QFormLayout(self)
         form.setContentsMargins(0, 0, 0, 0)
         form.setVerticalSpacing(3)
@@ -165,9 +191,14 @@ class LocalizerOptions(QWidget):
         form.addRow("denoised", self.denoised_threshold)
         form.addRow("Fit", self.fit)
         form.addRow("Fit on", self.fit_on)
-        form.addRow("Widths", self.widths)
-        form.addRow("Window, start", row(self.fit_window, self.sigma, stretch_all=True))
-        form.addRow("Emitters per spot", row(self.emitters, self.equal_photons))
+        form.addRow("Widths", row(self.widths, self.more_button))
+        start, emitters = QWidget(), QWidget()
+        start.setLayout(row(self.fit_window, self.sigma, stretch_all=True))
+        emitters.setLayout(row(self.emitters, self.equal_photons))
+        self._more_rows = (start, emitters, self.astigmatism)
+        form.addRow("Window, start", start)
+        form.addRow("Emitters per spot", emitters)
+        form.addRow("Astigmatism", self.astigmatism)
         self.threshold.changed.connect(self.changed)
         self.denoised_threshold.changed.connect(self.changed)
         self.fit.currentIndexChanged.connect(self.changed)
@@ -177,25 +208,31 @@ class LocalizerOptions(QWidget):
         self.widths.currentIndexChanged.connect(self.changed)
         self.false_per_frame.valueChanged.connect(self.changed)
         self.equal_photons.toggled.connect(self.changed)
-        self.emitters.valueChanged.connect(self._on_emitters)
-        self.accept.currentIndexChanged.connect(self._on_accept)
-        self._on_emitters()
-        self._on_accept()
+        self.emitters.valueChanged.connect(self._on_choice)
+        self.accept.currentIndexChanged.connect(self._on_choice)
+        self.astigmatism.changed.connect(self._on_choice)
+        self.more_button.toggled.connect(self._on_more)
+        self._enable()
+        self._on_more(False)
 
     @property
     def settings(self) -> dict[str, dict[str, Any]]:
         """Arguments of :class:`~blinkspot.localization.LocalizerSettings`: ``"noisy"`` and ``"denoised"``."""
-        sigma_px = self.sigma.value()
-        common = {
-            "fit": self.fit.currentData(),
-            "widths": self.widths.currentData(),
-            "fit_window_px": self.fit_window.value(),
-            "initial_sigma_px": sigma_px if sigma_px > _LEARNED_SIGMA else None,
-            "most_emitters": self.emitters.value(),
-            "equal_photons": self.emitters.value() > 1 and self.equal_photons.isChecked(),
-        }
-        if self.accept.currentData() == "false":
-            common["false_per_frame"] = self.false_per_frame.value()
+        common: dict[str, Any] = {}
+        if self.astigmatism.calibration is not None:
+            common["astigmatism"] = self.astigmatism.calibration
+        else:
+            sigma_px = self.sigma.value()
+            common = {
+                "fit": self.fit.currentData(),
+                "widths": self.widths.currentData(),
+                "fit_window_px": self.fit_window.value(),
+                "initial_sigma_px": sigma_px if sigma_px > _LEARNED_SIGMA else None,
+                "most_emitters": self.emitters.value(),
+                "equal_photons": self.emitters.value() > 1 and self.equal_photons.isChecked(),
+            }
+            if self._by_number:
+                common["false_per_frame"] = self.false_per_frame.value()
         return {
             "noisy": {**common, "threshold": self.threshold.value, "fit_on": "raw"},
             "denoised": {
@@ -205,13 +242,26 @@ class LocalizerOptions(QWidget):
             },
         }
 
-    def _on_emitters(self) -> None:
-        self.equal_photons.setEnabled(self.emitters.value() > 1)
+    @property
+    def _by_number(self) -> bool:
+        """Whether molecules are accepted by the number of false ones."""
+        return self.accept.currentData() == "false" and self.astigmatism.calibration is None
+
+    def _on_choice(self) -> None:
+        self._enable()
         self.changed.emit()
 
-    def _on_accept(self) -> None:
-        by_number = self.accept.currentData() == "false"
-        self.false_per_frame.setVisible(by_number)
+    def _on_more(self, shown: bool) -> None:
+        for each in self._more_rows:
+            self._form.setRowVisible(each, shown)
+
+    def _enable(self) -> None:
+        """Let be set what has a say, and say of the rest why it has none."""
+        free = self.astigmatism.calibration is None
+        for widget, tip in self._without_calibration.items():
+            widget.setEnabled(free)
+            widget.setToolTip(tip if free else _OF_THE_CALIBRATION)
+        self.equal_photons.setEnabled(free and self.emitters.value() > 1)
+        self.false_per_frame.setVisible(self._by_number)
         # The denoised movie's candidates have a threshold all the same.
-        self._form.setRowVisible(self.threshold, not by_number)
-        self.changed.emit()
+        self._form.setRowVisible(self.threshold, not self._by_number)

@@ -5,18 +5,22 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Generator, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from blinkspot.camera import Camera
+from blinkspot.camera_estimate import noise_contradiction
 from blinkspot.plugin import backend
 from blinkspot.progress import Progress
 from blinkspot.stack import Stack
 
 if TYPE_CHECKING:  # importing it takes seconds
     from blinkspot.localization import LocalizationTable, Localizer
+    from blinkspot.localization.astigmatism import AstigmatismCalibration
     from blinkspot.localization.psf import PsfWidth
 
 # Movies, or settings of one, whose widths are remembered.
@@ -73,13 +77,20 @@ class Localized:
     colours: str = ""
 
 
+@dataclass(frozen=True)
+class NoiseWarning:
+    """The movie's noise contradicts the camera, on which the number of false molecules rests."""
+
+    sentence: str
+
+
 def localize(
     camera: Camera,
     settings: Mapping[str, dict[str, Any]],
     movie: Stack,
     tasks: Mapping[str, Stack | None],
     choice: PictureChoice,
-) -> Generator[Progress, None, list[Localized]]:
+) -> Generator[Progress | NoiseWarning, None, list[Localized]]:
     """Localize all frames and draw the super-resolved picture, for each task.
 
     Parameters
@@ -95,9 +106,14 @@ def localize(
     """
     yield Progress("preparing", 0, 1, 0.0)
     localization = backend.localization()
-    found = []
+    found: list[Localized] = []
     for name, denoised in tasks.items():
         localizer = localization.Localizer(camera, localization.LocalizerSettings(**settings[name]))
+        if localizer.settings.false_per_frame is not None and not found:
+            question = partial(noise_contradiction, movie, camera)
+            contradiction = yield from backend.meanwhile(question, "looking at the noise")
+            if contradiction is not None:
+                yield NoiseWarning(f"Warning: {contradiction}")
         for progress in (job := Returning(localizer.localize(movie, denoised))):
             yield dataclasses.replace(progress, step=f"localizing the {name} movie")
         found.append((yield from _drawn(name, job.result, movie, camera, choice)))
@@ -180,7 +196,8 @@ def localize_frame(question: PreviewQuestion) -> PreviewAnswer:
         settings = localization.LocalizerSettings(**question.settings[name])
         localizer = localization.Localizer(question.camera, settings)
         # Of a denoised movie, other frames may not be there yet: it learns from this one alone.
-        width = _known_width(localizer, question.movie) if settings.fit_on == "raw" else None
+        learns = settings.fit_on == "raw" and settings.astigmatism is None
+        width = _known_width(localizer, question.movie) if learns else None
         points = points_px(localizer.localize_frame(raw, denoised, width), question.camera)
         points[:, 0] = question.index
         return points
@@ -207,6 +224,19 @@ def _known_width(localizer: Localizer, movie: Stack) -> PsfWidth:
     _widths.insert(0, (movie, localizer.camera, settings, job.result))
     width_learned: PsfWidth = job.result
     return width_learned
+
+
+def read_calibration(path: Path) -> tuple[Path, AstigmatismCalibration]:
+    """Read an astigmatism calibration; return it with where it is from.
+
+    Raises
+    ------
+    BlinkspotError
+        If the file is none.
+    """
+    from blinkspot.localization.astigmatism import AstigmatismCalibration
+
+    return path, AstigmatismCalibration.load(path)
 
 
 def points_px(table: LocalizationTable, camera: Camera) -> NDArray[np.float32]:

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from blinkspot.localization._compiling import compiled
-from blinkspot.localization.processing.linking import Links, usable_uncertainties
+from blinkspot.localization.processing.linking import Links, localizations_in, usable_uncertainties
 from blinkspot.localization.processing.paced import in_parts
 from blinkspot.localization.table import LocalizationTable
 from blinkspot.progress import Progress, Stopwatch
@@ -53,31 +53,38 @@ def combine(
     each = (done[1] - done[0]) / (len(names) + 1)
     firsts = links.rows[links.starts[:-1]]
     columns: dict[str, NDArray[np.generic]] = {"frame": table.column("frame")[firsts]}
+    localizations = localizations_in(table)
     for number, name in enumerate(names):
         result = np.empty(n)
         span = (done[0] + number * each, done[0] + (number + 1) * each)
-        yield from in_parts(_filler(table, links, name, correlated_frames, result), n, clock, span)
+        fill = _filler(table, links, name, correlated_frames, localizations, result)
+        yield from in_parts(fill, n, clock, span)
         columns[name] = result
     if "p_value" in table.data.columns:
         columns["p_value"] = np.full(n, np.nan)
     columns["detections"] = np.diff(links.starts).astype(np.float64)
-    if "detections" in table.data.columns:
-        earlier, counts = table.column("detections"), np.empty(n)
-        count = _filler_of(links, np.where(np.isfinite(earlier), earlier, 1.0), earlier, _SUMMED, counts)
+    if len(localizations):
+        counts = np.empty(n)
+        count = _filler_of(links, localizations, localizations, localizations, _SUMMED, counts)
         yield from in_parts(count, n, clock, (done[1] - each, done[1]))
         columns["detections"] = counts
     return columns
 
 
 def _filler(
-    table: LocalizationTable, links: Links, name: str, correlated: int, result: FloatArray
+    table: LocalizationTable,
+    links: Links,
+    name: str,
+    correlated: int,
+    localizations: FloatArray,
+    result: FloatArray,
 ) -> Callable[[slice], None]:
     """Return what fills a part of a column's ``result``."""
     rows, starts, values = links.rows, links.starts, table.column(name)
     if name in _AXES:
         given = [table.column(each) for each in _AXES[name] if each in table.data.columns]
         known = next((each for each in given if np.isfinite(each).any()), given[-1])
-        uncertainty = usable_uncertainties(known)
+        uncertainty = usable_uncertainties(known, localizations)
         return lambda part: _precise_means(rows, starts, part.start, part.stop, values, uncertainty, result)
     if name in _UNCERTAINTIES:
         frame = table.column("frame")
@@ -86,14 +93,19 @@ def _filler(
         )
     if name == "molecule":
         return lambda part: _take(values, rows[starts[:-1][part]], result[part])
-    return _filler_of(links, values, table.column("photons"), _HOW[name], result)
+    return _filler_of(links, values, table.column("photons"), localizations, _HOW[name], result)
 
 
 def _filler_of(
-    links: Links, values: FloatArray, photons: FloatArray, how: int, result: FloatArray
+    links: Links,
+    values: FloatArray,
+    photons: FloatArray,
+    localizations: FloatArray,
+    how: int,
+    result: FloatArray,
 ) -> Callable[[slice], None]:
     return lambda part: _reduced(
-        links.rows, links.starts, part.start, part.stop, values, photons, how, result
+        links.rows, links.starts, part.start, part.stop, values, photons, localizations, how, result
     )
 
 
@@ -170,10 +182,14 @@ def _reduced(
     last: int,
     values: FloatArray,
     photons: FloatArray,
+    localizations: FloatArray,
     how: int,
     result: FloatArray,
 ) -> None:
-    """Reduce molecules to sums, means, root mean squares, largest values, or means weighted by photons."""
+    """Reduce molecules to sums, means, root mean squares, largest values, or means weighted by photons.
+
+    A row that is itself a mean of several ``localizations`` weighs as these.
+    """
     for molecule in range(first, last):
         begin, end = starts[molecule], starts[molecule + 1]
         weighted = how == 4
@@ -182,7 +198,11 @@ def _reduced(
         total = weights = 0.0
         for place in range(begin, end):
             value = values[rows[place]]
-            weight = photons[rows[place]] if weighted else 1.0
+            weight = 1.0
+            if weighted:
+                weight = photons[rows[place]]
+            elif how != 0 and len(localizations):
+                weight = localizations[rows[place]]
             if how == 3:
                 total = value if place == begin else max(total, value)
             else:

@@ -21,24 +21,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from blinkspot.errors import BlinkspotError
+from blinkspot.localization.column_names import our_name
 
 Values = NDArray[Any]
 
-# ThunderSTORM's names for our columns.
-ALIASES = {
-    "x": "x_nm",
-    "y": "y_nm",
-    "z": "z_nm",
-    "sigma": "sigma_nm",
-    "sigma1": "sigma_x_nm",
-    "sigma2": "sigma_y_nm",
-    "intensity": "photons",
-    "offset": "background_photons",
-    "bkgstd": "background_std_photons",
-    "uncertainty": "uncertainty_nm",
-    "uncertainty_xy": "uncertainty_nm",
-    "uncertainty_z": "uncertainty_z_nm",
-}
 MOST_CHARACTERS = 2000
 MOST_LEVELS = 60
 
@@ -218,7 +204,7 @@ def _check(node: ast.expr, source: _Source, names: dict[str, None], condition: b
         case ast.Constant(value=float()):
             return
         case ast.Name(id=name):
-            names[ALIASES.get(name, name)] = None
+            names[our_name(name)] = None
             return
         case ast.Call(func=ast.Name(id=name), args=operands, keywords=[]):
             wants_conditions = False
@@ -261,7 +247,7 @@ def _worked_out(node: ast.expr, columns: Mapping[str, Values]) -> Any:
             found = [value(operand) for operand in operands]
             return _OF_ONE[name](found[0]) if name in _OF_ONE else reduce(_OF_SEVERAL[name], found)
         case ast.Name(id=name):
-            return columns[ALIASES.get(name, name)]
+            return columns[our_name(name)]
         case ast.Constant(value=float(number)):
             return np.float64(number)
     raise AssertionError(ast.dump(node))

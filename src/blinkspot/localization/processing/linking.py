@@ -72,12 +72,32 @@ class Links:
         return len(self.starts) - 1
 
 
-def usable_uncertainties(uncertainty: FloatArray) -> FloatArray:
-    """Return uncertainties to weigh by: what is no number above 0 becomes the others' median, else 1."""
+def localizations_in(table: LocalizationTable) -> FloatArray:
+    """Return how many localizations each row stands for, shape (n,); of shape (0,) where each is one."""
+    if "detections" not in table.data.columns:
+        return np.empty(0)
+    detections = table.column("detections")
+    return np.where((detections > 0) & np.isfinite(detections), detections, 1.0)
+
+
+def usable_uncertainties(uncertainty: FloatArray, localizations: FloatArray) -> FloatArray:
+    """Return uncertainties to weigh by.
+
+    What is no number above 0 becomes the median of the others, else 1: each for one localization, so that a
+    row that stands for n of them has 1 / sqrt(n) of it.
+
+    Parameters
+    ----------
+    uncertainty : ndarray, shape (n,)
+    localizations : ndarray
+        As :func:`localizations_in` gives it.
+    """
     known = (uncertainty > 0) & np.isfinite(uncertainty)
     if known.all():
         return uncertainty
-    return np.where(known, uncertainty, np.median(uncertainty[known]) if known.any() else 1.0)
+    roots = np.sqrt(localizations) if len(localizations) else np.ones(1)
+    of_one = (uncertainty * roots)[known]
+    return np.where(known, uncertainty, (np.median(of_one) if len(of_one) else 1.0) / roots)
 
 
 def link(
@@ -169,7 +189,7 @@ def _tracks(
     open_at_once = n / max(1, order.n_frames) * (limits.dark_frames + 2)
     wanted = min(4 * open_at_once, n + 1, _LARGEST_TABLE_OF_CELLS)
     n_cells = 2 ** int(np.ceil(np.log2(max(2.0, wanted))))
-    uncertainty = usable_uncertainties(table.column("uncertainty_nm"))
+    uncertainty = usable_uncertainties(table.column("uncertainty_nm"), localizations_in(table))
     weight = np.empty(n)
 
     def weigh(part: slice) -> None:

@@ -72,13 +72,14 @@ class Merge(_Linking):
 
     - ``frame``: the first one;
     - ``x_nm``, ``y_nm``, ``z_nm``: means weighted by 1 / uncertainty^2, of the axis where the table has the
-      axes' own; a localization without an uncertainty weighs as the median one;
+      axes' own; a localization without an uncertainty weighs as the median one, and a row that was merged
+      before as the localizations in it;
     - ``uncertainty_nm`` and those of the axes: of these means; 1 / sqrt(sum 1 / u^2) where the localizations
       are independent, more where they are correlated (:mod:`.correlation`); NaN where one is not known;
     - ``photons``: the sum;
     - ``sigma_nm`` and those of the axes: means weighted by photons; ``background_photons``, ``deviance``:
-      plain means, since each frame shows the background equally well; ``background_std_photons``: root mean
-      square;
+      means over the localizations, since each frame shows the background equally well;
+      ``background_std_photons``: their root mean square;
     - ``detection_strength``, ``log_likelihood_ratio``: the largest; ``p_value``: NaN, for it has none;
     - ``detections``: number of localizations; ``molecule``: of the first.
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from scipy.special import ndtr
 
 from blinkspot.errors import BlinkspotError
+from blinkspot.localization.column_names import our_name
 from blinkspot.localization.rendering import _kernels
 from blinkspot.localization.rendering.coloured_picture import ColouredPicture
 from blinkspot.localization.rendering.colouring import column_range, column_values
@@ -133,7 +134,8 @@ def draw_coloured(
     ----------
     table : LocalizationTable
     column : str
-        Any column of the table: ``"frame"`` colours by time, ``"z_nm"`` by height.
+        Any column of the table: ``"frame"`` colours by time, ``"z_nm"`` by height. ThunderSTORM's names do,
+        too: ``"uncertainty [nm]"``.
     settings, extent_nm
         As for :func:`draw`.
     limits : (low, high), optional
@@ -155,6 +157,7 @@ def draw_coloured(
         finite and ascending.
     """
     settings = RenderSettings() if settings is None else settings
+    column = our_name(column)
     values = column_values(table, column)
     low, high = column_range(values, limits)
     grid = Grid.over(table, settings.pixel_nm(table), extent_nm)

@@ -64,7 +64,9 @@ def save_picture(
     """
     suffix = Path(path).suffix.lower()
     contrast = Contrast() if contrast is None else contrast
-    about = json.dumps({**(provenance or {}), **_how_shown(picture, pixel_size_nm, contrast)})
+    # The numbers of a .tif have no contrast.
+    colours = suffix == ".png" or isinstance(picture, ColouredPicture)
+    about = json.dumps({**(provenance or {}), **_how_shown(picture, pixel_size_nm, contrast, colours)})
     if suffix == ".png":
         rgb = picture.rgb(contrast) if isinstance(picture, ColouredPicture) else _rgb(picture, contrast)
         if scale_bar_nm is not None:
@@ -88,9 +90,11 @@ def save_picture(
 
 
 def _how_shown(
-    picture: NDArray[np.float32] | ColouredPicture, pixel_size_nm: float, contrast: Contrast
+    picture: NDArray[np.float32] | ColouredPicture, pixel_size_nm: float, contrast: Contrast, colours: bool
 ) -> dict[str, Any]:
-    about: dict[str, Any] = {"picture_pixel_size_nm": pixel_size_nm, "picture_contrast": asdict(contrast)}
+    about: dict[str, Any] = {"picture_pixel_size_nm": pixel_size_nm}
+    if colours:
+        about["picture_contrast"] = asdict(contrast)
     if isinstance(picture, ColouredPicture):
         about["picture_colours"] = {"column": picture.column, "limits": picture.limits}
     return about

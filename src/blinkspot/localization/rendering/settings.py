@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from typing import Literal, get_args
+from dataclasses import asdict, dataclass
+from typing import Any, Literal, get_args
 
 import psutil
 
@@ -67,6 +67,14 @@ class RenderSettings:
             raise BlinkspotError(
                 f"The smallest width of a molecule must be above 0 pixels, not {self.smallest_sigma_px}."
             )
+
+    def used(self) -> dict[str, Any]:
+        """Return the settings that the method goes by, by name."""
+        idle = {"shifts"} if self.method != "ash" else set()
+        if self.method != "gaussian":
+            idle |= {"smallest_sigma_px"}
+        idle |= {name for name in ("pixel_size_nm", "magnification") if getattr(self, name) is None}
+        return {name: value for name, value in asdict(self).items() if name not in idle}
 
     def pixel_nm(self, table: LocalizationTable) -> float:
         """Return the size of the picture's pixels for a table, nm.

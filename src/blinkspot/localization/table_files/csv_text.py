@@ -6,7 +6,6 @@ import csv
 import io
 import json
 import os
-import warnings
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ from numpy.typing import NDArray
 
 from blinkspot.errors import BlinkspotError
 from blinkspot.files import check_can_write, written_whole
+from blinkspot.localization.table_files.csv_rows import check_row_lengths, headings_of
 from blinkspot.localization.table_files.values import checked_numbers
 
 _ROWS_AT_A_TIME = 20_000
@@ -34,28 +34,22 @@ def read_text(path: Path) -> pd.DataFrame:
     Raises
     ------
     BlinkspotError
-        If the file cannot be read, is empty or is something else.
+        If the file cannot be read, is empty or is something else, or a row has not as many values as there
+        are headings.
     """
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            headings = [heading.strip() for heading in next(csv.reader(file, skipinitialspace=True), [])]
+        headings = headings_of(path)
         twice = [heading for heading in headings if headings.count(heading) > 1]
         if twice:
             raise BlinkspotError(f"The table {path} has more than one column {twice[0]!r}: leave one out.")
-        with warnings.catch_warnings():
-            # pandas would cut off what lies beyond the headings: columns may have shifted there.
-            warnings.simplefilter("error", pd.errors.ParserWarning)
-            return pd.read_csv(
-                path, skipinitialspace=True, encoding="utf-8-sig", index_col=False, na_values=list(_NOT_KNOWN)
-            )
+        check_row_lengths(path, len(headings), "table")
+        return pd.read_csv(
+            path, skipinitialspace=True, encoding="utf-8-sig", index_col=False, na_values=list(_NOT_KNOWN)
+        )
     except OSError as error:
         raise BlinkspotError(f"The table {path} cannot be read: {error.strerror or error}.") from error
     except pd.errors.EmptyDataError as error:
         raise BlinkspotError(f"The table {path} is empty: not even a line of headings is there.") from error
-    except pd.errors.ParserWarning as error:
-        raise BlinkspotError(
-            f"The table {path} has rows with more values than there are headings: export it again."
-        ) from error
     except (UnicodeError, pd.errors.ParserError, csv.Error, ValueError) as error:
         raise BlinkspotError(
             f"The table {path} is not a text file of comma-separated values: "

@@ -110,8 +110,10 @@ def read(path: Path, text: pd.DataFrame, pixel_size_nm: float | None) -> Localiz
     Raises
     ------
     BlinkspotError
-        If the pixel size is not known, a column is missing or there twice, or values are missing.
+        If the pixel size is not known, a column is missing or there twice, values are missing, or
+        ``filenumber`` tells that there are several movies.
     """
+    _check_one_file(path, text)
     provenance = read_provenance(path)
     if pixel_size_nm is not None:
         provenance = with_pixel_size(provenance, pixel_size_nm)
@@ -140,3 +142,15 @@ def read(path: Path, text: pd.DataFrame, pixel_size_nm: float | None) -> Localiz
     return LocalizationTable.from_columns(
         joined(known), uncertainty_is_valid=fields.isdisjoint(UNCALIBRATED.values()), provenance=provenance
     )
+
+
+def _check_one_file(path: Path, text: pd.DataFrame) -> None:
+    """Refuse the tables of several movies in one: their frames and positions would be taken for one's."""
+    for heading in text.columns:
+        if heading.strip().lower() == "filenumber":
+            files = text[heading].dropna().unique()
+            if len(files) > 1:
+                raise BlinkspotError(
+                    f"The SMAP table {path} holds the molecules of {len(files)} movies (column {heading!r}), "
+                    "which would be taken for one: export them from SMAP one by one."
+                )

@@ -11,62 +11,25 @@ The user may choose other units in the window of results: lengths in ``px`` or `
 from __future__ import annotations
 
 import csv
-import re
 from pathlib import Path
-from typing import NamedTuple
 
 import pandas as pd
 
 from blinkspot.errors import BlinkspotError
-from blinkspot.localization.table import REQUIRED_COLUMNS, UNCALIBRATED, LocalizationTable
+from blinkspot.localization.column_names import (
+    BY_TITLE,
+    THUNDERSTORM_COLUMNS,
+    UNCALIBRATED_COLUMNS,
+    ThunderstormColumn,
+    title_and_unit,
+)
+from blinkspot.localization.table import REQUIRED_COLUMNS, LocalizationTable
 from blinkspot.localization.table_files.axes import Columns, with_means
 from blinkspot.localization.table_files.csv_text import numbers, read_provenance, write_text
 from blinkspot.localization.table_files.pixel_size import known_pixel_size_nm, with_pixel_size
 from blinkspot.localization.table_files.values import checked_frames, known_columns
 
-
-class _Column(NamedTuple):
-    name: str
-    title: str
-    unit: str = ""
-
-    @property
-    def heading(self) -> str:
-        return f"{self.title} [{self.unit}]" if self.unit else self.title
-
-
-# In the order in which they are written.
-_COLUMNS = (
-    _Column("frame", "frame"),
-    _Column("x_nm", "x", "nm"),
-    _Column("y_nm", "y", "nm"),
-    _Column("sigma_nm", "sigma", "nm"),
-    _Column("photons", "intensity", "photon"),
-    _Column("background_photons", "offset", "photon"),
-    _Column("background_std_photons", "bkgstd", "photon"),
-    _Column("uncertainty_nm", "uncertainty", "nm"),
-    _Column("detection_strength", "detection", "std(Wave.F1)"),
-    _Column("z_nm", "z", "nm"),
-    _Column("uncertainty_z_nm", "uncertainty_z", "nm"),
-    _Column("sigma_x_nm", "sigma1", "nm"),
-    _Column("sigma_y_nm", "sigma2", "nm"),
-    _Column("uncertainty_x_nm", "uncertainty_x", "nm"),
-    _Column("uncertainty_y_nm", "uncertainty_y", "nm"),
-    _Column("log_likelihood_ratio", "log_likelihood_ratio"),
-    _Column("deviance", "deviance"),
-    _Column("p_value", "p_value"),
-    _Column("detections", "detections"),
-    _Column("molecule", "molecule"),
-)
-_UNCALIBRATED = {
-    column.name: _Column(column.name, f"{column.title}_uncalibrated", column.unit)
-    for column in _COLUMNS
-    if column.name in UNCALIBRATED
-}
-_BY_TITLE = {column.title: column for column in (*_COLUMNS, *_UNCALIBRATED.values())}
-_BY_TITLE["uncertainty_xy"] = _BY_TITLE["uncertainty"]
 _NM = {"nm": 1.0, "um": 1e3, "µm": 1e3, "μm": 1e3, "mm": 1e6}
-_HEADING = re.compile(r"(?P<title>[^\[]*?)\s*(?:\[(?P<unit>[^\]]*)\])?\s*")
 
 
 def write(table: LocalizationTable, path: Path, pixel_size_nm: float | None) -> None:
@@ -83,9 +46,9 @@ def write(table: LocalizationTable, path: Path, pixel_size_nm: float | None) -> 
     known = known_columns(table)
     known["frame"] = known["frame"] + 1
     written = {}
-    for column in _COLUMNS:
+    for column in THUNDERSTORM_COLUMNS:
         if column.name in known:
-            titled = column if table.uncertainty_is_valid else _UNCALIBRATED.get(column.name, column)
+            titled = column if table.uncertainty_is_valid else UNCALIBRATED_COLUMNS.get(column.name, column)
             written[titled.heading] = known[column.name]
     provenance = table.provenance
     if pixel_size_nm is not None and known_pixel_size_nm(provenance) is None:
@@ -122,19 +85,18 @@ def read(path: Path, text: pd.DataFrame, pixel_size_nm: float | None) -> Localiz
     known: Columns = {}
     titles = set()
     for heading in text.columns:
-        match = _HEADING.fullmatch(heading)
-        title = match["title"].strip().lower() if match else ""
+        title, unit = title_and_unit(heading)
         titles.add(title)
-        column = _BY_TITLE.get(title)
-        if match is None or column is None:
+        column = BY_TITLE.get(title)
+        if column is None:
             continue
-        factor = _factor(path, heading, match["unit"], column, known_pixel_size_nm(provenance))
+        factor = _factor(path, heading, unit, column, known_pixel_size_nm(provenance))
         if column.name in known:
             raise BlinkspotError(f"The table {path} has more than one column for {column.heading!r}.")
         known[column.name] = factor * numbers(path, heading, text[heading], column.name in REQUIRED_COLUMNS)
     for name in REQUIRED_COLUMNS:
         if name not in known:
-            missing = next(column.heading for column in _COLUMNS if column.name == name)
+            missing = next(column.heading for column in THUNDERSTORM_COLUMNS if column.name == name)
             raise BlinkspotError(
                 f"The table {path} has no column {missing!r}: "
                 "it needs at least 'frame', 'x [nm]' and 'y [nm]'."
@@ -143,15 +105,14 @@ def read(path: Path, text: pd.DataFrame, pixel_size_nm: float | None) -> Localiz
     known = with_means(known)
     if "angle" in titles:
         known = {name: values for name, values in known.items() if name not in ("sigma_x_nm", "sigma_y_nm")}
-    valid = titles.isdisjoint(column.title for column in _UNCALIBRATED.values())
+    valid = titles.isdisjoint(column.title for column in UNCALIBRATED_COLUMNS.values())
     return LocalizationTable.from_columns(known, uncertainty_is_valid=valid, provenance=provenance)
 
 
 def _factor(
-    path: Path, heading: str, unit: str | None, column: _Column, pixel_size_nm: float | None
+    path: Path, heading: str, unit: str, column: ThunderstormColumn, pixel_size_nm: float | None
 ) -> float:
     """Return by what a column's values are multiplied to be in our unit."""
-    unit = (unit or "").strip().lower()
     if unit == column.unit.lower():
         return 1.0
     if column.unit == "nm" and unit in _NM:

@@ -1,8 +1,8 @@
 """ThunderSTORM's least squares: the Levenberg-Marquardt method as it runs there.
 
-The method is that of MINPACK (Moré 1978, Lecture Notes in Mathematics 630:105): a step minimizes the
-linearized squares within a region of trust, whose size follows how well the last step was predicted. Where a
-window has several optima, the steps decide which is reported.
+The method is that of MINPACK: a step minimizes the linearized squares within a region of trust
+(:mod:`.trust_region`), whose size follows how well the last step was predicted. Where a window has several
+optima, the steps decide which is reported.
 
 Intensity and offset are squares of the numbers that are varied. So an offset that starts from exactly 0, in a
 window with an empty pixel, has no derivative and stays 0. The five parameters stand in one order throughout:
@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from blinkspot.localization._compiling import compiled
 from blinkspot.localization.kernel_maths import error_function
+from blinkspot.localization.thunderstorm.trust_region import dot, factorize, scaled_length, step_within
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -37,8 +38,6 @@ TOLERANCE = 1e-9
 # Of the squares, the region of trust, and the cosine between residual and derivatives.
 FINE_TOLERANCE = 1e-10
 SMALLEST_ACCEPTED_GAIN = 1e-4
-TRIES_OF_DAMPING = 11
-TINY = 2.2250738585072014e-308
 # Pixels below this part of the largest weigh as if they were it.
 SMALLEST_WEIGHED = 1e-3
 
@@ -110,167 +109,6 @@ def differentiate(parameters: FloatArray, pixels: FloatArray, shares: FloatArray
 
 
 @compiled
-def _product(one: FloatArray, other: FloatArray) -> float:
-    total = 0.0
-    for i in range(one.size):
-        total += one[i] * other[i]
-    return total
-
-
-@compiled
-def _take_out(direction: FloatArray, vector: FloatArray) -> float:
-    """Remove the part of a vector along a direction of length 1; return how long it was."""
-    part = _product(direction, vector)
-    for i in range(vector.size):
-        vector[i] -= part * direction[i]
-    return part
-
-
-@compiled
-def _factorize(
-    pixels: FloatArray, lengths: FloatArray, free: IntArray, matrices: FloatArray, target: FloatArray
-) -> int:
-    """Factorize the derivatives that are independent into orthonormal ones and a triangle.
-
-    By the modified method of Gram and Schmidt; derivatives and residual are overwritten.
-
-    Returns the number n of such parameters; ``free[:n]`` are filled with them, ``matrices[0]`` (upper
-    triangle) and ``target`` with the equations ``triangle @ step = target`` of the smallest squares,
-    ``lengths`` with those of the derivatives.
-    """
-    factor, parts = matrices[0], matrices[1]
-    for parameter in range(N_PARAMETERS):
-        derivative = pixels[DERIVATIVES + parameter]
-        lengths[parameter] = math.sqrt(_product(derivative, derivative))
-    n_free = 0
-    for parameter in range(N_PARAMETERS):
-        direction = pixels[DERIVATIVES + parameter]
-        squares = _product(direction, direction)
-        if not squares > TINY:
-            continue
-        length = math.sqrt(squares)
-        for i in range(direction.size):
-            direction[i] /= length
-        free[n_free] = parameter
-        parts[n_free, parameter] = length
-        for other in range(parameter + 1, N_PARAMETERS):
-            parts[n_free, other] = _take_out(direction, pixels[DERIVATIVES + other])
-        target[n_free] = _take_out(direction, pixels[RESIDUAL])
-        n_free += 1
-    for i in range(n_free):
-        for j in range(i, n_free):
-            factor[i, j] = parts[i, free[j]]
-    return n_free
-
-
-@compiled
-def _solve_triangle(factor: FloatArray, step: FloatArray, n: int) -> None:
-    """Solve ``factor x = step`` in place."""
-    for i in range(n - 1, -1, -1):
-        for j in range(i + 1, n):
-            step[i] -= factor[i, j] * step[j]
-        step[i] /= factor[i, i]
-
-
-@compiled
-def _solve_damped(
-    matrices: FloatArray, target: FloatArray, damping: FloatArray, n: int, row: FloatArray, step: FloatArray
-) -> None:
-    """Minimize ``|triangle @ step - target|^2 + |damping * step|^2`` by Givens rotations.
-
-    ``matrices[1]`` is filled with the triangle of both, ``row`` is scratch space.
-    """
-    factor, damped = matrices[0], matrices[1]
-    for i in range(n):
-        step[i] = target[i]
-        for j in range(i, n):
-            damped[i, j] = factor[i, j]
-    for i in range(n):
-        for j in range(n):
-            row[j] = damping[i] if i == j else 0.0
-        rest = 0.0
-        for j in range(i, n):
-            if row[j] == 0.0:
-                continue
-            length = math.hypot(damped[j, j], row[j])
-            cosine, sine = damped[j, j] / length, row[j] / length
-            damped[j, j] = length
-            step[j], rest = cosine * step[j] + sine * rest, cosine * rest - sine * step[j]
-            for k in range(j + 1, n):
-                above = damped[j, k]
-                damped[j, k] = cosine * above + sine * row[k]
-                row[k] = cosine * row[k] - sine * above
-    _solve_triangle(damped, step, n)
-
-
-@compiled
-def _scaled_length(scales: FloatArray, step: FloatArray, n: int) -> float:
-    squares = 0.0
-    for i in range(n):
-        squares += (scales[i] * step[i]) ** 2
-    return math.sqrt(squares)
-
-
-@compiled
-def _step_within(
-    matrices: FloatArray,
-    target: FloatArray,
-    scales: FloatArray,
-    n: int,
-    region: float,
-    damping: float,
-    vectors: FloatArray,
-    step: FloatArray,
-) -> float:
-    """Find the damping whose step is as long as the region of trust, within a tenth; ``step`` is filled.
-
-    Moré's iteration, with 0 as the lower bound: ThunderSTORM's problem always has parameters without effect.
-    Returns the damping, 0 where the undamped step is short enough.
-    """
-    factor, damped = matrices[0], matrices[1]
-    gradient, roots, row = vectors[0], vectors[1], vectors[2]
-    step[:n] = target[:n]
-    _solve_triangle(factor, step, n)
-    length = _scaled_length(scales, step, n)
-    excess = length - region
-    if excess <= 0.1 * region:
-        return 0.0
-    for j in range(n):
-        gradient[j] = 0.0
-        for i in range(j + 1):
-            gradient[j] += factor[i, j] * target[i] / scales[j]
-    steepness = math.sqrt(_product(gradient[:n], gradient[:n]))
-    low = 0.0
-    high = max(steepness / region, TINY)
-    damping = min(high, damping)
-    if damping == 0.0:
-        damping = steepness / length
-    for _ in range(TRIES_OF_DAMPING):
-        damping = damping if damping != 0.0 else max(TINY, 0.001 * high)
-        for i in range(n):
-            roots[i] = math.sqrt(damping) * scales[i]
-        _solve_damped(matrices, target, roots, n, row, step)
-        length = _scaled_length(scales, step, n)
-        last_excess, excess = excess, length - region
-        if abs(excess) <= 0.1 * region or (low == 0.0 and excess <= last_excess < 0.0):
-            break
-        squares = 0.0
-        for j in range(n):
-            roots[j] = scales[j] * scales[j] * step[j] / length
-        for j in range(n):
-            roots[j] /= damped[j, j]
-            for i in range(j + 1, n):
-                roots[i] -= damped[j, i] * roots[j]
-            squares += roots[j] * roots[j]
-        if excess > 0.0:
-            low = max(low, damping)
-        else:
-            high = min(high, damping)
-        damping = max(low, damping + excess / (region * squares))
-    return damping
-
-
-@compiled
 def minimize_squares(
     parameters: FloatArray,
     pixels: FloatArray,
@@ -307,7 +145,7 @@ def minimize_squares(
     while True:
         n_steps += 1
         differentiate(parameters, pixels, shares)
-        n = _factorize(pixels, lengths, free, matrices, target)
+        n = factorize(pixels[DERIVATIVES:N_ROWS], pixels[RESIDUAL], lengths, free, matrices, target)
         factor = matrices[0]
         for i in range(N_PARAMETERS):
             if not lengths[i] < np.inf:
@@ -315,7 +153,7 @@ def minimize_squares(
             if first:
                 scales[i] = lengths[i] if lengths[i] != 0.0 else 1.0
         if first:
-            region = FIRST_REGION * _scaled_length(scales, parameters, N_PARAMETERS)
+            region = FIRST_REGION * scaled_length(scales, parameters, N_PARAMETERS)
         largest_cosine = 0.0
         for j in range(n):
             product = 0.0
@@ -332,18 +170,18 @@ def minimize_squares(
         last_length = length
         gain = 0.0
         while gain < SMALLEST_ACCEPTED_GAIN:
-            damping = _step_within(matrices, target, free_scales, n, region, damping, vectors, step)
+            damping = step_within(matrices, target, free_scales, n, region, damping, vectors, step)
             parameters[:] = last
             for i in range(n):
                 parameters[free[i]] += step[i]
-            step_length = _scaled_length(free_scales, step, n)
+            step_length = scaled_length(free_scales, step, n)
             if first:
                 region = min(region, step_length)
             length = evaluate(parameters, pixels, shares)
             reduction = 1.0 - (length / last_length) ** 2 if 0.1 * length < last_length else -1.0
             linear = 0.0
             for i in range(n):
-                linear += (_product(factor[i, i:n], step[i:n]) / last_length) ** 2
+                linear += (dot(factor[i, i:n], step[i:n]) / last_length) ** 2
             damped = damping * (step_length / last_length) ** 2
             expected = linear + 2.0 * damped
             gain = reduction / expected if expected != 0.0 else 0.0
@@ -371,7 +209,7 @@ def minimize_squares(
                     return True
             else:
                 parameters[:] = last
-            small = FINE_TOLERANCE * _scaled_length(scales, parameters, N_PARAMETERS)
+            small = FINE_TOLERANCE * scaled_length(scales, parameters, N_PARAMETERS)
             unchanged = abs(reduction) <= FINE_TOLERANCE and expected <= FINE_TOLERANCE and gain <= 2.0
             if unchanged or region <= small:
                 return True

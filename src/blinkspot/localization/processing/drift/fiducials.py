@@ -22,6 +22,8 @@ FloatArray = NDArray[np.float64]
 # Fiducials are looked for in so many frames in a row, within which the drift is small.
 _WINDOW_FRAMES = 20
 _SEEDING_FRAMES = 5
+# A molecule may shine through a movie that is shorter, and drift of its own noise would be taken off.
+LEAST_FRAMES = 100
 # Of the way from where a fiducial was to where it is found, how much its expected place moves.
 _FOLLOWED = 0.3
 _ROUNDS = 20
@@ -76,7 +78,8 @@ def drift_of_fiducials(
     ----------
     table : LocalizationTable
     positions_nm : sequence of (x, y)
-        Of the fiducials, at any time of the movie. None: they are looked for.
+        Of the fiducials, at any time of the movie. None: they are looked for, in a movie of 100 frames or
+        more; in a shorter one a molecule that goes on shining looks the same.
     radius_nm : float
         Greatest distance from a given position, and between one frame and the next.
     least_presence : float
@@ -85,11 +88,16 @@ def drift_of_fiducials(
     Raises
     ------
     BlinkspotError
-        If a position has no fiducial, or none is found.
+        If a position has no fiducial, none is found, or the movie is too short to look for them.
     """
     if len(table) == 0:
         raise BlinkspotError("A table without molecules has no fiducials.")
     n_frames = frames_of_movie(table)
+    if not len(positions_nm) and n_frames < LEAST_FRAMES:
+        raise BlinkspotError(
+            f"In {n_frames} frames a fiducial cannot be told from a molecule that goes on shining, for which "
+            f"{LEAST_FRAMES} are needed: give the fiducials' positions, or find the drift from the molecules."
+        )
     order = np.argsort(table.column("frame"), kind="stable")
     frame = table.column("frame")[order]
     if frame[0] < 0:

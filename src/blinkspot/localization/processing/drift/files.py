@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import os
 from pathlib import Path
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 from blinkspot.errors import BlinkspotError
 from blinkspot.files import check_can_write, written_whole
 from blinkspot.localization.processing.drift.curve import Drift
+from blinkspot.localization.table_files.csv_rows import check_row_lengths, headings_of
 from blinkspot.localization.table_files.csv_text import provenance_path
 
 _COLUMNS = ("frame", "x [nm]", "y [nm]")
@@ -116,13 +118,15 @@ def read_drift(path: str | os.PathLike[str], pixel_size_nm: float | None = None)
 def _numbers(path: Path, **how: Any) -> NDArray[np.float64]:
     """Return the cells of a file as numbers, shape (rows, columns), the columns in the order asked for."""
     try:
+        if "usecols" in how:
+            check_row_lengths(path, len(headings_of(path)), "drift")
         read = pd.read_csv(path, encoding="utf-8-sig", **how)
         if "usecols" in how:
             read = read[how["usecols"]]
         values: NDArray[np.float64] = read.to_numpy(dtype=np.float64)
     except OSError as error:
         raise BlinkspotError(f"The drift {path} cannot be read: {error.strerror or error}.") from error
-    except ValueError as error:
+    except (ValueError, csv.Error) as error:
         kind = "two columns of numbers" if how.get("header", 0) is None else ", ".join(_COLUMNS)
         raise BlinkspotError(f"The drift {path} is not a table of {kind}.") from error
     if len(values) == 0:
