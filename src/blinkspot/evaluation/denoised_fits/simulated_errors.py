@@ -109,7 +109,8 @@ class SimulatedErrors:
         starts = self._starts(together)
         for number in range(most if len(self.table) else 0):
             done = max(number / most, self.count / ERRORS_WANTED)
-            if done >= 1.0:
+            hopeless = number > 0 and self.count * most < FEWEST_ERRORS * number
+            if done >= 1.0 or hopeless:
                 break
             step = done / number if number else 1.0 / most
             blocks = [next(starts) for _ in range(at_once)]

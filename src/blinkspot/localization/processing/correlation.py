@@ -55,8 +55,10 @@ class Correlated:
 
 def correlated(provenance: dict[str, Any]) -> Correlated:
     """Return how errors of a table go together, by its provenance."""
-    measured = measured_correlations(provenance)
-    return Correlated(len(measured), measured) if measured else Correlated(correlated_frames(provenance))
+    measured = _at(provenance, "uncertainty_calibration", "correlations")
+    if isinstance(measured, list):
+        return Correlated(len(measured), tuple(map(float, measured)))
+    return Correlated(correlated_frames(provenance))
 
 
 def correlated_frames(provenance: dict[str, Any]) -> int:
@@ -74,15 +76,6 @@ def correlated_frames(provenance: dict[str, Any]) -> int:
         return 0
     context = _at(provenance, "denoised", "provenance", "model", "context_frames")
     return 2 * context if isinstance(context, int) else MOST_CORRELATED_FRAMES
-
-
-def measured_correlations(provenance: dict[str, Any]) -> tuple[float, ...]:
-    """Return the correlations of errors of one molecule, one frame apart, two, ..., by a table's provenance.
-
-    Empty where nobody has measured them.
-    """
-    measured = _at(provenance, "uncertainty_calibration", "correlations")
-    return tuple(map(float, measured)) if isinstance(measured, list) else ()
 
 
 def _at(content: Any, *path: str) -> Any:
