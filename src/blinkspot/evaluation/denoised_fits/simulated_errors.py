@@ -33,6 +33,7 @@ FEWEST_ERRORS = 200
 FRAMES_TOGETHER = 24
 FEWEST_TOGETHER = 4
 PIXELS_AT_ONCE = 2**22
+FRAMES_AT_ONCE = 240
 MOST_PIXELS = 2**25
 # A localization within this many widths of a simulated molecule is of it.
 TOLERANCE_SIGMAS = 1.5
@@ -104,7 +105,7 @@ class SimulatedErrors:
         fewest = FEWEST_TOGETHER + 4 * self.model.context_frames
         together = max(fewest, min(FRAMES_TOGETHER, PIXELS_AT_ONCE // frame_pixels))
         together = min(together, self.denoised.n_frames)
-        at_once = max(1, PIXELS_AT_ONCE // (together * frame_pixels))
+        at_once = max(1, min(FRAMES_AT_ONCE, PIXELS_AT_ONCE // frame_pixels) // together)
         most = max(1, MOST_PIXELS // (at_once * together * frame_pixels))
         starts = self._starts(together)
         for number in range(most if len(self.table) else 0):
