@@ -234,15 +234,15 @@ def test_photons_nearby_are_those_of_the_molecule_within_the_context(rows, conte
 
 
 @settings(max_examples=50)
-@given(st.integers(0, 2**32 - 1), st.integers(1, 60), st.integers(1, 12))
-def test_chosen_molecules_stand_alone_and_no_more_could_be_chosen(seed, n, molecules):
+@given(st.integers(0, 2**32 - 1), st.integers(1, 60), st.integers(1, 12), st.integers(0, 2))
+def test_chosen_molecules_stand_alone_and_no_more_could_be_chosen(seed, n, molecules, context):
     random = np.random.default_rng(seed)
     rows = pd.DataFrame({"frame": random.integers(0, 4, n), "sigma_nm": np.full(n, 100.0)})
     rows["x_nm"], rows["y_nm"] = random.uniform(0.0, 2500.0, (2, n))
     molecule = np.unique(random.integers(0, molecules, n), return_inverse=True)[1]
-    chosen = standing_alone(rows, molecule, random)
+    chosen = standing_alone(rows, molecule, context, random)
     near = squareform(pdist(rows[["x_nm", "y_nm"]])) < 600.0
-    near &= np.equal.outer(rows["frame"].to_numpy(), rows["frame"].to_numpy())
+    near &= np.abs(np.subtract.outer(rows["frame"].to_numpy(), rows["frame"].to_numpy())) <= context
     near &= np.not_equal.outer(molecule, molecule)
     assert not near[np.ix_(chosen, chosen)].any()
     for each in np.unique(molecule):

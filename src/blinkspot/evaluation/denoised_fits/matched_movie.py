@@ -29,8 +29,10 @@ _LEAST_BACKGROUND = 1e-3
 _LEAST_PHOTONS = 1e-3
 
 
-def standing_alone(rows: pd.DataFrame, molecule: IntArray, random: np.random.Generator) -> NDArray[np.bool_]:
-    """Choose molecules, at random, none of which has another one near it in any frame.
+def standing_alone(
+    rows: pd.DataFrame, molecule: IntArray, context_frames: int, random: np.random.Generator
+) -> NDArray[np.bool_]:
+    """Choose molecules, at random, none of which has another one near it in any frame that shows it.
 
     Parameters
     ----------
@@ -38,6 +40,8 @@ def standing_alone(rows: pd.DataFrame, molecule: IntArray, random: np.random.Gen
         ``frame``, ``x_nm``, ``y_nm`` and ``sigma_nm`` of each localization.
     molecule : ndarray of int64, shape (n,)
         Its molecule, from 0.
+    context_frames : int
+        Frames on each side that a denoised frame shows too.
 
     Returns
     -------
@@ -49,7 +53,13 @@ def standing_alone(rows: pd.DataFrame, molecule: IntArray, random: np.random.Gen
     reach = _ALONE_SIGMAS * float(rows["sigma_nm"].median())
     extent = float(np.ptp(rows[["x_nm", "y_nm"]].to_numpy(), axis=0).max()) + 2.0 * reach
     places = np.column_stack([rows["x_nm"], rows["y_nm"], rows["frame"] * extent])
-    pairs = molecule[cKDTree(places).query_pairs(reach, output_type="ndarray")]
+    tree = cKDTree(places)
+    near = [tree.query_pairs(reach, output_type="ndarray")]
+    for later in range(1, context_frames + 1):
+        there = cKDTree(places - (0.0, 0.0, later * extent))
+        found = tree.sparse_distance_matrix(there, reach, output_type="ndarray")
+        near.append(np.column_stack([found["i"], found["j"]]))
+    pairs = molecule[np.concatenate(near)]
     pairs = np.unique(pairs[pairs[:, 0] != pairs[:, 1]], axis=0)
     both = np.concatenate([pairs, pairs[:, ::-1]])
     both = both[np.argsort(both[:, 0], kind="stable")]

@@ -153,7 +153,7 @@ class SimulatedErrors:
         """Simulate, denoise and localize parts of the movie; yield how much of it is done, 0 to 1."""
         frames = np.concatenate([np.arange(start, start + together) for start in starts])
         rows, molecule = self._found(starts, together)
-        alone = standing_alone(rows, molecule, self.random)
+        alone = standing_alone(rows, molecule, self.model.context_frames, self.random)
         shape = (self.denoised.height, self.denoised.width)
         pixel_size_nm = self.model.camera.pixel_size_nm
         molecule_there = molecule[alone]
