@@ -23,7 +23,7 @@ from matplotlib.image import imread
 from blinkspot.camera import Camera
 from blinkspot.cli import console
 from blinkspot.denoising import Denoiser
-from blinkspot.evaluation import PRESETS, simulate
+from blinkspot.evaluation import PRESETS, calibrate_uncertainties, simulate
 from blinkspot.localization import (
     Contrast,
     Localizer,
@@ -198,6 +198,40 @@ def test_a_denoised_movie_alone_is_fitted_as_such(work: Path, command: Command, 
     assert alone.answer["uncertainty_is_valid"] is False
 
 
+@pytest.fixture
+def few_errors(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Calibrate uncertainties on fewer simulated molecules than a user would, so that it takes a moment."""
+    monkeypatch.setattr("blinkspot.evaluation.denoised_fits.simulated_errors.ERRORS_WANTED", 400)
+
+
+@pytest.mark.usefixtures("few_errors")
+def test_the_model_makes_uncertainties_of_fits_on_the_denoised_movie_true(
+    work: Path, command: Command, tmp_path: Path
+) -> None:
+    out = tmp_path / "table.csv"
+    denoised = ("--denoised", work / "denoised.tif", "--fit-on", "denoised", "--threshold", 3)
+    given = ("localize", work / "movie.tif", "-o", out, *denoised, "--model", work / "a model", "--json")
+    answer = command(*given).answer
+    model, guide = Denoiser.load(work / "a model"), open_stack(work / "denoised.tif")
+    localizer = Localizer(CAMERA, LocalizerSettings(fit_on="denoised", threshold=3))
+    table = finish(localizer.localize(open_stack(work / "movie.tif"), guide))
+    expected = finish(calibrate_uncertainties(table, guide, model, localizer))
+    same_table(out, expected)
+    assert answer["uncertainty_is_valid"]
+    assert answer["mean_uncertainty_nm"] == pytest.approx(expected.column("uncertainty_nm").mean())
+    assert '"uncertainty [nm]"' in out.read_text().splitlines()[0]
+    kept = read_table(out).provenance["uncertainty_calibration"]
+    assert kept == json.loads(json.dumps(expected.provenance["uncertainty_calibration"]))
+
+
+def test_too_few_molecules_for_that_are_said(work: Path, command: Command, tmp_path: Path) -> None:
+    out = tmp_path / "few.csv"
+    given = ("localize", work / "movie.tif", "-o", out, "--denoised", work / "denoised.tif")
+    ended = command(*given, "--fit-on", "denoised", "--model", work / "a model", "--threshold", 40, "--json")
+    assert ended.answer["uncertainty_is_valid"] is False
+    assert any("cannot be calibrated" in line for line in ended.words)
+
+
 def test_convert_and_read_every_format(work: Path, table: Path, command: Command, tmp_path: Path) -> None:
     truth = work / "movie_truth.csv"
     original = read_table(table)
@@ -335,7 +369,18 @@ def test_compare_without_truth_scores_nothing(work: Path, command: Command, tmp_
     )
     assert "without the truth, nobody can say" in ended.answer["verdict"]
     assert "at_best" not in ended.answer["routes"]["noisy"]
+    assert ended.answer["routes"]["denoised_fit_denoised"]["uncertainty_is_calibrated"] is False
     assert (tmp_path / "empty folder" / "index.html").is_file()
+
+
+@pytest.mark.usefixtures("few_errors")
+def test_compare_calibrates_by_the_model(work: Path, command: Command, tmp_path: Path) -> None:
+    movies = (work / "movie.tif", work / "denoised.tif")
+    answer = command("compare", *movies, "-o", tmp_path / "report", "-m", work / "a model", "--json").answer
+    assert answer["routes"]["denoised_fit_denoised"]["uncertainty_is_calibrated"]
+    page = (tmp_path / "report" / "index.html").read_text()
+    assert "calibrated on simulated frames" in page
+    assert "not calibrated" not in page
 
 
 def test_nothing_found_is_an_answer_too(work: Path, command: Command, tmp_path: Path) -> None:

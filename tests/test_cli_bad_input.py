@@ -128,6 +128,7 @@ MISUSES = {
     "localize M -o out.csv --threshold nan": "threshold must be a number above 0",
     "localize M -o out.csv --threshold=-1": "threshold must be a number above 0",
     "localize M -o out.csv --fit-on denoised": "needs a denoised movie",
+    "localize M -o out.csv --model W": "--model is for the uncertainties of fits on a denoised movie",
     "localize M -o out.csv --denoised shorter.tif": "(30, 32, 32) and the raw one (40, 32, 32)",
     "localize M -o out.csv --denoised nan.tif": "Frame 10 (counting from 1) of the denoised movie",
     "localize M -o out.csv --em-gain 0": "em_gain must be 1",

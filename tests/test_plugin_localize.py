@@ -6,6 +6,7 @@ from test_plugin_helpers import (
     CAMERA,
     add_movie,
     click,
+    model,
     movie,
     notifications,
     open_dock,
@@ -13,6 +14,7 @@ from test_plugin_helpers import (
     wait_for_workers,
 )
 
+from blinkspot.evaluation import calibrate_uncertainties
 from blinkspot.localization import (
     LocalizationTable,
     Localizer,
@@ -24,7 +26,7 @@ from blinkspot.localization import (
     render_coloured,
 )
 from blinkspot.plugin import file_dialogs
-from blinkspot.plugin.movies import Place
+from blinkspot.plugin.movies import PROVENANCE, Place
 from blinkspot.plugin.session import session_of
 from blinkspot.progress import finish
 from blinkspot.stack import Stack
@@ -289,6 +291,30 @@ def test_the_table_is_exported_as_thunderstorm_csv(qtbot, viewer, dock, tmp_path
         click(qtbot, dock.export_button)
         qtbot.waitUntil(lambda: bool(shown), timeout=5000)
     assert "exists already" in shown[0][1]
+
+
+def test_the_model_of_the_window_makes_uncertainties_true(qtbot, viewer, dock, monkeypatch):
+    monkeypatch.setattr("blinkspot.evaluation.denoised_fits.simulated_errors.ERRORS_WANTED", 400)
+    layer = add_movie(viewer)
+    photons = np.concatenate([chunk.frames for chunk in model().denoise(Stack(movie()))])
+    denoised = viewer.add_image(
+        CAMERA.adu(photons),
+        name="movie denoised",
+        scale=layer.scale,
+        metadata={"blinkspot_role": "denoised", PROVENANCE: {"model": model().provenance}},
+    )
+    session_of(viewer).add_denoised(layer, denoised)
+    session_of(viewer).add_model("trained", model())
+    dock.options.fit_on.setCurrentIndex(1)
+    click(qtbot, dock.run_button)
+    wait_for_end(qtbot, dock)
+    said = dock.job_bar.status.text()
+    features = viewer.layers["movie localizations (denoised)"].features
+    localizer = Localizer(CAMERA, LocalizerSettings(fit_on="denoised", threshold=3.0))
+    table = finish(localizer.localize(movie(), denoised.data))
+    expected = finish(calibrate_uncertainties(table, denoised.data, model(), localizer))
+    np.testing.assert_allclose(features["uncertainty_nm"], expected.column("uncertainty_nm"), rtol=1e-6)
+    assert "calibrated" not in said
 
 
 def test_a_new_denoised_movie_is_chosen_by_itself(viewer, dock):

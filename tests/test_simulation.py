@@ -13,7 +13,8 @@ from scipy.stats import norm
 from blinkspot.camera import Camera
 from blinkspot.errors import BlinkspotError
 from blinkspot.evaluation import PRESETS, SimulationSettings, simulate, simulate_to_files
-from blinkspot.evaluation.simulation import FWHM_PER_SIGMA, record
+from blinkspot.evaluation.forward_model import record
+from blinkspot.evaluation.simulation import FWHM_PER_SIGMA
 from blinkspot.localization import read_table
 from blinkspot.progress import finish
 

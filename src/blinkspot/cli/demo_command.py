@@ -53,7 +53,7 @@ def demo(
 
     say(f"4/4 Localizing both and comparing -> {target / 'comparison'}")
     denoised = open_stack(target / "denoised.tif")
-    comparison = run(compare(movie, denoised, camera, read_table(files.truth)))
+    comparison = run(compare(movie, denoised, camera, read_table(files.truth), model=model))
     page = write_report(comparison, target / "comparison")
 
     seconds = time.perf_counter() - started

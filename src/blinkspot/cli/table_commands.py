@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import numpy as np
 import typer
@@ -21,7 +21,13 @@ from blinkspot.cli.idle_options import refuse_idle
 from blinkspot.cli.movie_commands import Json, StackPath
 from blinkspot.cli.movies import is_denoised, open_denoised, open_recorded
 from blinkspot.errors import BlinkspotError
-from blinkspot.evaluation import ComparisonSettings, summary, write_report
+from blinkspot.evaluation import (
+    ComparisonSettings,
+    TooFewMolecules,
+    calibrate_uncertainties,
+    summary,
+    write_report,
+)
 from blinkspot.evaluation import compare as compare_movies
 from blinkspot.evaluation import score as score_tables
 from blinkspot.files import check_can_write, check_new_folder
@@ -43,7 +49,10 @@ from blinkspot.localization.astigmatism import AstigmatismCalibration
 from blinkspot.localization.fitting import FitMethod
 from blinkspot.localization.settings import Preset, Widths
 from blinkspot.movie_checks import check_camera, check_movie
-from blinkspot.stack import open_stack
+from blinkspot.stack import Stack, open_stack
+
+if TYPE_CHECKING:
+    from blinkspot.denoising import Denoiser
 
 TablePath = Annotated[Path, typer.Argument(metavar="TABLE", help="Table: CSV or Picasso's HDF5.")]
 TableOutput = Annotated[
@@ -64,6 +73,15 @@ def localize(
     fit_on: Annotated[
         Literal["raw", "denoised"], typer.Option(help="Pixels that are fitted, with --denoised.")
     ] = "raw",
+    model: Annotated[
+        Path | None,
+        typer.Option(
+            "-m",
+            "--model",
+            metavar="MODEL",
+            help="Model that denoised it: gives fits on the denoised movie true uncertainties.",
+        ),
+    ] = None,
     fit: Fit = "mle",
     threshold: Annotated[float, typer.Option(help="Detection threshold in units of std(Wave.F1).")] = 1.0,
     false_per_frame: Annotated[
@@ -103,7 +121,7 @@ def localize(
     if astigmatism is not None:
         refuse_idle(context, "with --astigmatism", "initial_sigma_px", "fit_window_px")
     if denoised is None and is_denoised(open_stack(stack)):
-        say(f"{stack} is a denoised movie: it is fitted as such, and its uncertainties are not calibrated.")
+        say(f"{stack} is a denoised movie: it is fitted as such.")
         denoised, fit_on = stack, "denoised"
     settings = LocalizerSettings(
         threshold=threshold,
@@ -120,6 +138,11 @@ def localize(
     )
     if fit_on == "denoised" and denoised is None:
         raise BlinkspotError("--fit-on denoised needs a denoised movie: give it with --denoised.")
+    if model is not None and (fit_on != "denoised" or astigmatism is not None):
+        raise BlinkspotError(
+            "--model is for the uncertainties of fits on a denoised movie, without heights: leave it out, or "
+            "give --fit-on denoised too."
+        )
     made = table_paths(output)
     movie = open_denoised(stack) if stack == denoised else open_recorded(stack)
     guide = None if denoised is None else open_denoised(denoised)
@@ -133,7 +156,13 @@ def localize(
         contradiction = noise_contradiction(movie, used)
         if contradiction is not None:
             say(f"Warning: {contradiction}")
-    table = run(Localizer(used, settings).localize(movie, guide))
+    localizer = Localizer(used, settings)
+    denoiser = None if model is None else _loaded(model)
+    table = run(localizer.localize(movie, guide))
+    if denoiser is not None:
+        table = _calibrated(table, guide, denoiser, localizer)
+    elif fit_on == "denoised":
+        say("Uncertainties are not calibrated: give the model that denoised the movie with --model.")
     table.save(output)
     _say_what_picasso_lacks(table, output)
     uncertainty_nm = table.column("uncertainty_nm")
@@ -151,6 +180,23 @@ def localize(
         },
         as_json,
     )
+
+
+def _loaded(model: Path) -> Denoiser:
+    from blinkspot.denoising import Denoiser  # importing it takes seconds
+
+    return Denoiser.load(model)
+
+
+def _calibrated(
+    table: LocalizationTable, denoised: Stack | None, model: Denoiser, localizer: Localizer
+) -> LocalizationTable:
+    """Make the uncertainties of fits on a denoised movie true, or say why that cannot be."""
+    try:
+        return run(calibrate_uncertainties(table, denoised, model, localizer))
+    except TooFewMolecules as error:
+        say(f"Warning: {error}")
+        return table
 
 
 def convert(
@@ -259,6 +305,15 @@ def compare(
     ] = None,
     tolerance_nm: Annotated[float, typer.Option(help="Greatest distance within a pair, nm.")] = 50.0,
     fit: Fit = "mle",
+    model: Annotated[
+        Path | None,
+        typer.Option(
+            "-m",
+            "--model",
+            metavar="MODEL",
+            help="Model that denoised it: gives fits on the denoised movie true uncertainties.",
+        ),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Compare what is found in the noisy and in the denoised movie, each at its best; one HTML page."""
@@ -272,7 +327,8 @@ def compare(
     check_camera(movie, used)
     settings = replace(ComparisonSettings(), localizer=LocalizerSettings(fit=fit), tolerance_nm=tolerance_nm)
     known = None if truth is None else read_table(truth)
-    comparison = run(compare_movies(movie, restored, used, known, settings))
+    denoiser = None if model is None else _loaded(model)
+    comparison = run(compare_movies(movie, restored, used, known, settings, denoiser))
     page = write_report(comparison, output)
     result = summary(comparison) if as_json else {"verdict": summary(comparison)["verdict"]}
     answer({**result, "page": str(page)}, as_json)

@@ -2,6 +2,7 @@
 
 from blinkspot.evaluation.comparison import Comparison, compare
 from blinkspot.evaluation.curve import Curve, threshold_curve
+from blinkspot.evaluation.denoised_fits import TooFewMolecules, calibrate_uncertainties
 from blinkspot.evaluation.presets import PRESETS
 from blinkspot.evaluation.report import write_report
 from blinkspot.evaluation.routes import ComparisonSettings, Route
@@ -21,6 +22,8 @@ __all__ = [
     "SimulatedFiles",
     "SimulatedFrames",
     "SimulationSettings",
+    "TooFewMolecules",
+    "calibrate_uncertainties",
     "compare",
     "score",
     "simulate",

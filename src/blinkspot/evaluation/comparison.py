@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Generator
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +24,9 @@ from blinkspot.localization import LocalizationTable, render
 from blinkspot.progress import Progress, Stopwatch
 from blinkspot.provenance import provenance
 from blinkspot.stack import Stack, as_stack
+
+if TYPE_CHECKING:  # importing it takes seconds
+    from blinkspot.denoising import Denoiser
 
 
 @dataclass(frozen=True)
@@ -81,6 +84,7 @@ def compare(
     camera: Camera,
     truth: LocalizationTable | None = None,
     settings: ComparisonSettings | None = None,
+    model: Denoiser | None = None,
 ) -> Generator[Progress, None, Comparison]:
     """Localize a noisy and a denoised movie and compare what is found.
 
@@ -94,6 +98,9 @@ def compare(
         The molecules that are there. Without it nothing is scored.
     settings : ComparisonSettings, optional
         How to compare.
+    model : Denoiser, optional
+        What denoised the movie. With it, fits on the denoised movie get true uncertainties
+        (:func:`.calibrate_uncertainties`), unless there are too few molecules.
 
     Yields
     ------
@@ -108,12 +115,13 @@ def compare(
     Raises
     ------
     BlinkspotError
-        If the movies are not of the same shape, or the truth is empty or of another movie.
+        If the movies are not of the same shape, the truth is empty or of another movie, or another model or
+        camera made the denoised movie.
     """
     settings = ComparisonSettings() if settings is None else settings
     noisy, denoised = as_stack(noisy), as_stack(denoised)
     _check(noisy, denoised, camera, truth)
-    return _compare(noisy, denoised, camera, truth, settings)
+    return _compare(noisy, denoised, camera, truth, settings, model)
 
 
 def _check(noisy: Stack, denoised: Stack, camera: Camera, truth: LocalizationTable | None) -> None:
@@ -137,13 +145,14 @@ def _compare(
     camera: Camera,
     truth: LocalizationTable | None,
     settings: ComparisonSettings,
+    model: Denoiser | None,
 ) -> Generator[Progress, None, Comparison]:
     clock = Stopwatch("comparing", len(ROUTE_NAMES) * noisy.n_frames)
     routes: list[Route] = []
     for name in ROUTE_NAMES:
         done = len(routes) * noisy.n_frames
         route = yield from _as_part(
-            follow(name, noisy, denoised, camera, truth, settings), clock, done, noisy.n_frames
+            follow(name, noisy, denoised, camera, truth, settings, model), clock, done, noisy.n_frames
         )
         routes.append(_with_gain(route, routes[0], settings) if routes else route)
     on_noisy, fit_raw, fit_denoised = routes

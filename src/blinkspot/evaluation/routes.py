@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Generator
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,12 +13,16 @@ from numpy.typing import NDArray
 from blinkspot.camera import Camera
 from blinkspot.errors import BlinkspotError
 from blinkspot.evaluation.curve import Curve, curve_steps
+from blinkspot.evaluation.denoised_fits import TooFewMolecules, calibrate_uncertainties
 from blinkspot.evaluation.matching import FloatArray, IndexArray
 from blinkspot.evaluation.resampling import Gain, held_out_f1
 from blinkspot.evaluation.scores import DEFAULT_TOLERANCE_NM, Scores, score
 from blinkspot.localization import LocalizationTable, Localizer, LocalizerSettings, render
 from blinkspot.progress import Progress
 from blinkspot.stack import Stack
+
+if TYPE_CHECKING:  # importing it takes seconds
+    from blinkspot.denoising import Denoiser
 
 RouteName = Literal["noisy", "denoised_fit_raw", "denoised_fit_denoised"]
 ROUTE_NAMES: tuple[RouteName, ...] = ("noisy", "denoised_fit_raw", "denoised_fit_denoised")
@@ -154,6 +159,7 @@ def follow(
     camera: Camera,
     truth: LocalizationTable | None,
     settings: ComparisonSettings,
+    model: Denoiser | None = None,
 ) -> Generator[Progress, None, Route]:
     """Localize along one route and, where the truth is known, score along the threshold.
 
@@ -172,6 +178,8 @@ def follow(
         The molecules that are there.
     settings : ComparisonSettings
         How to compare.
+    model : Denoiser, optional
+        What denoised the movie, for true uncertainties of fits on it.
 
     Yields
     ------
@@ -190,6 +198,11 @@ def follow(
             break
         lowest /= 2.0
         found, curve = yield from _searched(name, noisy, denoised, camera, truth, settings, lowest)
+    if name == "denoised_fit_denoised" and model is not None:
+        # Few molecules leave them as they are, and marked.
+        with suppress(TooFewMolecules):
+            localizer = _localizer(name, camera, settings, lowest)
+            found = yield from calibrate_uncertainties(found, denoised, model, localizer, settings.seed)
     at_default = found.above(settings.localizer.threshold)
     strengths = np.sort(found.column("detection_strength"))
     thresholds = np.geomspace(lowest, max(strengths.max(initial=0.0), 2.0 * lowest), _COUNTED_THRESHOLDS)
@@ -229,8 +242,7 @@ def _searched(
     threshold: float,
 ) -> Generator[Progress, None, tuple[LocalizationTable, Curve | None]]:
     """Localize at a threshold and score along it upwards."""
-    fit_on: Literal["raw", "denoised"] = "denoised" if name == "denoised_fit_denoised" else "raw"
-    localizer = Localizer(camera, replace(settings.localizer, threshold=threshold, fit_on=fit_on))
+    localizer = _localizer(name, camera, settings, threshold)
     found = yield from localizer.localize(noisy, None if name == "noisy" else denoised)
     curve = None
     if truth is not None:
@@ -238,6 +250,11 @@ def _searched(
         default = (settings.localizer.threshold,)
         curve = yield from curve_steps(found, truth, settings.tolerance_nm, noisy.n_frames, default)
     return found, curve
+
+
+def _localizer(name: RouteName, camera: Camera, settings: ComparisonSettings, threshold: float) -> Localizer:
+    fit_on: Literal["raw", "denoised"] = "denoised" if name == "denoised_fit_denoised" else "raw"
+    return Localizer(camera, replace(settings.localizer, threshold=threshold, fit_on=fit_on))
 
 
 def _spread(values_nm: FloatArray) -> Spread:

@@ -15,10 +15,10 @@ from dataclasses import dataclass, field
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy.special import ndtr
 
 from blinkspot.camera import Camera
 from blinkspot.errors import BlinkspotError
+from blinkspot.evaluation.forward_model import record, spots_image
 from blinkspot.localization import LocalizationTable
 from blinkspot.progress import Progress, Stopwatch
 from blinkspot.provenance import provenance
@@ -26,7 +26,6 @@ from blinkspot.provenance import provenance
 FloatArray = NDArray[np.float64]
 
 FWHM_PER_SIGMA = math.sqrt(8.0 * math.log(2.0))
-SPOT_RADIUS_SIGMAS = 5.0
 LARGEST_NUMBER_OF_MOLECULES = 1e5
 LARGEST_NUMBER_OF_PHOTONS = 1e9
 _PIXELS_PER_CHUNK = 2**19  # about 50 ms of random numbers
@@ -214,50 +213,15 @@ def simulate(
 
 
 def expected_photons(molecules: Molecules, photons: FloatArray, settings: SimulationSettings) -> FloatArray:
-    """Return the mean image of some molecules, (Y, X) photons.
-
-    Each is a Gaussian integrated over the pixels and cut at 5 sigma, so the image is a sum of outer products.
-    """
-    height, width = settings.shape_px
-    rows = _shares(molecules["y_nm"], molecules["sigma_nm"], height, settings.camera.pixel_size_nm)
-    columns = _shares(molecules["x_nm"], molecules["sigma_nm"], width, settings.camera.pixel_size_nm)
-    image: FloatArray = (rows * photons[:, np.newaxis]).T @ columns
-    return image
-
-
-def record(mean_photons: FloatArray, camera: Camera, random: np.random.Generator) -> NDArray[np.uint16]:
-    """Let a camera record a mean image.
-
-    Parameters
-    ----------
-    mean_photons : (..., Y, X) float64
-        Mean photoelectrons of each pixel.
-    camera : Camera
-        Adds shot noise, the noise of the EM register, read noise, and rounds to whole ADU.
-    random : numpy Generator
-        Source of the noise.
-
-    Returns
-    -------
-    (..., Y, X) uint16
-        ADU, clipped to what 16 bits hold.
-    """
-    electrons = random.poisson(mean_photons).astype(np.float64)
-    if camera.em_gain > 1:
-        electrons = random.gamma(electrons, camera.em_gain)
-    if camera.read_noise_electrons > 0:
-        electrons += random.normal(0.0, camera.read_noise_electrons, electrons.shape)
-    adu = np.rint(electrons / camera.electrons_per_adu + camera.offset_adu)
-    return np.clip(adu, 0, np.iinfo(np.uint16).max).astype(np.uint16)
-
-
-def _shares(centres_nm: FloatArray, sigma_nm: FloatArray, size_px: int, pixel_size_nm: float) -> FloatArray:
-    """Return the part of each spot's light that falls on each row (or column), (molecules, size_px)."""
-    edges_nm = np.arange(size_px + 1) * pixel_size_nm
-    edges_sigmas = (edges_nm - centres_nm[:, np.newaxis]) / sigma_nm[:, np.newaxis]
-    cumulated = ndtr(np.clip(edges_sigmas, -SPOT_RADIUS_SIGMAS, SPOT_RADIUS_SIGMAS))
-    shares: FloatArray = np.diff(cumulated, axis=1)
-    return shares
+    """Return the mean image of some molecules, (Y, X) photons."""
+    return spots_image(
+        molecules["x_nm"],
+        molecules["y_nm"],
+        molecules["sigma_nm"],
+        photons,
+        settings.shape_px,
+        settings.camera.pixel_size_nm,
+    )
 
 
 def _scattered(

@@ -94,6 +94,13 @@ def localization() -> ModuleType:
     return blinkspot.localization
 
 
+def evaluation() -> ModuleType:
+    """Return :mod:`blinkspot.evaluation`."""
+    import blinkspot.evaluation
+
+    return blinkspot.evaluation
+
+
 def _usable_cores() -> int:
     """Return the number of processor cores that this process may use."""
     if hasattr(os, "sched_getaffinity"):

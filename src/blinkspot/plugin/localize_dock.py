@@ -29,7 +29,6 @@ from blinkspot.plugin.writer import write_localizations
 from blinkspot.stack import Stack
 
 _DEBOUNCE_MS = 25
-_UNCALIBRATED = " Uncertainties of fits on denoised pixels are not calibrated."
 _NOISY, _DENOISED, _BOTH = "noisy", "denoised", "both"
 
 
@@ -246,6 +245,7 @@ class LocalizeDock(Dock):
                 stack_of(layer),
                 self._tasks(),
                 self.picture.choice,
+                self.session.model_behind(self.denoised.layer),
             )
         except BlinkspotError as error:
             self.complain(error, "Localizing")
@@ -276,11 +276,9 @@ class LocalizeDock(Dock):
         if len(shown) > 1:
             comparison.show(*(layers.picture for layers in shown))
         counts = ", ".join(f"{len(found.table):,} in the {found.of} movie" for found in results)
-        uncalibrated = any(not found.table.uncertainty_is_valid for found in results)
         colours = "".join(f" Colours, {found.of}: {found.colours}." for found in results if found.colours)
-        self.job_bar.say(
-            f"Molecules found: {counts}.{self._warning}{colours}{_UNCALIBRATED if uncalibrated else ''}"
-        )
+        remarks = "".join(f" {found.remark}" for found in results if found.remark)
+        self.job_bar.say(f"Molecules found: {counts}.{self._warning}{colours}{remarks}")
 
     def _ask_export(self) -> None:
         layer = self._table_layer

@@ -19,6 +19,7 @@ from blinkspot.progress import Progress
 from blinkspot.stack import Stack
 
 if TYPE_CHECKING:  # importing it takes seconds
+    from blinkspot.denoising import Denoiser
     from blinkspot.localization import LocalizationTable, Localizer
     from blinkspot.localization.astigmatism import AstigmatismCalibration
     from blinkspot.localization.psf import PsfWidth
@@ -66,6 +67,8 @@ class Localized:
         Size of the picture's pixels, in pixels of the movie.
     colours : str
         What the hues mean, in words; empty where they mean nothing but density.
+    remark : str
+        What else there is to say of it.
     """
 
     of: str
@@ -75,6 +78,7 @@ class Localized:
     picture_look: Mapping[str, Any]
     picture_pixels: float
     colours: str = ""
+    remark: str = ""
 
 
 @dataclass(frozen=True)
@@ -90,6 +94,7 @@ def localize(
     movie: Stack,
     tasks: Mapping[str, Stack | None],
     choice: PictureChoice,
+    model: Denoiser | None = None,
 ) -> Generator[Progress | NoiseWarning, None, list[Localized]]:
     """Localize all frames and draw the super-resolved picture, for each task.
 
@@ -103,6 +108,8 @@ def localize(
         Name of the result -> the denoised movie to find molecules in, None for the movie as recorded.
     choice : PictureChoice
         How the pictures are drawn.
+    model : Denoiser, optional
+        What denoised the movie, for true uncertainties of fits on it.
     """
     yield Progress("preparing", 0, 1, 0.0)
     localization = backend.localization()
@@ -116,8 +123,26 @@ def localize(
                 yield NoiseWarning(f"Warning: {contradiction}")
         for progress in (job := Returning(localizer.localize(movie, denoised))):
             yield dataclasses.replace(progress, step=f"localizing the {name} movie")
-        found.append((yield from _drawn(name, job.result, movie, camera, choice)))
+        table, remark = job.result, ""
+        if denoised is not None and not table.uncertainty_is_valid:
+            table, remark = yield from _calibrated(table, denoised, model, localizer)
+        drawn = yield from _drawn(name, table, movie, camera, choice)
+        found.append(replace(drawn, remark=remark))
     return found
+
+
+def _calibrated(
+    table: LocalizationTable, denoised: Stack, model: Denoiser | None, localizer: Localizer
+) -> Generator[Progress, None, tuple[LocalizationTable, str]]:
+    """Make the uncertainties of fits on a denoised movie true, or say why they are not."""
+    if model is None:
+        return table, "Uncertainties are not calibrated: that takes the model that denoised the movie."
+    yield from backend.loading()
+    evaluation = backend.evaluation()
+    try:
+        return (yield from evaluation.calibrate_uncertainties(table, denoised, model, localizer)), ""
+    except evaluation.TooFewMolecules as error:
+        return table, str(error)
 
 
 def _drawn(

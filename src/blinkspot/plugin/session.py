@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import weakref
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
@@ -13,6 +14,7 @@ from qtpy.QtCore import QObject, Signal  # type: ignore[attr-defined]
 
 from blinkspot.plugin.camera_keeper import CameraKeeper
 from blinkspot.plugin.comparison_view import ComparisonView
+from blinkspot.plugin.movies import PROVENANCE
 
 if TYPE_CHECKING:  # importing it imports torch, which takes seconds
     from blinkspot.denoising import Denoiser
@@ -59,6 +61,17 @@ class Session(QObject):
         self._models[unused] = model
         self.model_added.emit(unused)
         return unused
+
+    def model_behind(self, denoised: Layer | None) -> Denoiser | None:
+        """Return the model that made a denoised movie, None where the session does not have it."""
+        made_by = None if denoised is None else denoised.metadata.get(PROVENANCE)
+        if not isinstance(made_by, dict):
+            return None
+        for model in self._models.values():
+            # Of a file, it has been through JSON.
+            if made_by.get("model") in (model.provenance, json.loads(json.dumps(model.provenance))):
+                return model
+        return None
 
     def add_denoised(self, source: Layer, denoised: Layer) -> None:
         """Remember that one layer is another one denoised."""

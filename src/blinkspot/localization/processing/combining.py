@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from blinkspot.localization._compiling import compiled
+from blinkspot.localization.processing.correlation import Correlated
 from blinkspot.localization.processing.linking import Links, localizations_in, usable_uncertainties
 from blinkspot.localization.processing.paced import in_parts
 from blinkspot.localization.table import LocalizationTable
@@ -40,7 +41,7 @@ _HOW = {
 def combine(
     table: LocalizationTable,
     links: Links,
-    correlated_frames: int,
+    correlated: Correlated,
     clock: Stopwatch,
     done: tuple[float, float],
 ) -> Generator[Progress, None, dict[str, NDArray[np.generic]]]:
@@ -57,7 +58,7 @@ def combine(
     for number, name in enumerate(names):
         result = np.empty(n)
         span = (done[0] + number * each, done[0] + (number + 1) * each)
-        fill = _filler(table, links, name, correlated_frames, localizations, result)
+        fill = _filler(table, links, name, correlated, localizations, result)
         yield from in_parts(fill, n, clock, span)
         columns[name] = result
     if "p_value" in table.data.columns:
@@ -75,7 +76,7 @@ def _filler(
     table: LocalizationTable,
     links: Links,
     name: str,
-    correlated: int,
+    correlated: Correlated,
     localizations: FloatArray,
     result: FloatArray,
 ) -> Callable[[slice], None]:
@@ -88,8 +89,9 @@ def _filler(
         return lambda part: _precise_means(rows, starts, part.start, part.stop, values, uncertainty, result)
     if name in _UNCERTAINTIES:
         frame = table.column("frame")
+        measured = np.array(correlated.measured, dtype=np.float64)
         return lambda part: _recombined(
-            rows, starts, part.start, part.stop, frame, values, correlated, result
+            rows, starts, part.start, part.stop, frame, values, correlated.frames, measured, result
         )
     if name == "molecule":
         return lambda part: _take(values, rows[starts[:-1][part]], result[part])
@@ -144,6 +146,7 @@ def _recombined(
     frame: IntArray,
     uncertainty: FloatArray,
     correlated_frames: int,
+    measured: FloatArray,
     result: FloatArray,
 ) -> None:
     """Work out the uncertainties of such means (:mod:`.correlation`); NaN where one is not known."""
@@ -163,10 +166,13 @@ def _recombined(
                 early = frame[rows[before]]
                 if late - early > correlated_frames:
                     break
-                early_from = max(opened, early - half)
-                early_to = min(closed, early + correlated_frames - half)
-                sizes = (late_to - late_from + 1.0) * (early_to - early_from + 1.0)
-                correlation = (early_to - late_from + 1.0) / np.sqrt(sizes)
+                if len(measured):
+                    correlation = measured[late - early - 1]
+                else:
+                    early_from = max(opened, early - half)
+                    early_to = min(closed, early + correlated_frames - half)
+                    sizes = (late_to - late_from + 1.0) * (early_to - early_from + 1.0)
+                    correlation = (early_to - late_from + 1.0) / np.sqrt(sizes)
                 shared += 2.0 * correlation / (own * uncertainty[rows[before]])
                 before -= 1
         result[molecule] = (

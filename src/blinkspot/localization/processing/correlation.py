@@ -16,6 +16,9 @@ let in, makes the correlation smaller. And of all weights that the frames of a w
 make the variance of a long mean the greatest: :math:`\sum_d \rho(d) = (\sum a)^2 / \sum a^2 \le k + 1`
 (Cauchy-Schwarz).
 
+Where the uncertainties were calibrated by simulation (:mod:`blinkspot.evaluation.denoised_fits`), the
+correlations were measured there, and stand in place of these.
+
 The mean of localizations with uncertainties :math:`u_i`, weighted by :math:`w_i = 1 / u_i^2`, has the
 variance
 
@@ -27,10 +30,35 @@ which is :math:`1 / \sum_i u_i^{-2}` where all are independent (:math:`k = 0`).
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 # Of the most context frames that a denoiser has: for a denoised movie that does not tell.
 MOST_CORRELATED_FRAMES = 4
+
+
+@dataclass(frozen=True)
+class Correlated:
+    """How errors of one molecule in neighbouring frames go together.
+
+    Attributes
+    ----------
+    frames : int
+        Farthest that frames which share photons are apart; 0: all errors are independent.
+    measured : tuple of float
+        Correlations one frame apart, two, up to ``frames``; empty: as the windows overlap.
+    """
+
+    frames: int
+    measured: tuple[float, ...] = ()
+
+
+def correlated(provenance: dict[str, Any]) -> Correlated:
+    """Return how errors of a table go together, by its provenance."""
+    measured = _at(provenance, "uncertainty_calibration", "correlations")
+    if isinstance(measured, list):
+        return Correlated(len(measured), tuple(map(float, measured)))
+    return Correlated(correlated_frames(provenance))
 
 
 def correlated_frames(provenance: dict[str, Any]) -> int:

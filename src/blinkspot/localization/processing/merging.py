@@ -11,7 +11,7 @@ import numpy as np
 
 from blinkspot.errors import BlinkspotError
 from blinkspot.localization.processing.combining import combine
-from blinkspot.localization.processing.correlation import correlated_frames
+from blinkspot.localization.processing.correlation import Correlated, correlated
 from blinkspot.localization.processing.linking import LinkLimits, Links, link
 from blinkspot.localization.processing.ordering import compile_ordering
 from blinkspot.localization.processing.paced import in_parts, table_of, waited_for
@@ -119,15 +119,16 @@ class Merge(_Linking):
 
     def apply(self, table: LocalizationTable) -> Generator[Progress, None, LocalizationTable]:
         """Return one row a molecule; see :class:`.step.Step`."""
-        correlated = self.correlated_frames
-        if correlated is None:
-            correlated = correlated_frames(table.provenance)
+        if self.correlated_frames is None:
+            errors = correlated(table.provenance)
+        else:
+            errors = Correlated(self.correlated_frames)
         clock = Stopwatch("merging", 1.0)
         yield clock.at(0.0)
         yield from waited_for(_compile, clock)
         links = yield from self._links(table, clock, (0.0, 0.7))
-        columns = yield from combine(table, links, correlated, clock, (0.7, 1.0))
-        return recorded(self, table, table_of(columns, table), correlated_frames=correlated)
+        columns = yield from combine(table, links, errors, clock, (0.7, 1.0))
+        return recorded(self, table, table_of(columns, table), correlated_frames=errors.frames)
 
 
 @dataclass(frozen=True)
@@ -174,4 +175,4 @@ def _compile() -> None:
     clock = Stopwatch("compiling", 1.0)
     limits = LinkLimits(radius_nm=1.0, uncertainties=math.inf, dark_frames=0, longest_frames=0)
     links = finish(link(table, limits, clock, (0.0, 1.0)))
-    finish(combine(table, links, 0, clock, (0.0, 1.0)))
+    finish(combine(table, links, Correlated(0), clock, (0.0, 1.0)))

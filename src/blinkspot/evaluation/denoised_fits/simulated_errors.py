@@ -1,0 +1,237 @@
+"""Errors of fits on simulated frames that were denoised."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Generator, Iterator
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, TypeVar
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy.spatial import cKDTree
+
+from blinkspot.errors import BlinkspotError
+from blinkspot.evaluation.denoised_fits.error_law import ErrorLaw, fit_error_law
+from blinkspot.evaluation.denoised_fits.fit_features import feature_names, features_of, numbered
+from blinkspot.evaluation.denoised_fits.matched_movie import MatchedFrames, placed, standing_alone
+from blinkspot.localization import LocalizationTable, Localizer
+from blinkspot.progress import Progress, Stopwatch
+from blinkspot.stack import Stack, as_stack
+
+if TYPE_CHECKING:  # importing it takes seconds
+    from blinkspot.denoising import Denoiser
+
+ResultT = TypeVar("ResultT")
+FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.int64]
+
+ERRORS_WANTED = 4000
+FEWEST_ERRORS = 200
+# Of the movie, frames that follow each other, so that context frames show the same molecules.
+FRAMES_TOGETHER = 24
+FEWEST_TOGETHER = 4
+PIXELS_AT_ONCE = 2**22
+FRAMES_AT_ONCE = 240
+MOST_PIXELS = 2**25
+# A localization within this many widths of a simulated molecule is of it.
+TOLERANCE_SIGMAS = 1.5
+# Farther than any two places of a frame.
+_FRAMES_APART_NM = 1e9
+FEWEST_PAIRS = 100
+
+
+class TooFewMolecules(BlinkspotError):
+    """Errors of fits cannot be measured on a movie, since it shows too few molecules."""
+
+
+@dataclass(frozen=True)
+class _Part:
+    """Localizations of simulated molecules.
+
+    Attributes
+    ----------
+    features : ndarray of float64, shape (n, k)
+        Of the :class:`.error_law.ErrorLaw`.
+    relative : ndarray of float64, shape (n, 2)
+        Errors in x and y over the uncertainty that the fit reports.
+    frame, molecule : ndarray of int64, shape (n,)
+    """
+
+    features: FloatArray
+    relative: FloatArray
+    frame: IntArray
+    molecule: IntArray
+
+    @property
+    def ratio(self) -> FloatArray:
+        """Squared errors along an axis, the mean of both, over the reported variances."""
+        ratio: FloatArray = np.mean(self.relative**2, axis=1)
+        return ratio
+
+
+@dataclass
+class SimulatedErrors:
+    """Collects errors of fits on simulated frames.
+
+    Attributes
+    ----------
+    table : LocalizationTable
+        What was found in the denoised movie, by frame.
+    molecule : ndarray of int64, shape (n,)
+        Which molecule each is, from 0.
+    sigma_nm : float
+        Width of the molecules.
+    """
+
+    table: LocalizationTable
+    molecule: IntArray
+    sigma_nm: float
+    denoised: Stack
+    model: Denoiser
+    localizer: Localizer
+    random: np.random.Generator
+    parts: list[_Part] = field(default_factory=list)
+
+    @property
+    def count(self) -> int:
+        """Number of errors collected."""
+        return sum(len(part.frame) for part in self.parts)
+
+    def law(self, clock: Stopwatch) -> Generator[Progress, None, ErrorLaw]:
+        """Collect errors until they suffice, and learn the law."""
+        frame_pixels = self.denoised.height * self.denoised.width
+        fewest = FEWEST_TOGETHER + 4 * self.model.context_frames
+        together = max(fewest, min(FRAMES_TOGETHER, PIXELS_AT_ONCE // frame_pixels))
+        together = min(together, self.denoised.n_frames)
+        at_once = max(1, min(FRAMES_AT_ONCE, PIXELS_AT_ONCE // frame_pixels) // together)
+        most = max(1, MOST_PIXELS // (at_once * together * frame_pixels))
+        starts = self._starts(together)
+        for number in range(most if len(self.table) else 0):
+            done = max(number / most, self.count / ERRORS_WANTED)
+            hopeless = number > 0 and self.count * most < FEWEST_ERRORS * number
+            if done >= 1.0 or hopeless:
+                break
+            step = done / number if number else 1.0 / most
+            blocks = [next(starts) for _ in range(at_once)]
+            yield from _within(self._round(blocks, together), clock, (done, min(1.0, done + step)))
+        if self.count < FEWEST_ERRORS:
+            raise TooFewMolecules(
+                f"Uncertainties of fits on this denoised movie cannot be calibrated: {self.count} molecules "
+                f"that stand alone were found in frames simulated like its own, of {FEWEST_ERRORS} needed."
+            )
+        features = np.concatenate([part.features for part in self.parts])
+        ratio = np.concatenate([part.ratio for part in self.parts])
+        return fit_error_law(feature_names(self.model.context_frames), features, ratio)
+
+    def correlations(self, law: ErrorLaw) -> list[float]:
+        """Return the correlations of a molecule's errors, one frame apart, two, and so on.
+
+        As far as frames share photons. Where too few molecules tell, it is 1.
+        """
+        products: list[list[FloatArray]] = [[] for _ in range(2 * self.model.context_frames)]
+        for part in self.parts:
+            standard = part.relative / np.sqrt(law.variance_ratio(part.features))[:, np.newaxis]
+            order = np.lexsort((part.frame, part.molecule))
+            frame, molecule, standard = part.frame[order], part.molecule[order], standard[order]
+            for rows_apart in range(1, len(products) + 1):
+                apart = frame[rows_apart:] - frame[:-rows_apart]
+                same = molecule[rows_apart:] == molecule[:-rows_apart]
+                for frames_apart in range(rows_apart, len(products) + 1):
+                    pairs = np.flatnonzero(same & (apart == frames_apart))
+                    products[frames_apart - 1].append(
+                        (standard[pairs] * standard[pairs + rows_apart]).ravel()
+                    )
+        pooled = [np.concatenate(each) for each in products]
+        return [
+            float(np.clip(np.mean(each), 0.0, 1.0)) if len(each) >= 2 * FEWEST_PAIRS else 1.0
+            for each in pooled
+        ]
+
+    def _round(self, starts: list[int], together: int) -> Generator[float, None, None]:
+        """Simulate, denoise and localize parts of the movie; yield how much of it is done, 0 to 1."""
+        frames = np.concatenate([np.arange(start, start + together) for start in starts])
+        rows, molecule = self._found(starts, together)
+        alone = standing_alone(rows, molecule, self.model.context_frames, self.random)
+        shape = (self.denoised.height, self.denoised.width)
+        pixel_size_nm = self.model.camera.pixel_size_nm
+        molecule_there = molecule[alone]
+        truth = placed(rows[alone], molecule_there, shape, pixel_size_nm, self.random)
+        matched = MatchedFrames(self.model.camera, self.sigma_nm / pixel_size_nm, rows, truth)
+        recorded = np.empty((len(frames), *shape), np.float32)
+        shown = (self.model.camera.photoelectrons(self.denoised.frame(index)) for index in frames)
+        for index, simulated in enumerate(matched.recorded(shown, self.random)):
+            recorded[index] = simulated
+            yield 0.2 * (index + 1) / len(frames)
+        movie, denoised = as_stack(recorded), np.empty_like(recorded)
+        for chunk in self.model.denoise(movie):
+            denoised[chunk.start : chunk.start + len(chunk.frames)] = self.model.camera.adu(chunk.frames)
+            yield 0.2 + 0.6 * chunk.progress.fraction
+        localizing = self.localizer.localize(movie, denoised)
+        table = yield from _fractions(localizing, 0.8, 0.2)
+        molecule = yield from _fractions(numbered(table, self.sigma_nm), 1.0, 0.0)
+        context = self.model.context_frames
+        features = features_of(table, molecule, context)
+        found, of = _pairs(table.data, truth, TOLERANCE_SIGMAS * self.sigma_nm)
+        errors_nm = table.data[["x_nm", "y_nm"]].to_numpy()[found] - truth[["x_nm", "y_nm"]].to_numpy()[of]
+        relative = errors_nm / table.column("uncertainty_nm")[found][:, np.newaxis]
+        frame: IntArray = table.column("frame")[found]
+        # At the ends of a part, context frames show other molecules than the movie does.
+        used = (frame % together >= context) & (frame % together < together - context)
+        used &= np.isfinite(relative).all(axis=1) & np.isfinite(features[found]).all(axis=1)
+        self.parts.append(_Part(features[found][used], relative[used], frame[used], molecule_there[of][used]))
+
+    def _found(self, starts: list[int], together: int) -> tuple[pd.DataFrame, IntArray]:
+        """Return what the table has in parts of the movie, part by part, and which molecule each is."""
+        frame = self.table.column("frame")
+        rows, molecules = [], []
+        for number, start in enumerate(starts):
+            part = slice(*np.searchsorted(frame, (start, start + together)).tolist())
+            shifted = frame[part] - start + number * together
+            rows.append(self.table.data.iloc[part].assign(frame=shifted))
+            # One that reaches from one part into the next is two here.
+            molecules.append(self.molecule[part] * len(starts) + number)
+        _, molecule = np.unique(np.concatenate(molecules), return_inverse=True)
+        return pd.concat(rows, ignore_index=True), molecule
+
+    def _starts(self, together: int) -> Iterator[int]:
+        """Yield the first frames of parts of the movie, in another order each time all had their turn."""
+        last = self.denoised.n_frames - together
+        places = np.linspace(0, last, max(1, math.ceil(self.denoised.n_frames / together))).astype(int)
+        while True:
+            yield from self.random.permutation(places).tolist()
+
+
+def _pairs(found: pd.DataFrame, there: pd.DataFrame, reach_nm: float) -> tuple[IntArray, IntArray]:
+    """Return the rows of localizations and molecules that are each other's nearest in their frame."""
+    places_found, places_there = (
+        np.column_stack([each["x_nm"], each["y_nm"], each["frame"] * _FRAMES_APART_NM])
+        for each in (found, there)
+    )
+    if not len(found) or not len(there):
+        return np.zeros(0, np.int64), np.zeros(0, np.int64)
+    distance_nm, nearest = cKDTree(places_there).query(places_found)
+    _, back = cKDTree(places_found).query(places_there)
+    rows = np.flatnonzero((distance_nm < reach_nm) & (back[nearest] == np.arange(len(found))))
+    return rows, nearest[rows]
+
+
+def _within(
+    job: Generator[float, None, None], clock: Stopwatch, done: tuple[float, float]
+) -> Generator[Progress, None, None]:
+    for part in job:
+        yield clock.at(done[0] + (done[1] - done[0]) * part)
+
+
+def _fractions(
+    job: Generator[Progress, None, ResultT], begin: float, length: float
+) -> Generator[float, None, ResultT]:
+    """Run a job, yielding how far it is from ``begin`` to ``begin + length``."""
+    while True:
+        try:
+            progress = next(job)
+        except StopIteration as stop:
+            result: ResultT = stop.value
+            return result
+        yield begin + length * progress.fraction

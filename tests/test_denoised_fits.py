@@ -1,0 +1,309 @@
+"""Uncertainties of fits on denoised movies, against truth and closed forms."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Generator
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.ndimage import gaussian_filter
+from scipy.spatial import cKDTree
+from scipy.spatial.distance import pdist, squareform
+
+from blinkspot.camera import Camera
+from blinkspot.camera_maps import CameraMaps
+from blinkspot.errors import BlinkspotError
+from blinkspot.evaluation import TooFewMolecules, calibrate_uncertainties
+from blinkspot.evaluation.denoised_fits.error_law import fit_error_law
+from blinkspot.evaluation.denoised_fits.fit_features import numbered, photons_nearby
+from blinkspot.evaluation.denoised_fits.matched_movie import MatchedFrames, placed, standing_alone
+from blinkspot.evaluation.forward_model import recorded_adu, spots_image
+from blinkspot.localization import LocalizationTable, Localizer, LocalizerSettings
+from blinkspot.localization.processing import Merge
+from blinkspot.progress import Stopwatch, finish
+from blinkspot.stack import Stack
+
+CAMERA = Camera(pixel_size_nm=100.0, offset_adu=100.0, electrons_per_adu=0.5)
+ON_DENOISED = LocalizerSettings(fit_on="denoised", threshold=3.0)
+SIZE, FRAMES, SIGMA_NM = 64, 48, 120.0
+
+
+class RunningMean:
+    """Stands for a denoiser with context: the mean of the frames around each.
+
+    Of a molecule that shines all the while it holds 2 c + 1 times the photons that a fit takes it to hold.
+    """
+
+    def __init__(self, context_frames: int, camera: Camera = CAMERA) -> None:
+        self.context_frames = context_frames
+        self.camera = camera
+        self.provenance: dict[str, Any] = {"context_frames": context_frames}
+
+    def mean_adu(self, movie: np.ndarray) -> np.ndarray:
+        c = self.context_frames
+        indices = np.arange(len(movie))
+        shifted = [movie[np.clip(indices + shift, 0, len(movie) - 1)] for shift in range(-c, c + 1)]
+        return np.mean(shifted, axis=0, dtype=np.float64).astype(np.float32)
+
+    def denoise(self, movie: Stack) -> Generator[Any, None, None]:
+        photons = self.camera.photoelectrons(self.mean_adu(movie.frames(0, movie.n_frames)))
+        clock = Stopwatch("denoising", movie.n_frames)
+        for start in range(0, movie.n_frames, 8):
+            part = photons[start : start + 8]
+            yield SimpleNamespace(start=start, frames=part, progress=clock.at(start + len(part)))
+
+
+def steady_movie(seed: int, photons: tuple[float, float] = (300.0, 900.0)) -> tuple[np.ndarray, np.ndarray]:
+    """Return a movie in which the same molecules shine in all frames, ADU, and their places, nm."""
+    random = np.random.default_rng(seed)
+    grid = np.stack(np.meshgrid(np.arange(8, SIZE, 12), np.arange(8, SIZE, 12)), -1).reshape(-1, 2)
+    places = (grid + random.uniform(0.0, 1.0, grid.shape)) * CAMERA.pixel_size_nm
+    light = random.uniform(*photons, len(places))
+    mean = 5.0 + spots_image(*places.T, np.full(len(places), SIGMA_NM), light, (SIZE, SIZE), 100.0)
+    movie = recorded_adu(np.broadcast_to(mean, (FRAMES, SIZE, SIZE)), CAMERA, random)
+    return movie.astype(np.float32), places
+
+
+def squared_errors(table: LocalizationTable, places: np.ndarray) -> np.ndarray:
+    found = table.data[["x_nm", "y_nm"]].to_numpy()
+    distance, _ = cKDTree(places).query(found)
+    assert (distance < 2.0 * SIGMA_NM).mean() > 0.98
+    return np.where(distance < 2.0 * SIGMA_NM, distance**2 / 2.0, np.nan)
+
+
+@pytest.fixture(scope="module", params=[0, 1, 2])
+def calibrated(request):
+    model = RunningMean(request.param)
+    movie, places = steady_movie(7)
+    denoised = model.mean_adu(movie)
+    localizer = Localizer(CAMERA, ON_DENOISED)
+    table = finish(localizer.localize(movie, denoised))
+    return model, places, table, finish(calibrate_uncertainties(table, denoised, model, localizer, seed=3))
+
+
+def test_uncertainties_become_true(calibrated):
+    model, places, before, after = calibrated
+    true = np.nanmean(squared_errors(after, places))
+    assert np.sqrt(np.mean(after.column("uncertainty_nm") ** 2) / true) == pytest.approx(1.0, abs=0.07)
+    shrunk = after.column("uncertainty_nm") / before.column("uncertainty_nm")
+    assert np.median(shrunk) == pytest.approx((2 * model.context_frames + 1) ** -0.5, rel=0.07)
+    assert after.uncertainty_is_valid
+    assert not before.uncertainty_is_valid
+    unchanged = [name for name in after.data.columns if not name.startswith("uncertainty")]
+    pd.testing.assert_frame_equal(after.data[unchanged], before.data[unchanged])
+
+
+def test_errors_of_neighbouring_frames_have_the_correlations_of_shared_photons(calibrated):
+    model, _, _, after = calibrated
+    window = 2 * model.context_frames + 1
+    expected = [1.0 - lag / window for lag in range(1, window)]
+    found = after.provenance["uncertainty_calibration"]["correlations"]
+    np.testing.assert_allclose(found, expected, atol=0.08)
+
+
+def test_merged_uncertainties_are_true_too(calibrated):
+    _, places, _, after = calibrated
+    # Many short blinks instead of few long ones, so that there are enough to tell.
+    merged = finish(Merge(radius_nm=80.0, dark_frames=0, longest_frames=4).apply(after))
+    whole = merged.column("detections") == 4
+    true = np.nanmean(squared_errors(merged, places)[whole])
+    reported = np.mean(merged.column("uncertainty_nm")[whole] ** 2)
+    assert np.sqrt(reported / true) == pytest.approx(1.0, abs=0.12)
+
+
+def test_seeds_repeat():
+    model, (movie, _) = RunningMean(1), steady_movie(5)
+    denoised, localizer = model.mean_adu(movie), Localizer(CAMERA, ON_DENOISED)
+    table = finish(localizer.localize(movie, denoised))
+    first, again, other = (
+        finish(calibrate_uncertainties(table, denoised, model, localizer, seed=seed)) for seed in (1, 1, 2)
+    )
+    pd.testing.assert_frame_equal(first.data, again.data)
+    assert not np.array_equal(first.column("uncertainty_nm"), other.column("uncertainty_nm"))
+    np.testing.assert_allclose(first.column("uncertainty_nm"), other.column("uncertainty_nm"), rtol=0.2)
+
+
+def test_progress_goes_on_and_the_axes_are_scaled_alike():
+    model, (movie, _) = RunningMean(1), steady_movie(5)
+    denoised = model.mean_adu(movie)
+    localizer = Localizer(CAMERA, dataclasses.replace(ON_DENOISED, widths="elliptical"))
+    table = finish(localizer.localize(movie, denoised))
+    fractions: list[float] = []
+    job = calibrate_uncertainties(table, denoised, model, localizer)
+    after = finish(job, lambda value: fractions.append(value.fraction))
+    assert fractions[0] == 0.0
+    assert fractions[-1] == 1.0
+    assert len(fractions) > 50
+    factor = after.column("uncertainty_nm") / table.column("uncertainty_nm")
+    for name in ("uncertainty_x_nm", "uncertainty_y_nm"):
+        np.testing.assert_allclose(after.column(name), factor * table.column(name), rtol=1e-12)
+
+
+# What cannot be calibrated
+
+
+def prepared(**settings: Any) -> tuple[RunningMean, np.ndarray, LocalizationTable, Localizer]:
+    model, (movie, _) = RunningMean(1), steady_movie(5)
+    denoised = model.mean_adu(movie)
+    localizer = Localizer(CAMERA, dataclasses.replace(ON_DENOISED, **settings))
+    return model, denoised, finish(localizer.localize(movie, denoised)), localizer
+
+
+def test_fits_on_the_recorded_movie_are_refused():
+    model, denoised, table, localizer = prepared(fit_on="raw")
+    with pytest.raises(BlinkspotError, match="have true uncertainties already"):
+        calibrate_uncertainties(table, denoised, model, localizer)
+
+
+@pytest.mark.parametrize(
+    ("made_by", "words"),
+    [
+        ({"step": "denoise", "model": {"context_frames": 2}}, "by another model"),
+        ({"step": "denoise", "model": {"context_frames": 1}, "settings": {"estimate": "map"}}, "'map'"),
+    ],
+)
+def test_another_model_or_estimate_is_refused(made_by, words):
+    model, denoised, table, localizer = prepared()
+    stack = Stack(denoised, metadata={"provenance": made_by})
+    with pytest.raises(BlinkspotError, match=words):
+        calibrate_uncertainties(table, stack, model, localizer)
+
+
+def test_the_model_that_made_the_movie_is_taken():
+    model, denoised, table, localizer = prepared()
+    made_by = {"step": "denoise", "model": {"context_frames": 1}, "settings": {"estimate": "posterior-mean"}}
+    stack = Stack(denoised, metadata={"provenance": made_by})
+    assert finish(calibrate_uncertainties(table, stack, model, localizer)).uncertainty_is_valid
+
+
+def test_a_model_for_another_camera_is_refused():
+    _, denoised, table, localizer = prepared()
+    other = RunningMean(1, dataclasses.replace(CAMERA, electrons_per_adu=0.7))
+    with pytest.raises(BlinkspotError, match=r"another camera \(its electrons_per_adu is 0.7, not 0.5\)"):
+        calibrate_uncertainties(table, denoised, other, localizer)
+
+
+@pytest.mark.parametrize("rows", [0, 1])
+def test_too_few_molecules_are_said(rows):
+    model, denoised, table, localizer = prepared()
+    few = table.chosen(np.arange(len(table)) < rows)
+    with pytest.raises(TooFewMolecules, match="of 200 needed"):
+        finish(calibrate_uncertainties(few, denoised, model, localizer))
+
+
+# The parts
+
+
+def test_the_law_finds_variances_however_the_errors_are_spread():
+    random = np.random.default_rng(1)
+    features = random.uniform(0.0, 3.0, (20000, 2))
+    variance = np.exp(0.5 * np.sin(features[:, 0]) - 0.8 * np.abs(features[:, 1] - 1.5))
+    for draw in (random.exponential(1.0, 20000), random.gamma(0.3, 1 / 0.3, 20000)):
+        law = fit_error_law(("a", "b"), features, variance * draw)
+        deviation = np.abs(law.variance_ratio(features) / variance - 1.0)
+        # Most where a variance has an edge between two knots.
+        assert deviation.mean() < 0.05
+        assert deviation.max() < 0.25
+    beyond = law.variance_ratio(np.array([[-50.0, 1.0], [0.0, 1.0], [50.0, 1.0], [3.0, 1.0]]))
+    assert beyond[0] == pytest.approx(beyond[1], rel=0.05)
+    assert beyond[2] == pytest.approx(beyond[3], rel=0.05)
+
+
+@given(
+    rows=st.lists(
+        st.tuples(st.integers(0, 12), st.integers(0, 3), st.floats(1.0, 100.0)),
+        max_size=40,
+        unique_by=lambda row: row[:2],
+    ),
+    context=st.integers(1, 3),
+)
+def test_photons_nearby_are_those_of_the_molecule_within_the_context(rows, context):
+    frame, molecule, photons = (np.array([row[each] for row in rows]) for each in range(3))
+    frame, molecule, photons = frame.astype(int), molecule.astype(int), photons.astype(float)
+    expected = [
+        sum(p for f, m, p in rows if m == own and abs(f - at) <= context)
+        for at, own in zip(frame, molecule, strict=True)
+    ]
+    np.testing.assert_allclose(photons_nearby(frame, molecule, photons, context), expected, rtol=1e-12)
+
+
+@settings(max_examples=50)
+@given(st.integers(0, 2**32 - 1), st.integers(1, 60), st.integers(1, 12), st.integers(0, 2))
+def test_chosen_molecules_stand_alone_and_no_more_could_be_chosen(seed, n, molecules, context):
+    random = np.random.default_rng(seed)
+    rows = pd.DataFrame({"frame": random.integers(0, 4, n), "sigma_nm": np.full(n, 100.0)})
+    rows["x_nm"], rows["y_nm"] = random.uniform(0.0, 2500.0, (2, n))
+    molecule = np.unique(random.integers(0, molecules, n), return_inverse=True)[1]
+    chosen = standing_alone(rows, molecule, context, random)
+    near = squareform(pdist(rows[["x_nm", "y_nm"]])) < 600.0
+    near &= np.abs(np.subtract.outer(rows["frame"].to_numpy(), rows["frame"].to_numpy())) <= context
+    near &= np.not_equal.outer(molecule, molecule)
+    assert not near[np.ix_(chosen, chosen)].any()
+    for each in np.unique(molecule):
+        own = molecule == each
+        assert chosen[own].all() or (not chosen[own].any() and near[np.ix_(own, chosen)].any())
+
+
+def test_a_molecule_has_one_place_near_where_it_was_found():
+    random = np.random.default_rng(3)
+    n, molecule = 300, np.arange(300) // 6
+    rows = pd.DataFrame({"frame": np.arange(n) % 6, "photons": random.uniform(10.0, 99.0, n)})
+    rows["x_nm"], rows["y_nm"] = random.uniform(500.0, 5000.0, (2, 50))[:, molecule] + random.normal(
+        0, 9, (2, n)
+    )
+    rows["sigma_nm"] = random.uniform(100.0, 140.0, n)
+    there = placed(rows, molecule, (64, 64), 100.0, random)
+    assert (there.groupby(molecule)[["x_nm", "y_nm", "sigma_nm"]].nunique() == 1).all(axis=None)
+    found = [
+        np.average(rows["x_nm"][molecule == m], weights=rows["photons"][molecule == m]) for m in range(50)
+    ]
+    moved = there["x_nm"].groupby(molecule).first() - found
+    assert moved.abs().max() <= 50.0
+    assert moved.std() == pytest.approx(100.0 / np.sqrt(12), rel=0.25)
+    np.testing.assert_array_equal(there["photons"], rows["photons"])
+
+
+def test_numbers_follow_molecules_through_frames():
+    movie, places = steady_movie(2)
+    table = finish(Localizer(CAMERA, LocalizerSettings(threshold=3.0)).localize(movie))
+    numbers = finish(numbered(table, SIGMA_NM))
+    _, nearest = cKDTree(places).query(table.data[["x_nm", "y_nm"]].to_numpy())
+    long = np.isin(numbers, np.flatnonzero(np.bincount(numbers) > FRAMES // 2))
+    assert long.mean() > 0.95
+    assert len(np.unique(np.column_stack([numbers, nearest])[long], axis=0)) == len(np.unique(numbers[long]))
+
+
+def test_the_background_is_what_the_movie_shows_beside_its_molecules():
+    random = np.random.default_rng(4)
+    slope = 20.0 + 10.0 * np.linspace(-1.0, 1.0, 96)[:, np.newaxis] * np.ones(96)
+    rows = pd.DataFrame({"frame": [0, 0], "x_nm": [3000.0, 6500.0], "y_nm": [4000.0, 5000.0]})
+    rows = rows.assign(sigma_nm=120.0, photons=[900.0, 300.0])
+    shown = slope + spots_image(
+        *(rows[name].to_numpy() for name in ("x_nm", "y_nm", "sigma_nm", "photons")), (96, 96), 100.0
+    )
+    matched = MatchedFrames(CAMERA, 1.2, rows, rows.iloc[:0])
+    frames = [next(matched.recorded([shown], random)) for _ in range(200)]
+    photons = CAMERA.photoelectrons(np.mean(frames, axis=0))
+    inside = (slice(12, -12), slice(12, -12))
+    np.testing.assert_allclose(gaussian_filter(photons, 3.0)[inside], slope[inside], rtol=0.03)
+
+
+def test_a_camera_with_maps_records_pixel_by_pixel():
+    random = np.random.default_rng(5)
+    maps = CameraMaps(
+        offset_adu=random.uniform(90.0, 110.0, (8, 8)).astype(np.float32),
+        adu_per_electron=random.uniform(1.5, 2.5, (8, 8)).astype(np.float32),
+        variance_adu2=random.uniform(1.0, 60.0, (8, 8)).astype(np.float32),
+    )
+    camera = Camera(pixel_size_nm=100.0, maps=maps)
+    adu = recorded_adu(np.full((40000, 8, 8), 6.0), camera, random)
+    np.testing.assert_allclose(adu.mean(axis=0), maps.offset_adu + 6.0 * maps.adu_per_electron, atol=0.25)
+    # Rounding adds 1/12.
+    variance = 6.0 * maps.adu_per_electron**2 + maps.variance_adu2 + 1.0 / 12.0
+    np.testing.assert_allclose(adu.var(axis=0), variance, rtol=0.05)
