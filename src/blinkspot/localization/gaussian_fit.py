@@ -446,6 +446,7 @@ def fit_windows(
     counts: NDArray[np.float32],
     extra: NDArray[np.float32],
     start: NDArray[np.float32],
+    frames: NDArray[np.int64],
     rows: NDArray[np.int64],
     columns: NDArray[np.int64],
     window_px: int,
@@ -456,17 +457,17 @@ def fit_windows(
     results: FloatArray,
     converged: NDArray[np.bool_],
 ) -> None:
-    """Fit a window around each pixel given; at the frame's border it is the part that exists.
+    """Fit a window around each pixel given; at its frame's border it is the part that exists.
 
     Parameters
     ----------
-    counts : ndarray of float32, shape (height, width)
+    counts : ndarray of float32, shape (n_frames, height, width)
         The pixels that are fitted, with variance equal to mean.
     extra : ndarray of float32, shape (height, width) or (0, 0)
         Known part of their means; (0, 0) for none.
-    start : ndarray of float32, shape (height, width)
+    start : ndarray of float32, shape (n_frames, height, width)
         The pixels that the start values are taken from.
-    rows, columns : ndarray of int64, shape (n,)
+    frames, rows, columns : ndarray of int64, shape (n,)
         Middles of the windows.
     window_px : int
         Side of the window, odd.
@@ -486,7 +487,7 @@ def fit_windows(
     converged : ndarray of bool, shape (n,)
         Filled: False where there is no molecule; its row of results is then not to be used.
     """
-    height, width = counts.shape
+    height, width = counts.shape[1:]
     reach = window_px // 2
     poisson = method == POISSON
     n = MOST_PARAMETERS if elliptical else MOST_PARAMETERS - 1
@@ -499,6 +500,7 @@ def fit_windows(
     sigma_prior = (initial_sigma_px, 1.0 / max(sigma_std_px, SMALLEST_SIGMA_STD_PX) ** 2)
     for index in range(rows.size):
         converged[index] = False
+        picture, start_picture = counts[frames[index]], start[frames[index]]
         top, bottom = max(rows[index] - reach, 0), min(rows[index] + reach + 1, height)
         left, right = max(columns[index] - reach, 0), min(columns[index] + reach + 1, width)
         shape = (bottom - top, right - left)
@@ -513,11 +515,11 @@ def fit_windows(
         total = 0.0
         for row in range(shape[0]):
             for column in range(shape[1]):
-                value = max(float(counts[top + row, left + column]), lowest)
+                value = max(float(picture[top + row, left + column]), lowest)
                 window[row, column] = value
                 total += value
                 largest = max(largest, value)
-                value = float(start[top + row, left + column])
+                value = float(start_picture[top + row, left + column])
                 start_low = min(start_low, value)
                 start_high = max(start_high, value)
         if not (0.0 < largest < np.inf and start_high > start_low):
@@ -531,7 +533,7 @@ def fit_windows(
                     value = max(window[row, column], SMALLEST_WEIGHED * largest)
                     weights[row, column] = 1.0 / (value if method == WEIGHTED_SQUARES else least)
         row, column = rows[index] - top, columns[index] - left
-        _guess(start[top:bottom, left:right], row, column, reach, initial_sigma_px, parameters)
+        _guess(start_picture[top:bottom, left:right], row, column, reach, initial_sigma_px, parameters)
         parameters[n - 2] = max(parameters[n - 2], 0.01 * largest)
         parameters[n - 1] = max(parameters[n - 1], 0.01 * largest)
         floor = FLOOR * largest

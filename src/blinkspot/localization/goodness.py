@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -64,13 +65,15 @@ def judge_fits(
     fits: FloatArray,
     n_parameters: FloatArray | float = 5.0,
     has_register: bool = False,
+    *,
+    frames: NDArray[np.int64] | None = None,
 ) -> Goodness:
     """Compare the pixels of each window with the molecule fitted there, and with background alone.
 
     Parameters
     ----------
-    counts : ndarray of float32, shape (height, width)
-        The frame, in counts whose variance equals their mean.
+    counts : ndarray of float32, shape (height, width) or (n_frames, height, width)
+        The frame, in counts whose variance equals their mean; or several.
     extra : ndarray of float32, shape (height, width), optional
         Known part of the means.
     rows, columns : ndarray of int64, shape (n,)
@@ -83,6 +86,8 @@ def judge_fits(
         Numbers that each fit has chosen freely.
     has_register : bool
         Whether the counts come from an EM register, whose law they then have.
+    frames : ndarray of int64, shape (n,), optional
+        Index of the frame that each window is in, where there are several; the first unless given.
 
     Returns
     -------
@@ -90,10 +95,10 @@ def judge_fits(
     """
     judged = np.empty((len(rows), 7))
     known = np.empty((0, 0), dtype=np.float32) if extra is None else np.ascontiguousarray(extra, np.float32)
-    pixels = np.ascontiguousarray(counts, np.float32)
     _judge(
-        pixels,
+        as_frames(counts),
         known,
+        np.zeros(len(rows), dtype=np.int64) if frames is None else frames,
         rows,
         columns,
         window_px,
@@ -105,6 +110,12 @@ def judge_fits(
     )
     judged[:, 6] = n_parameters
     return Goodness(*judged.T)
+
+
+def as_frames(pixels: NDArray[Any]) -> NDArray[np.float32]:
+    """Return one frame or several as (n_frames, height, width) for the compiled functions."""
+    frames = np.ascontiguousarray(pixels, dtype=np.float32)
+    return frames if frames.ndim == 3 else frames[None]
 
 
 @compiled
@@ -141,6 +152,7 @@ def _likeliest_background(window: FloatArray, known: FloatArray, start: float, f
 def _judge(
     counts: NDArray[np.float32],
     extra: NDArray[np.float32],
+    frames: NDArray[np.int64],
     rows: NDArray[np.int64],
     columns: NDArray[np.int64],
     window_px: int,
@@ -150,11 +162,12 @@ def _judge(
     nodes_per_log: float,
     judged: FloatArray,
 ) -> None:
-    height, width = counts.shape
+    height, width = counts.shape[1:]
     reach = window_px // 2
     axes = np.empty((2, window_px))
     pixels = np.zeros((2, window_px * window_px))
     for index in range(rows.size):
+        picture = counts[frames[index]]
         top, bottom = max(rows[index] - reach, 0), min(rows[index] + reach + 1, height)
         left, right = max(columns[index] - reach, 0), min(columns[index] + reach + 1, width)
         x_shares, y_shares = axes[0, : right - left], axes[1, : bottom - top]
@@ -167,7 +180,7 @@ def _judge(
         largest = total = total_known = 0.0
         for row in range(top, bottom):
             for column in range(left, right):
-                window[i] = max(counts[row, column], 0.0)
+                window[i] = max(picture[row, column], 0.0)
                 if extra.size > 0:
                     known[i] = extra[row, column]
                 largest = max(largest, window[i])
