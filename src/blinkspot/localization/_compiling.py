@@ -13,7 +13,10 @@ FunctionT = TypeVar("FunctionT", bound=Callable[..., Any])
 
 
 # Files whose compiled functions those of other files may call, too.
-SHARED = tuple(Path(__file__).with_name(name) for name in ("kernel_maths.py", "crowded_model.py"))
+SHARED = tuple(
+    Path(__file__).with_name(name)
+    for name in ("kernel_maths.py", "gaussian_model.py", "gaussian_solver.py", "crowded_model.py")
+)
 
 
 def compiled(function: FunctionT) -> FunctionT:
