@@ -18,7 +18,7 @@ from blinkspot.localization.gaussian_model import (
     pixel_shares,
 )
 from blinkspot.localization.gaussian_solver import minimize
-from blinkspot.localization.kernel_maths import factorize, solve_factored
+from blinkspot.localization.kernel_maths import factorize, inverse_diagonal, solve_factored
 
 N_RESULTS = 12
 
@@ -77,16 +77,17 @@ def _variances(
         linearize(window, extra, weights, False, True, sigma_prior, parameters, scratch, unit, spread)
     if not factorize(curvature, 0.0, n, factor):
         return False
+    if poisson:
+        inverse_diagonal(factor, n, solution, variances)
+        return True
     for k in range(n):
         unit[:] = 0.0
         unit[k] = 1.0
         solve_factored(factor, unit, n, solution)
-        variances[k] = solution[k]
-        if not poisson:
-            variances[k] = 0.0
-            for i in range(n):
-                for j in range(n):
-                    variances[k] += solution[i] * spread[max(i, j), min(i, j)] * solution[j]
+        variances[k] = 0.0
+        for i in range(n):
+            for j in range(n):
+                variances[k] += solution[i] * spread[max(i, j), min(i, j)] * solution[j]
     return True
 
 

@@ -18,6 +18,8 @@ NEWTON_TOLERANCE = 1e-3
 TOLERANCE = 1e-4
 BACKGROUND_MATTERS = 0.1
 FIRST_DAMPING = 1e-3
+# Less would hardly change a step that has failed.
+DAMPING_AFTER_FAILURE = 1.0
 LARGEST_DAMPING = 1e10
 
 
@@ -113,7 +115,7 @@ def minimize(
             newton = True
             damping *= 0.1
         else:
-            damping *= 10.0
+            damping = max(10.0 * damping, DAMPING_AFTER_FAILURE)
         if arrived:
             return newton and _plausible(parameters, rows, columns)
         if not damping < LARGEST_DAMPING:

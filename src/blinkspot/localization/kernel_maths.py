@@ -34,7 +34,10 @@ def solve_damped(
 
 @compiled
 def factorize(matrix: FloatArray, damping: float, size: int, factor: FloatArray) -> bool:
-    """Fill Cholesky's factor (lower triangle) of the matrix of :func:`solve_damped`; False as there."""
+    """Fill Cholesky's factor (lower triangle) of the matrix of :func:`solve_damped`; False as there.
+
+    Its diagonal is filled with one over it.
+    """
     for i in range(size):
         for j in range(i + 1):
             rest = matrix[i, j] * (1.0 + damping) if i == j else matrix[i, j]
@@ -43,9 +46,9 @@ def factorize(matrix: FloatArray, damping: float, size: int, factor: FloatArray)
             if i == j:
                 if not rest > 0.0:
                     return False
-                factor[i, i] = math.sqrt(rest)
+                factor[i, i] = 1.0 / math.sqrt(rest)
             else:
-                factor[i, j] = rest / factor[j, j]
+                factor[i, j] = rest * factor[j, j]
     return True
 
 
@@ -57,12 +60,30 @@ def solve_factored(factor: FloatArray, right: FloatArray, size: int, solution: F
         rest = right[i]
         for k in range(i):
             rest -= factor[i, k] * solution[k]
-        solution[i] = rest / factor[i, i]
+        solution[i] = rest * factor[i, i]
     for i in range(size - 1, -1, -1):
         rest = solution[i]
         for k in range(i + 1, size):
             rest -= factor[k, i] * solution[k]
-        solution[i] = rest / factor[i, i]
+        solution[i] = rest * factor[i, i]
+
+
+@compiled
+def inverse_diagonal(factor: FloatArray, size: int, solution: FloatArray, diagonal: FloatArray) -> None:
+    """Fill the diagonal of the inverse of a matrix whose factor is known; ``solution`` is scratch space.
+
+    With the factor L it is the squares of each column of the inverse of L, summed.
+    """
+    for k in range(size):
+        solution[k] = factor[k, k]
+        squares = solution[k] * solution[k]
+        for i in range(k + 1, size):
+            rest = 0.0
+            for j in range(k, i):
+                rest -= factor[i, j] * solution[j]
+            solution[i] = rest * factor[i, i]
+            squares += solution[i] * solution[i]
+        diagonal[k] = squares
 
 
 @compiled
