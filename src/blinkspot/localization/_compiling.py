@@ -15,7 +15,14 @@ FunctionT = TypeVar("FunctionT", bound=Callable[..., Any])
 # Files whose compiled functions those of other files may call, too.
 SHARED = tuple(
     Path(__file__).with_name(name)
-    for name in ("kernel_maths.py", "gaussian_model.py", "gaussian_solver.py", "crowded_model.py")
+    for name in (
+        "kernel_maths.py",
+        "gaussian_model.py",
+        "gaussian_solver.py",
+        "crowded_model.py",
+        "crowded_misfit.py",
+        "crowded_pixels.py",
+    )
 )
 
 
