@@ -28,6 +28,8 @@ IntArray = NDArray[np.int64]
 _CENTRE, _NEAR, _FAR = np.float32(6 / 16), np.float32(4 / 16), np.float32(1 / 16)
 # Pixels on either side that the wider smoothing looks at.
 _MOST_REACH = 4
+# Pixels of a row that are looked over at once for any that is high enough.
+_STRETCH = 32
 # A finest plane below this part of the largest pixel is rounding of 32-bit numbers, not noise.
 ROUNDING = 1e-6
 
@@ -293,6 +295,14 @@ def _find(
 
 
 @compiled
+def _reaches(stretch: Float32Array, minimum: float) -> bool:
+    n = 0
+    for i in range(stretch.size):
+        n += stretch[i] >= minimum
+    return n > 0
+
+
+@compiled
 def _maxima(
     picture: Float32Array, minimum: float, seen: NDArray[np.bool_], rows: IntArray, columns: IntArray
 ) -> int:
@@ -301,24 +311,28 @@ def _maxima(
     n = 0
     has_plateaus = False
     for y in range(height):
-        for x in range(width):
-            value = picture[y, x]
-            # Written so that NaN is no maximum.
-            if not value >= minimum or seen[y, x]:
+        for start in range(0, width, _STRETCH):
+            stop = min(start + _STRETCH, width)
+            if not _reaches(picture[y, start:stop], minimum):
                 continue
-            exceeded = False
-            level = False
-            for v in range(max(y - 1, 0), min(y + 2, height)):
-                for u in range(max(x - 1, 0), min(x + 2, width)):
-                    exceeded |= picture[v, u] > value
-                    level |= picture[v, u] == value and (v != y or u != x)
-            if exceeded:
-                continue
-            rows[n], columns[n] = y, x
-            n += 1
-            if level:
-                _see_plateau(picture, y, x, seen)
-                has_plateaus = True
+            for x in range(start, stop):
+                value = picture[y, x]
+                # Written so that NaN is no maximum.
+                if not value >= minimum or seen[y, x]:
+                    continue
+                exceeded = False
+                level = False
+                for v in range(max(y - 1, 0), min(y + 2, height)):
+                    for u in range(max(x - 1, 0), min(x + 2, width)):
+                        exceeded |= picture[v, u] > value
+                        level |= picture[v, u] == value and (v != y or u != x)
+                if exceeded:
+                    continue
+                rows[n], columns[n] = y, x
+                n += 1
+                if level:
+                    _see_plateau(picture, y, x, seen)
+                    has_plateaus = True
     if has_plateaus:
         seen[:] = False
     return n
