@@ -49,7 +49,7 @@ def main() -> None:
                 column = localizer.columns.index("log_likelihood_ratio")
                 ratios = np.concatenate(
                     [
-                        finish(localizer.rows(0, recorded(camera, background, random), None))[:, column]
+                        finish(localizer.rows(0, recorded(camera, background, random)[None], None))[:, column]
                         for _ in range(FRAMES)
                     ]
                 )

@@ -95,7 +95,7 @@ def test_a_molecule_is_accepted_and_its_ghost_of_noise_is_not():
     mean = np.full((64, 64), 20.0)
     mean[30:33, 40:43] += 60.0
     frame = CMOS.adu(np.random.default_rng(3).poisson(mean).astype(np.float32))
-    rows = finish(localizer.rows(0, frame, None))
+    rows = finish(localizer.rows(0, frame[None], None))
     assert len(rows) == 1
     assert rows[0, 1:3] == pytest.approx([4150.0, 3150.0], abs=60.0)
 

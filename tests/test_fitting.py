@@ -9,8 +9,8 @@ from scipy.optimize import approx_fprime, minimize, minimize_scalar
 from scipy.stats import poisson
 
 from blinkspot.localization.fitting import fit_molecules
-from blinkspot.localization.gaussian_fit import linearize, pixel_shares
-from blinkspot.localization.kernel_maths import solve_damped
+from blinkspot.localization.gaussian_model import linearize, pixel_shares
+from blinkspot.localization.kernel_maths import complement_of_erf, exponential, logarithm, solve_damped
 
 PLAUSIBLE = st.tuples(
     st.floats(1.0, 5.0),
@@ -35,7 +35,8 @@ NOTHING_KNOWN = (1.0, 0.0)
 def evaluate(window, parameters, poisson, weights=None, extra=None, prior=NOTHING_KNOWN):
     """Loss, gradient, expected curvature and second derivatives."""
     n = len(parameters)
-    scratch = (np.empty((window.shape[1], 5)), np.empty((window.shape[0], 5)))
+    rows, columns = window.shape
+    scratch = (np.empty((8, columns + 1)), np.empty((8, rows + 1)), np.empty((3, window.size)))
     weights = np.ones_like(window) if weights is None else weights
     extra = np.zeros_like(window) if extra is None else extra
     curvatures = []
@@ -86,9 +87,9 @@ def reference_optimum(loss, window, start):
 
 
 def shares_and_derivatives(centre, sigma):
-    values = np.empty((7, 5))
+    values = np.empty((8, 8))
     pixel_shares(centre, sigma, values)
-    return values.T
+    return values[:5, :7]
 
 
 @given(st.floats(-1.0, 8.0), st.floats(0.3, 4.0))
@@ -319,3 +320,23 @@ def test_damped_equations_are_solved_as_numpy_does(size, seed, damping):
     np.testing.assert_allclose(solution[:size], np.linalg.solve(damped, right[:size]), rtol=1e-6, atol=1e-8)
     assert (solution[size:] == 0.0).all()
     assert not solve_damped(-matrix, damping, right, size, np.empty((6, 6)), solution)
+
+
+@given(st.floats(-700.0, 0.0))
+@example(-1e-12)
+def test_the_exponential_is_that_of_the_library(x):
+    assert exponential(x) == pytest.approx(math.exp(x), rel=4e-16, abs=0.0)
+    assert exponential(-1e6 + x) == pytest.approx(0.0, abs=1e-300)
+
+
+@given(st.floats(1e-300, 1e300))
+@example(1.0)
+@example(math.sqrt(0.5))
+@example(np.nextafter(1.0, 0.0))
+def test_the_logarithm_is_that_of_the_library(x):
+    assert logarithm(x) == pytest.approx(math.log(x), rel=1e-15, abs=0.0)
+
+
+@given(st.floats(0.0, 30.0))
+def test_the_complement_of_the_error_function_is_that_of_the_library(x):
+    assert complement_of_erf(x, math.exp(-x * x)) == pytest.approx(math.erfc(x), rel=1e-13, abs=6e-16)

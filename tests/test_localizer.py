@@ -10,6 +10,7 @@ from molecules import mean_counts
 from scipy.spatial import cKDTree
 
 from blinkspot.camera import Camera
+from blinkspot.camera_maps import CameraMaps
 from blinkspot.errors import BlinkspotError
 from blinkspot.evaluation import score
 from blinkspot.localization import Localizer, LocalizerSettings, read_table
@@ -333,3 +334,60 @@ def test_the_preset_fits_the_movie_in_which_it_looks():
 def test_the_preset_refuses_what_thunderstorm_has_not(settings):
     with pytest.raises(BlinkspotError, match="ThunderSTORM's analysis has free widths and a threshold"):
         LocalizerSettings(preset="thunderstorm", **settings)
+
+
+MAPS = np.random.default_rng(8)
+CMOS = Camera(
+    maps=CameraMaps(
+        offset_adu=MAPS.normal(100.0, 1.0, (40, 34)),
+        variance_adu2=MAPS.gamma(2.0, 4.0, (40, 34)),
+        adu_per_electron=MAPS.normal(2.0, 0.05, (40, 34)),
+    )
+)
+
+
+@pytest.mark.parametrize("camera", [CAMERA, replace(CAMERA, em_gain=1.0), CMOS], ids=["EM", "CCD", "sCMOS"])
+@pytest.mark.parametrize(
+    "how",
+    [
+        {},
+        {"guided": True},
+        {"guided": True, "fit_on": "denoised"},
+        {"fit": "lsq", "widths": "fixed"},
+        {"fit": "wlsq", "widths": "free"},
+        {"widths": "elliptical"},
+        {"false_per_frame": 1.0},
+        {"most_emitters": 3},
+    ],
+    ids=lambda how: " ".join(map(str, how)) or "plain",
+)
+def test_many_frames_at_once_are_localized_as_each_alone(camera, how, monkeypatch):
+    """Spots on every border, so that a window that reached into the next frame would be noticed."""
+    random = np.random.default_rng(6)
+    mean = np.full((9, 40, 34), 4.0)
+    for frame in mean:
+        edges = [(0.2, 12.0), (33.1, 20.0), (15.0, -0.3), (20.0, 39.4)]
+        for x, y in [*edges, *zip(random.uniform(0, 33, 8), random.uniform(0, 39, 8), strict=True)]:
+            frame += mean_counts(np.array([x, y, 1.2, random.uniform(150, 900), 0.0]), frame.shape)
+    # A frame without anything, whose neighbours are bright.
+    mean[4] = 0.0
+    movie = camera.adu(random.poisson(mean).astype(np.float32))
+    denoised = camera.adu(mean.astype(np.float32)) if how.get("guided") else None
+    settings = {name: value for name, value in how.items() if name != "guided"}
+    localizer = Localizer(camera, LocalizerSettings(threshold=0.7, **settings))
+    together = finish(localizer.localize(movie, denoised))
+    monkeypatch.setattr("blinkspot.localization.localizer.PIXELS_LOCALIZED_AT_ONCE", 1)
+    monkeypatch.setattr("blinkspot.localization.localizer.FRAMES_SAMPLED_AT_ONCE", 1)
+    alone = finish(localizer.localize(movie, denoised))
+    assert together.data.equals(alone.data)
+    assert together.data.groupby("frame").size().drop(4, errors="ignore").min() >= 4
+
+
+def test_the_frame_that_is_not_finite_is_named_among_those_of_the_denoised_movie():
+    movie = movie_of_noise(0, n_frames=9)
+    denoised = movie.copy()
+    denoised[7, 0, 0] = np.nan
+    # Its width given, the movie is not looked at beforehand.
+    localizer = Localizer(CAMERA, LocalizerSettings(widths="free", initial_sigma_px=1.2))
+    with pytest.raises(BlinkspotError, match=r"Frame 8 \(counting from 1\) of the denoised movie"):
+        finish(localizer.localize(movie, denoised))

@@ -17,7 +17,11 @@ SHARED = tuple(
     Path(__file__).parent / name
     for name in (
         "kernel_maths.py",
+        "gaussian_model.py",
+        "gaussian_solver.py",
         "crowded_model.py",
+        "crowded_misfit.py",
+        "crowded_pixels.py",
         "astigmatism/height_model.py",
         "thunderstorm/trust_region.py",
     )

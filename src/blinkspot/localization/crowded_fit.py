@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from blinkspot.localization._compiling import compiled
+from blinkspot.localization.crowded_misfit import misfit, poorness_of
 from blinkspot.localization.crowded_model import (
     CONVERGED,
     PER_EMITTER,
@@ -23,10 +24,10 @@ from blinkspot.localization.crowded_model import (
     linearize,
     means_of,
     minimize,
-    reach_of,
     unknowns,
     without,
 )
+from blinkspot.localization.crowded_pixels import gather
 from blinkspot.localization.kernel_maths import solve_damped
 
 N_RESULTS = 16
@@ -34,70 +35,6 @@ N_RESULTS = 16
 LARGEST_SIGMA_WINDOWS = 0.5
 # A likelihood needs means above 0: this part of the largest pixel at the least.
 FLOOR = 1e-4
-
-
-@compiled
-def _expected_deviance(mean: float, law: FloatArray) -> tuple[float, float]:
-    """Look up the mean and the variance of a Poisson pixel's deviance."""
-    place = (math.log(mean) - law[0, 0]) / (law[1, 0] - law[0, 0])
-    place = min(max(place, 0.0), law.shape[0] - 1.001)
-    i = int(place)
-    part = place - i
-    return (
-        law[i, 1] + part * (law[i + 1, 1] - law[i, 1]),
-        law[i, 2] + part * (law[i + 1, 2] - law[i, 2]),
-    )
-
-
-@compiled
-def _misfit(
-    pixels: Pixels, means: FloatArray, x: float, y: float, reach: int, law: FloatArray
-) -> tuple[float, float, float, float, int]:
-    """Compare the pixels around a place with their means.
-
-    Returns the deviance, its expected value and variance, the residuals' standard deviation, and how many
-    pixels there are.
-    """
-    rows, columns, counts, _ = pixels
-    row, column = round(y), round(x)
-    deviance = expected = variance = residuals = squares = 0.0
-    n = 0
-    for i in range(rows.size):
-        if abs(rows[i] - row) > reach or abs(columns[i] - column) > reach:
-            continue
-        z, mean = counts[i], means[i]
-        deviance += 2.0 * (mean - z + (z * math.log(z / mean) if z > 0.0 else 0.0))
-        pixel_expected, pixel_variance = _expected_deviance(mean, law)
-        expected += pixel_expected
-        variance += pixel_variance
-        residuals += z - mean
-        squares += (z - mean) ** 2
-        n += 1
-    spread = math.sqrt(max(squares / n - (residuals / n) ** 2, 0.0)) if n > 0 else 0.0
-    return deviance, expected, variance, spread, n
-
-
-@compiled
-def _poorness(
-    pixels: Pixels,
-    means: FloatArray,
-    parameters: FloatArray,
-    j: int,
-    reach: int,
-    how: How,
-    law: FloatArray,
-) -> float:
-    """Return by how much an emitter's misfit exceeds what is expected, in standard deviations.
-
-    Its misfit is the deviance of its window and, squared, how far its width is off, in standard deviations.
-    """
-    deviance, expected, variance, _, n = _misfit(
-        pixels, means, parameters[4 * j], parameters[4 * j + 1], reach, law
-    )
-    if n == 0:
-        return 0.0
-    off: float = parameters[4 * j + 2] - how[0]
-    return (deviance + how[1] * off * off - expected) / math.sqrt(variance)
 
 
 @compiled
@@ -155,133 +92,6 @@ def _with_one_more(
 
 
 @compiled
-def _gather(
-    counts: NDArray[np.float32],
-    extra: NDArray[np.float32],
-    light: FloatArray,
-    owner: IntArray,
-    rows: IntArray,
-    columns: IntArray,
-    reach: int,
-    top: int,
-    left: int,
-) -> Pixels:
-    """Collect the pixels of a group's windows that belong to it; they are struck from ``owner``."""
-    height, width = counts.shape
-    most = rows.size * (2 * reach + 1) ** 2
-    found_rows, found_columns = np.empty(most, dtype=np.int64), np.empty(most, dtype=np.int64)
-    found, known = np.empty(most), np.empty(most)
-    group = owner[rows[0], columns[0]]
-    n = 0
-    for spot in range(rows.size):
-        for row in range(max(rows[spot] - reach, 0), min(rows[spot] + reach + 1, height)):
-            for column in range(max(columns[spot] - reach, 0), min(columns[spot] + reach + 1, width)):
-                if owner[row, column] != group:
-                    continue
-                owner[row, column] = -1
-                found_rows[n], found_columns[n] = row - top, column - left
-                found[n] = max(counts[row, column], 0.0)
-                known[n] = light[row, column]
-                if extra.size > 0:
-                    known[n] += extra[row, column]
-                n += 1
-    return found_rows[:n], found_columns[:n], found[:n], known[:n]
-
-
-@compiled
-def claim_pixels(
-    rows: IntArray, columns: IntArray, groups: IntArray, reach: int, owner: IntArray, distance: IntArray
-) -> None:
-    """Give each pixel of the windows to the group of the nearest spot.
-
-    Parameters
-    ----------
-    rows, columns, groups : ndarray of int64, shape (n,)
-        Middles of the windows, and the groups, from 0.
-    reach : int
-        Pixels of a window on each side of its middle.
-    owner : ndarray of int64, shape (height, width), filled
-        The group, -1 for none.
-    distance : ndarray of int64, shape (height, width)
-        Scratch space.
-    """
-    height, width = owner.shape
-    owner[:] = -1
-    for spot in range(rows.size):
-        for row in range(max(rows[spot] - reach, 0), min(rows[spot] + reach + 1, height)):
-            for column in range(max(columns[spot] - reach, 0), min(columns[spot] + reach + 1, width)):
-                square = (row - rows[spot]) ** 2 + (column - columns[spot]) ** 2
-                if owner[row, column] < 0 or square < distance[row, column]:
-                    owner[row, column] = groups[spot]
-                    distance[row, column] = square
-
-
-@compiled
-def judge_spots(
-    counts: NDArray[np.float32],
-    extra: NDArray[np.float32],
-    rows: IntArray,
-    columns: IntArray,
-    window_px: int,
-    sigma_prior: tuple[float, float],
-    fits: FloatArray,
-    law: FloatArray,
-    poorness: FloatArray,
-) -> None:
-    """Tell how poor the single fits are, each in its own window: see :func:`_poorness`.
-
-    ``fits`` (n, 5) holds x, y, sigma, amplitude and background; ``poorness`` (n,) is filled.
-    """
-    height, width = counts.shape
-    reach = window_px // 2
-    x_shares, y_shares = np.empty((window_px, 5)), np.empty((window_px, 5))
-    for spot in range(rows.size):
-        top, bottom = max(rows[spot] - reach, 0), min(rows[spot] + reach + 1, height)
-        left, right = max(columns[spot] - reach, 0), min(columns[spot] + reach + 1, width)
-        sigma = fits[spot, 2]
-        axis_shares(fits[spot, 0] - left, sigma, 0, right - left - 1, x_shares)
-        axis_shares(fits[spot, 1] - top, sigma, 0, bottom - top - 1, y_shares)
-        excess = variance = 0.0
-        for row in range(top, bottom):
-            for column in range(left, right):
-                z = max(counts[row, column], 0.0)
-                mean = fits[spot, 4] + fits[spot, 3] * x_shares[column - left, 0] * y_shares[row - top, 0]
-                if extra.size > 0:
-                    mean += extra[row, column]
-                pixel_expected, pixel_variance = _expected_deviance(mean, law)
-                excess += 2.0 * (mean - z + (z * math.log(z / mean) if z > 0.0 else 0.0)) - pixel_expected
-                variance += pixel_variance
-        off = sigma - sigma_prior[0]
-        poorness[spot] = (excess + sigma_prior[1] * off * off) / math.sqrt(variance)
-
-
-@compiled
-def add_light(emitters: FloatArray, sign: float, light: FloatArray) -> None:
-    """Add emitters to a picture.
-
-    Parameters
-    ----------
-    emitters : ndarray of float64, shape (n, 4)
-        x, y, sigma (pixels) and amplitude (counts).
-    sign : float
-        -1 to take them away.
-    light : ndarray of float64, shape (height, width)
-        Changed.
-    """
-    height, width = light.shape
-    x_shares, y_shares = np.empty((width, 5)), np.empty((height, 5))
-    for j in range(emitters.shape[0]):
-        sigma, amplitude = emitters[j, 2], sign * emitters[j, 3]
-        left, right = reach_of(emitters[j, 0], sigma, width)
-        top, bottom = reach_of(emitters[j, 1], sigma, height)
-        axis_shares(emitters[j, 0], sigma, left, right, x_shares)
-        axis_shares(emitters[j, 1], sigma, top, bottom, y_shares)
-        for row in range(top, bottom + 1):
-            for column in range(left, right + 1):
-                light[row, column] += amplitude * x_shares[column, 0] * y_shares[row, 0]
-
-
-@compiled
 def _fit_seeds(
     pixels: Pixels, how: How, parameters: FloatArray, spot_of: IntArray
 ) -> tuple[FloatArray, IntArray, float]:
@@ -317,7 +127,7 @@ def _grow(
         for j in range(spot_of.size):
             if tried[spot_of[j]] or (spot_of == spot_of[j]).sum() >= most_emitters:
                 continue
-            poorness = _poorness(pixels, means, parameters, j, reach, how, law)
+            poorness = poorness_of(pixels, means, parameters, j, reach, how, law)
             if poorness > worst:
                 worst, place = poorness, j
         if place < 0:
@@ -438,7 +248,7 @@ def resolve_group(
     """
     reach = window_px // 2
     top, left = max(rows.min() - reach, 0), max(columns.min() - reach, 0)
-    pixels = _gather(counts, extra, light, owner, rows, columns, reach, top, left)
+    pixels = gather(counts, extra, light, owner, rows, columns, reach, top, left)
     floor = FLOOR * pixels[2].max()
     how = (sigma_prior[0], sigma_prior[1], LARGEST_SIGMA_WINDOWS * window_px, equal, floor)
     parameters = np.empty(4 * rows.size + 1)
@@ -460,7 +270,7 @@ def resolve_group(
     means_of(pixels, parameters, means)
     for j in range(spot_of.size):
         x, y, sigma, amplitude = parameters[4 * j : 4 * j + 4]
-        deviance, _, _, spread, n_pixels = _misfit(pixels, means, x, y, reach, law)
+        deviance, _, _, spread, n_pixels = misfit(pixels, means, x, y, reach, law)
         result = results[j]
         result[0], result[1], result[2], result[3] = left + x, top + y, sigma, sigma
         result[4], result[5] = amplitude, parameters[-1]

@@ -16,7 +16,9 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 from scipy.stats import chi2, poisson
 
-from blinkspot.localization.crowded_fit import N_RESULTS, add_light, claim_pixels, judge_spots, resolve_group
+from blinkspot.localization.crowded_fit import N_RESULTS, resolve_group
+from blinkspot.localization.crowded_misfit import judge_spots
+from blinkspot.localization.crowded_pixels import add_light, claim_pixels
 from blinkspot.localization.duplicates import DUPLICATE_DISTANCE_PX, without_duplicates
 from blinkspot.localization.fitting import Fits, fit_molecules
 from blinkspot.localization.gaussian_fit import SMALLEST_SIGMA_STD_PX

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.spatial import cKDTree
+
+from blinkspot.localization._compiling import compiled
 
 FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.int64]
 
 # Closer maxima of the filter are not resolved: two fits there have found one molecule.
 DUPLICATE_DISTANCE_PX = 1.0
 
 
-def without_duplicates(positions: FloatArray, strength: FloatArray, distance: float) -> NDArray[np.int64]:
-    """Choose the localizations of one frame that have no stronger one nearby.
+def without_duplicates(
+    positions: FloatArray, strength: FloatArray, distance: float, frames: NDArray[np.generic] | None = None
+) -> IntArray:
+    """Choose the localizations that have no stronger one nearby in their frame.
 
     From the strongest down, each is kept unless one that is kept lies closer than ``distance``. So the fate
     of each depends on stronger ones only, and to filter the result by strength is to filter first.
@@ -25,6 +29,8 @@ def without_duplicates(positions: FloatArray, strength: FloatArray, distance: fl
         Of equal ones the first counts as the stronger.
     distance : float
         In the unit of the positions.
+    frames : ndarray, shape (n,), optional
+        The frame of each, ascending; all are of one frame unless given.
 
     Returns
     -------
@@ -32,15 +38,42 @@ def without_duplicates(positions: FloatArray, strength: FloatArray, distance: fl
         Indices of those kept, ascending.
     """
     n = len(positions)
-    if n < 2:
-        return np.arange(n)
-    pairs = cKDTree(positions).query_pairs(np.nextafter(distance, 0.0), output_type="ndarray")
-    neighbours: dict[int, list[int]] = {}
-    for one, other in pairs.tolist():
-        neighbours.setdefault(one, []).append(other)
-        neighbours.setdefault(other, []).append(one)
+    if frames is None:
+        starts = np.array([0, n])
+    else:
+        starts = np.concatenate([[0], np.flatnonzero(np.diff(frames)) + 1, [n]])
     kept = np.ones(n, dtype=np.bool_)
-    for index in np.argsort(-strength, kind="stable").tolist():
-        if kept[index]:
-            kept[neighbours.get(index, [])] = False
+    x, y = np.ascontiguousarray(positions.T, dtype=np.float64)
+    _strike_duplicates(x, y, np.ascontiguousarray(strength, dtype=np.float64), distance, starts, kept)
     return np.flatnonzero(kept)
+
+
+@compiled
+def _strike_duplicates(
+    x: FloatArray,
+    y: FloatArray,
+    strength: FloatArray,
+    distance: float,
+    starts: IntArray,
+    kept: NDArray[np.bool_],
+) -> None:
+    for frame in range(starts.size - 1):
+        first, last = starts[frame], starts[frame + 1]
+        if last - first < 2:
+            continue
+        # Neighbours are sought up and down from each, in order of y.
+        down = first + np.argsort(y[first:last], kind="mergesort")
+        place = np.empty(last - first, dtype=np.int64)
+        for i in range(down.size):
+            place[down[i] - first] = i
+        for index in first + np.argsort(-strength[first:last], kind="mergesort"):
+            if not kept[index]:
+                continue
+            for step in (-1, 1):
+                i = place[index - first] + step
+                while 0 <= i < down.size and abs(y[down[i]] - y[index]) < distance:
+                    other = down[i]
+                    off_x, off_y = x[other] - x[index], y[other] - y[index]
+                    if off_x * off_x + off_y * off_y < distance * distance:
+                        kept[other] = False
+                    i += step

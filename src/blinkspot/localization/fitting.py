@@ -1,4 +1,4 @@
-"""Fit the molecules of one frame."""
+"""Fit the molecules of frames."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from blinkspot.localization.gaussian_fit import (
     WEIGHTED_SQUARES,
     fit_windows,
 )
-from blinkspot.localization.goodness import Goodness, judge_fits
+from blinkspot.localization.goodness import Goodness, as_frames, judge_fits
 from blinkspot.localization.p_value import fitted_parameters
 
 FitMethod = Literal["mle", "lsq", "wlsq"]
@@ -29,7 +29,7 @@ _METHODS = {"mle": POISSON, "lsq": LEAST_SQUARES, "wlsq": WEIGHTED_SQUARES}
 
 @dataclass(frozen=True)
 class Fits:
-    """Fitted molecules of one frame; arrays of float64 and shape (n,).
+    """Fitted molecules of one frame or several; arrays of float64 and shape (n,).
 
     Attributes
     ----------
@@ -109,6 +109,7 @@ def fit_molecules(
     rows: NDArray[np.int64],
     columns: NDArray[np.int64],
     *,
+    frames: NDArray[np.int64] | None = None,
     method: FitMethod = "mle",
     elliptical: bool = False,
     start: NDArray[np.float32] | None = None,
@@ -122,16 +123,18 @@ def fit_molecules(
 
     Parameters
     ----------
-    counts : ndarray of float32, shape (height, width)
-        A frame in the camera's counts, whose variance equals their mean.
+    counts : ndarray of float32, shape (height, width) or (n_frames, height, width)
+        A frame in the camera's counts, whose variance equals their mean; or several.
     rows, columns : ndarray of int64, shape (n,)
         Pixels to fit around.
+    frames : ndarray of int64, shape (n,), optional
+        Index of the frame that each pixel is in, where there are several; the first unless given.
     method : {"mle", "lsq", "wlsq"}
         Maximum of the Poisson likelihood, least squares, or least squares weighted by 1 / pixel.
     elliptical : bool
         Whether a molecule has one width each along x and y.
-    start : ndarray of float32, shape (height, width), optional
-        Where start values are taken from, in the same unit; the frame itself unless given.
+    start : ndarray of float32, of the shape of the counts, optional
+        Where start values are taken from, in the same unit; the counts themselves unless given.
     extra : ndarray of float32, shape (height, width), optional
         Counts that every pixel is known to hold besides (the variance of its read noise); they are part of
         neither molecule nor background. ``start`` is to hold none of them.
@@ -150,8 +153,9 @@ def fit_molecules(
     Fits
         Of the candidates where the fit converged, with its centre in the window and a plausible width.
     """
-    pixels = np.ascontiguousarray(counts, dtype=np.float32)
-    start_pixels = pixels if start is None else np.ascontiguousarray(start, dtype=np.float32)
+    pixels = as_frames(counts)
+    start_pixels = pixels if start is None else as_frames(start)
+    frames = np.zeros(len(rows), dtype=np.int64) if frames is None else frames
     known = np.empty((0, 0)) if extra is None else extra
     results = np.empty((len(rows), N_RESULTS))
     converged = np.empty(len(rows), dtype=np.bool_)
@@ -159,6 +163,7 @@ def fit_molecules(
         pixels,
         np.ascontiguousarray(known, dtype=np.float32),
         start_pixels,
+        frames,
         rows,
         columns,
         window_px,
@@ -173,6 +178,14 @@ def fit_molecules(
     found = results[kept]
     n_parameters = fitted_parameters(elliptical, sigma_std_px, found[:, 8])
     goodness = judge_fits(
-        pixels, extra, rows[kept], columns[kept], window_px, found[:, :6], n_parameters, has_register
+        pixels,
+        extra,
+        rows[kept],
+        columns[kept],
+        window_px,
+        found[:, :6],
+        n_parameters,
+        has_register,
+        frames=frames[kept],
     )
     return Fits(kept, goodness, *found.T)

@@ -1,8 +1,8 @@
-"""From one frame to its molecules."""
+"""From some frames to their molecules."""
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -14,7 +14,7 @@ from blinkspot.errors import BlinkspotError
 from blinkspot.localization.acceptance import Acceptance
 from blinkspot.localization.astigmatism.height import fit_heights
 from blinkspot.localization.crowding import resolve_crowds
-from blinkspot.localization.detection import Candidates, find_above_noise, find_candidates
+from blinkspot.localization.detection import Candidates, find_above_noise_in_frames, find_in_frames
 from blinkspot.localization.duplicates import DUPLICATE_DISTANCE_PX, without_duplicates
 from blinkspot.localization.fitting import Fits, fit_molecules
 from blinkspot.localization.psf import PsfWidth
@@ -24,7 +24,10 @@ from blinkspot.localization.table import COLUMNS
 Float32Array = NDArray[np.float32]
 Rows = NDArray[np.float64]
 
-CANDIDATES_FITTED_AT_ONCE = 500
+IntArray = NDArray[np.int64]
+
+# Some 10 ms.
+CANDIDATES_FITTED_AT_ONCE = 1000
 
 _ON_RAW = ("log_likelihood_ratio", "deviance", "p_value")
 _HEIGHT = ("z_nm", "uncertainty_z_nm")
@@ -33,19 +36,19 @@ _ELLIPTICAL = ("sigma_x_nm", "sigma_y_nm", "uncertainty_x_nm", "uncertainty_y_nm
 
 @dataclass(frozen=True)
 class FramePixels:
-    """What is looked at and what is fitted, in counts.
+    """What is looked at and what is fitted of some frames, in counts.
 
     Attributes
     ----------
-    guide : ndarray of float32, shape (height, width)
+    guide : ndarray of float32, shape (n, height, width)
         Where candidates are looked for and fits start from.
-    fitted : ndarray of float32, shape (height, width)
+    fitted : ndarray of float32, shape (n, height, width)
     extra : ndarray of float32, shape (height, width), or None
         Known part of the fitted counts: read noise that differs between pixels.
     read_counts : float
         Read noise that is part of the fitted background.
     is_denoised : bool
-        Whether candidates come from a denoised frame.
+        Whether candidates come from denoised frames.
     """
 
     guide: Float32Array
@@ -57,7 +60,7 @@ class FramePixels:
 
 @dataclass(frozen=True)
 class FrameLocalizer:
-    """Finds the molecules of single frames.
+    """Finds the molecules of some frames at a time, each for itself.
 
     Attributes
     ----------
@@ -89,18 +92,26 @@ class FrameLocalizer:
         return self.settings.widths == "elliptical" or self.settings.astigmatism is not None
 
     def pixels(
-        self, index: int, raw_adu: NDArray[Any], denoised_adu: NDArray[Any] | None = None
+        self, indices: Sequence[int], raw_adu: NDArray[Any], denoised_adu: NDArray[Any] | None = None
     ) -> FramePixels:
-        """Bring a frame into counts.
+        """Bring frames into counts.
+
+        Parameters
+        ----------
+        indices : sequence of int
+            Of the frames in their movie.
+        raw_adu, denoised_adu : ndarray, shape (n, height, width)
 
         Raises
         ------
         BlinkspotError
-            If it holds NaN or infinite values; ``index`` names it then.
+            If one holds NaN or infinite values.
         """
         camera = self.camera
-        raw = finite(camera.counts(raw_adu), "movie", index)
-        guide = raw if denoised_adu is None else finite(camera.counts(denoised_adu), "denoised movie", index)
+        raw = finite(camera.counts(raw_adu), "movie", indices)
+        guide = raw
+        if denoised_adu is not None:
+            guide = finite(camera.counts(denoised_adu), "denoised movie", indices)
         read_counts = camera.read_counts
         extra = None
         if isinstance(read_counts, np.ndarray):
@@ -110,14 +121,16 @@ class FrameLocalizer:
             return FramePixels(guide, guide, None, read_counts, is_denoised=True)
         return FramePixels(guide, raw, extra, read_counts, is_denoised=denoised_adu is not None)
 
-    def candidates(self, pixels: FramePixels) -> Candidates:
-        """Find the places that are worth a fit."""
+    def candidates(self, pixels: FramePixels) -> tuple[IntArray, Candidates]:
+        """Find the places that are worth a fit, and which of the frames each is in."""
         # A denoised picture has no shot noise to stand out from.
         if self.acceptance is not None and not pixels.is_denoised:
-            return find_above_noise(pixels.guide, self.acceptance.response)[0]
-        return find_candidates(pixels.guide, self.settings.threshold)
+            return find_above_noise_in_frames(pixels.guide, self.acceptance.response)
+        return find_in_frames(pixels.guide, self.settings.threshold)
 
-    def fit(self, pixels: FramePixels, candidates: Candidates, part: slice = slice(None)) -> Fits:
+    def fit(
+        self, pixels: FramePixels, frames: IntArray, candidates: Candidates, part: slice = slice(None)
+    ) -> Fits:
         """Fit candidates as the settings say."""
         settings = self.settings
         if settings.astigmatism is not None:
@@ -127,6 +140,7 @@ class FrameLocalizer:
                 candidates.columns[part],
                 settings.astigmatism,
                 self.camera.pixel_size_nm,
+                frames=frames[part],
                 start=pixels.guide,
                 extra=pixels.extra,
                 has_register=self.camera.em_gain > 1.0,
@@ -135,6 +149,7 @@ class FrameLocalizer:
             pixels.fitted,
             candidates.rows[part],
             candidates.columns[part],
+            frames=frames[part],
             method=settings.fit,
             elliptical=settings.widths == "elliptical",
             start=pixels.guide,
@@ -152,10 +167,28 @@ class FrameLocalizer:
         return replace(self.width, std_px=std_px)
 
     def _resolved(
-        self, pixels: FramePixels, candidates: Candidates, fits: Fits
+        self, pixels: FramePixels, frames: IntArray, candidates: Candidates, fits: Fits
     ) -> Generator[float, None, Fits]:
-        job = resolve_crowds(
-            pixels.fitted,
+        """Resolve the crowds of one frame after another."""
+        n = len(pixels.fitted)
+        of_frame = np.split(np.arange(len(fits)), np.searchsorted(frames[fits.candidate], np.arange(1, n)))
+        parts = []
+        for frame, own in enumerate(of_frame):
+            job = self._resolved_frame(pixels, frame, candidates, fits.chosen(own))
+            while True:
+                try:
+                    part = next(job)
+                except StopIteration as stop:
+                    parts.append(stop.value)
+                    break
+                yield 0.5 + 0.5 * (frame + part) / n
+        return Fits.joined(parts)
+
+    def _resolved_frame(
+        self, pixels: FramePixels, frame: int, candidates: Candidates, fits: Fits
+    ) -> Generator[float, None, Fits]:
+        return resolve_crowds(
+            pixels.fitted[frame],
             pixels.extra,
             candidates.rows,
             candidates.columns,
@@ -169,18 +202,17 @@ class FrameLocalizer:
                 None if self.acceptance is None else self.acceptance.log_likelihood_ratio
             ),
         )
-        while True:
-            try:
-                part = next(job)
-            except StopIteration as stop:
-                resolved: Fits = stop.value
-                return resolved
-            yield 0.5 + 0.5 * part
 
     def rows(
-        self, index: int, raw_adu: NDArray[Any], denoised_adu: NDArray[Any] | None
+        self, first: int, raw_adu: NDArray[Any], denoised_adu: NDArray[Any] | None
     ) -> Generator[float, None, Rows]:
-        """Find one frame's molecules.
+        """Find the molecules of frames ``first``, ``first + 1``, ... of a movie.
+
+        Parameters
+        ----------
+        first : int
+            Index of the first frame in its movie.
+        raw_adu, denoised_adu : ndarray, shape (n, height, width)
 
         Yields
         ------
@@ -192,33 +224,35 @@ class FrameLocalizer:
         ndarray of float64, shape (n, columns)
             In the units of a table; see :attr:`columns`.
         """
-        pixels = self.pixels(index, raw_adu, denoised_adu)
-        candidates = self.candidates(pixels)
+        pixels = self.pixels(range(first, first + len(raw_adu)), raw_adu, denoised_adu)
+        frames, candidates = self.candidates(pixels)
+        singly = 0.5 if self.settings.most_emitters > 1 else 1.0
         parts = []
-        for first in range(0, len(candidates), CANDIDATES_FITTED_AT_ONCE):
-            if first:
-                yield 0.5 * first / len(candidates)
-            part = slice(first, first + CANDIDATES_FITTED_AT_ONCE)
-            fits = self.fit(pixels, candidates, part)
-            parts.append(replace(fits, candidate=fits.candidate + first))
+        for done in range(0, len(candidates), CANDIDATES_FITTED_AT_ONCE):
+            if done:
+                yield singly * done / len(candidates)
+            part = slice(done, done + CANDIDATES_FITTED_AT_ONCE)
+            fits = self.fit(pixels, frames, candidates, part)
+            parts.append(replace(fits, candidate=fits.candidate + done))
         if not parts:
             return np.empty((0, len(self.columns)))
         fits = Fits.joined(parts)
         if self.settings.most_emitters > 1:
-            fits = yield from self._resolved(pixels, candidates, fits)
+            fits = yield from self._resolved(pixels, frames, candidates, fits)
+        index = first + frames[fits.candidate]
         rows = self._in_units(index, fits, candidates.strength[fits.candidate], pixels.read_counts)
         if self.acceptance is not None:
             ratio = rows[:, self.columns.index("log_likelihood_ratio")]
             rows = rows[ratio >= self.acceptance.log_likelihood_ratio]
         distance_nm = DUPLICATE_DISTANCE_PX * self.camera.pixel_size_nm
         strength = rows[:, COLUMNS.index("detection_strength")]
-        return rows[without_duplicates(rows[:, 1:3], strength, distance_nm)]
+        return rows[without_duplicates(rows[:, 1:3], strength, distance_nm, rows[:, 0])]
 
-    def _in_units(self, index: int, fits: Fits, strength: Rows, read_counts: float) -> Rows:
+    def _in_units(self, index: IntArray, fits: Fits, strength: Rows, read_counts: float) -> Rows:
         """Return rows in nm and photoelectrons."""
         pixel, factor = self.camera.pixel_size_nm, self.camera.excess_noise_factor
         values = [
-            np.full(len(fits), float(index)),
+            index.astype(np.float64),
             (fits.x + 0.5) * pixel,
             (fits.y + 0.5) * pixel,
             fits.sigma * pixel,
@@ -239,11 +273,12 @@ class FrameLocalizer:
         return np.column_stack(values)
 
 
-def finite(pixels: NDArray[Any], name: str, index: int) -> NDArray[Any]:
-    """Return a frame, or say which one holds NaN or infinite values."""
+def finite(pixels: NDArray[Any], name: str, indices: Sequence[int]) -> NDArray[Any]:
+    """Return frames (n, height, width), or say which one holds NaN or infinite values."""
     if not np.isfinite(pixels).all():
+        bad = indices[int(np.argmin(np.isfinite(pixels).all(axis=(1, 2))))]
         raise BlinkspotError(
-            f"Frame {index + 1} (counting from 1) of the {name} holds NaN or infinite values: "
+            f"Frame {bad + 1} (counting from 1) of the {name} holds NaN or infinite values: "
             "mend or leave out that frame."
         )
     return pixels

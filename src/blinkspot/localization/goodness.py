@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from blinkspot.localization._compiling import compiled
+from blinkspot.localization.kernel_maths import complement_of_erf, exponential, logarithm
 from blinkspot.localization.p_value import FIRST_LOG_MEAN, NODES_PER_LOG, deviance_moments, p_values
 
 FloatArray = NDArray[np.float64]
@@ -17,6 +19,8 @@ FloatArray = NDArray[np.float64]
 FLOOR = 1e-4
 NEWTON_STEPS = 20
 TOLERANCE = 1e-6
+# A pixel of 0 adds nothing, whatever its logarithm.
+SMALLEST_NORMAL = 1e-300
 
 
 @dataclass(frozen=True)
@@ -64,13 +68,15 @@ def judge_fits(
     fits: FloatArray,
     n_parameters: FloatArray | float = 5.0,
     has_register: bool = False,
+    *,
+    frames: NDArray[np.int64] | None = None,
 ) -> Goodness:
     """Compare the pixels of each window with the molecule fitted there, and with background alone.
 
     Parameters
     ----------
-    counts : ndarray of float32, shape (height, width)
-        The frame, in counts whose variance equals their mean.
+    counts : ndarray of float32, shape (height, width) or (n_frames, height, width)
+        The frame, in counts whose variance equals their mean; or several.
     extra : ndarray of float32, shape (height, width), optional
         Known part of the means.
     rows, columns : ndarray of int64, shape (n,)
@@ -83,6 +89,8 @@ def judge_fits(
         Numbers that each fit has chosen freely.
     has_register : bool
         Whether the counts come from an EM register, whose law they then have.
+    frames : ndarray of int64, shape (n,), optional
+        Index of the frame that each window is in, where there are several; the first unless given.
 
     Returns
     -------
@@ -90,10 +98,10 @@ def judge_fits(
     """
     judged = np.empty((len(rows), 7))
     known = np.empty((0, 0), dtype=np.float32) if extra is None else np.ascontiguousarray(extra, np.float32)
-    pixels = np.ascontiguousarray(counts, np.float32)
     _judge(
-        pixels,
+        as_frames(counts),
         known,
+        np.zeros(len(rows), dtype=np.int64) if frames is None else frames,
         rows,
         columns,
         window_px,
@@ -107,14 +115,21 @@ def judge_fits(
     return Goodness(*judged.T)
 
 
+def as_frames(pixels: NDArray[Any]) -> NDArray[np.float32]:
+    """Return one frame or several as (n_frames, height, width) for the compiled functions."""
+    frames = np.ascontiguousarray(pixels, dtype=np.float32)
+    return frames if frames.ndim == 3 else frames[None]
+
+
 @compiled
-def _axis_shares(centre: float, sigma: float, first: int, shares: FloatArray) -> None:
+def _axis_shares(centre: float, sigma: float, first: int, integral: FloatArray, shares: FloatArray) -> None:
     scale = math.sqrt(0.5) / sigma
-    left = math.erf((first - 0.5 - centre) * scale)
+    for i in range(integral.size):
+        z = (first + i - 0.5 - centre) * scale
+        tail = complement_of_erf(abs(z), exponential(-z * z))
+        integral[i] = tail if z < 0.0 else 2.0 - tail
     for i in range(shares.size):
-        right = math.erf((first + i + 0.5 - centre) * scale)
-        shares[i] = 0.5 * (right - left)
-        left = right
+        shares[i] = 0.5 * (integral[i + 1] - integral[i])
 
 
 @compiled
@@ -141,6 +156,7 @@ def _likeliest_background(window: FloatArray, known: FloatArray, start: float, f
 def _judge(
     counts: NDArray[np.float32],
     extra: NDArray[np.float32],
+    frames: NDArray[np.int64],
     rows: NDArray[np.int64],
     columns: NDArray[np.int64],
     window_px: int,
@@ -150,24 +166,25 @@ def _judge(
     nodes_per_log: float,
     judged: FloatArray,
 ) -> None:
-    height, width = counts.shape
+    height, width = counts.shape[1:]
     reach = window_px // 2
-    axes = np.empty((2, window_px))
-    pixels = np.zeros((2, window_px * window_px))
+    axes = np.empty((3, window_px + 1))
+    pixels = np.zeros((4, window_px * window_px))
     for index in range(rows.size):
+        picture = counts[frames[index]]
         top, bottom = max(rows[index] - reach, 0), min(rows[index] + reach + 1, height)
         left, right = max(columns[index] - reach, 0), min(columns[index] + reach + 1, width)
         x_shares, y_shares = axes[0, : right - left], axes[1, : bottom - top]
-        _axis_shares(fits[index, 0], fits[index, 2], left, x_shares)
-        _axis_shares(fits[index, 1], fits[index, 3], top, y_shares)
+        _axis_shares(fits[index, 0], fits[index, 2], left, axes[2, : right - left + 1], x_shares)
+        _axis_shares(fits[index, 1], fits[index, 3], top, axes[2, : bottom - top + 1], y_shares)
         amplitude, background = fits[index, 4], fits[index, 5]
         n = x_shares.size * y_shares.size
-        window, known = pixels[0, :n], pixels[1, :n]
+        window, known, means, logs = pixels[0, :n], pixels[1, :n], pixels[2, :n], pixels[3, :n]
         i = 0
         largest = total = total_known = 0.0
         for row in range(top, bottom):
             for column in range(left, right):
-                window[i] = max(counts[row, column], 0.0)
+                window[i] = max(picture[row, column], 0.0)
                 if extra.size > 0:
                     known[i] = extra[row, column]
                 largest = max(largest, window[i])
@@ -179,30 +196,32 @@ def _judge(
         if total_known > 0.0:
             alone = _likeliest_background(window, known, alone, floor)
         i = 0
-        residuals = squares = deviance = deviance_alone = expected = variance = 0.0
-        log_alone = math.log(alone)
         for row in range(y_shares.size):
             for column in range(x_shares.size):
-                z = window[i]
-                mean = max(background + amplitude * x_shares[column] * y_shares[row], floor) + known[i]
-                log_mean = math.log(mean)
-                residuals += z - mean
-                squares += (z - mean) ** 2
-                deviance += mean - z
-                deviance_alone += alone + known[i] - z
-                if z > 0.0:
-                    log_z = math.log(z)
-                    if extra.size > 0:
-                        log_alone = math.log(alone + known[i])
-                    deviance += z * (log_z - log_mean)
-                    deviance_alone += z * (log_z - log_alone)
-                place = (log_mean - first_log_mean) * nodes_per_log
-                place = min(max(place, 0.0), moments.shape[1] - 1.001)
-                node = int(place)
-                part = place - node
-                expected += (1.0 - part) * moments[0, node] + part * moments[0, node + 1]
-                variance += (1.0 - part) * moments[1, node] + part * moments[1, node + 1]
+                light = amplitude * x_shares[column] * y_shares[row]
+                means[i] = max(background + light, floor) + known[i]
                 i += 1
+        for i in range(n):
+            logs[i] = logarithm(means[i])
+        residuals = squares = deviance = deviance_alone = expected = variance = 0.0
+        for i in range(n):
+            residuals += window[i] - means[i]
+            squares += (window[i] - means[i]) ** 2
+            place = (logs[i] - first_log_mean) * nodes_per_log
+            place = min(max(place, 0.0), moments.shape[1] - 1.001)
+            node = int(place)
+            part = place - node
+            expected += (1.0 - part) * moments[0, node] + part * moments[0, node + 1]
+            variance += (1.0 - part) * moments[1, node] + part * moments[1, node + 1]
+        # What each pixel adds to the two deviances stands where its mean and that one's logarithm were.
+        for i in range(n):
+            log_pixel = logarithm(max(window[i], SMALLEST_NORMAL))
+            means[i] += window[i] * (log_pixel - logs[i] - 1.0)
+            mean_alone = alone + known[i]
+            logs[i] = mean_alone + window[i] * (log_pixel - logarithm(mean_alone) - 1.0)
+        for i in range(n):
+            deviance += means[i]
+            deviance_alone += logs[i]
         judged[index, 0] = math.sqrt(max(squares / n - (residuals / n) ** 2, 0.0))
         judged[index, 1] = 2.0 * deviance
         judged[index, 2] = deviance_alone - deviance

@@ -19,8 +19,8 @@ from blinkspot.localization.detection import find_candidates
 from blinkspot.localization.fitting import fit_molecules
 from blinkspot.localization.frame import FrameLocalizer, Rows
 from blinkspot.localization.preset import ThunderstormLocalizer, check_preset
-from blinkspot.localization.psf import ENOUGH_MOLECULES, PsfWidth
-from blinkspot.localization.psf_learning import MovieSample, sample_frame
+from blinkspot.localization.psf import PsfWidth
+from blinkspot.localization.psf_learning import MovieSample, sample_frames
 from blinkspot.localization.settings import LocalizerSettings
 from blinkspot.localization.table import LocalizationTable
 from blinkspot.localization.thunderstorm import localize_frame as localize_as_thunderstorm
@@ -28,11 +28,12 @@ from blinkspot.progress import Progress, Stopwatch, finish
 from blinkspot.provenance import provenance
 from blinkspot.stack import Stack, as_stack
 
-# What is worked on between two looks at the clock: some 10 ms each.
 PIXELS_READ_AT_ONCE = 2**20
+# What is worked on between two looks at the clock: some 10 ms.
+PIXELS_LOCALIZED_AT_ONCE = 2**18
 SECONDS_BETWEEN_PROGRESS = 0.04
 # Frames that are looked at, before all are, for the width of the molecules and the background.
-MOST_FRAMES_SAMPLED = 60
+MOST_FRAMES_SAMPLED, FRAMES_SAMPLED_AT_ONCE = 60, 8
 # Beyond it no camera counts, and no random number does either.
 LARGEST_BACKGROUND = 1e12
 
@@ -116,7 +117,8 @@ class Localizer:
         self._check_denoised(raw_adu.shape, None if denoised_adu is None else denoised_adu.shape)
         frames = _Frames(1, (raw_adu.shape[0], raw_adu.shape[1]), lambda index: (raw_adu, denoised_adu))
         localizer, learned = finish(self._prepare(frames, width))
-        rows = finish(_in_frames(localizer.rows(0, raw_adu, denoised_adu), 0, Stopwatch("localizing", 1)))
+        job = localizer.rows(0, raw_adu[None], None if denoised_adu is None else denoised_adu[None])
+        rows = finish(_in_frames(job, 0, 1, Stopwatch("localizing", 1)))
         return self._table(
             localizer, [rows], frames, learned, on_denoised=denoised_adu is not None, source={}
         )
@@ -164,18 +166,20 @@ class Localizer:
         yield clock.at(0)
         reported_s = clock.elapsed_s
         block = max(1, PIXELS_READ_AT_ONCE // (movie.height * movie.width))
+        at_once = max(1, PIXELS_LOCALIZED_AT_ONCE // (movie.height * movie.width))
         found: list[Rows] = []
         for start in range(0, movie.n_frames, block):
             stop = min(start + block, movie.n_frames)
             raw_frames = movie.frames(start, stop)
             denoised_frames = None if denoised is None else denoised.frames(start, stop)
-            for index in range(start, stop):
+            for index in range(start, stop, at_once):
                 if clock.elapsed_s - reported_s > SECONDS_BETWEEN_PROGRESS:
                     yield clock.at(index)
                     reported_s = clock.elapsed_s
-                denoised_frame = None if denoised_frames is None else denoised_frames[index - start]
-                job = localizer.rows(index, raw_frames[index - start], denoised_frame)
-                rows = yield from _in_frames(job, index, clock)
+                part = slice(index - start, min(index + at_once, stop) - start)
+                denoised_part = None if denoised_frames is None else denoised_frames[part]
+                job = localizer.rows(index, raw_frames[part], denoised_part)
+                rows = yield from _in_frames(job, index, part.stop - part.start, clock)
                 found.append(rows)
         yield clock.at(movie.n_frames)
         source: dict[str, Any] = {"movie": _described(movie)}
@@ -285,16 +289,20 @@ def _sampled(localizer: FrameLocalizer, frames: _Frames) -> Generator[Progress, 
     order = np.concatenate([indices[start::4] for start in range(4)])
     clock = Stopwatch("learning the width of the molecules", n)
     sample = MovieSample()
-    for done, index in enumerate(order.tolist()):
+    at_once = min(FRAMES_SAMPLED_AT_ONCE, max(1, PIXELS_READ_AT_ONCE // (frames.shape[0] * frames.shape[1])))
+    for done in range(0, n, at_once):
         yield clock.at(done)
-        sample_frame(sample, localizer, localizer.pixels(index, *frames.read(index)))
-        if sample.molecules >= ENOUGH_MOLECULES:
+        some = order[done : done + at_once].tolist()
+        raw, denoised = zip(*map(frames.read, some), strict=True)
+        guide = None if denoised[0] is None else np.stack(denoised)
+        sample_frames(sample, localizer, localizer.pixels(some, np.stack(raw), guide))
+        if sample.is_enough:
             break
     return sample
 
 
 def _in_frames(
-    job: Generator[float, None, Rows], index: int, clock: Stopwatch
+    job: Generator[float, None, Rows], index: int, n: int, clock: Stopwatch
 ) -> Generator[Progress, None, Rows]:
     while True:
         try:
@@ -302,7 +310,7 @@ def _in_frames(
         except StopIteration as stop:
             rows: Rows = stop.value
             return rows
-        yield clock.at(index + part)
+        yield clock.at(index + n * part)
 
 
 def _compiling(settings: LocalizerSettings) -> Generator[Progress, None, None]:

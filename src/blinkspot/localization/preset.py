@@ -28,7 +28,7 @@ CANDIDATES_FITTED_AT_ONCE = 40
 
 @dataclass(frozen=True)
 class ThunderstormLocalizer:
-    """Finds the molecules of single frames as ThunderSTORM does.
+    """Finds the molecules of some frames as ThunderSTORM does.
 
     Attributes
     ----------
@@ -57,9 +57,9 @@ class ThunderstormLocalizer:
         )
 
     def rows(
-        self, index: int, raw_adu: NDArray[Any], denoised_adu: NDArray[Any] | None
+        self, first: int, raw_adu: NDArray[Any], denoised_adu: NDArray[Any] | None
     ) -> Generator[float, None, Rows]:
-        """Find one frame's molecules.
+        """Find the molecules of frames; as :meth:`.frame.FrameLocalizer.rows`.
 
         Yields
         ------
@@ -70,11 +70,26 @@ class ThunderstormLocalizer:
         -------
         ndarray of float64, shape (n, columns)
         """
-        name, frame = ("movie", raw_adu) if denoised_adu is None else ("denoised movie", denoised_adu)
+        name, frames = ("movie", raw_adu) if denoised_adu is None else ("denoised movie", denoised_adu)
+        finite(frames, name, range(first, first + len(frames)))
+        parts = [np.empty((0, len(COLUMNS)))]
+        for index, frame in enumerate(frames):
+            job = self._rows_of_frame(first + index, frame)
+            while True:
+                try:
+                    part = next(job)
+                except StopIteration as stop:
+                    parts.append(stop.value)
+                    break
+                yield (index + part) / len(frames)
+        return np.concatenate(parts)
+
+    def _rows_of_frame(self, index: int, frame: NDArray[Any]) -> Generator[float, None, Rows]:
         settings = self.thunderstorm
-        pixels = base_level_removed(finite(frame, name, index), self.camera)
+        pixels = base_level_removed(frame, self.camera)
         candidates = find_candidates(pixels, settings.threshold, settings.fit_radius_px)
         parts = [np.empty((0, len(COLUMNS)))]
+        yield 0.0
         for first in range(0, len(candidates), CANDIDATES_FITTED_AT_ONCE):
             if first:
                 yield first / len(candidates)

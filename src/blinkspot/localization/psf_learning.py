@@ -8,10 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
-from blinkspot.localization.detection import find_candidates, wavelet_filter
-from blinkspot.localization.fitting import Fits
+from blinkspot.localization.detection import find_in_frames, wavelet_filter
 from blinkspot.localization.frame import FrameLocalizer, FramePixels
-from blinkspot.localization.psf import PsfWidth, population_width
+from blinkspot.localization.psf import ENOUGH_MOLECULES, PsfWidth, population_width
 
 FloatArray = NDArray[np.float64]
 
@@ -21,7 +20,7 @@ THRESHOLD = 1.0
 
 @dataclass
 class MovieSample:
-    """What was seen in some frames; grows by :func:`sample_frame`.
+    """What was seen in some frames; grows by :func:`sample_frames`.
 
     Attributes
     ----------
@@ -36,9 +35,9 @@ class MovieSample:
     background: list[float] = field(default_factory=list)
 
     @property
-    def molecules(self) -> int:
-        """Isolated molecules so far."""
-        return sum(map(len, self.sigma_px))
+    def is_enough(self) -> bool:
+        """Whether there are isolated molecules enough."""
+        return sum(map(len, self.sigma_px)) >= ENOUGH_MOLECULES
 
     def width(self) -> PsfWidth:
         """Return the width of the movie's molecules."""
@@ -49,22 +48,29 @@ class MovieSample:
         return max(float(np.median(self.background)), 0.0)
 
 
-def sample_frame(sample: MovieSample, localizer: FrameLocalizer, pixels: FramePixels) -> None:
-    """Add one frame to a sample."""
+def sample_frames(sample: MovieSample, localizer: FrameLocalizer, pixels: FramePixels) -> None:
+    """Add frames to a sample, one after another until it is enough."""
     free = replace(localizer, settings=replace(localizer.settings, widths="free", astigmatism=None))
-    candidates = find_candidates(pixels.guide, THRESHOLD)
-    fits = free.fit(pixels, candidates)
-    alone = isolated(fits, localizer.settings.fit_window_px)
-    sample.sigma_px.append(fits.sigma[alone])
-    sample.variance_px2.append(fits.variance_sigma_x[alone])
-    if localizer.settings.false_per_frame is not None:
-        _, smooth, _ = wavelet_filter(pixels.fitted)
-        sample.background.append(float(np.median(smooth)))
+    frames, candidates = find_in_frames(pixels.guide, THRESHOLD)
+    fits = free.fit(pixels, frames, candidates)
+    sigma_px = fits.sigma
+    limits = np.searchsorted(frames[fits.candidate], np.arange(len(pixels.guide) + 1))
+    for fitted, first, last in zip(pixels.fitted, limits[:-1], limits[1:], strict=True):
+        alone = first + np.flatnonzero(
+            isolated(fits.x[first:last], fits.y[first:last], localizer.settings.fit_window_px)
+        )
+        sample.sigma_px.append(sigma_px[alone])
+        sample.variance_px2.append(fits.variance_sigma_x[alone])
+        if localizer.settings.false_per_frame is not None:
+            _, smooth, _ = wavelet_filter(fitted)
+            sample.background.append(float(np.median(smooth)))
+        if sample.is_enough:
+            return
 
 
-def isolated(fits: Fits, distance_px: float) -> NDArray[np.bool_]:
+def isolated(x_px: FloatArray, y_px: FloatArray, distance_px: float) -> NDArray[np.bool_]:
     """Tell which molecules of a frame have no other one within a distance; shape (n,)."""
-    positions = np.column_stack((fits.x, fits.y))
+    positions = np.column_stack((x_px, y_px))
     if len(positions) < 2:
         return np.ones(len(positions), dtype=np.bool_)
     nearest, _ = cKDTree(positions).query(positions, k=2)

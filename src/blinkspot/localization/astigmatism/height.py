@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from blinkspot.localization.astigmatism.calibration import AstigmatismCalibration, DefocusCurve
 from blinkspot.localization.astigmatism.height_fit import N_RESULTS, fit_windows
 from blinkspot.localization.fitting import Fits
-from blinkspot.localization.goodness import judge_fits
+from blinkspot.localization.goodness import as_frames, judge_fits
 
 FloatArray = NDArray[np.float64]
 
@@ -20,6 +20,7 @@ def fit_heights(
     calibration: AstigmatismCalibration,
     pixel_size_nm: float,
     *,
+    frames: NDArray[np.int64] | None = None,
     start: NDArray[np.float32] | None = None,
     extra: NDArray[np.float32] | None = None,
     window_px: int | None = None,
@@ -32,13 +33,13 @@ def fit_heights(
 
     Parameters
     ----------
-    counts : ndarray of float32, shape (height, width)
-        A frame in the camera's counts, whose variance equals their mean.
+    counts : ndarray of float32, shape (height, width) or (n_frames, height, width)
+        A frame in the camera's counts, whose variance equals their mean; or several.
     rows, columns : ndarray of int64, shape (n,)
         Pixels to fit around.
     calibration : AstigmatismCalibration
     pixel_size_nm : float
-    start, extra : ndarray of float32, shape (height, width), optional
+    frames, start, extra : ndarray, optional
         As in :func:`~blinkspot.localization.fitting.fit_molecules`.
     window_px : int, optional
         Side of the square that is fitted, odd; the calibration's own unless given.
@@ -52,8 +53,9 @@ def fit_heights(
         calibrated range: beyond it the widths are not known, so neither is the height. ``variance_sigma_x``
         and ``variance_sigma_y`` follow from the variance of the height.
     """
-    pixels = np.ascontiguousarray(counts, dtype=np.float32)
-    start_pixels = pixels if start is None else np.ascontiguousarray(start, dtype=np.float32)
+    pixels = as_frames(counts)
+    start_pixels = pixels if start is None else as_frames(start)
+    frames = np.zeros(len(rows), dtype=np.int64) if frames is None else frames
     known = np.empty((0, 0)) if extra is None else extra
     window_px = calibration.window_px(pixel_size_nm) if window_px is None else window_px
     results = np.empty((len(rows), N_RESULTS))
@@ -62,6 +64,7 @@ def fit_heights(
         pixels,
         np.ascontiguousarray(known, dtype=np.float32),
         start_pixels,
+        frames,
         rows,
         columns,
         window_px,
@@ -78,7 +81,16 @@ def fit_heights(
     fitted = np.column_stack([x, y, sigma_x, sigma_y, amplitude, background])
     return Fits(
         kept,
-        judge_fits(pixels, extra, rows[kept], columns[kept], window_px, fitted, has_register=has_register),
+        judge_fits(
+            pixels,
+            extra,
+            rows[kept],
+            columns[kept],
+            window_px,
+            fitted,
+            has_register=has_register,
+            frames=frames[kept],
+        ),
         x,
         y,
         sigma_x,

@@ -177,6 +177,7 @@ def fit_windows(
     counts: NDArray[np.float32],
     extra: NDArray[np.float32],
     start: NDArray[np.float32],
+    frames: NDArray[np.int64],
     rows: NDArray[np.int64],
     columns: NDArray[np.int64],
     window_px: int,
@@ -190,13 +191,13 @@ def fit_windows(
 
     Parameters
     ----------
-    counts : ndarray of float32, shape (height, width)
+    counts : ndarray of float32, shape (n_frames, height, width)
         The pixels that are fitted, with variance equal to mean.
     extra : ndarray of float32, shape (height, width) or (0, 0)
         Known part of their means; (0, 0) for none.
-    start : ndarray of float32, shape (height, width)
+    start : ndarray of float32, shape (n_frames, height, width)
         The pixels that the first position is taken from.
-    rows, columns : ndarray of int64, shape (n,)
+    frames, rows, columns : ndarray of int64, shape (n,)
         Middles of the windows.
     window_px : int
         Side of the window, odd.
@@ -211,7 +212,7 @@ def fit_windows(
         Filled: False where there is no molecule within the calibrated range; its row of results is then not
         to be used.
     """
-    height, width = counts.shape
+    height, width = counts.shape[1:]
     reach = window_px // 2
     pixels = np.zeros((2, window_px * window_px))
     axes = np.empty((2, window_px, 6))
@@ -224,6 +225,7 @@ def fit_windows(
     z_limits = (z_low - margin, z_high + margin)
     for index in range(rows.size):
         converged[index] = False
+        picture, start_picture = counts[frames[index]], start[frames[index]]
         top, bottom = max(rows[index] - reach, 0), min(rows[index] + reach + 1, height)
         left, right = max(columns[index] - reach, 0), min(columns[index] + reach + 1, width)
         shape = (bottom - top, right - left)
@@ -234,7 +236,7 @@ def fit_windows(
         for row in range(shape[0]):
             for column in range(shape[1]):
                 # Read noise may push a count below 0, where a Poisson likelihood is not defined.
-                window[row, column] = max(float(counts[top + row, left + column]), 0.0)
+                window[row, column] = max(float(picture[top + row, left + column]), 0.0)
                 largest = max(largest, window[row, column])
         if not 0.0 < largest < np.inf:
             continue
@@ -242,7 +244,7 @@ def fit_windows(
             known[:] = extra[top:bottom, left:right]
         floor = FLOOR * largest
         row, column = rows[index] - top, columns[index] - left
-        _guess_position(start[top:bottom, left:right], row, column, parameters)
+        _guess_position(start_picture[top:bottom, left:right], row, column, parameters)
         _guess_height(window, known, curves, z_range, floor, parameters, shares)
         if not _minimize(window, known, curves, z_limits, parameters, floor, shares, vectors, matrices):
             continue
