@@ -19,7 +19,8 @@ class Excerpt:
     Attributes
     ----------
     rows : ndarray of int64, shape (n,)
-        Ascending.
+        Ascending. A row of the table's first frame and one of its last are always among them, so that these
+        show how far the movie goes.
     first_frame, last_frame : int
         Of the stretch of frames whose rows they are, all of them but where one frame alone has too many.
     is_whole : bool
@@ -44,7 +45,7 @@ def rows_around(frame: NDArray[np.int64], around: int, most: int) -> Generator[P
     around : int
         The frame in the middle; where there is none such, the nearest that there is.
     most : int
-        Rows, at least 1.
+        Rows, at least 1; up to two more come with the ends of the movie.
 
     Yields
     ------
@@ -81,4 +82,5 @@ def rows_around(frame: NDArray[np.int64], around: int, most: int) -> Generator[P
     rows = np.concatenate(chosen)
     if len(rows) > most:
         rows = rows[np.linspace(0, len(rows) - 1, most).astype(np.int64)]
-    return Excerpt(rows, first, end - 1, False)
+    ends_of_movie = (int(frame.argmin()), int(frame.argmax()))
+    return Excerpt(np.union1d(rows, ends_of_movie), first, end - 1, False)

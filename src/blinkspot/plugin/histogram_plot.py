@@ -37,8 +37,7 @@ class HistogramPlot(ThemedPlot):
         )
         self.region.hide()
         self.plot.addItem(self.region)
-        self.plot.getAxis("left").setStyle(showValues=False)
-        self.plot.getAxis("left").setWidth(6)
+        self.plot.hideAxis("left")
         self.region.sigRegionChanged.connect(self._on_dragged)
         self.setToolTip(
             "How many molecules have which value. Drag an end of the range, or all of it: only what lies "

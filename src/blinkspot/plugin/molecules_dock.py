@@ -341,7 +341,7 @@ class MoleculesDock(Dock):
             return
         history = self._work.opened.history
         warnings = "".join(f" {warning}" for warning in history.warnings)
-        self.job_bar.say(f"{done}: {len(history.table):,} molecules.{warnings}")
+        self.job_bar.say(f"{done}: {len(history.table):,} molecules now.{warnings}")
 
     def _undo(self) -> None:
         if self._work is not None and not self.runner.busy:

@@ -48,6 +48,8 @@ class Work:
     picture : Image layer or None
     choice : PictureChoice or None
         How the picture was drawn.
+    limits : (low, high) or None
+        The contrast limits that the picture was given last.
     frames : (first, last) or None
         Of the molecules shown as points, where these are not all.
     rows : int
@@ -61,6 +63,7 @@ class Work:
         self.points: PointsLayer | None = None
         self.picture: Image | None = None
         self.choice: PictureChoice | None = None
+        self.limits: tuple[float, float] | None = None
         self.frames: tuple[int, int] | None = None
 
 
@@ -165,21 +168,23 @@ def show_picture(
     ----------
     anew : bool
         Whether the layer takes on the picture's contrast, and comes back where the user has deleted it;
-        else the contrast stays as the user has set it.
+        else a contrast that the user has set stays.
     """
     metadata = {ROLE: "picture", PROVENANCE: table.provenance}
     place: dict[str, Any] = Place.of(source).of_picture(picture.pixels)
     layer = work.picture
     there = layer is not None and layer in viewer.layers
+    limits = picture.look.get("contrast_limits")
     if not there and not anew:
         return
     if layer is not None and there and layer.rgb == (picture.data.ndim == 3):
+        untouched = work.limits is not None and tuple(layer.contrast_limits) == work.limits
         layer.data = picture.data
         if anew:
             for name in ("scale", "translate", "affine"):
                 setattr(layer, name, place[name])
-            if not layer.rgb:
-                layer.contrast_limits = picture.look["contrast_limits"]
+        if limits is not None and (anew or untouched):
+            layer.contrast_limits = work.limits = limits
         layer.metadata.update(metadata)
         return
     selection = list(viewer.layers.selection)
@@ -188,6 +193,7 @@ def show_picture(
         name = layer.name
         viewer.layers.remove(layer)
     work.picture = viewer.add_image(picture.data, name=name, metadata=metadata, **{**picture.look, **place})
+    work.limits = limits
     # Below the molecules, which would be hidden.
     viewer.layers.move(viewer.layers.index(work.picture), viewer.layers.index(source))
     viewer.layers.selection = selection

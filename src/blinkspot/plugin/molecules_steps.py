@@ -20,7 +20,7 @@ if TYPE_CHECKING:  # importing it takes seconds
     from blinkspot.localization.histogram import Histogram
     from blinkspot.localization.processing.undo import StepHistory
 
-MOST_POINTS = 20_000
+MOST_POINTS = 10_000
 """Points that a layer gets at most: napari needs longer than a frame's time for more."""
 # Where neither the table nor a movie tells the size of a pixel, the points' layer counts in micrometres.
 _MICROMETRE_NM = 1000.0

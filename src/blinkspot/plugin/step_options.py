@@ -256,7 +256,9 @@ class StepOptions(QWidget):
         grid = QGridLayout(page)
         grid.setContentsMargins(0, 0, 0, 0)
         grid.setVerticalSpacing(2)
-        for number, (key, setting) in enumerate(step.settings.items()):
+        place = 0
+        for key, setting in step.settings.items():
+            is_wide = isinstance(setting, _Choice)
             field, self._getters[name][key] = (
                 _choice_field(setting) if isinstance(setting, _Choice) else _number_field(setting)
             )
@@ -264,10 +266,11 @@ class StepOptions(QWidget):
             field.setToolTip(setting.tip)
             label = QLabel(setting.label)
             label.setBuddy(field)
-            where, side = divmod(number, _COLUMNS)
+            where, side = divmod(place, _COLUMNS)
             grid.addWidget(label, where, 2 * side)
-            grid.addWidget(field, where, 2 * side + 1)
+            grid.addWidget(field, where, 2 * side + 1, 1, 2 * _COLUMNS - 1 if is_wide else 1)
             grid.setColumnStretch(2 * side + 1, 1)
+            place += _COLUMNS if is_wide else 1
         grid.setRowStretch(len(step.settings), 1)
         return page
 
