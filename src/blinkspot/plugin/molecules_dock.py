@@ -48,6 +48,7 @@ _TABLES = "Tables of molecules (*.csv *.hdf5 *.h5);;All files (*)"
 _NEW_TABLES = "ThunderSTORM table (*.csv);;Picasso table (*.hdf5)"
 _DRIFTS = "Drift (*.csv);;Picasso drift (*.txt)"
 _LIST_PX = 62
+_PIXEL_PX = 132
 
 
 class MoleculesDock(Dock):
@@ -82,23 +83,20 @@ class MoleculesDock(Dock):
 
     def _build(self) -> None:
         self.tables = LayerChoice(self.viewer, holds_molecules)
+        self.tables.setMinimumContentsLength(6)
         self.open_button = QPushButton("Open table...")
         self.open_button.setToolTip("Open a table file: ThunderSTORM's or SMAP's CSV, or Picasso's HDF5.")
-        self.controls.addLayout(row(self.tables, self.open_button))
         self.pixel = QDoubleSpinBox()
-        self.pixel.setRange(0.0, 10_000.0)
+        self.pixel.setRange(0.0, 9999.0)
         self.pixel.setDecimals(1)
-        self.pixel.setSpecialValueText("auto")
+        self.pixel.setFixedWidth(_PIXEL_PX)
+        self.pixel.setSpecialValueText("pixel: auto")
         self.pixel.setSuffix(" nm")
         self.pixel.setToolTip(
             "Pixel of the camera, in the sample, for tables that are opened and do not tell it, such as "
             "SMAP's. Typical: 100 nm; auto: as the file says."
         )
-        self.counts = QLabel()
-        self.counts.setObjectName("counts")
-        label = QLabel("Pixel of files")
-        label.setBuddy(self.pixel)
-        self.controls.addLayout(row(self.counts, label, self.pixel))
+        self.controls.addLayout(row(self.tables, self.pixel, self.open_button))
         self.filter = RangeFilter(self.viewer)
         self.drift_plot = DriftPlot(self.viewer)
         self.save_drift_button = QPushButton("Save drift...")
@@ -114,6 +112,10 @@ class MoleculesDock(Dock):
         self.tabs = QTabWidget()
         self.tabs.addTab(self.filter, "Filter")
         self.tabs.addTab(drift, "Drift")
+        self.counts = QLabel()
+        self.counts.setObjectName("counts")
+        self.counts.setToolTip("Molecules that are left, of those in the table.")
+        self.tabs.setCornerWidget(self.counts)
         self.controls.addWidget(self.tabs, stretch=1)
         self.steps = StepOptions()
         self.apply_button = QPushButton("Apply")
@@ -234,7 +236,7 @@ class MoleculesDock(Dock):
     def _on_counted(self, left: int) -> None:
         self.filter.say("")
         if self._work is not None:
-            self.counts.setText(f"{left:,} of {len(self._work.opened.history.source):,} molecules")
+            self.counts.setText(f"{left:,} of {len(self._work.opened.history.source):,} left")
 
     def _on_count_failed(self, error: Exception) -> None:
         if isinstance(error, BlinkspotError):
