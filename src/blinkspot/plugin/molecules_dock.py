@@ -48,7 +48,7 @@ _TABLES = "Tables of molecules (*.csv *.hdf5 *.h5);;All files (*)"
 _NEW_TABLES = "ThunderSTORM table (*.csv);;Picasso table (*.hdf5)"
 _DRIFTS = "Drift (*.csv);;Picasso drift (*.txt)"
 _LIST_PX = 62
-_PIXEL_PX = 132
+_PIXEL_PX = 126
 
 
 class MoleculesDock(Dock):

@@ -72,7 +72,7 @@ _STEPS = {
                 "Localizations of one frame that are closer than this are one molecule, in nm. Typical: the "
                 "uncertainty of the less sure of the two, which stands for no number.",
                 0.0,
-                1e4,
+                999.0,
                 0.0,
                 " nm",
                 1,
@@ -89,7 +89,7 @@ _STEPS = {
                 "Greatest distance from the molecule's mean position so far, in nm. Typical: 20 nm, some two "
                 "times the uncertainty.",
                 0.1,
-                1000.0,
+                999.0,
                 20.0,
                 " nm",
                 1,
@@ -98,7 +98,7 @@ _STEPS = {
                 "Dark",
                 "Most frames in between in which the molecule is not found. Typical: 1.",
                 0,
-                1_000_000,
+                99_999,
                 1,
                 " frames",
             ),
@@ -107,7 +107,7 @@ _STEPS = {
                 "Most frames from the first to the last localization of a molecule; later ones are another. "
                 "Typical: no limit.",
                 0,
-                1_000_000_000,
+                999_999,
                 0,
                 " frames",
                 none_text="no limit",
@@ -119,10 +119,10 @@ _STEPS = {
         "Keep each molecule that has enough others around it, of whatever frames.",
         {
             "radius_nm": _Number(
-                "Radius", "How far neighbours may be, in nm. Typical: 50 nm.", 0.1, 1e6, 50.0, " nm", 1
+                "Radius", "How far neighbours may be, in nm. Typical: 50 nm.", 0.1, 9999.0, 50.0, " nm", 1
             ),
             "neighbours": _Number(
-                "Neighbours", "Fewest other molecules within the radius. Typical: 5.", 1, 1000, 5
+                "Others", "Fewest other molecules within the radius. Typical: 5.", 1, 1000, 5
             ),
         },
     ),
@@ -139,7 +139,7 @@ _STEPS = {
                 "Segment",
                 "Frames that are correlated as one. Typical: chosen from the data, some 20 segments.",
                 0,
-                1_000_000,
+                99_999,
                 0,
                 " frames",
                 none_text="auto",
@@ -148,7 +148,7 @@ _STEPS = {
                 "At most",
                 "Largest drift between two segments along an axis, in nm. Typical: 1000 nm.",
                 1.0,
-                1e6,
+                99_999.0,
                 1000.0,
                 " nm",
                 0,
@@ -163,7 +163,7 @@ _STEPS = {
                 "Reach",
                 "Greatest distance of a fiducial from one frame to the next, in nm. Typical: 200 nm.",
                 1.0,
-                1e5,
+                9999.0,
                 200.0,
                 " nm",
                 0,
