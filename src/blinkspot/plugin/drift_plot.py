@@ -14,7 +14,7 @@ from blinkspot.plugin.themed_plot import BLUE, ORANGE, ThemedPlot
 if TYPE_CHECKING:  # importing it takes seconds
     from blinkspot.localization.processing.drift import Drift
 
-_HEIGHT_PX = 84
+_HEIGHT_PX = 68
 
 
 class DriftPlot(ThemedPlot):

@@ -47,7 +47,7 @@ _DEBOUNCE_MS = 150
 _TABLES = "Tables of molecules (*.csv *.hdf5 *.h5);;All files (*)"
 _NEW_TABLES = "ThunderSTORM table (*.csv);;Picasso table (*.hdf5)"
 _DRIFTS = "Drift (*.csv);;Picasso drift (*.txt)"
-_LIST_PX = 62
+_LIST_PX = 48
 _PIXEL_PX = 126
 
 

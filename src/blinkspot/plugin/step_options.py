@@ -145,7 +145,7 @@ _STEPS = {
                 none_text="auto",
             ),
             "largest_shift_nm": _Number(
-                "At most",
+                "Reach",
                 "Largest drift between two segments along an axis, in nm. Typical: 1000 nm.",
                 1.0,
                 99_999.0,
