@@ -133,7 +133,7 @@ def apply_step(qtbot, dock, name, **settings):
 
 
 def lines(dock):
-    return [dock.step_list.item(index).text() for index in range(dock.step_list.count())]
+    return [dock.done.list.item(index).text() for index in range(dock.done.list.count())]
 
 
 def points_of(layer):
@@ -352,26 +352,26 @@ def test_a_step_does_what_the_backend_does_and_undo_gives_the_very_table_before(
     wait_for_count(qtbot, dock, len(expected))
     wait_for_points(qtbot, rings_of(qtbot, viewer), expected)
 
-    click(qtbot, dock.undo_button)
+    click(qtbot, dock.done.undo_button)
     filtered = finish(process(table(), [Filter("photons >= 100")]))
     pd.testing.assert_frame_equal(current(dock).data, filtered.data)
     assert recorded_steps(current(dock)) == [Filter("photons >= 100")]
     assert len(lines(dock)) == 1
     wait_for_points(qtbot, rings_of(qtbot, viewer), filtered)
-    click(qtbot, dock.clear_button)
+    click(qtbot, dock.done.clear_button)
     pd.testing.assert_frame_equal(current(dock).data, table().data)
     assert lines(dock) == []
-    assert not dock.undo_button.isEnabled()
+    assert not dock.done.undo_button.isEnabled()
 
 
 def test_the_drift_is_drawn_saved_undone_and_loaded(qtbot, viewer, dock, tmp_path, monkeypatch):
     ready(qtbot, viewer, dock)
-    assert not dock.save_drift_button.isEnabled()
+    assert not dock.drift.save_button.isEnabled()
     dock.steps.fields["drift"]["method"].setCurrentText("Redundant cross-correlation")
     apply_step(qtbot, dock, "drift")
     drift = drift_in(current(dock))
-    np.testing.assert_array_equal(dock.drift_plot.x_curve.getOriginalDataset()[1], drift.x_nm)
-    np.testing.assert_array_equal(dock.drift_plot.y_curve.getOriginalDataset()[1], drift.y_nm)
+    np.testing.assert_array_equal(dock.drift.plot.x_curve.getOriginalDataset()[1], drift.x_nm)
+    np.testing.assert_array_equal(dock.drift.plot.y_curve.getOriginalDataset()[1], drift.y_nm)
     # It is the drift that is in the molecules.
     assert np.ptp(drift.x_nm - true_drift().x_nm) < 40.0
     assert lines(dock)[0].startswith("drift: redundant cross-correlation, segments of ")
@@ -380,13 +380,13 @@ def test_the_drift_is_drawn_saved_undone_and_loaded(qtbot, viewer, dock, tmp_pat
     for name in ("ours.csv", "picassos.txt"):
         path = tmp_path / name
         monkeypatch.setattr(file_dialogs, "ask_save", lambda *_, path=path: path)
-        click(qtbot, dock.save_drift_button)
+        click(qtbot, dock.drift.save_button)
         qtbot.waitUntil(lambda path=path: str(path) in dock.job_bar.status.text(), timeout=5000)
         np.testing.assert_allclose(read_drift(path, 100.0).x_nm, drift.x_nm, atol=1e-9)
-    click(qtbot, dock.undo_button)
+    click(qtbot, dock.done.undo_button)
     pd.testing.assert_frame_equal(current(dock).data, table().data)
-    assert dock.drift_plot.x_curve.getOriginalDataset()[0] is None
-    assert not dock.save_drift_button.isEnabled()
+    assert dock.drift.plot.x_curve.getOriginalDataset()[0] is None
+    assert not dock.drift.save_button.isEnabled()
 
     path = tmp_path / "mine.csv"
     write_drift(true_drift(), path)
@@ -394,7 +394,7 @@ def test_the_drift_is_drawn_saved_undone_and_loaded(qtbot, viewer, dock, tmp_pat
     apply_step(qtbot, dock, "loaded_drift")
     expected = table().column("x_nm") - true_drift().x_nm[table().column("frame")]
     np.testing.assert_allclose(current(dock).column("x_nm"), expected, atol=0.001)
-    np.testing.assert_allclose(dock.drift_plot.x_curve.getOriginalDataset()[1], true_drift().x_nm, atol=0.001)
+    np.testing.assert_allclose(dock.drift.plot.x_curve.getOriginalDataset()[1], true_drift().x_nm, atol=0.001)
 
 
 def test_a_step_that_cannot_be_done_leaves_the_table(qtbot, viewer, dock, tmp_path, monkeypatch):
@@ -495,7 +495,7 @@ def test_what_is_exported_is_what_is_seen_and_its_steps_can_be_repeated(
     wait_for_end(qtbot, dock)
     qtbot.waitUntil(lambda: dock.counts.text().startswith(f"{len(expected):,} of"), timeout=5000)
     assert [line.endswith("(before)") for line in lines(dock)] == [True, True]
-    assert not dock.undo_button.isEnabled()
+    assert not dock.done.undo_button.isEnabled()
 
 
 # -- large tables, and the wrong moment
@@ -571,7 +571,7 @@ def test_filtering_everything_away_does_no_harm(qtbot, viewer, dock):
         wait_for_end(qtbot, dock)
         wait_for_count(qtbot, dock, 0)
     assert shown == []
-    click(qtbot, dock.undo_button)
+    click(qtbot, dock.done.undo_button)
     wait_for_count(qtbot, dock, 3000)
 
 
@@ -684,7 +684,13 @@ def test_all_of_the_dock_is_seen_on_a_small_screen(qtbot, make_napari_viewer):
 
 def test_every_field_explains_itself(dock):
     fields = [field for page in dock.steps.fields.values() for field in page.values()]
-    buttons = [dock.open_button, dock.apply_button, dock.undo_button, dock.clear_button, dock.draw_button]
+    buttons = [
+        dock.open_button,
+        dock.apply_button,
+        dock.done.undo_button,
+        dock.done.clear_button,
+        dock.draw_button,
+    ]
     for widget in (*fields, *buttons, dock.export_button, dock.filter.text, dock.filter.button, dock.pixel):
         assert widget.toolTip()
         assert widget.focusPolicy() & Qt.FocusPolicy.TabFocus
@@ -695,6 +701,6 @@ def test_the_plots_follow_the_theme(viewer, dock):
 
     for theme in ("light", "dark"):
         viewer.theme = theme
-        for plot in (dock.filter.plot, dock.drift_plot):
+        for plot in (dock.filter.plot, dock.drift.plot):
             background = plot.plot.backgroundBrush().color().name()
             assert background == get_theme(theme).background.as_hex(format="long")

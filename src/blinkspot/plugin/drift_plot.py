@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyqtgraph
 from napari.components import ViewerModel
-from qtpy.QtWidgets import QWidget
+from qtpy.QtWidgets import QPushButton, QVBoxLayout, QWidget
 
 from blinkspot.plugin.themed_plot import BLUE, ORANGE, ThemedPlot
 
@@ -52,3 +52,26 @@ class DriftPlot(ThemedPlot):
             f"<span style='color: {BLUE}'>━ x</span>&nbsp;&nbsp;<span style='color: {ORANGE}'>━ y</span>",
             size="9pt",
         )
+
+
+class DriftPanel(QWidget):
+    """The drift that was taken off a table last, and the button that saves it."""
+
+    def __init__(self, viewer: ViewerModel, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.plot = DriftPlot(viewer)
+        self.save_button = QPushButton("Save drift...")
+        self.save_button.setToolTip(
+            "Write the drift that was taken off last: CSV in nm, or Picasso's text (.txt) in camera pixels."
+        )
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(2)
+        layout.addWidget(self.plot, stretch=1)
+        layout.addWidget(self.save_button)
+        self.show_drift(None)
+
+    def show_drift(self, drift: Drift | None) -> None:
+        """Show a drift, None for none."""
+        self.plot.show_drift(drift)
+        self.save_button.setEnabled(drift is not None)

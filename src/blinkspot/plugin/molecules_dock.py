@@ -14,17 +14,14 @@ from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import (
     QDoubleSpinBox,
     QLabel,
-    QListWidget,
     QPushButton,
     QTabWidget,
-    QVBoxLayout,
-    QWidget,
 )
 
 from blinkspot.errors import BlinkspotError
 from blinkspot.plugin import file_dialogs, molecules_steps
 from blinkspot.plugin.dock import Dock
-from blinkspot.plugin.drift_plot import DriftPlot
+from blinkspot.plugin.drift_plot import DriftPanel
 from blinkspot.plugin.forms import row, section
 from blinkspot.plugin.jobs import End, LatestOnly, MakeJob, Outcome
 from blinkspot.plugin.layer_choice import LayerChoice, follow
@@ -41,13 +38,13 @@ from blinkspot.plugin.molecules_layers import (
 from blinkspot.plugin.movies import PROVENANCE
 from blinkspot.plugin.picture_options import PictureOptions
 from blinkspot.plugin.range_filter import RangeFilter
+from blinkspot.plugin.step_list import StepList
 from blinkspot.plugin.step_options import FROM_FILE, StepOptions
 
 _DEBOUNCE_MS = 150
 _TABLES = "Tables of molecules (*.csv *.hdf5 *.h5);;All files (*)"
 _NEW_TABLES = "ThunderSTORM table (*.csv);;Picasso table (*.hdf5)"
 _DRIFTS = "Drift (*.csv);;Picasso drift (*.txt)"
-_LIST_PX = 48
 _PIXEL_PX = 126
 
 
@@ -93,25 +90,15 @@ class MoleculesDock(Dock):
         self.pixel.setSpecialValueText("pixel: auto")
         self.pixel.setSuffix(" nm")
         self.pixel.setToolTip(
-            "Pixel of the camera, in the sample, for tables that are opened and do not tell it, such as "
-            "SMAP's. Typical: 100 nm; auto: as the file says."
+            "Pixel of the camera, in the sample, for files that need it where the table does not tell it: "
+            "SMAP's tables, Picasso's tables and drifts. Typical: 100 nm; auto: as the table says."
         )
         self.controls.addLayout(row(self.tables, self.pixel, self.open_button))
         self.filter = RangeFilter(self.viewer)
-        self.drift_plot = DriftPlot(self.viewer)
-        self.save_drift_button = QPushButton("Save drift...")
-        self.save_drift_button.setToolTip(
-            "Write the drift that was taken off last: CSV in nm, or Picasso's text (.txt) in camera pixels."
-        )
-        drift = QWidget()
-        layout = QVBoxLayout(drift)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.setSpacing(2)
-        layout.addWidget(self.drift_plot, stretch=1)
-        layout.addWidget(self.save_drift_button)
+        self.drift = DriftPanel(self.viewer)
         self.tabs = QTabWidget()
         self.tabs.addTab(self.filter, "Filter")
-        self.tabs.addTab(drift, "Drift")
+        self.tabs.addTab(self.drift, "Drift")
         self.counts = QLabel()
         self.counts.setObjectName("counts")
         self.counts.setToolTip("Molecules that are left, of those in the table.")
@@ -122,15 +109,8 @@ class MoleculesDock(Dock):
         self.apply_button.setToolTip("Apply this step to the molecules that are left, with the filter above.")
         self.steps.beside.addWidget(self.apply_button)
         self.controls.addWidget(section("Next step", self.steps))
-        self.step_list = QListWidget()
-        self.step_list.setFixedHeight(_LIST_PX)
-        self.step_list.setToolTip("The steps that the table has gone through, in their order.")
-        self.undo_button = QPushButton("Undo")
-        self.undo_button.setToolTip("Take the last step back: the table is again what it was before.")
-        self.clear_button = QPushButton("Clear")
-        self.clear_button.setToolTip("Take all steps back.")
-        self.controls.addWidget(self.step_list)
-        self.controls.addLayout(row(self.undo_button, self.clear_button, stretch_all=True))
+        self.done = StepList()
+        self.controls.addWidget(self.done)
         self.picture = PictureOptions()
         self.controls.addWidget(self.picture)
         self.draw_button = QPushButton("Draw")
@@ -148,9 +128,9 @@ class MoleculesDock(Dock):
         self.filter.changed.connect(self._on_condition_changed)
         self.filter.applied.connect(self._apply_filter)
         self.apply_button.clicked.connect(self._apply_step)
-        self.undo_button.clicked.connect(self._undo)
-        self.clear_button.clicked.connect(self._clear)
-        self.save_drift_button.clicked.connect(self._ask_save_drift)
+        self.done.undo_button.clicked.connect(self._undo)
+        self.done.clear_button.clicked.connect(self._clear)
+        self.drift.save_button.clicked.connect(self._ask_save_drift)
         self.draw_button.clicked.connect(self._draw)
         self.export_button.clicked.connect(self._ask_export)
         self.runner.started.connect(self._refresh)
@@ -200,28 +180,17 @@ class MoleculesDock(Dock):
         """Show the table anew after it was chosen, or after a step was done or taken back."""
         history = None if self._work is None else self._work.opened.history
         self.filter.set_table(None if history is None else history.table)
-        drift = None if history is None else history.drift
-        self.drift_plot.show_drift(drift)
-        self.step_list.clear()
-        if history is not None:
-            lines = history.descriptions
-            self.step_list.addItems(
-                [f"{line} (before)" if n < history.n_before else line for n, line in enumerate(lines)]
-            )
-            self.step_list.scrollToBottom()
+        self.drift.show_drift(None if history is None else history.drift)
+        self.done.show_steps(history)
         self._refresh()
         self._on_condition_changed(self.filter.condition)
 
     def _refresh(self, *_: object) -> None:
         ready = self._work is not None and not self.runner.busy
-        steps = 0 if self._work is None else self._work.opened.history.n_steps
         for button in (self.apply_button, self.filter.button, self.draw_button, self.export_button):
             button.setEnabled(ready)
-        for button in (self.undo_button, self.clear_button):
-            button.setEnabled(ready and steps > 0)
+        self.done.allow(ready)
         self.open_button.setEnabled(not self.runner.busy)
-        has_drift = self._work is not None and self._work.opened.history.drift is not None
-        self.save_drift_button.setEnabled(has_drift)
 
     # -- what is left of it, as the filter changes
 
@@ -257,11 +226,15 @@ class MoleculesDock(Dock):
         work, layer = self._work, self.tables.layer
         if work is None or layer is None or not self.in_viewer(layer):
             return
-        untouched = work.opened.history.n_steps == 0 and not self.filter.condition
-        if untouched and not work.from_file and work.points is None:
+        if self._is_untouched(work) and not self.in_viewer(work.picture):
             return
         choice = work.choice if self.in_viewer(work.picture) else None
         self._showing.ask_job(self._shown_job(work, layer, choice))
+
+    def _is_untouched(self, work: Work) -> bool:
+        """Whether the points of a layer that was there before are all that is to be shown."""
+        no_step = work.opened.history.n_steps == 0 and not self.filter.condition
+        return no_step and not work.from_file and work.points is None
 
     def _shown_job(self, work: Work, layer: Layer, choice: Any) -> MakeJob:
         return partial(
@@ -278,7 +251,8 @@ class MoleculesDock(Dock):
             self._show_in(self._work, self.tables.layer, shown, anew=False)
 
     def _show_in(self, work: Work, layer: PointsLayer, shown: molecules_steps.Shown, *, anew: bool) -> None:
-        show_points(self.viewer, layer, work, shown, anew=anew)
+        if not self._is_untouched(work):
+            show_points(self.viewer, layer, work, shown, anew=anew)
         if shown.picture is not None:
             show_picture(self.viewer, layer, work, shown.picture, shown.table, anew=anew)
 
@@ -305,18 +279,21 @@ class MoleculesDock(Dock):
             self._apply([], "Filtering", lambda: self._say_table("Filtered"))
 
     def _apply_step(self) -> None:
+        work = self._work
+        if work is None:
+            return
         name, settings = self.steps.choice
         if name == FROM_FILE:
             path = file_dialogs.ask_open(self, "Take off the drift of a file", f"{_DRIFTS};;All files (*)")
             if path is None:
                 return
-            settings = {"path": str(path), "pixel_size_nm": self._pixel_size_nm()}
+            settings = {"path": str(path), "pixel_size_nm": self._pixel_size_nm(work)}
         title = self.steps.title
         self._apply([(name, settings)], title, lambda: self._say_table(title))
 
-    def _pixel_size_nm(self) -> float | None:
-        opened = None if self._work is None else self._work.opened
-        return opened.pixel_size_nm if opened is not None and opened.knows_pixels else None
+    def _pixel_size_nm(self, work: Work) -> float | None:
+        """Return the camera's pixel: the table's, else the one typed, else None."""
+        return work.opened.pixel_size_nm if work.opened.knows_pixels else self.pixel.value() or None
 
     def _apply(self, steps: list[molecules_steps.StepChoice], title: str, then: Callable[[], None]) -> None:
         """Apply steps in another thread, after the filter that stands in its field."""
@@ -366,6 +343,8 @@ class MoleculesDock(Dock):
         choice = self.picture.choice
 
         def on_drawn(shown: molecules_steps.Shown) -> None:
+            if not self.in_viewer(layer):
+                return
             work.choice = choice
             self._show_in(work, layer, shown, anew=True)
             colours = shown.picture.colours if shown.picture is not None else ""
@@ -375,12 +354,19 @@ class MoleculesDock(Dock):
 
         self._start(f"Drawing {layer.name}", self._shown_job(work, layer, choice), [layer], on_drawn)
 
+    def _ask_new_file(self, title: str, what: str, kinds: str) -> Path | None:
+        """Ask for the name of a file to write; None where there is none, or another is being written."""
+        layer = self.tables.layer
+        if self._work is None or layer is None:
+            return None
+        if self._saving.busy:
+            self.job_bar.say("Still writing: wait until that file is done.")
+            return None
+        return file_dialogs.ask_save(self, title, f"{layer.name} {what}.csv", kinds)
+
     def _ask_export(self) -> None:
-        work, layer = self._work, self.tables.layer
-        if work is None or layer is None:
-            return
-        path = file_dialogs.ask_save(self, "Export the table", f"{layer.name} processed.csv", _NEW_TABLES)
-        if path is None:
+        path, work = self._ask_new_file("Export the table", "processed", _NEW_TABLES), self._work
+        if path is None or work is None:
             return
         if self.filter.condition:
             # What is written is what is seen, and its record names the filter.
@@ -390,14 +376,11 @@ class MoleculesDock(Dock):
 
     def _export(self, work: Work, path: Path) -> None:
         self.job_bar.say(f"Writing {path.name}...")
-        self._saving.ask(partial(molecules_steps.save, work.opened.history.table, path, work.opened))
+        table, pixel_size_nm = work.opened.history.table, self._pixel_size_nm(work)
+        self._saving.ask(partial(molecules_steps.save, table, path, pixel_size_nm))
 
     def _ask_save_drift(self) -> None:
-        work, layer = self._work, self.tables.layer
-        if work is None or layer is None:
-            return
-        path = file_dialogs.ask_save(self, "Save the drift", f"{layer.name} drift.csv", _DRIFTS)
-        if path is not None:
-            self._saving.ask(
-                partial(molecules_steps.save_drift, work.opened.history.table, path, work.opened)
-            )
+        path, work = self._ask_new_file("Save the drift", "drift", _DRIFTS), self._work
+        if path is not None and work is not None:
+            table, pixel_size_nm = work.opened.history.table, self._pixel_size_nm(work)
+            self._saving.ask(partial(molecules_steps.save_drift, table, path, pixel_size_nm))

@@ -268,21 +268,26 @@ def _drawn(
     return Picture(data, look, choice.pixel_size_nm / opened.pixel_size_nm, colours)
 
 
-def save(table: LocalizationTable, path: Path, opened: Opened) -> Path:
-    """Write a table as a new file, in the format of its suffix."""
+def save(table: LocalizationTable, path: Path, pixel_size_nm: float | None) -> Path:
+    """Write a table as a new file, in the format of its suffix.
+
+    Parameters
+    ----------
+    pixel_size_nm : float or None
+        Of the camera, in the sample; what the table itself says comes first.
+    """
     from blinkspot.localization.table_files.pixel_size import known_pixel_size_nm
 
-    knows = known_pixel_size_nm(table.provenance) is not None
-    table.save(path, pixel_size_nm=opened.pixel_size_nm if opened.knows_pixels and not knows else None)
+    known = known_pixel_size_nm(table.provenance) is not None
+    table.save(path, pixel_size_nm=None if known else pixel_size_nm)
     return path
 
 
-def save_drift(table: LocalizationTable, path: Path, opened: Opened) -> Path:
-    """Write the last drift that was taken off a table as a new file."""
+def save_drift(table: LocalizationTable, path: Path, pixel_size_nm: float | None) -> Path:
+    """Write the last drift that was taken off a table as a new file; Picasso's needs the pixel's size."""
     from blinkspot.localization.processing.drift import drift_in, write_drift
 
     drift = drift_in(table)
     assert drift is not None
-    pixel_size_nm = opened.pixel_size_nm if opened.knows_pixels else None
     write_drift(drift, path, table.provenance, pixel_size_nm)
     return path
