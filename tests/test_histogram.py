@@ -174,7 +174,7 @@ def test_a_step_taken_back_gives_the_very_table_before(tmp_path):
     assert [line.split(":")[0] for line in history.descriptions] == [
         "filter x_nm < 800",
         "drift",
-        "merge",
+        "merge within 100 nm, 1 dark frames",
     ]
     history.undo()
     assert history.table is corrected
@@ -200,7 +200,10 @@ def test_steps_are_described_in_words():
         {"step": "fiducials", "settings": {}, "fiducials": [{}, {}]},
         {"step": "loaded_drift", "settings": {"path": "d.csv"}},
         {"step": "duplicates", "settings": {"distance_nm": None}, "rows_before": 3, "rows_after": 3},
-        {"step": "merge", "settings": {"radius_nm": 20.0, "dark_frames": 1, "radius_uncertainties": None}},
+        {"step": "duplicates", "settings": {"distance_nm": 30.0}, "rows_before": 3, "rows_after": 2},
+        {"step": "merge", "settings": {"radius_nm": 20.0, "dark_frames": 1, "longest_frames": 0}},
+        {"step": "density", "settings": {"radius_nm": 50.0, "neighbours": 5, "dimensions": 2}},
+        {"step": "rectangle", "settings": {"x_from_nm": 5.5, "y_to_nm": None, "keep": "inside"}},
         "damaged",
         {"step": "of tomorrow"},
     ]
@@ -211,7 +214,10 @@ def test_steps_are_described_in_words():
         "drift: 2 fiducials",
         "drift: from the file d.csv",
         "duplicates",
-        "merge: radius_nm 20, dark_frames 1",
+        "duplicates closer than 30 nm: 2 of 3 stay",
+        "merge within 20 nm, 1 dark frames",
+        "density of 5 others within 50 nm",
+        "rectangle: x_from_nm 5.5, keep inside",
         "of tomorrow",
     ]
     assert described_steps(molecules.with_provenance({"processing": "damaged"})) == []

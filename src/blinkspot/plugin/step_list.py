@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from qtpy.QtWidgets import QListWidget, QPushButton, QVBoxLayout, QWidget
+from qtpy.QtCore import Qt
+from qtpy.QtWidgets import QListWidget, QListWidgetItem, QPushButton, QVBoxLayout, QWidget
 
 from blinkspot.plugin.forms import row
 
@@ -22,6 +23,8 @@ class StepList(QWidget):
         self._can_undo = False
         self.list = QListWidget()
         self.list.setFixedHeight(_LIST_PX)
+        self.list.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.list.setTextElideMode(Qt.TextElideMode.ElideRight)
         self.list.setToolTip("The steps that the table has gone through, in their order.")
         self.undo_button = QPushButton("Undo")
         self.undo_button.setToolTip("Take the last step back: the table is again what it was before.")
@@ -40,7 +43,9 @@ class StepList(QWidget):
         if history is None:
             return
         for number, line in enumerate(history.descriptions):
-            self.list.addItem(f"{line} (before)" if number < history.n_before else line)
+            item = QListWidgetItem(f"{line} (before)" if number < history.n_before else line)
+            item.setToolTip(line)
+            self.list.addItem(item)
         self.list.scrollToBottom()
 
     def allow(self, allowed: bool) -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from qtpy.QtWidgets import (
+    QAbstractSpinBox,
     QComboBox,
     QDoubleSpinBox,
     QGridLayout,
@@ -293,6 +294,8 @@ def _number_field(setting: _Number) -> tuple[QWidget, Callable[[], Any]]:
         spin.setRange(int(setting.lowest), int(setting.highest))
         spin.setValue(int(setting.default))
     spin.setSuffix(setting.unit)
+    # Two of them fit beside each other, with their units, only so; the arrow keys step.
+    spin.setButtonSymbols(QAbstractSpinBox.ButtonSymbols.NoButtons)
     if not setting.none_text:
         return spin, spin.value
     spin.setSpecialValueText(setting.none_text)

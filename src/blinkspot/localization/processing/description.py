@@ -34,6 +34,15 @@ def _words(step: str, settings: dict[str, Any], entry: dict[str, Any]) -> str:
     match step:
         case "filter":
             return f"filter {settings.get('expression', '')}"
+        case "duplicates":
+            distance = settings.get("distance_nm")
+            return f"duplicates closer than {_number(distance)} nm" if distance else "duplicates"
+        case "merge":
+            limits = f"{_number(settings.get('radius_nm'))} nm, {settings.get('dark_frames')} dark frames"
+            return f"merge within {limits}"
+        case "density":
+            others = f"{settings.get('neighbours')} others within {_number(settings.get('radius_nm'))} nm"
+            return f"density of {others}"
         case "drift":
             method = settings.get("method")
             parts = entry.get("segment_frames")
@@ -44,9 +53,9 @@ def _words(step: str, settings: dict[str, Any], entry: dict[str, Any]) -> str:
             return f"drift: {len(found)} fiducials" if isinstance(found, list) else "drift: fiducials"
         case "loaded_drift":
             return f"drift: from the file {settings.get('path', '')}"
-    given = ", ".join(
-        f"{name} {value:g}" if isinstance(value, float) else f"{name} {value}"
-        for name, value in settings.items()
-        if value is not None
-    )
+    given = ", ".join(f"{name} {_number(value)}" for name, value in settings.items() if value is not None)
     return f"{step}: {given}" if given else step
+
+
+def _number(value: Any) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)
