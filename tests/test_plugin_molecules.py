@@ -17,7 +17,14 @@ from test_plugin_helpers import (
     wait_for_workers,
 )
 
-from blinkspot.localization import LocalizationTable, RenderSettings, draw, draw_coloured, read_table
+from blinkspot.localization import (
+    Contrast,
+    LocalizationTable,
+    RenderSettings,
+    draw,
+    draw_coloured,
+    read_table,
+)
 from blinkspot.localization.processing import (
     DensityFilter,
     DuplicateRemoval,
@@ -119,8 +126,9 @@ def drag(dock, low, high):
     dock.filter.plot.region.setRegion((low, high))
 
 
-def choose_column(qtbot, dock, name):
-    dock.filter.column.setCurrentText(name)
+def choose_column(qtbot, dock, text):
+    dock.filter.column.setCurrentText(text)
+    name = dock.filter.column.currentData()
     qtbot.waitUntil(lambda: dock.filter.plot.histogram.column == name, timeout=5000)
 
 
@@ -466,6 +474,24 @@ def test_the_picture_is_the_backend_s_and_follows_the_filter(qtbot, viewer, dock
     assert [each.name for each in viewer.layers if "molecules" in each.name] == []
 
 
+def test_a_filter_changed_while_the_picture_is_drawn_counts(qtbot, viewer, dock, monkeypatch):
+    ready(qtbot, viewer, dock)
+    click(qtbot, dock.draw_button)
+    drag(dock, 250.0, 1e9)
+    wait_for_end(qtbot, dock)
+    kept = table().chosen(table().column("photons") >= 250)
+    expected = finish(draw(kept, RenderSettings("ash", 20.0)))
+    layer = viewer.layers["movie localizations (noisy) molecules"]
+    qtbot.waitUntil(lambda: np.allclose(layer.data, expected), timeout=5000)
+    # Contrast limits follow, until the user sets them.
+    assert layer.contrast_limits[1] == pytest.approx(Contrast().limits(expected)[1])
+    layer.contrast_limits = (0.0, 123.0)
+    drag(dock, 300.0, 1e9)
+    expected = finish(draw(table().chosen(table().column("photons") >= 300), RenderSettings("ash", 20.0)))
+    qtbot.waitUntil(lambda: np.allclose(layer.data, expected), timeout=5000)
+    assert layer.contrast_limits == [0.0, 123.0]
+
+
 @pytest.mark.parametrize("suffix", [".csv", ".hdf5"])
 def test_what_is_exported_is_what_is_seen_and_its_steps_can_be_repeated(
     qtbot, viewer, dock, tmp_path, monkeypatch, suffix
@@ -544,6 +570,33 @@ def test_each_table_keeps_its_steps(qtbot, viewer, dock):
     again.tables.choose(first)
     wait_for_count(qtbot, again, len(merged))
     assert len(lines(again)) == 1
+
+
+def test_uncertainties_that_are_not_calibrated_are_said_to_be_so(qtbot, viewer, dock):
+    doubtful = LocalizationTable(table().data, False, table().provenance)
+    layer = add_table(viewer, doubtful)
+    wait_for_count(qtbot, dock, 3000)
+    qtbot.waitUntil(lambda: dock.filter.column.findText("uncertainty_nm (not calibrated)") > 0, timeout=5000)
+    assert dock.filter.column.findText("uncertainty_nm") == -1
+    choose_column(qtbot, dock, "uncertainty_nm (not calibrated)")
+    drag(dock, 0.0, 10.0)
+    kept = table().column("uncertainty_nm") <= 10
+    wait_for_count(qtbot, dock, int(kept.sum()))
+    rings = rings_of(qtbot, viewer)
+    wait_for_points(qtbot, rings, table().chosen(kept))
+    assert set(rings.features) == set(layer.features)
+    assert "uncertainty_nm" not in rings.features
+
+
+def test_features_that_are_no_table_are_answered_in_one_sentence(qtbot, viewer, dock):
+    with notifications() as shown:
+        features = {"frame": [0, 1], "x_nm": [1.0, np.nan], "y_nm": [2.0, 3.0]}
+        viewer.add_points(np.zeros((2, 3)), features=features)
+        qtbot.waitUntil(lambda: bool(shown), timeout=10_000)
+    assert [severity for severity, _ in shown] == ["warning"]
+    assert "no finite x_nm" in shown[0][1]
+    assert dock.counts.text() == "No table"
+    assert not dock.apply_button.isEnabled()
 
 
 def test_an_empty_table_does_no_harm(qtbot, viewer, dock):

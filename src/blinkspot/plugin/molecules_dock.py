@@ -39,7 +39,7 @@ from blinkspot.plugin.movies import PROVENANCE
 from blinkspot.plugin.picture_options import PictureOptions
 from blinkspot.plugin.range_filter import RangeFilter
 from blinkspot.plugin.step_list import StepList
-from blinkspot.plugin.step_options import FROM_FILE, StepOptions
+from blinkspot.plugin.step_options import DRIFT_STEPS, FROM_FILE, StepOptions
 
 _DEBOUNCE_MS = 150
 _TABLES = "Tables of molecules (*.csv *.hdf5 *.h5);;All files (*)"
@@ -61,7 +61,7 @@ class MoleculesDock(Dock):
         self._debounce.timeout.connect(self._show)
         self._taking = LatestOnly(self)
         self._taking.answered.connect(self._on_taken)
-        self._taking.failed.connect(lambda error: self.complain(error, "Taking the table"))
+        self._taking.failed.connect(self._on_taking_failed)
         self._counting = LatestOnly(self)
         self._counting.answered.connect(self._on_counted)
         self._counting.failed.connect(self._on_count_failed)
@@ -152,7 +152,7 @@ class MoleculesDock(Dock):
     def _on_read(self, path: Path, opened: molecules_steps.Opened) -> None:
         layer = add_file(self.viewer, path.stem, opened)
         self.tables.choose(layer)
-        self._say_table("Read")
+        self.job_bar.say(f"Read: {len(opened.history.source):,} molecules.")
 
     def _on_table_chosen(self, layer: PointsLayer | None) -> None:
         work = None if layer is None else work_of(layer)
@@ -173,8 +173,14 @@ class MoleculesDock(Dock):
         layer = self._taken_from
         if layer is None or layer is not self.tables.layer or not self.in_viewer(layer):
             return
+        self._taken_from = None
         self._work = begin_work(layer, opened)
         self._on_table_changed()
+
+    def _on_taking_failed(self, error: Exception) -> None:
+        self._taken_from = None
+        self.counts.setText("No table")
+        self.complain(error, "Taking the table")
 
     def _on_table_changed(self) -> None:
         """Show the table anew after it was chosen, or after a step was done or taken back."""
@@ -228,7 +234,8 @@ class MoleculesDock(Dock):
             return
         if self._is_untouched(work) and not self.in_viewer(work.picture):
             return
-        choice = work.choice if self.in_viewer(work.picture) else None
+        is_drawn = work.drawn == (work.opened.history.table, self.filter.condition)
+        choice = work.choice if self.in_viewer(work.picture) and not is_drawn else None
         self._showing.ask_job(self._shown_job(work, layer, choice))
 
     def _is_untouched(self, work: Work) -> bool:
@@ -253,8 +260,7 @@ class MoleculesDock(Dock):
     def _show_in(self, work: Work, layer: PointsLayer, shown: molecules_steps.Shown, *, anew: bool) -> None:
         if not self._is_untouched(work):
             show_points(self.viewer, layer, work, shown, anew=anew)
-        if shown.picture is not None:
-            show_picture(self.viewer, layer, work, shown.picture, shown.table, anew=anew)
+        show_picture(self.viewer, layer, work, shown, anew=anew)
 
     def _on_show_failed(self, error: Exception) -> None:
         # A wrong condition is told below its field.
@@ -276,7 +282,9 @@ class MoleculesDock(Dock):
 
     def _apply_filter(self) -> None:
         if self.filter.condition:
-            self._apply([], "Filtering", lambda: self._say_table("Filtered"))
+            self._apply([], "Filtering", partial(self._say_table, "Filtered"))
+        else:
+            self.job_bar.say("Drag the range or type a condition first.")
 
     def _apply_step(self) -> None:
         work = self._work
@@ -289,36 +297,35 @@ class MoleculesDock(Dock):
                 return
             settings = {"path": str(path), "pixel_size_nm": self._pixel_size_nm(work)}
         title = self.steps.title
-        self._apply([(name, settings)], title, lambda: self._say_table(title))
+        self._apply([(name, settings)], title, partial(self._say_table, title))
 
     def _pixel_size_nm(self, work: Work) -> float | None:
         """Return the camera's pixel: the table's, else the one typed, else None."""
         return work.opened.pixel_size_nm if work.opened.knows_pixels else self.pixel.value() or None
 
-    def _apply(self, steps: list[molecules_steps.StepChoice], title: str, then: Callable[[], None]) -> None:
+    def _apply(
+        self, steps: list[molecules_steps.StepChoice], title: str, then: Callable[[Work], None]
+    ) -> None:
         """Apply steps in another thread, after the filter that stands in its field."""
         work, layer = self._work, self.tables.layer
         if work is None or layer is None:
             return
         steps = [*molecules_steps.filters(self.filter.condition), *steps]
-        table = work.opened.history.table
-        job = partial(molecules_steps.apply, table, steps)
 
         def on_applied(tables: list[Any]) -> None:
             work.opened.history.add(tables)
             if work is self._work:
                 self.filter.clear()
                 self._on_table_changed()
-                if any("drift" in name or name == "fiducials" for name, _ in steps):
-                    self.tabs.setCurrentIndex(1)
-            then()
+                if any(name in DRIFT_STEPS for name, _ in steps):
+                    self.tabs.setCurrentWidget(self.drift)
+            then(work)
 
+        job = partial(molecules_steps.apply, work.opened.history.table, steps)
         self._start(title, job, [layer], on_applied)
 
-    def _say_table(self, done: str) -> None:
-        if self._work is None:
-            return
-        history = self._work.opened.history
+    def _say_table(self, done: str, work: Work) -> None:
+        history = work.opened.history
         warnings = "".join(f" {warning}" for warning in history.warnings)
         self.job_bar.say(f"{done}: {len(history.table):,} molecules now.{warnings}")
 
@@ -326,13 +333,13 @@ class MoleculesDock(Dock):
         if self._work is not None and not self.runner.busy:
             self._work.opened.history.undo()
             self._on_table_changed()
-            self._say_table("Undone")
+            self._say_table("Undone", self._work)
 
     def _clear(self) -> None:
         if self._work is not None and not self.runner.busy:
             self._work.opened.history.clear()
             self._on_table_changed()
-            self._say_table("Cleared")
+            self._say_table("Cleared", self._work)
 
     # -- picture and files
 
@@ -347,6 +354,8 @@ class MoleculesDock(Dock):
                 return
             work.choice = choice
             self._show_in(work, layer, shown, anew=True)
+            if work is self._work:
+                self._debounce.start()  # the filter may have changed meanwhile
             colours = shown.picture.colours if shown.picture is not None else ""
             self.job_bar.say(
                 f"Drawn: {len(shown.table):,} molecules.{f' Colours: {colours}.' if colours else ''}"
@@ -370,11 +379,11 @@ class MoleculesDock(Dock):
             return
         if self.filter.condition:
             # What is written is what is seen, and its record names the filter.
-            self._apply([], "Filtering", lambda: self._export(work, path))
+            self._apply([], "Filtering", partial(self._export, path))
         else:
-            self._export(work, path)
+            self._export(path, work)
 
-    def _export(self, work: Work, path: Path) -> None:
+    def _export(self, path: Path, work: Work) -> None:
         self.job_bar.say(f"Writing {path.name}...")
         table, pixel_size_nm = work.opened.history.table, self._pixel_size_nm(work)
         self._saving.ask(partial(molecules_steps.save, table, path, pixel_size_nm))

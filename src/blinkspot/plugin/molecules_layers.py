@@ -11,7 +11,7 @@ from napari.layers import Points as PointsLayer
 
 from blinkspot.plugin.live_layer import put_above
 from blinkspot.plugin.localizing_steps import PictureChoice
-from blinkspot.plugin.molecules_steps import Opened, Picture, Points, Shown
+from blinkspot.plugin.molecules_steps import Opened, Points, Shown
 from blinkspot.plugin.movies import PROVENANCE, ROLE, TABLE, Place
 
 if TYPE_CHECKING:  # importing it takes seconds
@@ -28,7 +28,7 @@ _NM_PER_UM = 1000.0
 
 def holds_molecules(layer: Layer) -> bool:
     """Whether a layer is a table that can be chosen: Localize's, a file's, or any with such features."""
-    if not isinstance(layer, PointsLayer) or layer.metadata.get(ROLE) == "processed":
+    if not isinstance(layer, PointsLayer) or layer.ndim != 3 or layer.metadata.get(ROLE) == "processed":
         return False
     return WORK in layer.metadata or {"frame", "x_nm", "y_nm"} <= set(layer.features.columns)
 
@@ -48,6 +48,8 @@ class Work:
     picture : Image layer or None
     choice : PictureChoice or None
         How the picture was drawn.
+    drawn : (LocalizationTable, str) or None
+        The table and the condition whose picture it is.
     limits : (low, high) or None
         The contrast limits that the picture was given last.
     frames : (first, last) or None
@@ -63,6 +65,7 @@ class Work:
         self.points: PointsLayer | None = None
         self.picture: Image | None = None
         self.choice: PictureChoice | None = None
+        self.drawn: tuple[LocalizationTable, str] | None = None
         self.limits: tuple[float, float] | None = None
         self.frames: tuple[int, int] | None = None
 
@@ -153,16 +156,8 @@ def _add_rings(viewer: ViewerModel, source: PointsLayer, points: Points) -> Poin
     return layer
 
 
-def show_picture(
-    viewer: ViewerModel,
-    source: PointsLayer,
-    work: Work,
-    picture: Picture,
-    table: LocalizationTable,
-    *,
-    anew: bool,
-) -> None:
-    """Show a picture where the molecules lie, in this table's own picture layer.
+def show_picture(viewer: ViewerModel, source: PointsLayer, work: Work, shown: Shown, *, anew: bool) -> None:
+    """Show the picture, where there is one, in this table's own picture layer, where the molecules lie.
 
     Parameters
     ----------
@@ -170,13 +165,17 @@ def show_picture(
         Whether the layer takes on the picture's contrast, and comes back where the user has deleted it;
         else a contrast that the user has set stays.
     """
-    metadata = {ROLE: "picture", PROVENANCE: table.provenance}
+    picture = shown.picture
+    if picture is None:
+        return
+    metadata = {ROLE: "picture", PROVENANCE: shown.table.provenance}
     place: dict[str, Any] = Place.of(source).of_picture(picture.pixels)
     layer = work.picture
     there = layer is not None and layer in viewer.layers
     limits = picture.look.get("contrast_limits")
     if not there and not anew:
         return
+    work.drawn = shown.of
     if layer is not None and there and layer.rgb == (picture.data.ndim == 3):
         untouched = work.limits is not None and tuple(layer.contrast_limits) == work.limits
         layer.data = picture.data

@@ -98,13 +98,16 @@ class Shown:
 
     Attributes
     ----------
+    of : (LocalizationTable, str)
+        The table, and the condition that was put to it.
     table : LocalizationTable
-        What the points and the picture show.
+        What the points and the picture show: the rows that meet the condition.
     points : Points
     picture : Picture or None
         None where none was asked for.
     """
 
+    of: tuple[LocalizationTable, str]
     table: LocalizationTable
     points: Points
     picture: Picture | None
@@ -164,24 +167,27 @@ class Inspected:
 
     Attributes
     ----------
-    columns : tuple of str
-        Of which something is known.
+    columns : dict of str
+        Those of which something is known, and what to call them.
     histogram : Histogram or None
         Of one of them; None where there is none.
     """
 
-    columns: tuple[str, ...]
+    columns: dict[str, str]
     histogram: Histogram | None
 
 
 def inspect(table: LocalizationTable, wanted: str) -> Generator[Progress, None, Inspected]:
     """Tell the columns, and count the values of the one wanted, or where it is unknown of another."""
     from blinkspot.localization.histogram import histogram, known_columns
+    from blinkspot.localization.table import UNCALIBRATED
 
-    columns = known_columns(table)
-    if not columns:
+    known = known_columns(table)
+    doubtful = () if table.uncertainty_is_valid else tuple(UNCALIBRATED)
+    columns = {name: f"{name} (not calibrated)" if name in doubtful else name for name in known}
+    if not known:
         return Inspected(columns, None)
-    chosen = next((name for name in (wanted, _FIRST_COLUMN) if name in columns), columns[0])
+    chosen = next((name for name in (wanted, _FIRST_COLUMN) if name in known), known[0])
     counted = yield from histogram(table, chosen)
     return Inspected(columns, counted)
 
@@ -237,6 +243,7 @@ def show(
     from blinkspot.localization.excerpt import rows_around
     from blinkspot.localization.processing import Filter, process
 
+    of = (table, condition)
     if condition.strip():
         table = yield from process(table, [Filter(condition)])
     some = yield from rows_around(table.column("frame"), frame, MOST_POINTS)
@@ -249,7 +256,7 @@ def show(
     frames = None if some.is_whole else (some.first_frame, some.last_frame)
     points = Points(places, features, frames)
     picture = None if choice is None else (yield from _drawn(table, opened, choice))
-    return Shown(table, points, picture)
+    return Shown(of, table, points, picture)
 
 
 def _drawn(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -84,7 +85,7 @@ class RangeFilter(QWidget):
         self._table = table
         if table is None:
             self._inspecting.forget()
-            self._show_columns(())
+            self._show_columns({})
             self.plot.clear()
         else:
             self._inspect()
@@ -102,7 +103,7 @@ class RangeFilter(QWidget):
 
     def _inspect(self) -> None:
         if self._table is not None:
-            wanted = self.column.currentText()
+            wanted = str(self.column.currentData() or "")
             self._inspecting.ask_job(partial(molecules_steps.inspect, self._table, wanted))
 
     def _on_inspected(self, found: molecules_steps.Inspected) -> None:
@@ -116,13 +117,13 @@ class RangeFilter(QWidget):
         self.column.blockSignals(False)
         self.plot.show_histogram(found.histogram, self._ranges.get(column))
 
-    def _show_columns(self, columns: tuple[str, ...]) -> None:
-        if [self.column.itemData(index) for index in range(self.column.count())] == list(columns):
+    def _show_columns(self, columns: Mapping[str, str]) -> None:
+        if [self.column.itemText(index) for index in range(self.column.count())] == list(columns.values()):
             return
         self.column.blockSignals(True)
         self.column.clear()
-        for name in columns:
-            self.column.addItem(name, name)
+        for name, text in columns.items():
+            self.column.addItem(text, name)
         self.column.blockSignals(False)
 
     def _on_dragged(self, low: float, high: float) -> None:

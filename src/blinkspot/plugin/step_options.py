@@ -23,6 +23,8 @@ from blinkspot.plugin.molecules_steps import StepChoice
 
 FROM_FILE = "loaded_drift"
 """Name of the step whose settings are a file."""
+DRIFT_STEPS = frozenset({"drift", "fiducials", FROM_FILE})
+"""Names of the steps that take a drift off."""
 
 
 @dataclass(frozen=True)
