@@ -285,6 +285,15 @@ def test_ranges_of_several_columns_hold_together(qtbot, viewer, dock):
     assert dock.filter.plot.region.getRegion() == pytest.approx((200.0, 400.0))
     drag(dock, *dock.filter.plot.histogram.ends)
     assert dock.filter.condition == "11 <= frame <= 20"
+    # What is typed takes their place, and holds together with a range that is dragged later.
+    dock.filter.text.setText("sigma > 120 or frame == 3")
+    assert dock.filter.plot.region.getRegion() == dock.filter.plot.histogram.ends
+    drag(dock, 200.0, 1e9)
+    assert dock.filter.condition == "(sigma > 120 or frame == 3) & photons >= 200"
+    kept = ((table().column("sigma_nm") > 120) | (frame == 3)) & (photons >= 200)
+    wait_for_count(qtbot, dock, int(kept.sum()))
+    dock.filter.text.clear()
+    wait_for_count(qtbot, dock, 3000)
 
 
 def test_a_condition_is_typed_and_enter_makes_it_a_step(qtbot, viewer, dock):
@@ -370,6 +379,19 @@ def test_a_step_does_what_the_backend_does_and_undo_gives_the_very_table_before(
     pd.testing.assert_frame_equal(current(dock).data, table().data)
     assert lines(dock) == []
     assert not dock.done.undo_button.isEnabled()
+
+
+def test_a_condition_made_while_a_step_is_done_stays(qtbot, viewer, dock):
+    ready(qtbot, viewer, dock)
+    drag(dock, 100.0, 1e9)
+    dock.steps.choose("merge")
+    click(qtbot, dock.apply_button)
+    dock.filter.text.setText("photons > 300")
+    wait_for_end(qtbot, dock)
+    merged = finish(process(table(), [Filter("photons >= 100"), Merge()]))
+    assert dock.filter.condition == "photons > 300"
+    wait_for_count(qtbot, dock, int((merged.column("photons") > 300).sum()))
+    pd.testing.assert_frame_equal(current(dock).data, merged.data)
 
 
 def test_the_drift_is_drawn_saved_undone_and_loaded(qtbot, viewer, dock, tmp_path, monkeypatch):
@@ -653,6 +675,7 @@ def begin(qtbot, viewer):
 def test_cancel_leaves_the_table(qtbot, viewer):
     dock, _ = begin(qtbot, viewer)
     drag(dock, 100.0, 200.0)  # also while a step is done
+    assert dock.filter.condition
     click(qtbot, dock.job_bar.stop_button)
     wait_for_end(qtbot, dock, timeout=3000)
     assert current(dock) is slow_table()

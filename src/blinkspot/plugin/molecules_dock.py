@@ -310,12 +310,14 @@ class MoleculesDock(Dock):
         work, layer = self._work, self.tables.layer
         if work is None or layer is None:
             return
-        steps = [*molecules_steps.filters(self.filter.condition), *steps]
+        condition = self.filter.condition
+        steps = [*molecules_steps.filters(condition), *steps]
 
         def on_applied(tables: list[Any]) -> None:
             work.opened.history.add(tables)
             if work is self._work:
-                self.filter.clear()
+                if self.filter.condition == condition:
+                    self.filter.clear()
                 self._on_table_changed()
                 if any(name in DRIFT_STEPS for name, _ in steps):
                     self.tabs.setCurrentWidget(self.drift)
