@@ -219,6 +219,39 @@ def test_a_file_that_does_not_tell_its_pixel_is_opened_with_the_one_given(qtbot,
     np.testing.assert_allclose(current(dock).column("x_nm"), table().column("x_nm"), atol=0.01)
 
 
+def test_a_table_without_a_movie_s_pixel_lies_in_micrometres_and_is_written_with_the_one_typed(
+    qtbot, viewer, dock, tmp_path, monkeypatch
+):
+    path = tmp_path / "plain.csv"
+    table().save(path)
+    path.with_suffix(".provenance.json").unlink()
+    dock.open(path)
+    wait_for_end(qtbot, dock)
+    layer = viewer.layers["plain"]
+    qtbot.waitUntil(lambda: len(layer.data) == 3000, timeout=5000)
+    np.testing.assert_allclose(
+        layer.data_to_world(layer.data[7])[1:],
+        [layer.features[name][7] / 1000.0 for name in ("y_nm", "x_nm")],
+        rtol=1e-4,
+    )
+    click(qtbot, dock.draw_button)
+    wait_for_end(qtbot, dock)
+    picture = viewer.layers["plain molecules"]
+    np.testing.assert_allclose(picture.data_to_world((-0.5, -0.5)), (0.0, 0.0), atol=1e-9)
+    np.testing.assert_allclose(picture.scale, (0.02, 0.02))
+
+    written = tmp_path / "out.hdf5"
+    monkeypatch.setattr(file_dialogs, "ask_save", lambda *_: written)
+    with notifications() as shown:
+        click(qtbot, dock.export_button)
+        qtbot.waitUntil(lambda: bool(shown), timeout=5000)
+    assert "needs the movie's pixel size" in shown[0][1]
+    dock.pixel.setValue(100.0)
+    click(qtbot, dock.export_button)
+    qtbot.waitUntil(lambda: "Saved as" in dock.job_bar.status.text(), timeout=5000)
+    np.testing.assert_allclose(read_table(written).column("x_nm"), table().column("x_nm"), atol=0.02)
+
+
 @pytest.mark.parametrize("content", [b"", b"not,a\ntable,at all\n", b"\x89HDF\r\n\x1a\nbroken", None])
 def test_a_bad_file_is_answered_in_one_sentence(qtbot, viewer, dock, tmp_path, content):
     path = tmp_path / "bad.csv"
