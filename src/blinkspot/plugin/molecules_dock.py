@@ -40,11 +40,10 @@ from blinkspot.plugin.picture_options import PictureOptions
 from blinkspot.plugin.range_filter import RangeFilter
 from blinkspot.plugin.step_list import StepList
 from blinkspot.plugin.step_options import DRIFT_STEPS, FROM_FILE, StepOptions
+from blinkspot.plugin.table_writer import DRIFTS, TABLES, TableWriter
 
 _DEBOUNCE_MS = 150
 _TABLES = "Tables of molecules (*.csv *.hdf5 *.h5);;All files (*)"
-_NEW_TABLES = "ThunderSTORM table (*.csv);;Picasso table (*.hdf5)"
-_DRIFTS = "Drift (*.csv);;Picasso drift (*.txt)"
 _PIXEL_PX = 126
 
 
@@ -68,9 +67,8 @@ class MoleculesDock(Dock):
         self._showing = LatestOnly(self)
         self._showing.answered.connect(self._on_shown)
         self._showing.failed.connect(self._on_show_failed)
-        self._saving = LatestOnly(self)
-        self._saving.answered.connect(lambda path: self.job_bar.say(f"Saved as {path}."))
-        self._saving.failed.connect(lambda error: self.complain(error, "Writing"))
+        self._writer = TableWriter(self)
+        self._writer.said.connect(self.job_bar.say)
         self._taken_from: PointsLayer | None = None
         self._work: Work | None = None
         self._when_done: Callable[[Any], None] | None = None
@@ -292,7 +290,7 @@ class MoleculesDock(Dock):
             return
         name, settings = self.steps.choice
         if name == FROM_FILE:
-            path = file_dialogs.ask_open(self, "Take off the drift of a file", f"{_DRIFTS};;All files (*)")
+            path = file_dialogs.ask_open(self, "Take off the drift of a file", f"{DRIFTS};;All files (*)")
             if path is None:
                 return
             settings = {"path": str(path), "pixel_size_nm": self._pixel_size_nm(work)}
@@ -365,19 +363,12 @@ class MoleculesDock(Dock):
 
         self._start(f"Drawing {layer.name}", self._shown_job(work, layer, choice), [layer], on_drawn)
 
-    def _ask_new_file(self, title: str, what: str, kinds: str) -> Path | None:
-        """Ask for the name of a file to write; None where there is none, or another is being written."""
-        layer = self.tables.layer
-        if self._work is None or layer is None:
-            return None
-        if self._saving.busy:
-            self.job_bar.say("Still writing: wait until that file is done.")
-            return None
-        return file_dialogs.ask_save(self, title, f"{layer.name} {what}.csv", kinds)
-
     def _ask_export(self) -> None:
-        path, work = self._ask_new_file("Export the table", "processed", _NEW_TABLES), self._work
-        if path is None or work is None:
+        work, layer = self._work, self.tables.layer
+        if work is None or layer is None:
+            return
+        path = self._writer.ask("Export the table", f"{layer.name} processed.csv", TABLES)
+        if path is None:
             return
         if self.filter.condition:
             # What is written is what is seen, and its record names the filter.
@@ -386,12 +377,14 @@ class MoleculesDock(Dock):
             self._export(path, work)
 
     def _export(self, path: Path, work: Work) -> None:
-        self.job_bar.say(f"Writing {path.name}...")
         table, pixel_size_nm = work.opened.history.table, self._pixel_size_nm(work)
-        self._saving.ask(partial(molecules_steps.save, table, path, pixel_size_nm))
+        self._writer.write(path, partial(molecules_steps.save, table, path, pixel_size_nm))
 
     def _ask_save_drift(self) -> None:
-        path, work = self._ask_new_file("Save the drift", "drift", _DRIFTS), self._work
-        if path is not None and work is not None:
+        work, layer = self._work, self.tables.layer
+        if work is None or layer is None:
+            return
+        path = self._writer.ask("Save the drift", f"{layer.name} drift.csv", DRIFTS)
+        if path is not None:
             table, pixel_size_nm = work.opened.history.table, self._pixel_size_nm(work)
-            self._saving.ask(partial(molecules_steps.save_drift, table, path, pixel_size_nm))
+            self._writer.write(path, partial(molecules_steps.save_drift, table, path, pixel_size_nm))
