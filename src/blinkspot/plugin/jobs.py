@@ -28,8 +28,9 @@ MakeJob = Callable[[], Job]
 
 _log = logging.getLogger("blinkspot")
 _ACTIVITY_INTERVAL_S = 0.2
-# One thread each for a training, a denoising, a localization, and their previews.
-_MIN_POOL_THREADS = 6
+# One thread each for a training, a denoising, a localization and their previews, and for a step on a table,
+# its count, histogram, points and file.
+_MIN_POOL_THREADS = 11
 
 
 class End(enum.Enum):
