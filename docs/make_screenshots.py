@@ -31,7 +31,8 @@ class Photographer:
         self, movie: Path | None, camera: Path | None, minutes: float, frame: int | None, folder: Path
     ) -> None:
         self.viewer, docks = open_window(movie)
-        self.train, self.denoise, self.localize = (docks[name] for name in ("Train", "Denoise", "Localize"))
+        names = ("Train", "Denoise", "Localize", "Molecules")
+        self.train, self.denoise, self.localize, self.molecules = (docks[name] for name in names)
         self.viewer.window.resize(*WINDOW_PX)
         self.minutes = minutes
         self.folder = folder
@@ -64,12 +65,13 @@ class Photographer:
         print(f"wrote {name}.png")
 
     def run(self) -> None:
-        """Walk through the three docks."""
+        """Walk through the docks."""
         self.wait(4)  # the camera is being estimated
         self.training()
         self.denoising()
         self.localizing()
-        self.all_docks()
+        self.processing()
+        self.three_docks()
         self.viewer.close()
 
     def training(self) -> None:
@@ -113,8 +115,28 @@ class Photographer:
         self.shoot("super_resolved")
         dock.side_by_side.click()
 
-    def all_docks(self) -> None:
-        """Show the three docks beside one another."""
+    def processing(self) -> None:
+        """Filter what was found in the denoised movie, merge it and draw it."""
+        dock = self.molecules
+        dock.parent().raise_()
+        dock.tables.setCurrentIndex(dock.tables.count() - 1)
+        self.wait(2)
+        for layer in self.viewer.layers:
+            layer.visible = layer is dock.tables.layer
+        dock.steps.choose("merge")
+        dock.apply_button.click()
+        self.wait_for(dock)
+        self.wait(1)
+        low, high = dock.filter.plot.histogram.ends
+        dock.filter.plot.region.setRegion((low + 0.02 * (high - low), low + 0.6 * (high - low)))
+        self.wait(1)
+        dock.draw_button.click()
+        self.wait_for(dock)
+        self.viewer.reset_view()
+        self.shoot("molecules")
+
+    def three_docks(self) -> None:
+        """Show the docks that make a table beside one another."""
         window = self.viewer.window
         window.resize(*WIDE_WINDOW_PX)
         panels = [dock.parent() for dock in (self.train, self.denoise, self.localize)]

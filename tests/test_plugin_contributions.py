@@ -36,6 +36,7 @@ def test_the_manifest_is_valid_and_its_commands_exist():
         "Train",
         "Denoise",
         "Localize",
+        "Molecules",
     ]
 
 
@@ -45,7 +46,7 @@ def test_each_dock_opens_from_the_plugins_menu_and_from_layers_filter(make_napar
 
     viewer = make_napari_viewer()
     menus = get_app_model().menus
-    commands = [f"napari-blinkspot.{name}" for name in ("train", "denoise", "localize")]
+    commands = [f"napari-blinkspot.{name}" for name in ("train", "denoise", "localize", "molecules")]
     for menu in ("napari/layers/filter", "napari/plugins/napari-blinkspot"):
         items = [item.command.id for item in menus.get_menu(menu) if isinstance(item, MenuItem)]
         assert set(commands) <= set(items), menu
@@ -55,6 +56,7 @@ def test_each_dock_opens_from_the_plugins_menu_and_from_layers_filter(make_napar
         "TrainDock",
         "DenoiseDock",
         "LocalizeDock",
+        "MoleculesDock",
     }
 
 

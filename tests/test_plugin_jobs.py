@@ -228,6 +228,44 @@ def test_only_the_newest_answer_is_delivered(qtbot):
     assert answers == [4]
 
 
+def test_a_job_is_dropped_once_a_newer_question_comes(qtbot):
+    latest = LatestOnly()
+    answers, errors = [], []
+    latest.answered.connect(answers.append)
+    latest.failed.connect(errors.append)
+    endless = Endless()
+    latest.ask_job(endless.run)
+    qtbot.waitUntil(lambda: endless.yielded > 3)
+
+    def short():
+        yield Progress("working", 0, 1, 0.0)
+        return 7
+
+    latest.ask_job(short)
+    qtbot.waitUntil(lambda: answers == [7])
+    # It was closed in the thread in which it ran.
+    assert endless.closed_in is not None
+    assert endless.closed_in is not threading.main_thread()
+
+    def broken():
+        yield Progress("working", 0, 1, 0.0)
+        raise BlinkspotError("No.")
+
+    latest.ask_job(broken)
+    qtbot.waitUntil(lambda: len(errors) == 1)
+    assert str(errors[0]) == "No."
+
+
+def test_a_job_is_dropped_when_it_is_forgotten_and_when_its_owner_is_gone(qtbot):
+    for end in (LatestOnly.forget, LatestOnly.deleteLater):
+        latest, endless = LatestOnly(), Endless()
+        latest.ask_job(endless.run)
+        qtbot.waitUntil(lambda endless=endless: endless.yielded > 3)
+        end(latest)
+        qtbot.waitUntil(lambda endless=endless: endless.closed_in is not None)
+    wait_for_workers(qtbot)
+
+
 def test_a_forgotten_question_is_not_answered(qtbot):
     latest = LatestOnly()
     answers = []

@@ -1,4 +1,4 @@
-"""What the three docks have in common."""
+"""What the docks have in common."""
 
 from __future__ import annotations
 
@@ -125,7 +125,7 @@ class Dock(QWidget):
         return bool(super().event(event))
 
     def showEvent(self, event: QShowEvent | None) -> None:
-        """Join the other docks of ours, as tabs, when shown first: a small screen has no room for three."""
+        """Join the other docks of ours, as tabs, when shown first: a small screen has no room for all."""
         super().showEvent(event)
         if self._arranged:
             return

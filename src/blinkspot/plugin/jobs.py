@@ -28,8 +28,9 @@ MakeJob = Callable[[], Job]
 
 _log = logging.getLogger("blinkspot")
 _ACTIVITY_INTERVAL_S = 0.2
-# One thread each for a training, a denoising, a localization, and their previews.
-_MIN_POOL_THREADS = 6
+# One thread each for a training, a denoising, a localization and their previews, and for a step on a table,
+# its count, histogram, points and file.
+_MIN_POOL_THREADS = 11
 
 
 class End(enum.Enum):
@@ -271,6 +272,33 @@ class LatestOnly(QObject):
         self._waiting = question
         if self._worker is None:
             self._start()
+
+    def ask_job(self, make_job: MakeJob) -> None:
+        """Have a job done in another thread, and dropped at its next value once a newer question came.
+
+        Its values go nowhere; what it returns is the answer.
+        """
+        generation = self._generation + 1
+        reference = weakref.ref(self)
+
+        def is_wanted() -> bool:
+            owner = reference()
+            if owner is None or not isalive(owner):  # type: ignore[no-untyped-call]
+                return False
+            return owner._generation == generation
+
+        def question() -> Any:
+            job = make_job()
+            try:
+                while is_wanted():
+                    next(job)
+            except StopIteration as stop:
+                return stop.value
+            finally:
+                job.close()
+            return None
+
+        self.ask(question)
 
     def forget(self) -> None:
         """Drop the question that waits, and the answer of the one that runs."""

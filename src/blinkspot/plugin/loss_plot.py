@@ -4,31 +4,22 @@ from __future__ import annotations
 
 import pyqtgraph
 from napari.components import ViewerModel
-from napari.utils.theme import get_theme
-from qtpy.QtWidgets import QSizePolicy, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QWidget
 
-from blinkspot.plugin.layer_choice import follow
+from blinkspot.plugin.themed_plot import BLUE, ORANGE, ThemedPlot
 from blinkspot.plugin.training_steps import LossPoint
 
-# Told apart by colour-blind eyes, and legible on napari's dark and on its light background.
-_TRAINING_COLOUR = "#4a90d9"
-_VALIDATION_COLOUR = "#e07b00"
-_HEIGHT_PX = 84  # where a small screen leaves no more; else it takes the room that is left
+_TRAINING_COLOUR = BLUE
+_VALIDATION_COLOUR = ORANGE
+_HEIGHT_PX = 84
 
 
-class LossPlot(QWidget):
-    """Training and validation loss over the epochs, in the colours of napari's theme."""
+class LossPlot(ThemedPlot):
+    """Training and validation loss over the epochs."""
 
     def __init__(self, viewer: ViewerModel, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
-        self._viewer = viewer
+        super().__init__(viewer, _HEIGHT_PX, parent)
         self._points: list[LossPoint] = []
-        self.plot = pyqtgraph.PlotWidget()
-        self.plot.setMenuEnabled(False)
-        self.plot.setMouseEnabled(False, False)
-        self.plot.hideButtons()
-        for side in ("bottom", "left"):
-            self.plot.getAxis(side).enableAutoSIPrefix(False)
         self.plot.setLimits(xMin=0.0)
         self.plot.setLabel("bottom", "epoch")
         self.plot.setLabel("left", "loss (nat per pixel)")
@@ -37,14 +28,7 @@ class LossPlot(QWidget):
         self._best = self.plot.plot(
             pen=None, symbol="o", symbolSize=8, symbolPen=None, symbolBrush=_VALIDATION_COLOUR
         )
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.addWidget(self.plot)
-        # pyqtgraph asks for 640 x 480.
-        self.plot.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Ignored)
-        self.setMinimumHeight(_HEIGHT_PX)
-        follow(self, viewer.events.theme, self._follow_theme)
-        self._follow_theme()
+        self.follow_theme()
 
     @property
     def points(self) -> tuple[LossPoint, ...]:
@@ -68,14 +52,9 @@ class LossPlot(QWidget):
         best = [point for point in self._points if point.improved][-1:]
         self._best.setData([point.epoch for point in best], [point.validation for point in best])
 
-    def _follow_theme(self, event: object = None) -> None:
-        theme = get_theme(self._viewer.theme)
-        text = theme.text.as_hex()
-        self.plot.setBackground(theme.background.as_hex())
-        for side in ("bottom", "left"):
-            axis = self.plot.getAxis(side)
-            axis.setPen(text)
-            axis.setTextPen(text)
+    def follow_theme(self, event: object = None) -> None:
+        """Take on the colours of the theme."""
+        super().follow_theme(event)
         # A legend would lie over the curves.
         self.plot.setTitle(
             f"<span style='color: {_TRAINING_COLOUR}'>━ training</span>&nbsp;&nbsp;"

@@ -21,9 +21,11 @@ STACK_DATA = "blinkspot_stack_data"
 """Key of a layer's metadata: the array of that stack that the layer was given."""
 ROLE = "blinkspot_role"
 """Key of a layer's metadata, for a layer that we made: ``"denoised"``, ``"variance"``, ``"preview"``,
-``"markers"``, ``"localizations"``, ``"picture"`` or ``"truth"``."""
+``"markers"``, ``"localizations"``, ``"processed"``, ``"picture"`` or ``"truth"``."""
 PROVENANCE = "blinkspot_provenance"
 """Key of a layer's metadata: what made it."""
+TABLE = "blinkspot_table"
+"""Key of a points layer's metadata: the table behind it, of which the points may be only a part."""
 UNIT = "blinkspot_unit"
 """Key of a layer's metadata, for denoised frames: unit of the values, ``"ADU"`` or ``"ADU^2"``."""
 

@@ -7,18 +7,20 @@ from typing import Any
 import pandas as pd
 
 from blinkspot.errors import BlinkspotError
-from blinkspot.plugin.movies import PROVENANCE
+from blinkspot.plugin.movies import PROVENANCE, TABLE
 
 
 def write_localizations(path: str, data: Any, attributes: dict[str, Any]) -> list[str]:
-    """Write the features of a points layer as a new file: ThunderSTORM's CSV or Picasso's HDF5.
+    """Write the table of a points layer as a new file: ThunderSTORM's CSV or Picasso's HDF5.
+
+    The table is the one behind the layer, where only some of its molecules are points, else the features.
 
     Parameters
     ----------
     path : str
         The file to make; its suffix tells the format.
     data : (n, D) array
-        The points; not used, for the features hold the positions in nm.
+        The points; not used, for the table holds the positions in nm.
     attributes : dict
         Attributes of the layer, as napari gives them to writers.
 
@@ -34,12 +36,17 @@ def write_localizations(path: str, data: Any, attributes: dict[str, Any]) -> lis
     """
     from blinkspot.localization import LocalizationTable
 
+    metadata = attributes.get("metadata", {})
+    table = metadata.get(TABLE)
+    if isinstance(table, LocalizationTable):
+        table.save(path)
+        return [path]
     features = pd.DataFrame(attributes.get("features", {}))
     if not {"frame", "x_nm", "y_nm"} <= set(features.columns):
         raise BlinkspotError(
             f"The layer {attributes.get('name', '')!r} holds no localizations (features frame, x_nm, y_nm): "
-            "save a layer that the Localize dock made."
+            "save a layer that the Localize or the Molecules dock made."
         )
-    provenance = attributes.get("metadata", {}).get(PROVENANCE, {})
+    provenance = metadata.get(PROVENANCE, {})
     LocalizationTable.from_features(features, provenance).save(path)
     return [path]

@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import ClassVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from blinkspot.errors import BlinkspotError
 from blinkspot.localization.processing.expression import Expression, parse_expression
@@ -49,6 +50,19 @@ class Filter:
 
     def apply(self, table: LocalizationTable) -> Generator[Progress, None, LocalizationTable]:
         """Return the rows for which the condition holds; see :class:`.step.Step`."""
+        clock = Stopwatch("filtering", 1.0)
+        holds = yield from self.holds(table)
+        kept = yield from rows_where(table, holds, clock)
+        return recorded(self, table, kept)
+
+    def holds(self, table: LocalizationTable) -> Generator[Progress, None, NDArray[np.bool_]]:
+        """Tell for each row whether the condition holds, shape (n,).
+
+        Raises
+        ------
+        BlinkspotError
+            If the condition names a column of which the table knows nothing.
+        """
         columns = {name: table.column(name) for name in self._known_columns(table)}
         clock = Stopwatch("filtering", 1.0)
         holds = np.empty(len(table), dtype=np.bool_)
@@ -58,8 +72,7 @@ class Filter:
 
         yield clock.at(0.0)
         yield from in_parts(judge, len(table), clock)
-        kept = yield from rows_where(table, holds, clock)
-        return recorded(self, table, kept)
+        return holds
 
     def _known_columns(self, table: LocalizationTable) -> tuple[str, ...]:
         """Return the columns that are needed, of which the table must know something; one at least."""

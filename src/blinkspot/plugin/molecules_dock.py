@@ -1,0 +1,390 @@
+"""The dock for what comes after the fits: filters and other steps on a table, drift, picture, export."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from napari.components import ViewerModel
+from napari.layers import Layer
+from napari.layers import Points as PointsLayer
+from qtpy.QtCore import QTimer
+from qtpy.QtWidgets import (
+    QDoubleSpinBox,
+    QLabel,
+    QPushButton,
+    QTabWidget,
+)
+
+from blinkspot.errors import BlinkspotError
+from blinkspot.plugin import file_dialogs, molecules_steps
+from blinkspot.plugin.dock import Dock
+from blinkspot.plugin.drift_plot import DriftPanel
+from blinkspot.plugin.forms import row, section
+from blinkspot.plugin.jobs import End, LatestOnly, MakeJob, Outcome
+from blinkspot.plugin.layer_choice import LayerChoice, follow
+from blinkspot.plugin.molecules_layers import (
+    Work,
+    add_file,
+    begin_work,
+    frame_at,
+    holds_molecules,
+    show_picture,
+    show_points,
+    work_of,
+)
+from blinkspot.plugin.movies import PROVENANCE
+from blinkspot.plugin.picture_options import PictureOptions
+from blinkspot.plugin.range_filter import RangeFilter
+from blinkspot.plugin.step_list import StepList
+from blinkspot.plugin.step_options import DRIFT_STEPS, FROM_FILE, StepOptions
+from blinkspot.plugin.table_writer import DRIFTS, TABLES, TableWriter
+
+_DEBOUNCE_MS = 150
+_TABLES = "Tables of molecules (*.csv *.hdf5 *.h5);;All files (*)"
+_PIXEL_PX = 126
+
+
+class MoleculesDock(Dock):
+    """Works on a table of molecules: the layer that Localize made, or a file."""
+
+    title = "Molecules"
+
+    def __init__(self, napari_viewer: ViewerModel) -> None:
+        super().__init__(napari_viewer, "Cancel", "Stop; the table stays as it was.")
+        self._debounce = QTimer(self)
+        self._debounce.setSingleShot(True)
+        self._debounce.setInterval(_DEBOUNCE_MS)
+        self._debounce.timeout.connect(self._show)
+        self._taking = LatestOnly(self)
+        self._taking.answered.connect(self._on_taken)
+        self._taking.failed.connect(self._on_taking_failed)
+        self._counting = LatestOnly(self)
+        self._counting.answered.connect(self._on_counted)
+        self._counting.failed.connect(self._on_count_failed)
+        self._showing = LatestOnly(self)
+        self._showing.answered.connect(self._on_shown)
+        self._showing.failed.connect(self._on_show_failed)
+        self._writer = TableWriter(self)
+        self._writer.said.connect(self.job_bar.say)
+        self._taken_from: PointsLayer | None = None
+        self._work: Work | None = None
+        self._when_done: Callable[[Any], None] | None = None
+        self._build()
+        self._connect()
+        self._on_table_chosen(self.tables.layer)
+
+    def _build(self) -> None:
+        self.tables = LayerChoice(self.viewer, holds_molecules)
+        self.tables.setMinimumContentsLength(6)
+        self.open_button = QPushButton("Open table...")
+        self.open_button.setToolTip("Open a table file: ThunderSTORM's or SMAP's CSV, or Picasso's HDF5.")
+        self.pixel = QDoubleSpinBox()
+        self.pixel.setRange(0.0, 9999.0)
+        self.pixel.setDecimals(1)
+        self.pixel.setFixedWidth(_PIXEL_PX)
+        self.pixel.setSpecialValueText("pixel: auto")
+        self.pixel.setSuffix(" nm")
+        self.pixel.setToolTip(
+            "Pixel of the camera, in the sample, for files that need it where the table does not tell it: "
+            "SMAP's tables, Picasso's tables and drifts. Typical: 100 nm; auto: as the table says."
+        )
+        self.controls.addLayout(row(self.tables, self.pixel, self.open_button))
+        self.filter = RangeFilter(self.viewer)
+        self.drift = DriftPanel(self.viewer)
+        self.tabs = QTabWidget()
+        self.tabs.addTab(self.filter, "Filter")
+        self.tabs.addTab(self.drift, "Drift")
+        self.counts = QLabel()
+        self.counts.setObjectName("counts")
+        self.counts.setToolTip("Molecules that are left, of those in the table.")
+        self.tabs.setCornerWidget(self.counts)
+        self.controls.addWidget(self.tabs, stretch=1)
+        self.steps = StepOptions()
+        self.apply_button = QPushButton("Apply")
+        self.apply_button.setToolTip("Apply this step to the molecules that are left, with the filter above.")
+        self.steps.beside.addWidget(self.apply_button)
+        self.controls.addWidget(section("Next step", self.steps))
+        self.done = StepList()
+        self.controls.addWidget(self.done)
+        self.picture = PictureOptions()
+        self.controls.addWidget(self.picture)
+        self.draw_button = QPushButton("Draw")
+        self.draw_button.setToolTip("Draw the super-resolved picture of the molecules that are left.")
+        self.export_button = QPushButton("Export...")
+        self.export_button.setToolTip(
+            "Write the molecules that are left as ThunderSTORM's CSV (.csv) or Picasso's HDF5 (.hdf5), nm, "
+            "with the record of all steps."
+        )
+        self.footer.addLayout(row(self.draw_button, self.export_button))
+
+    def _connect(self) -> None:
+        self.tables.chosen.connect(self._on_table_chosen)
+        self.open_button.clicked.connect(self._ask_table)
+        self.filter.changed.connect(self._on_condition_changed)
+        self.filter.applied.connect(self._apply_filter)
+        self.apply_button.clicked.connect(self._apply_step)
+        self.done.undo_button.clicked.connect(self._undo)
+        self.done.clear_button.clicked.connect(self._clear)
+        self.drift.save_button.clicked.connect(self._ask_save_drift)
+        self.draw_button.clicked.connect(self._draw)
+        self.export_button.clicked.connect(self._ask_export)
+        self.runner.started.connect(self._refresh)
+        self.runner.ended.connect(self._on_ended)
+        follow(self, self.viewer.dims.events.current_step, self._on_slider)
+
+    # -- which table
+
+    def _ask_table(self) -> None:
+        path = file_dialogs.ask_open(self, "Open a table", _TABLES)
+        if path is not None:
+            self.open(path)
+
+    def open(self, path: Path) -> None:
+        """Read a table file in another thread, and choose it."""
+        read = partial(molecules_steps.read, path, self.pixel.value() or None)
+        self._start(f"Reading {path.name}", read, [], partial(self._on_read, path))
+
+    def _on_read(self, path: Path, opened: molecules_steps.Opened) -> None:
+        layer = add_file(self.viewer, path.stem, opened)
+        self.tables.choose(layer)
+        self.job_bar.say(f"Read: {len(opened.history.source):,} molecules.")
+
+    def _on_table_chosen(self, layer: PointsLayer | None) -> None:
+        work = None if layer is None else work_of(layer)
+        if work is not None and work is self._work:
+            return
+        for latest in (self._taking, self._counting, self._showing):
+            latest.forget()
+        self._debounce.stop()
+        self.filter.clear()
+        self._work = work
+        if layer is not None and work is None:
+            self._taken_from = layer
+            provenance = layer.metadata.get(PROVENANCE, {})
+            self._taking.ask_job(partial(molecules_steps.take, layer.features, provenance, layer.data))
+        self._on_table_changed()
+
+    def _on_taken(self, opened: molecules_steps.Opened) -> None:
+        layer = self._taken_from
+        if layer is None or layer is not self.tables.layer or not self.in_viewer(layer):
+            return
+        self._taken_from = None
+        self._work = begin_work(layer, opened)
+        self._on_table_changed()
+
+    def _on_taking_failed(self, error: Exception) -> None:
+        self._taken_from = None
+        self.counts.setText("No table")
+        self.complain(error, "Taking the table")
+
+    def _on_table_changed(self) -> None:
+        """Show the table anew after it was chosen, or after a step was done or taken back."""
+        history = None if self._work is None else self._work.opened.history
+        self.filter.set_table(None if history is None else history.table)
+        self.drift.show_drift(None if history is None else history.drift)
+        self.done.show_steps(history)
+        self._refresh()
+        self._on_condition_changed(self.filter.condition)
+
+    def _refresh(self, *_: object) -> None:
+        ready = self._work is not None and not self.runner.busy
+        for button in (self.apply_button, self.filter.button, self.draw_button, self.export_button):
+            button.setEnabled(ready)
+        self.done.allow(ready)
+        self.open_button.setEnabled(not self.runner.busy)
+
+    # -- what is left of it, as the filter changes
+
+    def _on_condition_changed(self, condition: str) -> None:
+        work = self._work
+        if work is None:
+            self.counts.setText("No table" if self.tables.layer is None else "Taking the table...")
+            return
+        self._counting.ask_job(partial(molecules_steps.count, work.opened.history.table, condition))
+        self._debounce.start()
+
+    def _on_counted(self, left: int) -> None:
+        self.filter.say("")
+        if self._work is not None:
+            self.counts.setText(f"{left:,} of {len(self._work.opened.history.source):,} left")
+
+    def _on_count_failed(self, error: Exception) -> None:
+        if isinstance(error, BlinkspotError):
+            # Typing passes through conditions that are not complete: no notification for each.
+            self.filter.say(str(error))
+        else:
+            self.complain(error, "Filtering")
+
+    def _on_slider(self, event: object) -> None:
+        work, layer = self._work, self.tables.layer
+        if work is None or layer is None or work.frames is None:
+            return
+        first, last = work.frames
+        if not first <= frame_at(self.viewer, layer) <= last:
+            self._debounce.start()
+
+    def _show(self) -> None:
+        work, layer = self._work, self.tables.layer
+        if work is None or layer is None or not self.in_viewer(layer):
+            return
+        if self._is_untouched(work) and not self.in_viewer(work.picture):
+            return
+        is_drawn = work.drawn == (work.opened.history.table, self.filter.condition)
+        choice = work.choice if self.in_viewer(work.picture) and not is_drawn else None
+        self._showing.ask_job(self._shown_job(work, layer, choice))
+
+    def _is_untouched(self, work: Work) -> bool:
+        """Whether the points of a layer that was there before are all that is to be shown."""
+        no_step = work.opened.history.n_steps == 0 and not self.filter.condition
+        return no_step and not work.from_file and work.points is None
+
+    def _shown_job(self, work: Work, layer: Layer, choice: Any) -> MakeJob:
+        return partial(
+            molecules_steps.show,
+            work.opened.history.table,
+            self.filter.condition,
+            work.opened,
+            frame_at(self.viewer, layer),
+            choice,
+        )
+
+    def _on_shown(self, shown: molecules_steps.Shown) -> None:
+        if self._work is not None and self.in_viewer(self.tables.layer):
+            self._show_in(self._work, self.tables.layer, shown, anew=False)
+
+    def _show_in(self, work: Work, layer: PointsLayer, shown: molecules_steps.Shown, *, anew: bool) -> None:
+        if not self._is_untouched(work):
+            show_points(self.viewer, layer, work, shown, anew=anew)
+        show_picture(self.viewer, layer, work, shown, anew=anew)
+
+    def _on_show_failed(self, error: Exception) -> None:
+        # A wrong condition is told below its field.
+        if not isinstance(error, BlinkspotError):
+            self.complain(error, "Showing the molecules")
+
+    # -- steps
+
+    def _start(self, title: str, job: MakeJob, layers: list[Layer], when_done: Callable[[Any], None]) -> None:
+        if not self.runner.busy:
+            self._when_done = when_done
+        self.start_job(title, job, layers)
+
+    def _on_ended(self, outcome: Outcome) -> None:
+        when_done, self._when_done = self._when_done, None
+        self._refresh()
+        if outcome.end is End.DONE and when_done is not None:
+            when_done(outcome.result)
+
+    def _apply_filter(self) -> None:
+        if self.filter.condition:
+            self._apply([], "Filtering", partial(self._say_table, "Filtered"))
+        else:
+            self.job_bar.say("Drag the range or type a condition first.")
+
+    def _apply_step(self) -> None:
+        work = self._work
+        if work is None:
+            return
+        name, settings = self.steps.choice
+        if name == FROM_FILE:
+            path = file_dialogs.ask_open(self, "Take off the drift of a file", f"{DRIFTS};;All files (*)")
+            if path is None:
+                return
+            settings = {"path": str(path), "pixel_size_nm": self._pixel_size_nm(work)}
+        title = self.steps.title
+        self._apply([(name, settings)], title, partial(self._say_table, title))
+
+    def _pixel_size_nm(self, work: Work) -> float | None:
+        """Return the camera's pixel: the table's, else the one typed, else None."""
+        return work.opened.pixel_size_nm if work.opened.knows_pixels else self.pixel.value() or None
+
+    def _apply(
+        self, steps: list[molecules_steps.StepChoice], title: str, then: Callable[[Work], None]
+    ) -> None:
+        """Apply steps in another thread, after the filter that stands in its field."""
+        work, layer = self._work, self.tables.layer
+        if work is None or layer is None:
+            return
+        condition = self.filter.condition
+        steps = [*molecules_steps.filters(condition), *steps]
+
+        def on_applied(tables: list[Any]) -> None:
+            work.opened.history.add(tables)
+            if work is self._work:
+                if self.filter.condition == condition:
+                    self.filter.clear()
+                self._on_table_changed()
+                if any(name in DRIFT_STEPS for name, _ in steps):
+                    self.tabs.setCurrentWidget(self.drift)
+            then(work)
+
+        job = partial(molecules_steps.apply, work.opened.history.table, steps)
+        self._start(title, job, [layer], on_applied)
+
+    def _say_table(self, done: str, work: Work) -> None:
+        history = work.opened.history
+        warnings = "".join(f" {warning}" for warning in history.warnings)
+        self.job_bar.say(f"{done}: {len(history.table):,} molecules now.{warnings}")
+
+    def _undo(self) -> None:
+        if self._work is not None and not self.runner.busy:
+            self._work.opened.history.undo()
+            self._on_table_changed()
+            self._say_table("Undone", self._work)
+
+    def _clear(self) -> None:
+        if self._work is not None and not self.runner.busy:
+            self._work.opened.history.clear()
+            self._on_table_changed()
+            self._say_table("Cleared", self._work)
+
+    # -- picture and files
+
+    def _draw(self) -> None:
+        work, layer = self._work, self.tables.layer
+        if work is None or layer is None:
+            return
+        choice = self.picture.choice
+
+        def on_drawn(shown: molecules_steps.Shown) -> None:
+            if not self.in_viewer(layer):
+                return
+            work.choice = choice
+            self._show_in(work, layer, shown, anew=True)
+            if work is self._work:
+                self._debounce.start()  # the filter may have changed meanwhile
+            colours = shown.picture.colours if shown.picture is not None else ""
+            self.job_bar.say(
+                f"Drawn: {len(shown.table):,} molecules.{f' Colours: {colours}.' if colours else ''}"
+            )
+
+        self._start(f"Drawing {layer.name}", self._shown_job(work, layer, choice), [layer], on_drawn)
+
+    def _ask_export(self) -> None:
+        work, layer = self._work, self.tables.layer
+        if work is None or layer is None:
+            return
+        path = self._writer.ask("Export the table", f"{layer.name} processed.csv", TABLES)
+        if path is None:
+            return
+        if self.filter.condition:
+            # What is written is what is seen, and its record names the filter.
+            self._apply([], "Filtering", partial(self._export, path))
+        else:
+            self._export(path, work)
+
+    def _export(self, path: Path, work: Work) -> None:
+        table, pixel_size_nm = work.opened.history.table, self._pixel_size_nm(work)
+        self._writer.write(path, partial(molecules_steps.save, table, path, pixel_size_nm))
+
+    def _ask_save_drift(self) -> None:
+        work, layer = self._work, self.tables.layer
+        if work is None or layer is None:
+            return
+        path = self._writer.ask("Save the drift", f"{layer.name} drift.csv", DRIFTS)
+        if path is not None:
+            table, pixel_size_nm = work.opened.history.table, self._pixel_size_nm(work)
+            self._writer.write(path, partial(molecules_steps.save_drift, table, path, pixel_size_nm))

@@ -1,0 +1,53 @@
+"""A small plot in a dock, in the colours of napari's theme."""
+
+from __future__ import annotations
+
+import pyqtgraph
+from napari.components import ViewerModel
+from napari.utils.theme import get_theme
+from qtpy.QtWidgets import QSizePolicy, QVBoxLayout, QWidget
+
+from blinkspot.plugin.layer_choice import follow
+
+# Told apart by colour-blind eyes, and legible on napari's dark and on its light background.
+BLUE = "#4a90d9"
+ORANGE = "#e07b00"
+
+
+class ThemedPlot(QWidget):
+    """A plot without menus, which neither the wheel nor the mouse moves.
+
+    Parameters
+    ----------
+    viewer : ViewerModel
+        Whose theme it follows.
+    height_px : int
+        Where a small screen leaves no more; else it takes the room that is left.
+    """
+
+    def __init__(self, viewer: ViewerModel, height_px: int, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._viewer = viewer
+        self.plot = pyqtgraph.PlotWidget()
+        self.plot.setMenuEnabled(False)
+        self.plot.setMouseEnabled(False, False)
+        self.plot.hideButtons()
+        for side in ("bottom", "left"):
+            self.plot.getAxis(side).enableAutoSIPrefix(False)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addWidget(self.plot)
+        # pyqtgraph asks for 640 x 480.
+        self.plot.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Ignored)
+        self.setMinimumHeight(height_px)
+        follow(self, viewer.events.theme, self.follow_theme)
+
+    def follow_theme(self, event: object = None) -> None:
+        """Take on the colours of the theme."""
+        theme = get_theme(self._viewer.theme)
+        text = theme.text.as_hex()
+        self.plot.setBackground(theme.background.as_hex())
+        for side in ("bottom", "left"):
+            axis = self.plot.getAxis(side)
+            axis.setPen(text)
+            axis.setTextPen(text)
