@@ -22,11 +22,12 @@ BACKGROUNDS_PHOTONS = (1.0, 5.0, 20.0, 100.0, 400.0)
 WIDTHS = {"free": PsfWidth(), "known": PsfWidth(1.1, 0.1, 100)}
 ASKED = (1.0, 0.1)
 SIZE_PX = 256
-FRAMES = 800
+FRAMES = 2400
+AT_ONCE = 8
 
 
 def recorded(camera: Camera, background: float, random: np.random.Generator) -> np.ndarray:
-    electrons = random.poisson(background, (SIZE_PX, SIZE_PX)).astype(float)
+    electrons = random.poisson(background, (AT_ONCE, SIZE_PX, SIZE_PX)).astype(float)
     if camera.em_gain > 1:
         electrons = random.gamma(electrons, camera.em_gain)
     electrons += random.normal(0.0, camera.read_noise_electrons, electrons.shape)
@@ -49,8 +50,8 @@ def main() -> None:
                 column = localizer.columns.index("log_likelihood_ratio")
                 ratios = np.concatenate(
                     [
-                        finish(localizer.rows(0, recorded(camera, background, random)[None], None))[:, column]
-                        for _ in range(FRAMES)
+                        finish(localizer.rows(0, recorded(camera, background, random), None))[:, column]
+                        for _ in range(0, FRAMES, AT_ONCE)
                     ]
                 )
                 cells = []

@@ -139,10 +139,11 @@ def find_above_noise(counts: Float32Array, smallest: float) -> tuple[Candidates,
     return candidates, ratio
 
 
-def find_above_noise_in_frames(counts: Float32Array, smallest: float) -> tuple[IntArray, Candidates]:
-    """Do as :func:`find_above_noise` in each of several frames; returns as :func:`find_in_frames`."""
-    frames, candidates, _ = _found(counts, smallest, above_noise=True)
-    return frames, candidates
+def find_above_noise_in_frames(
+    counts: Float32Array, smallest: float
+) -> tuple[IntArray, Candidates, FloatArray]:
+    """Do as :func:`find_above_noise` in each of several frames; the frames come first."""
+    return _found(counts, smallest, above_noise=True)
 
 
 def _found(

@@ -125,7 +125,8 @@ class FrameLocalizer:
         """Find the places that are worth a fit, and which of the frames each is in."""
         # A denoised picture has no shot noise to stand out from.
         if self.acceptance is not None and not pixels.is_denoised:
-            return find_above_noise_in_frames(pixels.guide, self.acceptance.response)
+            frames, candidates, _ = find_above_noise_in_frames(pixels.guide, self.acceptance.response)
+            return frames, candidates
         return find_in_frames(pixels.guide, self.settings.threshold)
 
     def fit(
