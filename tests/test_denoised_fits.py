@@ -20,9 +20,11 @@ from blinkspot.camera import Camera
 from blinkspot.camera_maps import CameraMaps
 from blinkspot.errors import BlinkspotError
 from blinkspot.evaluation import TooFewMolecules, calibrate_uncertainties
+from blinkspot.evaluation.denoised_fits.credibility import measure_credibility
 from blinkspot.evaluation.denoised_fits.error_law import fit_error_law
 from blinkspot.evaluation.denoised_fits.fit_features import numbered, photons_nearby
 from blinkspot.evaluation.denoised_fits.matched_movie import MatchedFrames, placed, standing_alone
+from blinkspot.evaluation.denoised_fits.shrinkage import measure_shrinkage
 from blinkspot.evaluation.forward_model import recorded_adu, spots_image
 from blinkspot.localization import LocalizationTable, Localizer, LocalizerSettings
 from blinkspot.localization.processing import Merge
@@ -198,6 +200,39 @@ def test_too_few_molecules_are_said(rows):
 
 
 # The parts
+
+
+def test_molecules_get_the_light_that_comes_out_as_what_was_found():
+    random = np.random.default_rng(6)
+    true = np.exp(random.uniform(np.log(20.0), np.log(2000.0), 4000))
+
+    def found_of(photons):
+        return photons**2 / (photons + 150.0)
+
+    measured = measure_shrinkage(true, found_of(true) * random.lognormal(0.0, 0.2, len(true)))
+    asked = np.geomspace(60.0, 1500.0, 20)
+    np.testing.assert_allclose(measured.true_photons(found_of(asked)), asked, rtol=0.12)
+    # Beyond what was seen the share stays, and no molecule becomes more than 8 times as bright.
+    assert measured.true_photons(np.array([1e5]))[0] == pytest.approx(1e5, rel=0.15)
+    assert (measured.true_photons(np.array([0.01, 1.0])) <= 8.0 * np.array([0.01, 1.0]) * 1.0001).all()
+
+
+def test_light_is_left_as_it_is_where_too_few_molecules_tell():
+    photons = np.array([10.0, 200.0])
+    few = measure_shrinkage(np.full(19, 100.0), np.full(19, 20.0))
+    np.testing.assert_array_equal(few.true_photons(photons), photons)
+
+
+def test_what_noise_makes_as_often_is_no_molecule():
+    random = np.random.default_rng(7)
+    noise, molecules = random.exponential(20.0, 6000), random.normal(300.0, 30.0, 2000)
+    measured = measure_credibility(np.concatenate([noise[:4000], molecules]), 100, noise[4000:], 50)
+    at = measured.of(np.array([5.0, 20.0, 300.0, 400.0]))
+    assert (at[:2] < 0.15).all()
+    assert (at[2:] > 0.95).all()
+    half = measure_credibility(np.concatenate([noise[:2000], noise[:2000]]), 100, noise[2000:3000], 50)
+    assert np.mean(half.of(noise)) == pytest.approx(0.5, abs=0.06)
+    assert (measure_credibility(noise[:20], 10, noise[:20], 10).of(noise) == 1.0).all()
 
 
 def test_the_law_finds_variances_however_the_errors_are_spread():

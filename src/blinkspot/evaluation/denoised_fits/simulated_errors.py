@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeVar
 
@@ -13,9 +13,20 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from blinkspot.errors import BlinkspotError
+from blinkspot.evaluation.denoised_fits.credibility import (
+    ALL_ARE_MOLECULES,
+    Credibility,
+    measure_credibility,
+)
 from blinkspot.evaluation.denoised_fits.error_law import ErrorLaw, fit_error_law
 from blinkspot.evaluation.denoised_fits.fit_features import feature_names, features_of, numbered
 from blinkspot.evaluation.denoised_fits.matched_movie import MatchedFrames, placed, standing_alone
+from blinkspot.evaluation.denoised_fits.shrinkage import (
+    BRIGHTEST,
+    EVERYTHING_FOUND,
+    Shrinkage,
+    measure_shrinkage,
+)
 from blinkspot.localization import LocalizationTable, Localizer
 from blinkspot.progress import Progress, Stopwatch
 from blinkspot.stack import Stack, as_stack
@@ -57,12 +68,18 @@ class _Part:
     relative : ndarray of float64, shape (n, 2)
         Errors in x and y over the uncertainty that the fit reports.
     frame, molecule : ndarray of int64, shape (n,)
+    true_photons, found_photons : ndarray of float64, shape (n,)
+    false_photons : ndarray of float64, shape (m,)
+        Of what was found where no molecule is.
     """
 
     features: FloatArray
     relative: FloatArray
     frame: IntArray
     molecule: IntArray
+    true_photons: FloatArray
+    found_photons: FloatArray
+    false_photons: FloatArray
 
     @property
     def ratio(self) -> FloatArray:
@@ -93,6 +110,8 @@ class SimulatedErrors:
     localizer: Localizer
     random: np.random.Generator
     parts: list[_Part] = field(default_factory=list)
+    shrinkage: Shrinkage = field(default=EVERYTHING_FOUND)
+    credibility: Credibility = field(default=ALL_ARE_MOLECULES)
 
     @property
     def count(self) -> int:
@@ -106,16 +125,18 @@ class SimulatedErrors:
         together = max(fewest, min(FRAMES_TOGETHER, PIXELS_AT_ONCE // frame_pixels))
         together = min(together, self.denoised.n_frames)
         at_once = max(1, min(FRAMES_AT_ONCE, PIXELS_AT_ONCE // frame_pixels) // together)
-        most = max(1, MOST_PIXELS // (at_once * together * frame_pixels))
+        most = max(2, MOST_PIXELS // (at_once * together * frame_pixels))
         starts = self._starts(together)
         for number in range(most if len(self.table) else 0):
             done = max(number / most, self.count / ERRORS_WANTED)
-            hopeless = number > 0 and self.count * most < FEWEST_ERRORS * number
+            # The first one, a pilot, yields none.
+            hopeless = number > 1 and self.count * (most - 1) < FEWEST_ERRORS * (number - 1)
             if done >= 1.0 or hopeless:
                 break
             step = done / number if number else 1.0 / most
             blocks = [next(starts) for _ in range(at_once)]
-            yield from _within(self._round(blocks, together), clock, (done, min(1.0, done + step)))
+            job = self._pilot(blocks, together) if number == 0 else self._round(blocks, together)
+            yield from _within(job, clock, (done, min(1.0, done + step)))
         if self.count < FEWEST_ERRORS:
             raise TooFewMolecules(
                 f"Uncertainties of fits on this denoised movie cannot be calibrated: {self.count} molecules "
@@ -149,15 +170,41 @@ class SimulatedErrors:
             for each in pooled
         ]
 
+    def _pilot(self, starts: list[int], together: int) -> Generator[float, None, None]:
+        """Learn how much light is found, and what noise makes; yield how much is done, 0 to 1."""
+
+        def brighter(photons: FloatArray, molecule: IntArray) -> FloatArray:
+            factor = np.exp(self.random.uniform(0.0, math.log(BRIGHTEST), int(molecule.max(initial=0)) + 1))
+            bright: FloatArray = photons * factor[molecule]
+            return bright
+
+        pilot = yield from self._simulated(starts, together, brighter)
+        self.shrinkage = measure_shrinkage(pilot.true_photons, pilot.found_photons)
+        self.credibility = measure_credibility(
+            self.table.column("photons"), self.denoised.n_frames, pilot.false_photons, len(starts) * together
+        )
+
     def _round(self, starts: list[int], together: int) -> Generator[float, None, None]:
-        """Simulate, denoise and localize parts of the movie; yield how much of it is done, 0 to 1."""
+        """Collect errors on parts of the movie; yield how much of it is done, 0 to 1."""
+        part = yield from self._simulated(
+            starts, together, lambda photons, _: self.shrinkage.true_photons(photons)
+        )
+        self.parts.append(part)
+
+    def _simulated(
+        self, starts: list[int], together: int, light: Callable[[FloatArray, IntArray], FloatArray]
+    ) -> Generator[float, None, _Part]:
+        """Simulate, denoise and localize parts of the movie, with light that ``light`` gives molecules."""
         frames = np.concatenate([np.arange(start, start + together) for start in starts])
         rows, molecule = self._found(starts, together)
-        alone = standing_alone(rows, molecule, self.model.context_frames, self.random)
+        credible = self._credible(rows["photons"].to_numpy(), molecule)
+        rows_there, molecule_there = rows[credible], molecule[credible]
+        alone = standing_alone(rows_there, molecule_there, self.model.context_frames, self.random)
         shape = (self.denoised.height, self.denoised.width)
         pixel_size_nm = self.model.camera.pixel_size_nm
-        molecule_there = molecule[alone]
-        truth = placed(rows[alone], molecule_there, shape, pixel_size_nm, self.random)
+        molecule_there = molecule_there[alone]
+        truth = placed(rows_there[alone], molecule_there, shape, pixel_size_nm, self.random)
+        truth["photons"] = light(truth["photons"].to_numpy(), molecule_there)
         matched = MatchedFrames(self.model.camera, self.sigma_nm / pixel_size_nm, rows, truth)
         recorded = np.empty((len(frames), *shape), np.float32)
         shown = (self.model.camera.photoelectrons(self.denoised.frame(index)) for index in frames)
@@ -173,14 +220,30 @@ class SimulatedErrors:
         molecule = yield from _fractions(numbered(table, self.sigma_nm), 1.0, 0.0)
         context = self.model.context_frames
         features = features_of(table, molecule, context)
-        found, of = _pairs(table.data, truth, TOLERANCE_SIGMAS * self.sigma_nm)
+        reach_nm = TOLERANCE_SIGMAS * self.sigma_nm
+        found, of = _pairs(table.data, truth, reach_nm)
         errors_nm = table.data[["x_nm", "y_nm"]].to_numpy()[found] - truth[["x_nm", "y_nm"]].to_numpy()[of]
         relative = errors_nm / table.column("uncertainty_nm")[found][:, np.newaxis]
         frame: IntArray = table.column("frame")[found]
         # At the ends of a part, context frames show other molecules than the movie does.
         used = (frame % together >= context) & (frame % together < together - context)
         used &= np.isfinite(relative).all(axis=1) & np.isfinite(features[found]).all(axis=1)
-        self.parts.append(_Part(features[found][used], relative[used], frame[used], molecule_there[of][used]))
+        return _Part(
+            features=features[found][used],
+            relative=relative[used],
+            frame=frame[used],
+            molecule=molecule_there[of][used],
+            true_photons=truth["photons"].to_numpy()[of][used],
+            found_photons=np.exp(features[found][used, 1]),
+            false_photons=table.column("photons")[_far_from(table.data, truth, reach_nm)],
+        )
+
+    def _credible(self, photons: FloatArray, molecule: IntArray) -> NDArray[np.bool_]:
+        """Choose molecules at random, as often as they are likely to be some; whole ones, shape (n,)."""
+        number = np.bincount(molecule)
+        probability = np.bincount(molecule, self.credibility.of(photons)) / np.maximum(number, 1)
+        chosen: NDArray[np.bool_] = self.random.random(len(number)) < probability
+        return chosen[molecule]
 
     def _found(self, starts: list[int], together: int) -> tuple[pd.DataFrame, IntArray]:
         """Return what the table has in parts of the movie, part by part, and which molecule each is."""
@@ -203,14 +266,25 @@ class SimulatedErrors:
             yield from self.random.permutation(places).tolist()
 
 
+def _places(rows: pd.DataFrame) -> FloatArray:
+    """Return places in space and time, in which frames are far apart."""
+    return np.column_stack([rows["x_nm"], rows["y_nm"], rows["frame"] * _FRAMES_APART_NM])
+
+
+def _far_from(found: pd.DataFrame, there: pd.DataFrame, reach_nm: float) -> NDArray[np.bool_]:
+    """Tell which localizations have no molecule within reach, shape (n,)."""
+    if not len(found) or not len(there):
+        return np.ones(len(found), dtype=bool)
+    distance_nm, _ = cKDTree(_places(there)).query(_places(found))
+    far: NDArray[np.bool_] = distance_nm > reach_nm
+    return far
+
+
 def _pairs(found: pd.DataFrame, there: pd.DataFrame, reach_nm: float) -> tuple[IntArray, IntArray]:
     """Return the rows of localizations and molecules that are each other's nearest in their frame."""
-    places_found, places_there = (
-        np.column_stack([each["x_nm"], each["y_nm"], each["frame"] * _FRAMES_APART_NM])
-        for each in (found, there)
-    )
     if not len(found) or not len(there):
         return np.zeros(0, np.int64), np.zeros(0, np.int64)
+    places_found, places_there = _places(found), _places(there)
     distance_nm, nearest = cKDTree(places_there).query(places_found)
     _, back = cKDTree(places_found).query(places_there)
     rows = np.flatnonzero((distance_nm < reach_nm) & (back[nearest] == np.arange(len(found))))
