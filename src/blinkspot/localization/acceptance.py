@@ -37,6 +37,8 @@ SEED = 0
 SMALLEST_RESPONSE = 0.5
 # Beyond this ratio the tail has its shape: fitted from 5 on, it was up to a fifth off where it matters.
 TAIL_FROM = 7.0
+# Where more lie beyond it, so many are fitted: fewer scatter more, more are farther from where it matters.
+MOST_IN_TAIL = 2500
 # The faintest responses of those that reach the ratio, this part of them, may be lost before the fit.
 LOST_PART = 0.01
 SLOWEST, FASTEST = 0.3, 3.0
@@ -80,42 +82,48 @@ class FalseMolecules:
     response: FloatArray
     pixels: int
 
+    @property
+    def tail_from(self) -> float:
+        """Where the tail begins that is fitted."""
+        ratio = self.log_likelihood_ratio
+        return max(TAIL_FROM, float(ratio[-MOST_IN_TAIL])) if len(ratio) >= MOST_IN_TAIL else TAIL_FROM
+
     def rate(self) -> float:
         """Return the rate r of the tail, ``sqrt(t) exp(-r t)``, by maximum likelihood."""
-        tail = self.log_likelihood_ratio[self.log_likelihood_ratio >= TAIL_FROM]
+        begin = self.tail_from
+        tail = self.log_likelihood_ratio[self.log_likelihood_ratio >= begin]
         if len(tail) == 0:
             return 1.0
 
         def misfit(rate: float) -> float:
             density = rate - 0.5 / tail
-            return float(np.sum(rate * (tail - TAIL_FROM) - 0.5 * np.log(tail / TAIL_FROM) - np.log(density)))
+            return float(np.sum(rate * (tail - begin) - 0.5 * np.log(tail / begin) - np.log(density)))
 
         return float(minimize_scalar(misfit, bounds=(SLOWEST, FASTEST), method="bounded").x)
 
     def expected(self, log_likelihood_ratio: float, pixels: int) -> float:
         """Return how many spots of ``pixels`` empty pixels reach a ratio, on average."""
-        per_pixel = pixels / self.pixels
-        below = np.searchsorted(self.log_likelihood_ratio, min(log_likelihood_ratio, TAIL_FROM))
+        per_pixel, begin = pixels / self.pixels, self.tail_from
+        below = np.searchsorted(self.log_likelihood_ratio, min(log_likelihood_ratio, begin))
         beyond = (len(self.log_likelihood_ratio) - int(below)) * per_pixel
-        if log_likelihood_ratio <= TAIL_FROM:
+        if log_likelihood_ratio <= begin:
             return beyond
-        falls = self.rate() * (log_likelihood_ratio - TAIL_FROM)
-        return beyond * math.sqrt(log_likelihood_ratio / TAIL_FROM) * math.exp(-falls)
+        falls = self.rate() * (log_likelihood_ratio - begin)
+        return beyond * math.sqrt(log_likelihood_ratio / begin) * math.exp(-falls)
 
     def acceptance(self, false_per_frame: float, pixels: int) -> Acceptance:
         """Return what lets ``false_per_frame`` spots of an empty frame of ``pixels`` pass, on average."""
-        if self.expected(TAIL_FROM, pixels) <= false_per_frame:
+        begin = self.tail_from
+        if self.expected(begin, pixels) <= false_per_frame:
             allowed = round(false_per_frame * self.pixels / pixels)
             ascending = self.log_likelihood_ratio
             ratio = float(ascending[-allowed]) if 0 < allowed <= len(ascending) else 0.0
         else:
             ratio = float(
-                brentq(
-                    lambda each: self.expected(each, pixels) - false_per_frame, TAIL_FROM, 200.0, xtol=1e-6
-                )
+                brentq(lambda each: self.expected(each, pixels) - false_per_frame, begin, 200.0, xtol=1e-6)
             )
         # Of a spot in white noise, both grow as the square root of its likelihood ratio.
-        strong = self.log_likelihood_ratio >= min(TAIL_FROM, ratio)
+        strong = self.log_likelihood_ratio >= min(begin, ratio)
         scaled = self.response[strong] / np.sqrt(self.log_likelihood_ratio[strong])
         lowest = float(np.quantile(scaled, LOST_PART)) if len(scaled) else 0.0
         return Acceptance(ratio, max(lowest * math.sqrt(max(ratio, 0.0)), SMALLEST_RESPONSE))
