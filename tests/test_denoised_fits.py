@@ -19,7 +19,7 @@ from scipy.spatial.distance import pdist, squareform
 from blinkspot.camera import Camera
 from blinkspot.camera_maps import CameraMaps
 from blinkspot.errors import BlinkspotError
-from blinkspot.evaluation import TooFewMolecules, calibrate_uncertainties
+from blinkspot.evaluation import TooFewMolecules, calibrate_uncertainties, compare
 from blinkspot.evaluation.denoised_fits.error_law import fit_error_law
 from blinkspot.evaluation.denoised_fits.fit_features import numbered, photons_nearby
 from blinkspot.evaluation.denoised_fits.matched_movie import MatchedFrames, placed, standing_alone
@@ -129,6 +129,18 @@ def test_seeds_repeat():
     np.testing.assert_allclose(first.column("uncertainty_nm"), other.column("uncertainty_nm"), rtol=0.2)
 
 
+def test_a_pixel_size_a_little_off_the_models_changes_nothing_but_the_scale():
+    model, (movie, _) = RunningMean(1), steady_movie(5)
+    denoised = model.mean_adu(movie)
+    medians = []
+    for pixel_size_nm in (100.0, 100.9):
+        localizer = Localizer(dataclasses.replace(CAMERA, pixel_size_nm=pixel_size_nm), ON_DENOISED)
+        table = finish(localizer.localize(movie, denoised))
+        after = finish(calibrate_uncertainties(table, denoised, model, localizer))
+        medians.append(np.median(after.column("uncertainty_nm")) / pixel_size_nm)
+    assert medians[1] == pytest.approx(medians[0], rel=0.1)
+
+
 def test_progress_goes_on_and_the_axes_are_scaled_alike():
     model, (movie, _) = RunningMean(1), steady_movie(5)
     denoised = model.mean_adu(movie)
@@ -187,6 +199,13 @@ def test_a_model_for_another_camera_is_refused():
     other = RunningMean(1, dataclasses.replace(CAMERA, electrons_per_adu=0.7))
     with pytest.raises(BlinkspotError, match=r"another camera \(its electrons_per_adu is 0.7, not 0.5\)"):
         calibrate_uncertainties(table, denoised, other, localizer)
+
+
+def test_compare_refuses_a_wrong_model_before_it_localizes():
+    _, denoised, _, _ = prepared()
+    other = RunningMean(1, dataclasses.replace(CAMERA, electrons_per_adu=0.7))
+    with pytest.raises(BlinkspotError, match="another camera"):
+        compare(denoised, denoised, CAMERA, model=other)
 
 
 @pytest.mark.parametrize("rows", [0, 1])

@@ -155,12 +155,14 @@ class SimulatedErrors:
         rows, molecule = self._found(starts, together)
         alone = standing_alone(rows, molecule, self.model.context_frames, self.random)
         shape = (self.denoised.height, self.denoised.width)
-        pixel_size_nm = self.model.camera.pixel_size_nm
+        # The model's own may differ a little, and in nm that adds up along a frame.
+        camera = self.localizer.camera
+        pixel_size_nm = camera.pixel_size_nm
         molecule_there = molecule[alone]
         truth = placed(rows[alone], molecule_there, shape, pixel_size_nm, self.random)
-        matched = MatchedFrames(self.model.camera, self.sigma_nm / pixel_size_nm, rows, truth)
+        matched = MatchedFrames(camera, self.sigma_nm / pixel_size_nm, rows, truth)
         recorded = np.empty((len(frames), *shape), np.float32)
-        shown = (self.model.camera.photoelectrons(self.denoised.frame(index)) for index in frames)
+        shown = (camera.photoelectrons(self.denoised.frame(index)) for index in frames)
         for index, simulated in enumerate(matched.recorded(shown, self.random)):
             recorded[index] = simulated
             yield 0.2 * (index + 1) / len(frames)
