@@ -307,10 +307,28 @@ def test_the_background_is_what_the_movie_shows_beside_its_molecules():
         *(rows[name].to_numpy() for name in ("x_nm", "y_nm", "sigma_nm", "photons")), (96, 96), 100.0
     )
     matched = MatchedFrames(CAMERA, 1.2, rows, rows.iloc[:0])
-    frames = [next(matched.recorded([shown], random)) for _ in range(200)]
+    matched.add(shown)
+    frames = [next(matched.recorded(random)) for _ in range(200)]
     photons = CAMERA.photoelectrons(np.mean(frames, axis=0))
     inside = (slice(12, -12), slice(12, -12))
     np.testing.assert_allclose(gaussian_filter(photons, 3.0)[inside], slope[inside], rtol=0.03)
+
+
+def test_a_background_as_fine_as_molecules_is_kept_where_it_stays():
+    random = np.random.default_rng(6)
+    wave = 1.0 + 0.4 * np.sin(2.0 * np.pi * np.arange(64) / 12.0) * np.ones((64, 1))
+    fading = 30.0 * 0.9 ** np.arange(10)
+    rows = pd.DataFrame({"frame": np.repeat(np.arange(10), 4), "sigma_nm": 120.0, "photons": 500.0})
+    rows["x_nm"], rows["y_nm"] = random.uniform(500.0, 5900.0, (2, 40))
+    matched = MatchedFrames(CAMERA, 1.2, rows, rows.iloc[:0])
+    for frame, level in enumerate(fading):
+        own = rows[rows["frame"] == frame]
+        light = (own[name].to_numpy() for name in ("x_nm", "y_nm", "sigma_nm", "photons"))
+        matched.add(level * wave + spots_image(*light, (64, 64), 100.0))
+    many = [np.mean(list(matched.recorded(random)), axis=0) for _ in range(100)]
+    photons = CAMERA.photoelectrons(np.mean(many, axis=0))[12:-12, 12:-12].mean(axis=0)
+    expected = gaussian_filter(wave, 1.2)[0, 12:-12] * fading.mean()
+    np.testing.assert_allclose(photons, expected, rtol=0.03)
 
 
 def test_a_camera_with_maps_records_pixel_by_pixel():
