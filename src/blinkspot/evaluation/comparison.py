@@ -20,7 +20,7 @@ from blinkspot.evaluation.denoised_fits import check_can_calibrate
 from blinkspot.evaluation.examples import Example, example_of
 from blinkspot.evaluation.resampling import best_f1_gain
 from blinkspot.evaluation.routes import ROUTE_NAMES, ComparisonSettings, Route, follow
-from blinkspot.evaluation.same_movie import MovieFacts
+from blinkspot.evaluation.same_movie import MovieFacts, check_truth
 from blinkspot.localization import LocalizationTable, Localizer, render
 from blinkspot.progress import Progress, Stopwatch
 from blinkspot.provenance import provenance
@@ -140,7 +140,7 @@ def _check(noisy: Stack, denoised: Stack, camera: Camera, truth: LocalizationTab
         raise BlinkspotError("The truth is empty: give the table of the molecules of this movie, or none.")
     pixel_size_nm = camera.pixel_size_nm
     extent_nm = (noisy.height * pixel_size_nm, noisy.width * pixel_size_nm)
-    MovieFacts("the movie", noisy.n_frames, pixel_size_nm, extent_nm).check(truth, "The truth")
+    check_truth(MovieFacts("the movie", noisy.n_frames, pixel_size_nm, extent_nm), truth)
 
 
 def _compare(
