@@ -249,6 +249,18 @@ def test_model_of_another_camera(work: Path, command: Command, tmp_path: Path) -
     assert ended.refuses("the model was made for another camera")
 
 
+def test_model_of_another_camera_is_refused_before_the_movie_is_localized(
+    work: Path, command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def too_late(*arguments: object) -> None:
+        pytest.fail("the movie is localized")
+
+    monkeypatch.setattr("blinkspot.localization.Localizer.localize", too_late)
+    movies = ("localize", work / "movie.tif", "--denoised", work / "denoised.tif", "--fit-on", "denoised")
+    given = ("-m", work / "a model", "-o", tmp_path / "out.csv", "--electrons-per-adu", 99)
+    assert command(*movies, *given).refuses("was made for another camera")
+
+
 def test_denoised_movie_in_photons(work: Path, command: Command, tmp_path: Path) -> None:
     out = tmp_path / "photons.tif"
     arguments = ("denoise", work / "movie.tif", "-m", work / "a model", "-o", out, "--units", "photons")

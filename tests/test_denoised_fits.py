@@ -19,7 +19,7 @@ from scipy.spatial.distance import pdist, squareform
 from blinkspot.camera import Camera
 from blinkspot.camera_maps import CameraMaps
 from blinkspot.errors import BlinkspotError
-from blinkspot.evaluation import TooFewMolecules, calibrate_uncertainties
+from blinkspot.evaluation import TooFewMolecules, calibrate_uncertainties, compare
 from blinkspot.evaluation.denoised_fits.credibility import measure_credibility
 from blinkspot.evaluation.denoised_fits.error_law import fit_error_law
 from blinkspot.evaluation.denoised_fits.fit_features import numbered, photons_nearby
@@ -131,6 +131,18 @@ def test_seeds_repeat():
     np.testing.assert_allclose(first.column("uncertainty_nm"), other.column("uncertainty_nm"), rtol=0.2)
 
 
+def test_a_pixel_size_a_little_off_the_models_changes_nothing_but_the_scale():
+    model, (movie, _) = RunningMean(1), steady_movie(5)
+    denoised = model.mean_adu(movie)
+    medians = []
+    for pixel_size_nm in (100.0, 100.9):
+        localizer = Localizer(dataclasses.replace(CAMERA, pixel_size_nm=pixel_size_nm), ON_DENOISED)
+        table = finish(localizer.localize(movie, denoised))
+        after = finish(calibrate_uncertainties(table, denoised, model, localizer))
+        medians.append(np.median(after.column("uncertainty_nm")) / pixel_size_nm)
+    assert medians[1] == pytest.approx(medians[0], rel=0.1)
+
+
 def test_progress_goes_on_and_the_axes_are_scaled_alike():
     model, (movie, _) = RunningMean(1), steady_movie(5)
     denoised = model.mean_adu(movie)
@@ -189,6 +201,13 @@ def test_a_model_for_another_camera_is_refused():
     other = RunningMean(1, dataclasses.replace(CAMERA, electrons_per_adu=0.7))
     with pytest.raises(BlinkspotError, match=r"another camera \(its electrons_per_adu is 0.7, not 0.5\)"):
         calibrate_uncertainties(table, denoised, other, localizer)
+
+
+def test_compare_refuses_a_wrong_model_before_it_localizes():
+    _, denoised, _, _ = prepared()
+    other = RunningMean(1, dataclasses.replace(CAMERA, electrons_per_adu=0.7))
+    with pytest.raises(BlinkspotError, match="another camera"):
+        compare(denoised, denoised, CAMERA, model=other)
 
 
 @pytest.mark.parametrize("rows", [0, 1])
@@ -323,10 +342,28 @@ def test_the_background_is_what_the_movie_shows_beside_its_molecules():
         *(rows[name].to_numpy() for name in ("x_nm", "y_nm", "sigma_nm", "photons")), (96, 96), 100.0
     )
     matched = MatchedFrames(CAMERA, 1.2, rows, rows.iloc[:0])
-    frames = [next(matched.recorded([shown], random)) for _ in range(200)]
+    matched.add(shown)
+    frames = [next(matched.recorded(random)) for _ in range(200)]
     photons = CAMERA.photoelectrons(np.mean(frames, axis=0))
     inside = (slice(12, -12), slice(12, -12))
     np.testing.assert_allclose(gaussian_filter(photons, 3.0)[inside], slope[inside], rtol=0.03)
+
+
+def test_a_background_as_fine_as_molecules_is_kept_where_it_stays():
+    random = np.random.default_rng(6)
+    wave = 1.0 + 0.4 * np.sin(2.0 * np.pi * np.arange(64) / 12.0) * np.ones((64, 1))
+    fading = 30.0 * 0.9 ** np.arange(10)
+    rows = pd.DataFrame({"frame": np.repeat(np.arange(10), 4), "sigma_nm": 120.0, "photons": 500.0})
+    rows["x_nm"], rows["y_nm"] = random.uniform(500.0, 5900.0, (2, 40))
+    matched = MatchedFrames(CAMERA, 1.2, rows, rows.iloc[:0])
+    for frame, level in enumerate(fading):
+        own = rows[rows["frame"] == frame]
+        light = (own[name].to_numpy() for name in ("x_nm", "y_nm", "sigma_nm", "photons"))
+        matched.add(level * wave + spots_image(*light, (64, 64), 100.0))
+    many = [np.mean(list(matched.recorded(random)), axis=0) for _ in range(100)]
+    photons = CAMERA.photoelectrons(np.mean(many, axis=0))[12:-12, 12:-12].mean(axis=0)
+    expected = gaussian_filter(wave, 1.2)[0, 12:-12] * fading.mean()
+    np.testing.assert_allclose(photons, expected, rtol=0.03)
 
 
 def test_a_camera_with_maps_records_pixel_by_pixel():

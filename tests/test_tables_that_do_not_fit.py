@@ -166,3 +166,25 @@ def test_facts_that_are_not_known_refuse_nothing() -> None:
     damaged = table.with_provenance({"movie_shape": "big", "camera": None})
     facts = MovieFacts.of_table(damaged, "the movie")
     assert (facts.n_frames, facts.pixel_size_nm, facts.extent_nm) == (None, None, None)
+
+
+@pytest.mark.parametrize(
+    "provenance",
+    [{"step": "simulate", "settings": {"frames": 7}}, {"step": "localize", "movie_shape": [7, 16, 16]}],
+)
+def test_a_truth_of_a_shorter_movie_is_refused_before_anything_is_localized(provenance) -> None:
+    columns = {"frame": [0, 6], "x_nm": [500.0, 700.0], "y_nm": [500.0, 700.0]}
+    truth = LocalizationTable.from_columns(columns, provenance=provenance)
+    movie = np.random.default_rng(1).poisson(100.0, (8, 16, 16)).astype(np.uint16)
+    with pytest.raises(BlinkspotError, match="The truth is of a movie of 7 frames, but the movie has 8"):
+        compare(movie, movie, Camera(pixel_size_nm=100.0), truth)
+    compare(movie[:7], movie[:7], Camera(pixel_size_nm=100.0), truth).close()
+
+
+def test_a_table_beyond_a_simulated_movie_is_not_scored() -> None:
+    columns = {"frame": [0, 7], "x_nm": [500.0, 700.0], "y_nm": [500.0, 700.0]}
+    simulated = {"step": "simulate", "settings": {"frames": 7}}
+    truth = LocalizationTable.from_columns({name: each[:1] for name, each in columns.items()})
+    truth = truth.with_provenance(simulated)
+    with pytest.raises(BlinkspotError, match="reaches to frame 8, but the movie of the truth has 7 frames"):
+        score(LocalizationTable.from_columns(columns), truth)

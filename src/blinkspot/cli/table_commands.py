@@ -25,6 +25,7 @@ from blinkspot.evaluation import (
     ComparisonSettings,
     TooFewMolecules,
     calibrate_uncertainties,
+    check_can_calibrate,
     summary,
     write_report,
 )
@@ -158,6 +159,8 @@ def localize(
             say(f"Warning: {contradiction}")
     localizer = Localizer(used, settings)
     denoiser = None if model is None else _loaded(model)
+    if denoiser is not None:
+        check_can_calibrate(guide, denoiser, localizer)
     table = run(localizer.localize(movie, guide))
     if denoiser is not None:
         table = _calibrated(table, guide, denoiser, localizer)

@@ -2,7 +2,11 @@
 
 from blinkspot.evaluation.comparison import Comparison, compare
 from blinkspot.evaluation.curve import Curve, threshold_curve
-from blinkspot.evaluation.denoised_fits import TooFewMolecules, calibrate_uncertainties
+from blinkspot.evaluation.denoised_fits import (
+    TooFewMolecules,
+    calibrate_uncertainties,
+    check_can_calibrate,
+)
 from blinkspot.evaluation.presets import PRESETS
 from blinkspot.evaluation.report import write_report
 from blinkspot.evaluation.routes import ComparisonSettings, Route
@@ -24,6 +28,7 @@ __all__ = [
     "SimulationSettings",
     "TooFewMolecules",
     "calibrate_uncertainties",
+    "check_can_calibrate",
     "compare",
     "score",
     "simulate",

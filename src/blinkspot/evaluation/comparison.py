@@ -16,11 +16,12 @@ from numpy.typing import NDArray
 
 from blinkspot.camera import Camera
 from blinkspot.errors import BlinkspotError
+from blinkspot.evaluation.denoised_fits import check_can_calibrate
 from blinkspot.evaluation.examples import Example, example_of
 from blinkspot.evaluation.resampling import best_f1_gain
 from blinkspot.evaluation.routes import ROUTE_NAMES, ComparisonSettings, Route, follow
-from blinkspot.evaluation.same_movie import MovieFacts
-from blinkspot.localization import LocalizationTable, render
+from blinkspot.evaluation.same_movie import MovieFacts, check_truth
+from blinkspot.localization import LocalizationTable, Localizer, render
 from blinkspot.progress import Progress, Stopwatch
 from blinkspot.provenance import provenance
 from blinkspot.stack import Stack, as_stack
@@ -121,6 +122,9 @@ def compare(
     settings = ComparisonSettings() if settings is None else settings
     noisy, denoised = as_stack(noisy), as_stack(denoised)
     _check(noisy, denoised, camera, truth)
+    if model is not None:
+        on_denoised = replace(settings.localizer, fit_on="denoised")
+        check_can_calibrate(denoised, model, Localizer(camera, on_denoised))
     return _compare(noisy, denoised, camera, truth, settings, model)
 
 
@@ -136,7 +140,7 @@ def _check(noisy: Stack, denoised: Stack, camera: Camera, truth: LocalizationTab
         raise BlinkspotError("The truth is empty: give the table of the molecules of this movie, or none.")
     pixel_size_nm = camera.pixel_size_nm
     extent_nm = (noisy.height * pixel_size_nm, noisy.width * pixel_size_nm)
-    MovieFacts("the movie", noisy.n_frames, pixel_size_nm, extent_nm).check(truth, "The truth")
+    check_truth(MovieFacts("the movie", noisy.n_frames, pixel_size_nm, extent_nm), truth)
 
 
 def _compare(

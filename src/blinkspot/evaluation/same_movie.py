@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -35,10 +36,7 @@ class MovieFacts:
     @classmethod
     def of_table(cls, table: LocalizationTable, name: str) -> MovieFacts:
         """Return what a table's provenance says of its movie."""
-        try:
-            n_frames = int(table.provenance["movie_shape"][0])
-        except (KeyError, TypeError, ValueError, IndexError):
-            n_frames = None
+        n_frames = _n_frames(table.provenance)
         return cls(name, n_frames, known_pixel_size_nm(table.provenance), table.movie_extent_nm)
 
     def check(self, table: LocalizationTable, name: str) -> None:
@@ -77,6 +75,32 @@ class MovieFacts:
                     f"{self.name}, which is {width_nm:g} nm wide and {height_nm:g} nm high: give the table "
                     "of the same movie, with positions in nm."
                 )
+
+
+def check_truth(movie: MovieFacts, truth: LocalizationTable) -> None:
+    """Refuse a truth that cannot be of a movie, or that is of a shorter one.
+
+    Raises
+    ------
+    BlinkspotError
+        If it is.
+    """
+    movie.check(truth, "The truth")
+    n_frames = _n_frames(truth.provenance)
+    if n_frames is not None and movie.n_frames is not None and n_frames < movie.n_frames:
+        raise BlinkspotError(
+            f"The truth is of a movie of {n_frames} frames, but {movie.name} has {movie.n_frames} frames: "
+            "give the truth of the same movie."
+        )
+
+
+def _n_frames(provenance: dict[str, Any]) -> int | None:
+    """Return how many frames the movie had in which a table's molecules were found or simulated."""
+    try:
+        simulated = provenance.get("step") == "simulate"
+        return int(provenance["settings"]["frames"] if simulated else provenance["movie_shape"][0])
+    except (KeyError, TypeError, ValueError, IndexError):
+        return None
 
 
 def check_same_movie(found: LocalizationTable, truth: LocalizationTable) -> None:

@@ -6,8 +6,8 @@ matches the one at hand, denoised by the same model and localized with the same 
 known.
 """
 
-from blinkspot.evaluation.denoised_fits.calibrating import calibrate_uncertainties
+from blinkspot.evaluation.denoised_fits.calibrating import calibrate_uncertainties, check_can_calibrate
 from blinkspot.evaluation.denoised_fits.error_law import ErrorLaw
 from blinkspot.evaluation.denoised_fits.simulated_errors import TooFewMolecules
 
-__all__ = ["ErrorLaw", "TooFewMolecules", "calibrate_uncertainties"]
+__all__ = ["ErrorLaw", "TooFewMolecules", "calibrate_uncertainties", "check_can_calibrate"]

@@ -63,20 +63,30 @@ def calibrate_uncertainties(
     BlinkspotError
         If the fits were not on the denoised movie, or fitted heights, or another model or camera made it.
     """
+    check_can_calibrate(denoised, model, localizer)
+    return _calibrated(table, as_stack(denoised), model, localizer, seed)
+
+
+def check_can_calibrate(denoised: Stack | Any, model: Denoiser, localizer: Localizer) -> None:
+    """Check what :func:`calibrate_uncertainties` needs, before a movie is localized for minutes.
+
+    Raises
+    ------
+    BlinkspotError
+        If the fits are not on the denoised movie, or fit heights, or another model or camera made it.
+    """
     settings = localizer.settings
     if settings.fit_on != "denoised" or settings.astigmatism is not None:
         raise BlinkspotError(
             "Only fits on a denoised movie, without heights, can be calibrated by the model: "
             "fits on the recorded movie have true uncertainties already."
         )
-    stack = as_stack(denoised)
-    _check_made_by(stack, model)
+    _check_made_by(as_stack(denoised), model)
     differences = model.camera.differences(localizer.camera)
     if differences:
         raise BlinkspotError(
             f"The model was made for another camera ({differences[0]}): localize with the model's camera."
         )
-    return _calibrated(table, stack, model, localizer, seed)
 
 
 def _check_made_by(denoised: Stack, model: Denoiser) -> None:

@@ -2,13 +2,15 @@
 
 A molecule keeps its width and, frame by frame, the photons that were found, at one place for all its frames,
 moved by up to half a pixel so that it does not fall on the pixels as it did. Only molecules that stand alone
-are kept. The background is what the denoised movie shows beside the molecules found, smoothed.
+are kept. The background is what the denoised movie shows beside the molecules found: of each frame, smoothed
+widely; and what stays through all frames, smoothed by the width of a molecule, for a background with a
+structure as fine as that pulls fits aside.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
@@ -21,10 +23,13 @@ from blinkspot.evaluation.forward_model import recorded_adu, spots_image
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
+# 0 before the first frame.
+_Sum = FloatArray | float
 
 # Beyond the reach of a fit and of its neighbour's light.
 _ALONE_SIGMAS = 6.0
 _SMOOTHED_SIGMAS = 4.0
+_STRUCTURE_SIGMAS = 1.0
 _LEAST_BACKGROUND = 1e-3
 _LEAST_PHOTONS = 1e-3
 
@@ -97,9 +102,9 @@ def placed(
     )
 
 
-@dataclass(frozen=True)
+@dataclass
 class MatchedFrames:
-    """Frames like some of a denoised movie.
+    """Frames like some of a denoised movie that follow each other: these are added first, then recorded.
 
     Attributes
     ----------
@@ -116,39 +121,40 @@ class MatchedFrames:
     sigma_px: float
     found: pd.DataFrame
     molecules: pd.DataFrame
+    _smooth: list[NDArray[np.float32]] = field(default_factory=list)
+    _left: _Sum = 0.0
+    _weights: _Sum = 0.0
 
-    def recorded(
-        self, denoised_photons: Iterable[NDArray[np.floating]], random: np.random.Generator
-    ) -> Iterator[NDArray[np.float32]]:
-        """Simulate what the camera records, frame by frame, (Y, X) in ADU.
-
-        Parameters
-        ----------
-        denoised_photons : iterable of ndarray, shape (Y, X)
-            The denoised frames, photoelectrons.
-        random : numpy Generator
-        """
-        found, molecules = (dict(list(rows.groupby("frame"))) for rows in (self.found, self.molecules))
-        none = self.found.iloc[:0]
-        for index, frame in enumerate(denoised_photons):
-            background = self._background(frame, self._image(found.get(index, none), frame))
-            mean = background + self._image(molecules.get(index, none), frame)
-            yield recorded_adu(mean, self.camera, random).astype(np.float32)
-
-    def _image(self, rows: pd.DataFrame, frame: NDArray[np.floating]) -> FloatArray:
-        x_nm, y_nm, sigma_nm, photons = (
-            rows[name].to_numpy() for name in ("x_nm", "y_nm", "sigma_nm", "photons")
-        )
-        shape = (frame.shape[0], frame.shape[1])
-        return spots_image(x_nm, y_nm, sigma_nm, photons, shape, self.camera.pixel_size_nm)
-
-    def _background(self, frame: NDArray[np.floating], shown: FloatArray) -> FloatArray:
-        """Return the smoothed frame without what molecules show in it."""
-        beside = frame - shown
+    def add(self, denoised_photons: NDArray[np.floating]) -> None:
+        """Look at the next denoised frame, (Y, X) in photoelectrons."""
+        shown = self._image(self.found, len(self._smooth), denoised_photons.shape)
+        beside = denoised_photons - shown
         # Where molecules shine, little is known of what is behind them.
         level = max(float(np.median(beside)), _LEAST_BACKGROUND)
         weight = level / (level + np.maximum(shown, 0.0))
-        sigma_px = _SMOOTHED_SIGMAS * self.sigma_px
-        smooth = gaussian_filter(beside * weight, sigma_px) / gaussian_filter(weight, sigma_px)
-        background: FloatArray = np.maximum(smooth, _LEAST_BACKGROUND)
-        return background
+        smooth = self._smoothed(beside * weight, weight, _SMOOTHED_SIGMAS)
+        self._smooth.append(smooth.astype(np.float32))
+        self._left = self._left + (beside - smooth) * weight
+        self._weights = self._weights + weight
+
+    def recorded(self, random: np.random.Generator) -> Iterator[NDArray[np.float32]]:
+        """Simulate what the camera records, frame by frame, (Y, X) in ADU."""
+        structure = self._smoothed(self._left, self._weights, _STRUCTURE_SIGMAS)
+        for index, smooth in enumerate(self._smooth):
+            background = np.maximum(smooth + structure, _LEAST_BACKGROUND)
+            mean = background + self._image(self.molecules, index, smooth.shape)
+            yield recorded_adu(mean, self.camera, random).astype(np.float32)
+
+    def _image(self, rows: pd.DataFrame, index: int, shape: tuple[int, ...]) -> FloatArray:
+        first, last = np.searchsorted(rows["frame"].to_numpy(), (index, index + 1)).tolist()
+        x_nm, y_nm, sigma_nm, photons = (
+            rows[name].to_numpy()[first:last] for name in ("x_nm", "y_nm", "sigma_nm", "photons")
+        )
+        height, width = shape
+        return spots_image(x_nm, y_nm, sigma_nm, photons, (height, width), self.camera.pixel_size_nm)
+
+    def _smoothed(self, weighted: _Sum, weight: _Sum, sigmas: float) -> FloatArray:
+        """Return weighted means around each pixel, so many widths of a molecule wide."""
+        sigma_px = sigmas * self.sigma_px
+        means: FloatArray = gaussian_filter(weighted, sigma_px) / gaussian_filter(weight, sigma_px)
+        return means

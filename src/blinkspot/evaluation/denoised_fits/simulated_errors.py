@@ -201,16 +201,22 @@ class SimulatedErrors:
         rows_there, molecule_there = rows[credible], molecule[credible]
         alone = standing_alone(rows_there, molecule_there, self.model.context_frames, self.random)
         shape = (self.denoised.height, self.denoised.width)
-        pixel_size_nm = self.model.camera.pixel_size_nm
+        # The model's own may differ a little, and in nm that adds up along a frame.
+        camera = self.localizer.camera
+        pixel_size_nm = camera.pixel_size_nm
         molecule_there = molecule_there[alone]
         truth = placed(rows_there[alone], molecule_there, shape, pixel_size_nm, self.random)
         truth["photons"] = light(truth["photons"].to_numpy(), molecule_there)
-        matched = MatchedFrames(self.model.camera, self.sigma_nm / pixel_size_nm, rows, truth)
         recorded = np.empty((len(frames), *shape), np.float32)
-        shown = (self.model.camera.photoelectrons(self.denoised.frame(index)) for index in frames)
-        for index, simulated in enumerate(matched.recorded(shown, self.random)):
-            recorded[index] = simulated
-            yield 0.2 * (index + 1) / len(frames)
+        for first in range(0, len(frames), together):
+            there, simulated = (_part(each, first, together) for each in (rows, truth))
+            matched = MatchedFrames(camera, self.sigma_nm / pixel_size_nm, there, simulated)
+            for index in range(first, first + together):
+                matched.add(camera.photoelectrons(self.denoised.frame(frames[index])))
+                yield 0.2 * (index + first) / (2 * len(frames))
+            for index, picture in enumerate(matched.recorded(self.random), first):
+                recorded[index] = picture
+                yield 0.2 * (index + first + together) / (2 * len(frames))
         movie, denoised = as_stack(recorded), np.empty_like(recorded)
         for chunk in self.model.denoise(movie):
             denoised[chunk.start : chunk.start + len(chunk.frames)] = self.model.camera.adu(chunk.frames)
@@ -278,6 +284,12 @@ def _far_from(found: pd.DataFrame, there: pd.DataFrame, reach_nm: float) -> NDAr
     distance_nm, _ = cKDTree(_places(there)).query(_places(found))
     far: NDArray[np.bool_] = distance_nm > reach_nm
     return far
+
+
+def _part(rows: pd.DataFrame, first: int, together: int) -> pd.DataFrame:
+    """Return the rows, which are by frame, of so many frames from one on, which then count from 0."""
+    part = slice(*np.searchsorted(rows["frame"], (first, first + together)).tolist())
+    return rows.iloc[part].assign(frame=rows["frame"].iloc[part] - first)
 
 
 def _pairs(found: pd.DataFrame, there: pd.DataFrame, reach_nm: float) -> tuple[IntArray, IntArray]:
