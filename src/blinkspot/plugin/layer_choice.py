@@ -9,10 +9,20 @@ from napari.components import ViewerModel
 from napari.layers import Image, Layer
 from napari.utils.events import EventEmitter
 from qtpy.compat import isalive
-from qtpy.QtCore import QObject, Signal  # type: ignore[attr-defined]
-from qtpy.QtWidgets import QComboBox, QSizePolicy, QWidget
+from qtpy.QtCore import QObject, Qt, Signal  # type: ignore[attr-defined]
+from qtpy.QtGui import QPaintEvent
+from qtpy.QtWidgets import (
+    QComboBox,
+    QSizePolicy,
+    QStyle,
+    QStyleOptionComboBox,
+    QStylePainter,
+    QWidget,
+)
 
 from blinkspot.plugin.movies import ROLE, why_not_a_movie
+
+_TEXT_MARGIN_PX = 4
 
 
 def follow(owner: QObject, emitter: EventEmitter, method: Callable[..., None]) -> None:
@@ -74,6 +84,10 @@ class LayerChoice(QComboBox):
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         self.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
         self.setMinimumContentsLength(10)
+        # Names of results differ at their ends.
+        view = self.view()
+        assert view is not None
+        view.setTextElideMode(Qt.TextElideMode.ElideMiddle)
         self.currentIndexChanged.connect(self._on_index_changed)
         events = viewer.layers.events
         for emitter in (events.inserted, events.removed, events.reordered, events.renamed):
@@ -89,6 +103,22 @@ class LayerChoice(QComboBox):
         """Choose a layer, as if the user had."""
         if layer in self._listed:
             self.setCurrentIndex(self._listed.index(layer))
+
+    def paintEvent(self, event: QPaintEvent | None) -> None:
+        """Draw the chosen name, shortened in the middle where it is long."""
+        painter = QStylePainter(self)
+        option = QStyleOptionComboBox()
+        self.initStyleOption(option)
+        painter.drawComplexControl(QStyle.ComplexControl.CC_ComboBox, option)
+        style = self.style()
+        assert style is not None
+        room = style.subControlRect(
+            QStyle.ComplexControl.CC_ComboBox, option, QStyle.SubControl.SC_ComboBoxEditField, self
+        )
+        option.currentText = self.fontMetrics().elidedText(
+            option.currentText, Qt.TextElideMode.ElideMiddle, room.width() - _TEXT_MARGIN_PX
+        )
+        painter.drawControl(QStyle.ControlElement.CE_ComboBoxLabel, option)
 
     def refresh(self, event: object = None) -> None:
         """List the layers anew; the chosen one stays chosen for as long as it is there."""

@@ -12,6 +12,7 @@ from napari.layers import Layer
 from napari.layers import Points as PointsLayer
 from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import (
+    QAbstractSpinBox,
     QDoubleSpinBox,
     QLabel,
     QPushButton,
@@ -35,16 +36,16 @@ from blinkspot.plugin.molecules_layers import (
     show_points,
     work_of,
 )
-from blinkspot.plugin.movies import PROVENANCE
+from blinkspot.plugin.movies import PROVENANCE, ROLE
 from blinkspot.plugin.picture_options import PictureOptions
 from blinkspot.plugin.range_filter import RangeFilter
 from blinkspot.plugin.step_list import StepList
-from blinkspot.plugin.step_options import DRIFT_STEPS, FROM_FILE, StepOptions
+from blinkspot.plugin.step_options import DRIFT_STEPS, FORMULA, FROM_FILE, StepOptions
 from blinkspot.plugin.table_writer import DRIFTS, TABLES, TableWriter
 
 _DEBOUNCE_MS = 150
 _TABLES = "Tables of molecules (*.csv *.hdf5 *.h5);;All files (*)"
-_PIXEL_PX = 126
+_PIXEL_PX = 96
 
 
 class MoleculesDock(Dock):
@@ -75,21 +76,26 @@ class MoleculesDock(Dock):
         self._build()
         self._connect()
         self._on_table_chosen(self.tables.layer)
+        for layer in self.viewer.layers:
+            self._choose_if_result(layer)
 
     def _build(self) -> None:
         self.tables = LayerChoice(self.viewer, holds_molecules)
         self.tables.setMinimumContentsLength(6)
-        self.open_button = QPushButton("Open table...")
+        self.open_button = QPushButton("Open...")
         self.open_button.setToolTip("Open a table file: ThunderSTORM's or SMAP's CSV, or Picasso's HDF5.")
         self.pixel = QDoubleSpinBox()
         self.pixel.setRange(0.0, 9999.0)
         self.pixel.setDecimals(1)
         self.pixel.setFixedWidth(_PIXEL_PX)
+        # The table's name is read beside it only so; the arrow keys step.
+        self.pixel.setButtonSymbols(QAbstractSpinBox.ButtonSymbols.NoButtons)
         self.pixel.setSpecialValueText("pixel: auto")
         self.pixel.setSuffix(" nm")
         self.pixel.setToolTip(
             "Pixel of the camera, in the sample, for files that need it where the table does not tell it: "
-            "SMAP's tables, Picasso's tables and drifts. Typical: 100 nm; auto: as the table says."
+            "SMAP's tables, Picasso's tables and drifts; and for uncertainties by formula. Typical: 100 nm; "
+            "auto: as the table says."
         )
         self.controls.addLayout(row(self.tables, self.pixel, self.open_button))
         self.filter = RangeFilter(self.viewer)
@@ -134,6 +140,7 @@ class MoleculesDock(Dock):
         self.runner.started.connect(self._refresh)
         self.runner.ended.connect(self._on_ended)
         follow(self, self.viewer.dims.events.current_step, self._on_slider)
+        follow(self, self.viewer.layers.events.inserted, self._on_layer_added)
 
     # -- which table
 
@@ -151,6 +158,16 @@ class MoleculesDock(Dock):
         layer = add_file(self.viewer, path.stem, opened)
         self.tables.choose(layer)
         self.job_bar.say(f"Read: {len(opened.history.source):,} molecules.")
+
+    def _on_layer_added(self, event: Any) -> None:
+        self._choose_if_result(event.value)
+
+    def _choose_if_result(self, layer: Layer) -> None:
+        """Choose what was localized last, unless the table chosen before is just being worked on."""
+        is_result = layer.metadata.get(ROLE) == "localizations" and holds_molecules(layer)
+        if is_result and not self.runner.busy and not self.filter.condition:
+            self.tables.refresh()
+            self.tables.choose(layer)
 
     def _on_table_chosen(self, layer: PointsLayer | None) -> None:
         work = None if layer is None else work_of(layer)
@@ -294,6 +311,13 @@ class MoleculesDock(Dock):
             if path is None:
                 return
             settings = {"path": str(path), "pixel_size_nm": self._pixel_size_nm(work)}
+        elif name == FORMULA:
+            table, pixel_size_nm = work.opened.history.table, self._pixel_size_nm(work)
+            try:
+                settings["pixel_size_nm"] = molecules_steps.pixel_size_for_formula(table, pixel_size_nm)
+            except BlinkspotError as error:
+                self.complain(error, self.steps.title)
+                return
         title = self.steps.title
         self._apply([(name, settings)], title, partial(self._say_table, title))
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from qtpy.QtWidgets import QDoubleSpinBox, QFormLayout, QWidget
+from qtpy.QtWidgets import QAbstractSpinBox, QDoubleSpinBox, QFormLayout, QWidget
 
 from blinkspot.plugin.forms import combo, row
 from blinkspot.plugin.localizing_steps import PictureChoice
@@ -34,7 +34,10 @@ class PictureOptions(QWidget):
         self.pixel = QDoubleSpinBox()
         self.pixel.setRange(1.0, 1000.0)
         self.pixel.setValue(20.0)
+        self.pixel.setDecimals(1)
         self.pixel.setSuffix(" nm")
+        # The method's name is read whole beside it only so; the arrow keys step.
+        self.pixel.setButtonSymbols(QAbstractSpinBox.ButtonSymbols.NoButtons)
         self.pixel.setToolTip("Size of the super-resolved picture's pixels. Typical: 10 to 25 nm.")
         self.colour_by = combo(
             _COLOURS,
