@@ -67,6 +67,15 @@ def test_of_a_long_name_its_end_is_read(qtbot, make_napari_viewer):
     assert dock.tables.view().textElideMode() == Qt.TextElideMode.ElideMiddle
 
 
+def test_each_choice_of_a_layer_explains_itself(qtbot, viewer):
+    localize, molecules = open_dock(viewer, "Localize"), open_dock(viewer, "Molecules")
+    assert "denoised version" in localize.denoised.toolTip()
+    assert "table to work on" in molecules.tables.toolTip()
+    layer = ready(qtbot, viewer, molecules)
+    assert molecules.tables.toolTip().startswith(f"{layer.name}\n")
+    assert "table to work on" in molecules.tables.toolTip()
+
+
 def test_uncertainties_by_formula_take_the_pixel_and_the_gain_that_are_typed(qtbot, viewer, tmp_path):
     path = tmp_path / "plain.csv"
     table().save(path)

@@ -22,6 +22,9 @@ from qtpy.QtWidgets import (
 
 from blinkspot.plugin.movies import ROLE, why_not_a_movie
 
+MOVIE_TIP = "The movie as the camera recorded it, of the axes time, y and x."
+"""What a choice of a movie is for."""
+
 _TEXT_MARGIN_PX = 4
 
 
@@ -54,6 +57,8 @@ class LayerChoice(QComboBox):
         Whose layers to list.
     accepts : callable
         Whether a layer is listed.
+    tip : str
+        What is chosen; the tooltip tells it and the name, which may be too long to be read whole.
     none_text : str, optional
         Text of a first entry that stands for no layer; without it the first usable layer is chosen by itself.
 
@@ -70,12 +75,14 @@ class LayerChoice(QComboBox):
         self,
         viewer: ViewerModel,
         accepts: Callable[[Layer], bool],
+        tip: str,
         none_text: str | None = None,
         parent: QWidget | None = None,
     ) -> None:
         super().__init__(parent)
         self._viewer = viewer
         self._accepts = accepts
+        self._tip = tip
         self._none_text = none_text
         self._listed: list[Layer | None] = []
         self._current: Layer | None = None
@@ -92,6 +99,7 @@ class LayerChoice(QComboBox):
         events = viewer.layers.events
         for emitter in (events.inserted, events.removed, events.reordered, events.renamed):
             follow(self, emitter, self.refresh)
+        self.setToolTip(tip)
         self.refresh()
 
     @property
@@ -143,7 +151,7 @@ class LayerChoice(QComboBox):
 
     def _on_index_changed(self, index: int) -> None:
         layer = self._listed[index] if 0 <= index < len(self._listed) else None
-        self.setToolTip("" if layer is None else layer.name)
+        self.setToolTip(self._tip if layer is None else f"{layer.name}\n{self._tip}")
         if layer is not self._current:
             self._current = layer
             self._follow_data(layer)

@@ -80,7 +80,9 @@ class MoleculesDock(Dock):
             self._choose_if_result(layer)
 
     def _build(self) -> None:
-        self.tables = LayerChoice(self.viewer, holds_molecules)
+        self.tables = LayerChoice(
+            self.viewer, holds_molecules, "The table to work on: molecules that were localized, or a file's."
+        )
         self.tables.setMinimumContentsLength(6)
         self.open_button = QPushButton("Open...")
         self.open_button.setToolTip("Open a table file: ThunderSTORM's or SMAP's CSV, or Picasso's HDF5.")
