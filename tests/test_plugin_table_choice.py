@@ -16,6 +16,7 @@ from test_plugin_helpers import (
 )
 
 from blinkspot.localization.processing import UncertaintyFormula, process
+from blinkspot.plugin import file_dialogs
 from blinkspot.plugin.movies import ROLE
 from blinkspot.progress import finish
 
@@ -95,6 +96,23 @@ def test_uncertainties_by_formula_take_the_pixel_and_the_gain_that_are_typed(qtb
     step = UncertaintyFormula(pixel_size_nm=CAMERA.pixel_size_nm, em_gain=CAMERA.em_gain)
     expected = finish(process(read, [step]))
     np.testing.assert_allclose(current(dock).column("uncertainty_nm"), expected.column("uncertainty_nm"))
+
+
+def test_the_next_file_may_be_named_as_soon_as_one_is_said_to_be_saved(qtbot, viewer, tmp_path, monkeypatch):
+    dock = open_dock(viewer, "Molecules")
+    ready(qtbot, viewer, dock)
+    paths = [tmp_path / "one.csv", tmp_path / "two.csv"]
+    names = iter(paths)
+    monkeypatch.setattr(file_dialogs, "ask_save", lambda *_: next(names))
+
+    def export_again(said):
+        if said == f"Saved as {paths[0]}.":
+            dock.export_button.click()
+
+    dock._writer.said.connect(export_again)
+    click(qtbot, dock.export_button)
+    qtbot.waitUntil(lambda: dock.job_bar.status.text() == f"Saved as {paths[1]}.", timeout=5000)
+    assert all(path.exists() for path in paths)
 
 
 def test_a_frame_beyond_all_movies_is_refused(qtbot, viewer, tmp_path):
