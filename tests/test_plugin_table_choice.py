@@ -68,6 +68,21 @@ def test_of_a_long_name_its_end_is_read(qtbot, make_napari_viewer):
     assert dock.tables.view().textElideMode() == Qt.TextElideMode.ElideMiddle
 
 
+def test_without_a_denoised_movie_the_noisy_one_is_named(viewer):
+    dock = open_dock(viewer, "Localize")
+    add_movie(viewer)
+    assert dock.target.currentText() == "Noisy movie"
+    denoised = add_movie(viewer, name="denoised")
+    dock.movies.setCurrentIndex(0)
+    dock.denoised.choose(denoised)
+    assert dock.target.currentText() == "Denoised movie"
+    dock.target.setCurrentText("Both, to compare")
+    dock.denoised.choose(None)
+    assert dock.target.currentText() == "Noisy movie"
+    dock.denoised.choose(denoised)
+    assert dock.target.currentText() == "Both, to compare"
+
+
 def test_each_choice_of_a_layer_explains_itself(qtbot, viewer):
     localize, molecules = open_dock(viewer, "Localize"), open_dock(viewer, "Molecules")
     assert "denoised version" in localize.denoised.toolTip()

@@ -53,6 +53,7 @@ class LocalizeDock(Dock):
         self._localized: tuple[Image, Place] | None = None
         self._table_layer: Points | None = None
         self._warning = ""
+        self._target_kept = 0
         self._build()
         self._connect()
         self._on_movie_chosen(self.movies.layer)
@@ -146,8 +147,13 @@ class LocalizeDock(Dock):
         self.run_button.setEnabled(self._usable() and not self.runner.busy)
         self.preview_box.setEnabled(self._usable())
         self.export_button.setEnabled(self.in_viewer(self._table_layer))
+        there = self.denoised.layer is not None
+        if there != self.target.isEnabled():
+            # Without a denoised movie, what is said is what is done.
+            kept, self._target_kept = self._target_kept, self.target.currentIndex()
+            self.target.setCurrentIndex(kept if there else self.target.findData(_NOISY))
         for widget in (self.target, self.options.fit_on, self.options.denoised_threshold):
-            widget.setEnabled(self.denoised.layer is not None)
+            widget.setEnabled(there)
 
     def _pair(self) -> tuple[Layer, Layer] | None:
         if self.movies.layer is not None and self.denoised.layer is not None:

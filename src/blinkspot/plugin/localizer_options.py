@@ -35,7 +35,7 @@ _SLIDER_END = 8
 _DENOISED_THRESHOLD = 3.0
 # One step below the smallest that can be asked for stands for the movie's own.
 _LEARNED_SIGMA = 0.2
-_NUMBER_PX = 74
+_NUMBER_PX = 68
 _OF_THE_CALIBRATION = (
     "Not used with an astigmatism calibration: fits are by maximum likelihood, of one molecule a spot, with "
     "the calibration's widths and window, and molecules are accepted by the threshold."
@@ -272,4 +272,4 @@ class LocalizerOptions(QWidget):
         self._form.setRowVisible(self.threshold, not self._by_number)
         label = self._form.labelForField(self.denoised_threshold)
         assert isinstance(label, QLabel)
-        label.setText("Threshold, denoised" if self._by_number else "denoised")
+        label.setText("Threshold" if self._by_number else "denoised")

@@ -19,6 +19,7 @@ _COLOURS = {
     "sigma_nm": "Width",
     "uncertainty_nm": "Uncertainty",
 }
+_PIXEL_PX = 86
 
 
 class PictureOptions(QWidget):
@@ -38,6 +39,7 @@ class PictureOptions(QWidget):
         self.pixel.setSuffix(" nm")
         # The method's name is read whole beside it only so; the arrow keys step.
         self.pixel.setButtonSymbols(QAbstractSpinBox.ButtonSymbols.NoButtons)
+        self.pixel.setMaximumWidth(_PIXEL_PX)
         self.pixel.setToolTip("Size of the super-resolved picture's pixels. Typical: 10 to 25 nm.")
         self.colour_by = combo(
             _COLOURS,
