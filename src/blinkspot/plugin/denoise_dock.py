@@ -17,7 +17,7 @@ from blinkspot.plugin.denoising_steps import DenoisingTask
 from blinkspot.plugin.dock import Dock
 from blinkspot.plugin.forms import combo, row
 from blinkspot.plugin.jobs import End, Outcome
-from blinkspot.plugin.layer_choice import LayerChoice, is_source
+from blinkspot.plugin.layer_choice import MOVIE_TIP, LayerChoice, is_source
 from blinkspot.plugin.model_choice import ModelChoice, ModelLoader, ModelSaver
 from blinkspot.plugin.movies import PROVENANCE, Place, frame_shown, stack_of, why_not_a_movie
 from blinkspot.plugin.side_by_side import SideBySideButton
@@ -61,7 +61,7 @@ class DenoiseDock(Dock):
     def _build(self) -> None:
         form = QFormLayout()
         form.setVerticalSpacing(4)
-        self.movies = LayerChoice(self.viewer, is_source)
+        self.movies = LayerChoice(self.viewer, is_source, MOVIE_TIP)
         self.open_button = self.make_open_button(self.movies)
         form.addRow("Movie", row(self.movies, self.open_button))
         self.models = ModelChoice(self.session)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from napari.components import ViewerModel
 from napari.layers import Image, Layer
-from qtpy.QtCore import QEvent, QSize, Qt
+from qtpy.QtCore import QEvent, QObject, QSize, Qt
 from qtpy.QtGui import QShowEvent
-from qtpy.QtWidgets import QDockWidget, QFrame, QMainWindow, QScrollArea, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QDockWidget, QFrame, QMainWindow, QScrollArea, QStyle, QVBoxLayout, QWidget
 
 from blinkspot.errors import BlinkspotError
 from blinkspot.plugin.job_bar import JobBar
@@ -51,6 +51,7 @@ class Dock(QWidget):
         self.controls.setSpacing(4)
         self._scroll = scroll = QScrollArea()
         scroll.setWidget(content)
+        content.installEventFilter(self)
         scroll.setWidgetResizable(True)
         scroll.setFrameShape(QFrame.Shape.NoFrame)
         scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
@@ -124,16 +125,29 @@ class Dock(QWidget):
             self._docked = self.parent() is not None
         return bool(super().event(event))
 
+    def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:
+        """Follow the controls, which need more room where some of them appear."""
+        if event is not None and event.type() == QEvent.Type.LayoutRequest and self._arranged:
+            self._leave_room()
+        return bool(super().eventFilter(watched, event))
+
+    def _leave_room(self) -> None:
+        """Be as wide as the controls and their scroll bar, which else would cover what is at the right."""
+        scroll = self._scroll
+        bar, content, style = scroll.verticalScrollBar(), scroll.widget(), scroll.style()
+        if bar is None or content is None or style is None:
+            return
+        gap = style.pixelMetric(QStyle.PixelMetric.PM_ScrollView_ScrollBarSpacing, None, scroll)
+        beside = bar.sizeHint().width() + gap + 2 * scroll.frameWidth()
+        scroll.setMinimumWidth(content.minimumSizeHint().width() + beside)
+
     def showEvent(self, event: QShowEvent | None) -> None:
         """Join the other docks of ours, as tabs, when shown first: a small screen has no room for all."""
         super().showEvent(event)
         if self._arranged:
             return
         self._arranged = True
-        # Else the scroll bar, where there is one, would cover what is at the right.
-        bar, content = self._scroll.verticalScrollBar(), self._scroll.widget()
-        if bar is not None and content is not None:
-            self._scroll.setMinimumWidth(content.minimumSizeHint().width() + bar.sizeHint().width())
+        self._leave_room()
         panel, window = self.parent(), self.window()
         if not isinstance(panel, QDockWidget) or not isinstance(window, QMainWindow):
             return

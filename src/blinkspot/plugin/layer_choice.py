@@ -9,10 +9,23 @@ from napari.components import ViewerModel
 from napari.layers import Image, Layer
 from napari.utils.events import EventEmitter
 from qtpy.compat import isalive
-from qtpy.QtCore import QObject, Signal  # type: ignore[attr-defined]
-from qtpy.QtWidgets import QComboBox, QSizePolicy, QWidget
+from qtpy.QtCore import QObject, Qt, Signal  # type: ignore[attr-defined]
+from qtpy.QtGui import QPaintEvent
+from qtpy.QtWidgets import (
+    QComboBox,
+    QSizePolicy,
+    QStyle,
+    QStyleOptionComboBox,
+    QStylePainter,
+    QWidget,
+)
 
 from blinkspot.plugin.movies import ROLE, why_not_a_movie
+
+MOVIE_TIP = "The movie as the camera recorded it, of the axes time, y and x."
+"""What a choice of a movie is for."""
+
+_TEXT_MARGIN_PX = 4
 
 
 def follow(owner: QObject, emitter: EventEmitter, method: Callable[..., None]) -> None:
@@ -44,6 +57,8 @@ class LayerChoice(QComboBox):
         Whose layers to list.
     accepts : callable
         Whether a layer is listed.
+    tip : str
+        What is chosen; the tooltip tells it and the name, which may be too long to be read whole.
     none_text : str, optional
         Text of a first entry that stands for no layer; without it the first usable layer is chosen by itself.
 
@@ -60,12 +75,14 @@ class LayerChoice(QComboBox):
         self,
         viewer: ViewerModel,
         accepts: Callable[[Layer], bool],
+        tip: str,
         none_text: str | None = None,
         parent: QWidget | None = None,
     ) -> None:
         super().__init__(parent)
         self._viewer = viewer
         self._accepts = accepts
+        self._tip = tip
         self._none_text = none_text
         self._listed: list[Layer | None] = []
         self._current: Layer | None = None
@@ -74,10 +91,15 @@ class LayerChoice(QComboBox):
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         self.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
         self.setMinimumContentsLength(10)
+        # Names of results differ at their ends.
+        view = self.view()
+        assert view is not None
+        view.setTextElideMode(Qt.TextElideMode.ElideMiddle)
         self.currentIndexChanged.connect(self._on_index_changed)
         events = viewer.layers.events
         for emitter in (events.inserted, events.removed, events.reordered, events.renamed):
             follow(self, emitter, self.refresh)
+        self.setToolTip(tip)
         self.refresh()
 
     @property
@@ -89,6 +111,22 @@ class LayerChoice(QComboBox):
         """Choose a layer, as if the user had."""
         if layer in self._listed:
             self.setCurrentIndex(self._listed.index(layer))
+
+    def paintEvent(self, event: QPaintEvent | None) -> None:
+        """Draw the chosen name, shortened in the middle where it is long."""
+        painter = QStylePainter(self)
+        option = QStyleOptionComboBox()
+        self.initStyleOption(option)
+        painter.drawComplexControl(QStyle.ComplexControl.CC_ComboBox, option)
+        style = self.style()
+        assert style is not None
+        room = style.subControlRect(
+            QStyle.ComplexControl.CC_ComboBox, option, QStyle.SubControl.SC_ComboBoxEditField, self
+        )
+        option.currentText = self.fontMetrics().elidedText(
+            option.currentText, Qt.TextElideMode.ElideMiddle, room.width() - _TEXT_MARGIN_PX
+        )
+        painter.drawControl(QStyle.ControlElement.CE_ComboBoxLabel, option)
 
     def refresh(self, event: object = None) -> None:
         """List the layers anew; the chosen one stays chosen for as long as it is there."""
@@ -113,7 +151,7 @@ class LayerChoice(QComboBox):
 
     def _on_index_changed(self, index: int) -> None:
         layer = self._listed[index] if 0 <= index < len(self._listed) else None
-        self.setToolTip("" if layer is None else layer.name)
+        self.setToolTip(self._tip if layer is None else f"{layer.name}\n{self._tip}")
         if layer is not self._current:
             self._current = layer
             self._follow_data(layer)

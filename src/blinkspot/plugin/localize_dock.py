@@ -17,7 +17,7 @@ from blinkspot.plugin.camera_widget import CameraWidget
 from blinkspot.plugin.dock import Dock
 from blinkspot.plugin.forms import combo, row, section
 from blinkspot.plugin.jobs import End, LatestOnly, Outcome
-from blinkspot.plugin.layer_choice import LayerChoice, follow, is_source, may_be_denoised
+from blinkspot.plugin.layer_choice import MOVIE_TIP, LayerChoice, follow, is_source, may_be_denoised
 from blinkspot.plugin.localization_layers import add_localizations
 from blinkspot.plugin.localizer_options import LocalizerOptions
 from blinkspot.plugin.movies import Place, frame_index, frame_shown, stack_of, why_not_a_movie
@@ -53,19 +53,20 @@ class LocalizeDock(Dock):
         self._localized: tuple[Image, Place] | None = None
         self._table_layer: Points | None = None
         self._warning = ""
+        self._target_kept = 0
         self._build()
         self._connect()
         self._on_movie_chosen(self.movies.layer)
 
     def _build(self) -> None:
-        self.movies = LayerChoice(self.viewer, is_source)
+        self.movies = LayerChoice(self.viewer, is_source, MOVIE_TIP)
         self.open_button = self.make_open_button(self.movies)
         self.denoised = LayerChoice(
             self.viewer,
             lambda layer: may_be_denoised(layer) and layer is not self.movies.layer,
+            "The denoised version of the movie, in which to find the molecules.",
             none_text="none: find them in the noisy movie",
         )
-        self.denoised.setToolTip("The denoised version of the movie, in which to find the molecules.")
         form = QFormLayout()
         form.setVerticalSpacing(4)
         form.addRow("Movie", row(self.movies, self.open_button))
@@ -146,8 +147,13 @@ class LocalizeDock(Dock):
         self.run_button.setEnabled(self._usable() and not self.runner.busy)
         self.preview_box.setEnabled(self._usable())
         self.export_button.setEnabled(self.in_viewer(self._table_layer))
+        there = self.denoised.layer is not None
+        if there != self.target.isEnabled():
+            # Without a denoised movie, what is said is what is done.
+            kept, self._target_kept = self._target_kept, self.target.currentIndex()
+            self.target.setCurrentIndex(kept if there else self.target.findData(_NOISY))
         for widget in (self.target, self.options.fit_on, self.options.denoised_threshold):
-            widget.setEnabled(self.denoised.layer is not None)
+            widget.setEnabled(there)
 
     def _pair(self) -> tuple[Layer, Layer] | None:
         if self.movies.layer is not None and self.denoised.layer is not None:

@@ -10,6 +10,7 @@ from qtpy.QtWidgets import (
     QCheckBox,
     QDoubleSpinBox,
     QFormLayout,
+    QLabel,
     QPushButton,
     QSlider,
     QSpinBox,
@@ -21,7 +22,7 @@ from blinkspot.plugin.forms import combo, row
 
 _FITS = {"mle": "Maximum likelihood", "lsq": "Least squares", "wlsq": "Weighted least squares"}
 _WIDTHS = {
-    "learned": "learned from the movie",
+    "learned": "learned",
     "free": "free",
     "fixed": "the same for all",
     "elliptical": "elliptical",
@@ -34,6 +35,7 @@ _SLIDER_END = 8
 _DENOISED_THRESHOLD = 3.0
 # One step below the smallest that can be asked for stands for the movie's own.
 _LEARNED_SIGMA = 0.2
+_NUMBER_PX = 68
 _OF_THE_CALIBRATION = (
     "Not used with an astigmatism calibration: fits are by maximum likelihood, of one molecule a spot, with "
     "the calibration's widths and window, and molecules are accepted by the threshold."
@@ -122,6 +124,9 @@ class LocalizerOptions(QWidget):
         self.false_per_frame.setDecimals(3)
         self.false_per_frame.setStepType(QAbstractSpinBox.StepType.AdaptiveDecimalStepType)
         self.false_per_frame.setValue(0.1)
+        # It fits beside the choice only so; the arrow keys step.
+        self.false_per_frame.setButtonSymbols(QAbstractSpinBox.ButtonSymbols.NoButtons)
+        self.false_per_frame.setMaximumWidth(_NUMBER_PX)
         self.false_per_frame.setToolTip("False molecules on an empty frame, on average. Typical: 0.01 to 1.")
         self.false_per_frame.setAccessibleName("False molecules per frame")
         self.widths = combo(
@@ -265,3 +270,6 @@ class LocalizerOptions(QWidget):
         self.false_per_frame.setVisible(self._by_number)
         # The denoised movie's candidates have a threshold all the same.
         self._form.setRowVisible(self.threshold, not self._by_number)
+        label = self._form.labelForField(self.denoised_threshold)
+        assert isinstance(label, QLabel)
+        label.setText("Threshold" if self._by_number else "denoised")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sized
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -11,12 +11,7 @@ from napari.components import ViewerModel
 from napari.layers import Layer
 from napari.layers import Points as PointsLayer
 from qtpy.QtCore import QTimer
-from qtpy.QtWidgets import (
-    QDoubleSpinBox,
-    QLabel,
-    QPushButton,
-    QTabWidget,
-)
+from qtpy.QtWidgets import QLabel, QPushButton, QTabWidget
 
 from blinkspot.errors import BlinkspotError
 from blinkspot.plugin import file_dialogs, molecules_steps
@@ -24,7 +19,7 @@ from blinkspot.plugin.dock import Dock
 from blinkspot.plugin.drift_plot import DriftPanel
 from blinkspot.plugin.forms import row, section
 from blinkspot.plugin.jobs import End, LatestOnly, MakeJob, Outcome
-from blinkspot.plugin.layer_choice import LayerChoice, follow
+from blinkspot.plugin.layer_choice import follow
 from blinkspot.plugin.molecules_layers import (
     Work,
     add_file,
@@ -35,16 +30,16 @@ from blinkspot.plugin.molecules_layers import (
     show_points,
     work_of,
 )
-from blinkspot.plugin.movies import PROVENANCE
+from blinkspot.plugin.movies import PROVENANCE, ROLE
 from blinkspot.plugin.picture_options import PictureOptions
 from blinkspot.plugin.range_filter import RangeFilter
 from blinkspot.plugin.step_list import StepList
-from blinkspot.plugin.step_options import DRIFT_STEPS, FROM_FILE, StepOptions
+from blinkspot.plugin.step_options import DRIFT_STEPS, FORMULA, FROM_FILE, StepOptions
+from blinkspot.plugin.table_row import TableRow
 from blinkspot.plugin.table_writer import DRIFTS, TABLES, TableWriter
 
 _DEBOUNCE_MS = 150
 _TABLES = "Tables of molecules (*.csv *.hdf5 *.h5);;All files (*)"
-_PIXEL_PX = 126
 
 
 class MoleculesDock(Dock):
@@ -75,23 +70,14 @@ class MoleculesDock(Dock):
         self._build()
         self._connect()
         self._on_table_chosen(self.tables.layer)
+        for layer in self.viewer.layers:
+            self._choose_if_result(layer)
 
     def _build(self) -> None:
-        self.tables = LayerChoice(self.viewer, holds_molecules)
-        self.tables.setMinimumContentsLength(6)
-        self.open_button = QPushButton("Open table...")
-        self.open_button.setToolTip("Open a table file: ThunderSTORM's or SMAP's CSV, or Picasso's HDF5.")
-        self.pixel = QDoubleSpinBox()
-        self.pixel.setRange(0.0, 9999.0)
-        self.pixel.setDecimals(1)
-        self.pixel.setFixedWidth(_PIXEL_PX)
-        self.pixel.setSpecialValueText("pixel: auto")
-        self.pixel.setSuffix(" nm")
-        self.pixel.setToolTip(
-            "Pixel of the camera, in the sample, for files that need it where the table does not tell it: "
-            "SMAP's tables, Picasso's tables and drifts. Typical: 100 nm; auto: as the table says."
-        )
-        self.controls.addLayout(row(self.tables, self.pixel, self.open_button))
+        self.table_row = TableRow(self.viewer)
+        self.tables, self.pixel = self.table_row.tables, self.table_row.pixel
+        self.open_button = self.table_row.open_button
+        self.controls.addWidget(self.table_row)
         self.filter = RangeFilter(self.viewer)
         self.drift = DriftPanel(self.viewer)
         self.tabs = QTabWidget()
@@ -134,6 +120,7 @@ class MoleculesDock(Dock):
         self.runner.started.connect(self._refresh)
         self.runner.ended.connect(self._on_ended)
         follow(self, self.viewer.dims.events.current_step, self._on_slider)
+        follow(self, self.viewer.layers.events.inserted, self._on_layer_added)
 
     # -- which table
 
@@ -150,7 +137,17 @@ class MoleculesDock(Dock):
     def _on_read(self, path: Path, opened: molecules_steps.Opened) -> None:
         layer = add_file(self.viewer, path.stem, opened)
         self.tables.choose(layer)
-        self.job_bar.say(f"Read: {len(opened.history.source):,} molecules.")
+        self.job_bar.say(f"Read: {_counted(opened.history.source)}.")
+
+    def _on_layer_added(self, event: Any) -> None:
+        self._choose_if_result(event.value)
+
+    def _choose_if_result(self, layer: Layer) -> None:
+        """Choose what was localized last, unless the table chosen before is just being worked on."""
+        is_result = layer.metadata.get(ROLE) == "localizations" and holds_molecules(layer)
+        if is_result and not self.runner.busy and not self.filter.condition:
+            self.tables.refresh()
+            self.tables.choose(layer)
 
     def _on_table_chosen(self, layer: PointsLayer | None) -> None:
         work = None if layer is None else work_of(layer)
@@ -294,6 +291,13 @@ class MoleculesDock(Dock):
             if path is None:
                 return
             settings = {"path": str(path), "pixel_size_nm": self._pixel_size_nm(work)}
+        elif name == FORMULA:
+            table, typed = work.opened.history.table, self._pixel_size_nm(work)
+            try:
+                settings["pixel_size_nm"] = molecules_steps.pixel_size_for_formula(table, typed)
+            except BlinkspotError as error:
+                self.complain(error, self.steps.title)
+                return
         title = self.steps.title
         self._apply([(name, settings)], title, partial(self._say_table, title))
 
@@ -327,7 +331,7 @@ class MoleculesDock(Dock):
     def _say_table(self, done: str, work: Work) -> None:
         history = work.opened.history
         warnings = "".join(f" {warning}" for warning in history.warnings)
-        self.job_bar.say(f"{done}: {len(history.table):,} molecules now.{warnings}")
+        self.job_bar.say(f"{done}: {_counted(history.table)} now.{warnings}")
 
     def _undo(self) -> None:
         if self._work is not None and not self.runner.busy:
@@ -357,9 +361,7 @@ class MoleculesDock(Dock):
             if work is self._work:
                 self._debounce.start()  # the filter may have changed meanwhile
             colours = shown.picture.colours if shown.picture is not None else ""
-            self.job_bar.say(
-                f"Drawn: {len(shown.table):,} molecules.{f' Colours: {colours}.' if colours else ''}"
-            )
+            self.job_bar.say(f"Drawn: {_counted(shown.table)}.{f' Colours: {colours}.' if colours else ''}")
 
         self._start(f"Drawing {layer.name}", self._shown_job(work, layer, choice), [layer], on_drawn)
 
@@ -388,3 +390,8 @@ class MoleculesDock(Dock):
         if path is not None:
             table, pixel_size_nm = work.opened.history.table, self._pixel_size_nm(work)
             self._writer.write(path, partial(molecules_steps.save_drift, table, path, pixel_size_nm))
+
+
+def _counted(table: Sized) -> str:
+    """Say how many molecules a table holds."""
+    return f"{len(table):,} molecule{'' if len(table) == 1 else 's'}"

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from blinkspot.errors import BlinkspotError
 from blinkspot.plugin import backend
 from blinkspot.plugin.localizing_steps import PictureChoice
 from blinkspot.progress import Progress
@@ -215,6 +216,25 @@ def apply(
         table = yield from step.apply(table)
         tables.append(table)
     return tables
+
+
+def pixel_size_for_formula(table: LocalizationTable, pixel_size_nm: float | None) -> float | None:
+    """Return a pixel size for a formula, None where the table itself tells it.
+
+    Raises
+    ------
+    BlinkspotError
+        If nobody knows it.
+    """
+    from blinkspot.localization.table_files.pixel_size import known_pixel_size_nm
+
+    if known_pixel_size_nm(table.provenance) is not None:
+        return None
+    if pixel_size_nm is None:
+        raise BlinkspotError(
+            "The formula needs the camera's pixel, which this table does not tell: type it beside the table."
+        )
+    return pixel_size_nm
 
 
 def filters(condition: str) -> list[StepChoice]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from qtpy.QtWidgets import QDoubleSpinBox, QFormLayout, QWidget
+from qtpy.QtWidgets import QAbstractSpinBox, QDoubleSpinBox, QFormLayout, QWidget
 
 from blinkspot.plugin.forms import combo, row
 from blinkspot.plugin.localizing_steps import PictureChoice
@@ -19,6 +19,7 @@ _COLOURS = {
     "sigma_nm": "Width",
     "uncertainty_nm": "Uncertainty",
 }
+_PIXEL_PX = 86
 
 
 class PictureOptions(QWidget):
@@ -34,7 +35,11 @@ class PictureOptions(QWidget):
         self.pixel = QDoubleSpinBox()
         self.pixel.setRange(1.0, 1000.0)
         self.pixel.setValue(20.0)
+        self.pixel.setDecimals(1)
         self.pixel.setSuffix(" nm")
+        # The method's name is read whole beside it only so; the arrow keys step.
+        self.pixel.setButtonSymbols(QAbstractSpinBox.ButtonSymbols.NoButtons)
+        self.pixel.setMaximumWidth(_PIXEL_PX)
         self.pixel.setToolTip("Size of the super-resolved picture's pixels. Typical: 10 to 25 nm.")
         self.colour_by = combo(
             _COLOURS,

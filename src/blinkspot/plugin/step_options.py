@@ -23,6 +23,8 @@ from blinkspot.plugin.molecules_steps import StepChoice
 
 FROM_FILE = "loaded_drift"
 """Name of the step whose settings are a file."""
+FORMULA = "uncertainty"
+"""Name of the step whose formula needs the camera's pixel."""
 DRIFT_STEPS = frozenset({"drift", "fiducials", FROM_FILE})
 """Names of the steps that take a drift off."""
 
@@ -98,12 +100,11 @@ _STEPS = {
                 1,
             ),
             "dark_frames": _Number(
-                "Dark",
+                "Dark frames",
                 "Most frames in between in which the molecule is not found. Typical: 1.",
                 0,
                 99_999,
                 1,
-                " frames",
             ),
             "longest_frames": _Number(
                 "Longest life",
@@ -186,7 +187,7 @@ _STEPS = {
         "Take off the drift that a file holds: our CSV (frame, x and y in nm) or Picasso's text.",
         {},
     ),
-    "uncertainty": _Step(
+    FORMULA: _Step(
         "Uncertainties by formula",
         "Replace the uncertainties by those of a published formula, for comparison with other programs.",
         {
@@ -200,7 +201,18 @@ _STEPS = {
                     "mortensen-lsq": "Mortensen, squares",
                     "thompson": "Thompson",
                 },
-            )
+            ),
+            "em_gain": _Number(
+                "EM gain",
+                "Of the camera, where the table does not tell it; 1 for no EM register. Typical: auto, as "
+                "the table says.",
+                0.0,
+                9999.0,
+                0.0,
+                " ×",
+                1,
+                "auto",
+            ),
         },
     ),
 }

@@ -38,12 +38,13 @@ class TableWriter(QObject):
         super().__init__(parent)
         self._parent = parent
         self._writing = LatestOnly(self)
-        self._writing.answered.connect(lambda path: self.said.emit(f"Saved as {path}."))
-        self._writing.failed.connect(lambda error: self.said.emit(tell_error(error, "Writing")))
+        self._writing.answered.connect(lambda path: self._done(f"Saved as {path}."))
+        self._writing.failed.connect(lambda error: self._done(tell_error(error, "Writing")))
+        self._is_writing = False
 
     def ask(self, title: str, suggested: str, kinds: str) -> Path | None:
         """Ask for the name of a new file; None where the user cancels, or another is being written."""
-        if self._writing.busy:
+        if self._is_writing:
             self.said.emit("Still writing: wait until that file is done.")
             return None
         return file_dialogs.ask_save(self._parent, title, suggested, kinds)
@@ -51,4 +52,10 @@ class TableWriter(QObject):
     def write(self, path: Path, write: Callable[[], Path]) -> None:
         """Have ``write()`` make the file."""
         self.said.emit(f"Writing {path.name}...")
+        self._is_writing = True
         self._writing.ask(write)
+
+    def _done(self, outcome: str) -> None:
+        # Of its own: the thread ends a little later than its answer comes, when the next file may be named.
+        self._is_writing = False
+        self.said.emit(outcome)

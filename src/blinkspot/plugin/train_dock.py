@@ -16,7 +16,7 @@ from blinkspot.plugin.camera_widget import CameraWidget
 from blinkspot.plugin.dock import Dock
 from blinkspot.plugin.forms import row, section
 from blinkspot.plugin.jobs import End, LatestOnly, Outcome
-from blinkspot.plugin.layer_choice import LayerChoice, follow, is_source
+from blinkspot.plugin.layer_choice import MOVIE_TIP, LayerChoice, follow, is_source
 from blinkspot.plugin.live_layer import LiveLayer
 from blinkspot.plugin.loss_plot import LossPlot
 from blinkspot.plugin.model_choice import ModelLoader, ModelSaver
@@ -62,7 +62,7 @@ class TrainDock(Dock):
         self._on_movie_chosen(self.movies.layer)
 
     def _build(self) -> None:
-        self.movies = LayerChoice(self.viewer, is_source)
+        self.movies = LayerChoice(self.viewer, is_source, MOVIE_TIP)
         self.open_button = self.make_open_button(self.movies)
         self.controls.addLayout(row(QLabel("Movie"), self.movies, self.open_button, wide=1))
         self.camera = CameraWidget(self.session.cameras)
