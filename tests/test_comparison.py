@@ -63,9 +63,9 @@ def test_a_movie_without_noise_is_better(against_clean):
 
 def test_a_movie_with_noise_is_worse(movie):
     noisy, clean, truth = movie
-    # Noise is worse than no noise, whichever of the two is called denoised: twice as much as a camera's, so
+    # Noise is worse than no noise, whichever of the two is called denoised: three times a camera's, so
     # that molecules are lost and not only displaced, which fits on the movie without noise would mend.
-    noisier = clean + 2.0 * (noisy - clean)
+    noisier = clean + 3.0 * (noisy - clean)
     comparison = finish(compare(clean, noisier.astype(np.float32), CAMERA, truth))
     assert comparison.denoised.truthful.gain.high < 0
     assert verdict(comparison).startswith("Denoising lowered the best F1 from 0.")
