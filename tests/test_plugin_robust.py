@@ -26,7 +26,7 @@ def viewer(qtbot, make_napari_viewer):
 
 def long_movie():
     """Return a movie that keeps every job busy for some seconds."""
-    return np.tile(movie(), (100, 1, 1))
+    return np.tile(movie(), (1000, 1, 1))
 
 
 def begin(qtbot, viewer, name):
