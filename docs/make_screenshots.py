@@ -141,7 +141,7 @@ class Photographer:
         window.resize(*WIDE_WINDOW_PX)
         panels = [dock.parent() for dock in (self.train, self.denoise, self.localize)]
         main = panels[0].window()
-        for panel in panels:
+        for panel in (*panels, self.molecules.parent()):
             main.removeDockWidget(panel)
         for panel in panels:
             main.addDockWidget(Qt.DockWidgetArea.RightDockWidgetArea, panel)

@@ -174,7 +174,7 @@ def test_a_step_taken_back_gives_the_very_table_before(tmp_path):
     assert [line.split(":")[0] for line in history.descriptions] == [
         "filter x_nm < 800",
         "drift",
-        "merge within 100 nm, 1 dark frames",
+        "merge within 100 nm, 1 dark frame",
     ]
     history.undo()
     assert history.table is corrected
@@ -215,7 +215,7 @@ def test_steps_are_described_in_words():
         "drift: from the file d.csv",
         "duplicates",
         "duplicates closer than 30 nm: 2 of 3 stay",
-        "merge within 20 nm, 1 dark frames",
+        "merge within 20 nm, 1 dark frame",
         "density of 5 others within 50 nm",
         "rectangle: x_from_nm 5.5, keep inside",
         "of tomorrow",

@@ -38,7 +38,9 @@ def _words(step: str, settings: dict[str, Any], entry: dict[str, Any]) -> str:
             distance = settings.get("distance_nm")
             return f"duplicates closer than {_number(distance)} nm" if distance else "duplicates"
         case "merge":
-            limits = f"{_number(settings.get('radius_nm'))} nm, {settings.get('dark_frames')} dark frames"
+            dark = settings.get("dark_frames")
+            frames = "frame" if dark == 1 else "frames"
+            limits = f"{_number(settings.get('radius_nm'))} nm, {dark} dark {frames}"
             return f"merge within {limits}"
         case "density":
             others = f"{settings.get('neighbours')} others within {_number(settings.get('radius_nm'))} nm"
