@@ -171,7 +171,8 @@ def test_facts_that_are_not_known_refuse_nothing() -> None:
 
 
 def record_of_a_simulation() -> dict[str, Any]:
-    return finish(simulate(SimulationSettings(frames=7, size_px=16))).provenance
+    settings = SimulationSettings(frames=7, size_px=16, camera=Camera(pixel_size_nm=100.0))
+    return finish(simulate(settings)).provenance
 
 
 @pytest.mark.parametrize(
