@@ -97,8 +97,7 @@ def check_truth(movie: MovieFacts, truth: LocalizationTable) -> None:
 def _n_frames(provenance: dict[str, Any]) -> int | None:
     """Return how many frames the movie had in which a table's molecules were found or simulated."""
     try:
-        simulated = provenance.get("step") == "simulate"
-        return int(provenance["settings"]["frames"] if simulated else provenance["movie_shape"][0])
+        return int(provenance["movie_shape"][0])
     except (KeyError, TypeError, ValueError, IndexError):
         return None
 
