@@ -31,7 +31,7 @@ class DriftPlot(ThemedPlot):
             curve.setDownsampling(auto=True, method="peak")
             curve.setClipToView(True)
         self.setToolTip("The drift that was taken off last: how far the sample has moved, in nm.")
-        self.follow_theme()
+        self.name_curves({BLUE: "x", ORANGE: "y"})
 
     def show_drift(self, drift: Drift | None) -> None:
         """Show a drift, None for none."""
@@ -43,15 +43,6 @@ class DriftPlot(ThemedPlot):
                 curve.setData([], [])
             else:
                 curve.setData(np.arange(len(values)), values)
-
-    def follow_theme(self, event: object = None) -> None:
-        """Take on the colours of the theme."""
-        super().follow_theme(event)
-        # A legend would lie over the curves.
-        self.plot.setTitle(
-            f"<span style='color: {BLUE}'>━ x</span>&nbsp;&nbsp;<span style='color: {ORANGE}'>━ y</span>",
-            size="9pt",
-        )
 
 
 class DriftPanel(QWidget):

@@ -12,7 +12,7 @@ from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import QCheckBox, QFormLayout, QLabel, QPushButton
 
 from blinkspot.errors import BlinkspotError
-from blinkspot.plugin import file_dialogs, localizing_steps
+from blinkspot.plugin import localizing_steps
 from blinkspot.plugin.camera_widget import CameraWidget
 from blinkspot.plugin.dock import Dock
 from blinkspot.plugin.forms import combo, row, section
@@ -25,6 +25,7 @@ from blinkspot.plugin.notify import warn
 from blinkspot.plugin.picture_options import PictureOptions
 from blinkspot.plugin.preview_markers import PreviewMarkers
 from blinkspot.plugin.side_by_side import SideBySideButton
+from blinkspot.plugin.table_writer import THUNDERSTORM, TableWriter
 from blinkspot.plugin.writer import write_localizations
 from blinkspot.stack import Stack
 
@@ -47,9 +48,8 @@ class LocalizeDock(Dock):
         self._debounce.setSingleShot(True)
         self._debounce.setInterval(_DEBOUNCE_MS)
         self._debounce.timeout.connect(self._ask_preview)
-        self._saving = LatestOnly(self)
-        self._saving.answered.connect(lambda paths: self.job_bar.say(f"Saved as {paths[0]}."))
-        self._saving.failed.connect(lambda error: self.complain(error, "Exporting the table"))
+        self._writer = TableWriter(self)
+        self._writer.said.connect(self.job_bar.say)
         self._localized: tuple[Image, Place] | None = None
         self._table_layer: Points | None = None
         self._warning = ""
@@ -282,7 +282,9 @@ class LocalizeDock(Dock):
         if len(shown) > 1:
             comparison.show(*(layers.picture for layers in shown))
         counts = ", ".join(f"{len(found.table):,} in the {found.of} movie" for found in results)
-        colours = "".join(f" Colours, {found.of}: {found.colours}." for found in results if found.colours)
+        colours = "".join(
+            f" Colours, {found.of}: {found.picture.colours}." for found in results if found.picture.colours
+        )
         remarks = "".join(f" {found.remark}" for found in results if found.remark)
         self.job_bar.say(f"Molecules found: {counts}.{self._warning}{colours}{remarks}")
 
@@ -290,13 +292,11 @@ class LocalizeDock(Dock):
         layer = self._table_layer
         if layer is None or not self.in_viewer(layer):
             return
-        path = file_dialogs.ask_save(
-            self, "Export the table", f"{layer.name}.csv", "ThunderSTORM table (*.csv)"
-        )
+        path = self._writer.ask("Export the table", f"{layer.name}.csv", THUNDERSTORM)
         if path is not None:
             self.export(layer, path)
 
     def export(self, layer: Points, path: Path) -> None:
         """Write the table of a layer, in another thread."""
         attributes = {"name": layer.name, "features": layer.features.copy(), "metadata": dict(layer.metadata)}
-        self._saving.ask(lambda: write_localizations(str(path), None, attributes))
+        self._writer.write(path, lambda: Path(write_localizations(str(path), None, attributes)[0]))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from qtpy.QtWidgets import QAbstractSpinBox, QDoubleSpinBox, QFormLayout, QWidget
 
 from blinkspot.plugin.forms import combo, row
-from blinkspot.plugin.localizing_steps import PictureChoice
+from blinkspot.plugin.table_shown import PictureChoice
 
 _METHODS = {
     "ash": "Averaged shifted histogram",

@@ -12,7 +12,8 @@ from blinkspot.plugin import file_dialogs
 from blinkspot.plugin.jobs import LatestOnly
 from blinkspot.plugin.notify import tell_error
 
-TABLES = "ThunderSTORM table (*.csv);;Picasso table (*.hdf5)"
+THUNDERSTORM = "ThunderSTORM table (*.csv)"
+TABLES = f"{THUNDERSTORM};;Picasso table (*.hdf5)"
 DRIFTS = "Drift (*.csv);;Picasso drift (*.txt)"
 
 
