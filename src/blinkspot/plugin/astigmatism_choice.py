@@ -11,7 +11,7 @@ from qtpy.QtWidgets import QLabel, QPushButton, QSizePolicy, QWidget
 
 from blinkspot.plugin import file_dialogs, localizing_steps
 from blinkspot.plugin.forms import row
-from blinkspot.plugin.jobs import LatestOnly
+from blinkspot.plugin.latest_only import LatestOnly
 from blinkspot.plugin.notify import tell_error
 
 if TYPE_CHECKING:  # importing it takes seconds

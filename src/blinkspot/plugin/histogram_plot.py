@@ -35,9 +35,9 @@ class HistogramPlot(ThemedPlot):
         self.region = pyqtgraph.LinearRegionItem(
             brush=f"{ORANGE}32", pen=pyqtgraph.mkPen(ORANGE, width=2), swapMode="push"
         )
-        self.region.hide()
         self.plot.addItem(self.region)
         self.plot.hideAxis("left")
+        self.clear()
         self.region.sigRegionChanged.connect(self._on_dragged)
         self.setToolTip(
             "How many molecules have which value. Drag an end of the range, or all of it: only what lies "
@@ -56,12 +56,14 @@ class HistogramPlot(ThemedPlot):
         self.region.blockSignals(False)
         self.set_region(region)
         self.region.show()
+        self.plot.showAxis("bottom")
 
     def clear(self) -> None:
         """Show nothing."""
         self.histogram = None
         self._bars.setData([0, 1], [0])
         self.region.hide()
+        self.plot.hideAxis("bottom")
 
     def set_region(self, region: tuple[float, float] | None) -> None:
         """Show a range, None for all; nobody is told."""

@@ -111,7 +111,10 @@ def _calibrated(
 ) -> Generator[Progress, None, tuple[LocalizationTable, str]]:
     """Make the uncertainties of fits on a denoised movie true, or say why they are not."""
     if model is None:
-        return table, "Uncertainties are not calibrated: that takes the model that denoised the movie."
+        return table, (
+            "Uncertainties of the fits on denoised pixels are not calibrated: that takes the model that "
+            "denoised the movie; load it in the Denoise dock."
+        )
     yield from backend.loading()
     evaluation = backend.evaluation()
     try:

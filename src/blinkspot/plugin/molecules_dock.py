@@ -17,7 +17,8 @@ from blinkspot.plugin import file_dialogs, molecules_steps
 from blinkspot.plugin.dock import Dock
 from blinkspot.plugin.drift_plot import DriftPanel
 from blinkspot.plugin.forms import row, section
-from blinkspot.plugin.jobs import End, LatestOnly, MakeJob, Outcome
+from blinkspot.plugin.jobs import End, MakeJob, Outcome
+from blinkspot.plugin.latest_only import LatestOnly
 from blinkspot.plugin.layer_choice import follow
 from blinkspot.plugin.molecules_layers import (
     Work,
@@ -31,7 +32,8 @@ from blinkspot.plugin.movies import PROVENANCE, ROLE
 from blinkspot.plugin.picture_options import PictureOptions
 from blinkspot.plugin.range_filter import RangeFilter
 from blinkspot.plugin.step_list import StepList
-from blinkspot.plugin.step_options import DRIFT_STEPS, FORMULA, FROM_FILE, StepOptions
+from blinkspot.plugin.step_options import StepOptions
+from blinkspot.plugin.step_settings import DRIFT_STEPS, FORMULA, FROM_FILE
 from blinkspot.plugin.table_row import TableRow
 from blinkspot.plugin.table_writer import DRIFTS, TABLES, TableWriter
 from blinkspot.plugin.work_view import WorkView

@@ -10,7 +10,8 @@ from qtpy.QtCore import QObject, QTimer, Signal  # type: ignore[attr-defined]
 
 from blinkspot.errors import BlinkspotError
 from blinkspot.plugin import molecules_steps
-from blinkspot.plugin.jobs import LatestOnly, MakeJob
+from blinkspot.plugin.jobs import MakeJob
+from blinkspot.plugin.latest_only import LatestOnly
 from blinkspot.plugin.layer_choice import follow
 from blinkspot.plugin.molecules_layers import Work, frame_at, show_left
 from blinkspot.plugin.table_shown import PictureChoice
@@ -49,7 +50,7 @@ class WorkView(QObject):
         self._debounce.setInterval(_DEBOUNCE_MS)
         self._debounce.timeout.connect(self._show)
         self._counting = LatestOnly(self)
-        self._counting.answered.connect(self.counted)
+        self._counting.answered.connect(self.counted.emit)
         self._counting.failed.connect(self._on_count_failed)
         self._showing = LatestOnly(self)
         self._showing.answered.connect(self._on_shown)
