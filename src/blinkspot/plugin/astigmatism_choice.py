@@ -17,7 +17,7 @@ from blinkspot.plugin.notify import tell_error
 if TYPE_CHECKING:  # importing it takes seconds
     from blinkspot.localization.astigmatism import AstigmatismCalibration
 
-_NONE = "none: no heights"
+_NONE = "no heights"
 
 
 class AstigmatismChoice(QWidget):

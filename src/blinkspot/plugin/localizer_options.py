@@ -132,6 +132,7 @@ class LocalizerOptions(QWidget):
             "Learned: the movie's molecules tell how wide a spot is and how much they differ, which helps "
             "the dim ones. Free: nothing is known beforehand. The same for all: best positions, but photons "
             "and widths are off where molecules differ. Elliptical: one width each along x and y.",
+            least_letters=6,
         )
         self.fit_on = combo(
             _FIT_ON,
@@ -150,6 +151,8 @@ class LocalizerOptions(QWidget):
         self.sigma.setPrefix("σ ")
         self.sigma.setSuffix(" px")
         self.sigma.setSpecialValueText("σ: auto")
+        # It is read whole only so; the arrow keys step.
+        self.sigma.setButtonSymbols(QAbstractSpinBox.ButtonSymbols.NoButtons)
         self.sigma.setToolTip(
             "Width (standard deviation) of a spot that fits start from: the movie's own (auto), or a number. "
             "Typical: 1 to 1.6 px."

@@ -45,6 +45,7 @@ class PictureOptions(QWidget):
             _COLOURS,
             "What the hue means, from blue (low) over green to red (high); brightness is density. "
             "By time, drift shows as fringes of blue and red.",
+            least_letters=6,
         )
         form = QFormLayout(self)
         form.setContentsMargins(0, 0, 0, 0)
