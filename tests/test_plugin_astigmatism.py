@@ -72,7 +72,7 @@ def contradicted(options):
 def test_heights_are_found_by_the_calibration_chosen(qtbot, viewer, dock, calibration_file, monkeypatch):
     movie, _ = movie_of_molecules(6)
     set_camera(viewer, add_movie(viewer, data=movie), CAMERA_3D)
-    assert dock.options.astigmatism.name.text() == "none: no heights"
+    assert dock.options.astigmatism.name.text() == "no heights"
     with qtbot.waitSignal(dock.options.changed, timeout=30_000):
         choose(qtbot, dock, calibration_file, monkeypatch)
     assert dock.options.astigmatism.name.text() == "a lens.toml"

@@ -11,7 +11,8 @@ from test_plugin_helpers import notifications, wait_for_workers
 from blinkspot.errors import BlinkspotError
 from blinkspot.plugin.backend import meanwhile
 from blinkspot.plugin.job_bar import JobBar, time_left
-from blinkspot.plugin.jobs import End, JobRunner, LatestOnly
+from blinkspot.plugin.jobs import End, JobRunner
+from blinkspot.plugin.latest_only import LatestOnly
 from blinkspot.progress import Progress, finish
 
 

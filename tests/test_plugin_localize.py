@@ -132,7 +132,7 @@ def test_widths_and_their_start_are_the_movies_unless_chosen(qtbot, dock):
     options = dock.options
     assert options.settings["noisy"]["widths"] == "learned"
     assert options.settings["noisy"]["initial_sigma_px"] is None
-    assert options.sigma.text() == "auto"
+    assert options.sigma.text() == "σ: auto"
     options.sigma.setValue(1.25)
     options.widths.setCurrentIndex(2)
     assert options.settings["denoised"]["widths"] == "fixed"

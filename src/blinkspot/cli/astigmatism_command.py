@@ -7,11 +7,7 @@ from typing import Annotated
 
 import typer
 
-from blinkspot.cli.camera_options import (
-    CameraOptions,
-    find_camera,
-    takes_camera_options,
-)
+from blinkspot.cli.camera_options import CameraOptions, find_camera, takes_camera_options
 from blinkspot.cli.console import answer, run
 from blinkspot.cli.movie_commands import Json
 from blinkspot.cli.movies import open_recorded

@@ -13,7 +13,7 @@ from blinkspot.cli.movie_commands import Json
 from blinkspot.cli.table_commands import TablePath
 from blinkspot.errors import BlinkspotError
 from blinkspot.files import check_can_write
-from blinkspot.localization import LocalizationTable, read_table, table_paths
+from blinkspot.localization import read_table, table_paths
 from blinkspot.localization.processing.drift import (
     DriftCorrection,
     FiducialCorrection,
@@ -26,6 +26,7 @@ from blinkspot.localization.processing.drift import (
 from blinkspot.localization.processing.drift.files import drift_paths
 from blinkspot.localization.processing.drift.picture import check_picture_path
 from blinkspot.localization.processing.step import RECORD
+from blinkspot.localization.table_files.pixel_size import known_pixel_size_nm
 
 _SEARCH = ("method", "segment_frames", "largest_shift_nm")
 
@@ -89,7 +90,7 @@ def drift(
         check_picture_path(picture)
     given = read_table(table)
     if pixel_size_nm is None:
-        pixel_size_nm = _pixel_size_nm(given)
+        pixel_size_nm = known_pixel_size_nm(given.provenance)
     if save is not None and save.suffix.lower() == ".txt" and pixel_size_nm is None:
         raise BlinkspotError(
             f"{save} will be in camera pixels: give the size of one, above 0 nm, with --pixel-size-nm."
@@ -147,11 +148,3 @@ def _positions(words: list[str]) -> tuple[tuple[float, float], ...]:
             ) from error
         positions.append((x_nm, y_nm))
     return tuple(positions)
-
-
-def _pixel_size_nm(table: LocalizationTable) -> float | None:
-    """Return the camera's pixel that a table's provenance knows."""
-    try:
-        return float(table.provenance["camera"]["pixel_size_nm"])
-    except (KeyError, TypeError, ValueError):
-        return None

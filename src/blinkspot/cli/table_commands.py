@@ -11,11 +11,7 @@ import typer
 from numpy.typing import NDArray
 
 from blinkspot.camera_estimate import noise_contradiction
-from blinkspot.cli.camera_options import (
-    CameraOptions,
-    find_camera,
-    takes_camera_options,
-)
+from blinkspot.cli.camera_options import CameraOptions, find_camera, takes_camera_options
 from blinkspot.cli.console import answer, run, say
 from blinkspot.cli.idle_options import refuse_idle
 from blinkspot.cli.movie_commands import Json, StackPath
@@ -60,6 +56,16 @@ TableOutput = Annotated[
     Path, typer.Option("-o", "--output", metavar="TABLE.csv|.hdf5", help="Table to make.")
 ]
 Fit = Annotated[FitMethod, typer.Option(help="Maximum likelihood, least squares, or weighted least squares.")]
+DenoisedBy = Annotated[
+    Path | None,
+    typer.Option(
+        "-m",
+        "--model",
+        metavar="MODEL",
+        help="Model that denoised it: gives fits on the denoised movie true uncertainties.",
+    ),
+]
+Tolerance = Annotated[float, typer.Option(help="Greatest distance within a pair, nm.")]
 
 
 @takes_camera_options
@@ -74,15 +80,7 @@ def localize(
     fit_on: Annotated[
         Literal["raw", "denoised"], typer.Option(help="Pixels that are fitted, with --denoised.")
     ] = "raw",
-    model: Annotated[
-        Path | None,
-        typer.Option(
-            "-m",
-            "--model",
-            metavar="MODEL",
-            help="Model that denoised it: gives fits on the denoised movie true uncertainties.",
-        ),
-    ] = None,
+    model: DenoisedBy = None,
     fit: Fit = "mle",
     threshold: Annotated[float, typer.Option(help="Detection threshold in units of std(Wave.F1).")] = 1.0,
     false_per_frame: Annotated[
@@ -288,7 +286,7 @@ def render(
 def score(
     table: TablePath,
     truth: Annotated[Path, typer.Argument(metavar="TRUTH.csv", help="Table of the molecules there.")],
-    tolerance_nm: Annotated[float, typer.Option(help="Greatest distance within a pair, nm.")] = 50.0,
+    tolerance_nm: Tolerance = 50.0,
     as_json: Json = False,
 ) -> None:
     """Score a table against the truth, by ThunderSTORM's rule."""
@@ -306,17 +304,9 @@ def compare(
     truth: Annotated[
         Path | None, typer.Option(metavar="TRUTH.csv", help="Table of the molecules there.")
     ] = None,
-    tolerance_nm: Annotated[float, typer.Option(help="Greatest distance within a pair, nm.")] = 50.0,
+    tolerance_nm: Tolerance = 50.0,
     fit: Fit = "mle",
-    model: Annotated[
-        Path | None,
-        typer.Option(
-            "-m",
-            "--model",
-            metavar="MODEL",
-            help="Model that denoised it: gives fits on the denoised movie true uncertainties.",
-        ),
-    ] = None,
+    model: DenoisedBy = None,
     as_json: Json = False,
 ) -> None:
     """Compare what is found in the noisy and in the denoised movie, each at its best; one HTML page."""

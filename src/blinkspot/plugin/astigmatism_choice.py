@@ -11,13 +11,13 @@ from qtpy.QtWidgets import QLabel, QPushButton, QSizePolicy, QWidget
 
 from blinkspot.plugin import file_dialogs, localizing_steps
 from blinkspot.plugin.forms import row
-from blinkspot.plugin.jobs import LatestOnly
+from blinkspot.plugin.latest_only import LatestOnly
 from blinkspot.plugin.notify import tell_error
 
 if TYPE_CHECKING:  # importing it takes seconds
     from blinkspot.localization.astigmatism import AstigmatismCalibration
 
-_NONE = "none: no heights"
+_NONE = "no heights"
 
 
 class AstigmatismChoice(QWidget):

@@ -14,7 +14,7 @@ from blinkspot.camera_estimate import CameraEstimate
 from blinkspot.errors import BlinkspotError
 from blinkspot.plugin.camera_maps_choice import ChosenMaps
 from blinkspot.plugin.camera_record import CameraRecord, Origin, Source, measure_camera
-from blinkspot.plugin.jobs import LatestOnly
+from blinkspot.plugin.latest_only import LatestOnly
 from blinkspot.plugin.movies import stack_of, why_not_a_movie
 from blinkspot.plugin.notify import tell_error
 

@@ -31,10 +31,15 @@ class DriftPlot(ThemedPlot):
             curve.setDownsampling(auto=True, method="peak")
             curve.setClipToView(True)
         self.setToolTip("The drift that was taken off last: how far the sample has moved, in nm.")
-        self.follow_theme()
 
     def show_drift(self, drift: Drift | None) -> None:
         """Show a drift, None for none."""
+        for side in ("bottom", "left"):
+            self.plot.showAxis(side, drift is not None)
+        if drift is None:
+            self.plot.setTitle("no drift was taken off yet", size="9pt")
+        else:
+            self.name_curves({BLUE: "x", ORANGE: "y"})
         for curve, values in (
             (self.x_curve, None if drift is None else drift.x_nm),
             (self.y_curve, None if drift is None else drift.y_nm),
@@ -43,15 +48,6 @@ class DriftPlot(ThemedPlot):
                 curve.setData([], [])
             else:
                 curve.setData(np.arange(len(values)), values)
-
-    def follow_theme(self, event: object = None) -> None:
-        """Take on the colours of the theme."""
-        super().follow_theme(event)
-        # A legend would lie over the curves.
-        self.plot.setTitle(
-            f"<span style='color: {BLUE}'>━ x</span>&nbsp;&nbsp;<span style='color: {ORANGE}'>━ y</span>",
-            size="9pt",
-        )
 
 
 class DriftPanel(QWidget):

@@ -17,13 +17,13 @@ def row(*widgets: QWidget, stretch_all: bool = False, wide: int = 0) -> QHBoxLay
     return layout
 
 
-def combo(choices: Mapping[Any, str], tip: str) -> QComboBox:
-    """Make a combo box of values and their texts that gives way in a narrow dock."""
+def combo(choices: Mapping[Any, str], tip: str, least_letters: int = 8) -> QComboBox:
+    """Make a combo box of values and their texts that gives way in a narrow dock, down to a few letters."""
     box = QComboBox()
     for value, text in choices.items():
         box.addItem(text, value)
     box.setToolTip(tip)
-    box.setMinimumContentsLength(8)
+    box.setMinimumContentsLength(least_letters)
     box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
     return box
 

@@ -33,17 +33,16 @@ class HistogramPlot(ThemedPlot):
         self.histogram: Histogram | None = None
         self._bars = self.plot.plot([0, 1], [0], stepMode="center", fillLevel=0, brush=BLUE, pen=None)
         self.region = pyqtgraph.LinearRegionItem(
-            brush=(224, 123, 0, 50), pen=pyqtgraph.mkPen(ORANGE, width=2), swapMode="push"
+            brush=f"{ORANGE}32", pen=pyqtgraph.mkPen(ORANGE, width=2), swapMode="push"
         )
-        self.region.hide()
         self.plot.addItem(self.region)
         self.plot.hideAxis("left")
+        self.clear()
         self.region.sigRegionChanged.connect(self._on_dragged)
         self.setToolTip(
             "How many molecules have which value. Drag an end of the range, or all of it: only what lies "
             "within stays. At an end of the plot the range is open."
         )
-        self.follow_theme()
 
     def show_histogram(self, histogram: Histogram, region: tuple[float, float] | None) -> None:
         """Show a histogram, and a range in it; None for all of it."""
@@ -57,12 +56,14 @@ class HistogramPlot(ThemedPlot):
         self.region.blockSignals(False)
         self.set_region(region)
         self.region.show()
+        self.plot.showAxis("bottom")
 
     def clear(self) -> None:
         """Show nothing."""
         self.histogram = None
         self._bars.setData([0, 1], [0])
         self.region.hide()
+        self.plot.hideAxis("bottom")
 
     def set_region(self, region: tuple[float, float] | None) -> None:
         """Show a range, None for all; nobody is told."""

@@ -112,13 +112,15 @@ class _Activity(cancelable_progress):  # type: ignore[misc]
             self.cancel_callback()
 
 
-def _widen_pool() -> None:
+def widen_pool() -> None:
+    """Have a thread for whatever may run at a time."""
     pool = QThreadPool.globalInstance()
     assert pool is not None
     pool.setMaxThreadCount(max(pool.maxThreadCount(), _MIN_POOL_THREADS))
 
 
-def _log_warning(arguments: tuple[Any, ...]) -> None:
+def log_warning(arguments: tuple[Any, ...]) -> None:
+    """Write a warning that a worker's thread has raised into the log."""
     message, category = arguments[:2]
     _log.warning("%s: %s", category.__name__, message)
 
@@ -167,12 +169,12 @@ class JobRunner(QObject):
         """
         if self.busy:
             return False
-        _widen_pool()
+        widen_pool()
         work = _Work(make_job)
         work.title = title
         worker = create_worker(work, self, _worker_class=_JobWorker, _ignore_errors=True)
         activity = _Activity(desc=title, total=100, cancel_callback=worker.quit)
-        worker.warned.connect(_log_warning)
+        worker.warned.connect(log_warning)
         worker.yielded.connect(self._on_yielded)
         worker.returned.connect(self._on_returned)
         worker.errored.connect(self._on_errored)
@@ -214,116 +216,3 @@ class JobRunner(QObject):
     def _on_finished(self) -> None:
         self._worker = self._activity = None
         self.ended.emit(self._outcome)
-
-
-@dataclass(frozen=True)
-class _Answer:
-    generation: int
-    value: Any = None
-    error: Exception | None = None
-
-
-class _QuestionWorker(WorkerBase):  # type: ignore[misc]
-    """Computes one answer. It never shows in napari's lists of tasks: there may be many of them a second."""
-
-    def __init__(self, question: Callable[[], Any], generation: int) -> None:
-        super().__init__()
-        self._question = question
-        self._generation = generation
-
-    def work(self) -> _Answer:
-        try:
-            return _Answer(self._generation, self._question())
-        except Exception as error:
-            return _Answer(self._generation, error=error)
-
-
-class LatestOnly(QObject):
-    """Computes answers in another thread and delivers only the newest.
-
-    At most one computation runs and at most one waits; a newer question replaces the one that waits, and
-    makes the answer of the one that runs stale.
-
-    Signals
-    -------
-    answered : object
-        Answer to the newest question.
-    failed : object
-        The exception that the newest question raised.
-    """
-
-    answered = Signal(object)
-    failed = Signal(object)
-
-    def __init__(self, parent: QObject | None = None) -> None:
-        super().__init__(parent)
-        self._generation = 0
-        self._worker: WorkerBase | None = None
-        self._waiting: Callable[[], Any] | None = None
-
-    @property
-    def busy(self) -> bool:
-        """Whether an answer is being computed."""
-        return self._worker is not None
-
-    def ask(self, question: Callable[[], Any]) -> None:
-        """Have ``question()`` computed in another thread."""
-        self._generation += 1
-        self._waiting = question
-        if self._worker is None:
-            self._start()
-
-    def ask_job(self, make_job: MakeJob) -> None:
-        """Have a job done in another thread, and dropped at its next value once a newer question came.
-
-        Its values go nowhere; what it returns is the answer.
-        """
-        generation = self._generation + 1
-        reference = weakref.ref(self)
-
-        def is_wanted() -> bool:
-            owner = reference()
-            if owner is None or not isalive(owner):  # type: ignore[no-untyped-call]
-                return False
-            return owner._generation == generation
-
-        def question() -> Any:
-            job = make_job()
-            try:
-                while is_wanted():
-                    next(job)
-            except StopIteration as stop:
-                return stop.value
-            finally:
-                job.close()
-            return None
-
-        self.ask(question)
-
-    def forget(self) -> None:
-        """Drop the question that waits, and the answer of the one that runs."""
-        self._generation += 1
-        self._waiting = None
-
-    def _start(self) -> None:
-        question, self._waiting = self._waiting, None
-        if question is None:
-            return
-        _widen_pool()
-        self._worker = _QuestionWorker(question, self._generation)
-        self._worker.returned.connect(self._on_returned)
-        self._worker.warned.connect(_log_warning)
-        self._worker.finished.connect(self._on_finished)
-        self._worker.start()
-
-    def _on_returned(self, answer: _Answer) -> None:
-        if answer.generation != self._generation:
-            return
-        if answer.error is not None:
-            self.failed.emit(answer.error)
-        else:
-            self.answered.emit(answer.value)
-
-    def _on_finished(self) -> None:
-        self._worker = None
-        self._start()

@@ -1,4 +1,4 @@
-"""A combo box of the viewer's movies that follows the layer list."""
+"""A combo box of some of the viewer's layers that follows the layer list."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def follow(owner: QObject, emitter: EventEmitter, method: Callable[..., None]) -
 
 
 class LayerChoice(QComboBox):
-    """Lets the user choose one of the viewer's image layers.
+    """Lets the user choose one of the viewer's layers.
 
     Parameters
     ----------
@@ -123,8 +123,9 @@ class LayerChoice(QComboBox):
         room = style.subControlRect(
             QStyle.ComplexControl.CC_ComboBox, option, QStyle.SubControl.SC_ComboBoxEditField, self
         )
+        text = option.currentText if self.currentIndex() >= 0 else self.placeholderText()
         option.currentText = self.fontMetrics().elidedText(
-            option.currentText, Qt.TextElideMode.ElideMiddle, room.width() - _TEXT_MARGIN_PX
+            text, Qt.TextElideMode.ElideMiddle, room.width() - _TEXT_MARGIN_PX
         )
         painter.drawControl(QStyle.ControlElement.CE_ComboBoxLabel, option)
 

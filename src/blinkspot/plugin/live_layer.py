@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from napari.components import ViewerModel
-from napari.layers import Image, Layer
+from napari.layers import Image
 
 from blinkspot.camera import FloatArray
+from blinkspot.plugin.layer_list import put_above
 from blinkspot.plugin.movies import ROLE, Place
 
 
@@ -101,10 +102,3 @@ def add_result(
     put_above(viewer, layer, source)
     viewer.layers.link_layers([source, layer], ("contrast_limits", "gamma"))
     return layer
-
-
-def put_above(viewer: ViewerModel, layer: Layer, below: Layer) -> None:
-    """Move a layer to just above another one in the list."""
-    index, wanted = viewer.layers.index(layer), viewer.layers.index(below) + 1
-    if index != wanted:
-        viewer.layers.move(index, wanted)

@@ -31,11 +31,11 @@ def add_localizations(
     The points lie in their frames, so only those of the frame shown are drawn.
     """
     picture = viewer.add_image(
-        found.picture,
+        found.picture.data,
         name=f"{source.name} super-resolved ({found.of})",
         metadata={ROLE: "picture", PROVENANCE: found.table.provenance},
         # The movie's layer may have another scale than its camera's, and a place of its own.
-        **{**found.picture_look, **place.of_picture(found.picture_pixels)},
+        **{**found.picture.look, **place.of_picture(found.picture.pixels)},
     )
     points = viewer.add_points(
         found.points,

@@ -12,11 +12,12 @@ from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import QCheckBox, QFormLayout, QLabel, QPushButton
 
 from blinkspot.errors import BlinkspotError
-from blinkspot.plugin import file_dialogs, localizing_steps
+from blinkspot.plugin import localizing_steps
 from blinkspot.plugin.camera_widget import CameraWidget
 from blinkspot.plugin.dock import Dock
 from blinkspot.plugin.forms import combo, row, section
-from blinkspot.plugin.jobs import End, LatestOnly, Outcome
+from blinkspot.plugin.jobs import End, Outcome
+from blinkspot.plugin.latest_only import LatestOnly
 from blinkspot.plugin.layer_choice import MOVIE_TIP, LayerChoice, follow, is_source, may_be_denoised
 from blinkspot.plugin.localization_layers import add_localizations
 from blinkspot.plugin.localizer_options import LocalizerOptions
@@ -25,6 +26,7 @@ from blinkspot.plugin.notify import warn
 from blinkspot.plugin.picture_options import PictureOptions
 from blinkspot.plugin.preview_markers import PreviewMarkers
 from blinkspot.plugin.side_by_side import SideBySideButton
+from blinkspot.plugin.table_writer import THUNDERSTORM, TableWriter
 from blinkspot.plugin.writer import write_localizations
 from blinkspot.stack import Stack
 
@@ -47,12 +49,12 @@ class LocalizeDock(Dock):
         self._debounce.setSingleShot(True)
         self._debounce.setInterval(_DEBOUNCE_MS)
         self._debounce.timeout.connect(self._ask_preview)
-        self._saving = LatestOnly(self)
-        self._saving.answered.connect(lambda paths: self.job_bar.say(f"Saved as {paths[0]}."))
-        self._saving.failed.connect(lambda error: self.complain(error, "Exporting the table"))
+        self._writer = TableWriter(self)
+        self._writer.said.connect(self.job_bar.say)
         self._localized: tuple[Image, Place] | None = None
         self._table_layer: Points | None = None
         self._warning = ""
+        self._is_counted = False
         self._target_kept = 0
         self._build()
         self._connect()
@@ -169,7 +171,7 @@ class LocalizeDock(Dock):
             self._debounce.stop()
             self._preview.forget()
             self._markers.hide()
-            self.counts.clear()
+            self._say_of_preview("")
 
     def _preview_soon(self, *_: object) -> None:
         if self.preview_box.isChecked():
@@ -180,7 +182,7 @@ class LocalizeDock(Dock):
         if layer is None or why_not_a_movie(layer) is not None:
             self._preview.forget()
             self._markers.remove()
-            self.counts.clear()
+            self._say_of_preview("")
             return
         self._markers.begin(layer, denoised)
         denoised_index = None if denoised is None else frame_index(self.viewer, denoised)
@@ -194,9 +196,9 @@ class LocalizeDock(Dock):
                 denoised_index=denoised_index or 0,
             )
         except BlinkspotError as error:
-            self.counts.setText(str(error))
+            self._say_of_preview(str(error))
             return
-        if not self.counts.text():
+        if not self._is_counted:
             self.counts.setText("Looking for molecules (the first time takes some seconds)...")
         self._preview.ask(partial(localizing_steps.localize_frame, question))
 
@@ -207,6 +209,7 @@ class LocalizeDock(Dock):
             # The user has deleted the circles: that ends the preview.
             self.preview_box.setChecked(False)
             return
+        self._is_counted = True
         self._markers.show(answer.noisy, answer.denoised)
         counts = [f"noisy: {len(answer.noisy)}"]
         if answer.denoised is not None:
@@ -216,9 +219,14 @@ class LocalizeDock(Dock):
     def _on_preview_failed(self, error: Exception) -> None:
         if isinstance(error, BlinkspotError):
             # Turning a knob passes through settings that do not fit: no notification for each.
-            self.counts.setText(str(error))
+            self._say_of_preview(str(error))
         else:
             self.complain(error, "The preview")
+
+    def _say_of_preview(self, text: str) -> None:
+        """Say something other than how many molecules were found."""
+        self._is_counted = False
+        self.counts.setText(text)
 
     def _on_comparison_changed(self, active: object) -> None:
         if active:
@@ -282,7 +290,9 @@ class LocalizeDock(Dock):
         if len(shown) > 1:
             comparison.show(*(layers.picture for layers in shown))
         counts = ", ".join(f"{len(found.table):,} in the {found.of} movie" for found in results)
-        colours = "".join(f" Colours, {found.of}: {found.colours}." for found in results if found.colours)
+        colours = "".join(
+            f" Colours, {found.of}: {found.picture.colours}." for found in results if found.picture.colours
+        )
         remarks = "".join(f" {found.remark}" for found in results if found.remark)
         self.job_bar.say(f"Molecules found: {counts}.{self._warning}{colours}{remarks}")
 
@@ -290,13 +300,11 @@ class LocalizeDock(Dock):
         layer = self._table_layer
         if layer is None or not self.in_viewer(layer):
             return
-        path = file_dialogs.ask_save(
-            self, "Export the table", f"{layer.name}.csv", "ThunderSTORM table (*.csv)"
-        )
+        path = self._writer.ask("Export the table", f"{layer.name}.csv", THUNDERSTORM)
         if path is not None:
             self.export(layer, path)
 
     def export(self, layer: Points, path: Path) -> None:
         """Write the table of a layer, in another thread."""
         attributes = {"name": layer.name, "features": layer.features.copy(), "metadata": dict(layer.metadata)}
-        self._saving.ask(lambda: write_localizations(str(path), None, attributes))
+        self._writer.write(path, lambda: Path(write_localizations(str(path), None, attributes)[0]))

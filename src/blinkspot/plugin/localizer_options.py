@@ -10,7 +10,6 @@ from qtpy.QtWidgets import (
     QCheckBox,
     QDoubleSpinBox,
     QFormLayout,
-    QLabel,
     QPushButton,
     QSlider,
     QSpinBox,
@@ -35,7 +34,6 @@ _SLIDER_END = 8
 _DENOISED_THRESHOLD = 3.0
 # One step below the smallest that can be asked for stands for the movie's own.
 _LEARNED_SIGMA = 0.2
-_NUMBER_PX = 68
 _OF_THE_CALIBRATION = (
     "Not used with an astigmatism calibration: fits are by maximum likelihood, of one molecule a spot, with "
     "the calibration's widths and window, and molecules are accepted by the threshold."
@@ -60,6 +58,8 @@ class Threshold(QWidget):
         self.number.setSingleStep(0.05)
         self.number.setValue(value)
         self.number.setSuffix(" × std(F1)")
+        # The slider has room beside it only so; the arrow keys step.
+        self.number.setButtonSymbols(QAbstractSpinBox.ButtonSymbols.NoButtons)
         self.slider = QSlider(Qt.Orientation.Horizontal)
         self.slider.setRange(
             round(self.number.minimum() * _SLIDER_STEPS_PER_UNIT), _SLIDER_END * _SLIDER_STEPS_PER_UNIT
@@ -124,9 +124,7 @@ class LocalizerOptions(QWidget):
         self.false_per_frame.setDecimals(3)
         self.false_per_frame.setStepType(QAbstractSpinBox.StepType.AdaptiveDecimalStepType)
         self.false_per_frame.setValue(0.1)
-        # It fits beside the choice only so; the arrow keys step.
-        self.false_per_frame.setButtonSymbols(QAbstractSpinBox.ButtonSymbols.NoButtons)
-        self.false_per_frame.setMaximumWidth(_NUMBER_PX)
+        self.false_per_frame.setSuffix(" per empty frame")
         self.false_per_frame.setToolTip("False molecules on an empty frame, on average. Typical: 0.01 to 1.")
         self.false_per_frame.setAccessibleName("False molecules per frame")
         self.widths = combo(
@@ -134,6 +132,7 @@ class LocalizerOptions(QWidget):
             "Learned: the movie's molecules tell how wide a spot is and how much they differ, which helps "
             "the dim ones. Free: nothing is known beforehand. The same for all: best positions, but photons "
             "and widths are off where molecules differ. Elliptical: one width each along x and y.",
+            least_letters=6,
         )
         self.fit_on = combo(
             _FIT_ON,
@@ -149,8 +148,11 @@ class LocalizerOptions(QWidget):
         self.sigma = QDoubleSpinBox()
         self.sigma.setRange(_LEARNED_SIGMA, 10.0)
         self.sigma.setSingleStep(0.1)
+        self.sigma.setPrefix("σ ")
         self.sigma.setSuffix(" px")
-        self.sigma.setSpecialValueText("auto")
+        self.sigma.setSpecialValueText("σ: auto")
+        # It is read whole only so; the arrow keys step.
+        self.sigma.setButtonSymbols(QAbstractSpinBox.ButtonSymbols.NoButtons)
         self.sigma.setToolTip(
             "Width (standard deviation) of a spot that fits start from: the movie's own (auto), or a number. "
             "Typical: 1 to 1.6 px."
@@ -191,9 +193,10 @@ class LocalizerOptions(QWidget):
         self._form = form = QFormLayout(self)
         form.setContentsMargins(0, 0, 0, 0)
         form.setVerticalSpacing(3)
-        form.addRow("Accept by", row(self.accept, self.false_per_frame))
+        form.addRow("Accept by", self.accept)
+        form.addRow("On average", self.false_per_frame)
         form.addRow("Threshold, noisy", self.threshold)
-        form.addRow("denoised", self.denoised_threshold)
+        form.addRow("Threshold, denoised", self.denoised_threshold)
         form.addRow("Fit", self.fit)
         form.addRow("Fit on", self.fit_on)
         form.addRow("Widths", row(self.widths, self.more_button))
@@ -267,9 +270,6 @@ class LocalizerOptions(QWidget):
             widget.setEnabled(free)
             widget.setToolTip(tip if free else _OF_THE_CALIBRATION)
         self.equal_photons.setEnabled(free and self.emitters.value() > 1)
-        self.false_per_frame.setVisible(self._by_number)
+        self._form.setRowVisible(self.false_per_frame, self._by_number)
         # The denoised movie's candidates have a threshold all the same.
         self._form.setRowVisible(self.threshold, not self._by_number)
-        label = self._form.labelForField(self.denoised_threshold)
-        assert isinstance(label, QLabel)
-        label.setText("Threshold" if self._by_number else "denoised")

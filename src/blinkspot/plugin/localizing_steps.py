@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from blinkspot.camera import Camera
 from blinkspot.camera_estimate import noise_contradiction
 from blinkspot.plugin import backend
+from blinkspot.plugin.table_shown import Picture, PictureChoice, drawn, places_px
 from blinkspot.progress import Progress
 from blinkspot.stack import Stack
 
@@ -29,25 +30,6 @@ _MOST_WIDTHS = 4
 
 
 @dataclass(frozen=True)
-class PictureChoice:
-    """How the super-resolved picture is drawn.
-
-    Attributes
-    ----------
-    pixel_size_nm : float
-        Of the picture.
-    method : str
-        As in :class:`blinkspot.localization.RenderSettings`.
-    colour_by : str or None
-        Column of the table that gives the hue.
-    """
-
-    pixel_size_nm: float = 20.0
-    method: str = "ash"
-    colour_by: str | None = None
-
-
-@dataclass(frozen=True)
 class Localized:
     """What was found in a movie.
 
@@ -59,26 +41,17 @@ class Localized:
         The localizations.
     points : (n, 3) float32
         Their places (frame, y, x) in pixels of the movie, (0, 0) the centre of its first pixel.
-    picture : (H, W) float32 or (H, W, 3) uint8
-        The super-resolved picture of the whole field.
-    picture_look : mapping
-        Arguments of its layer, for colours and contrast.
-    picture_pixels : float
-        Size of the picture's pixels, in pixels of the movie.
-    colours : str
-        What the hues mean, in words; empty where they mean nothing but density.
+    picture : Picture
+        Of the whole field.
     remark : str
-        What else there is to say of it.
+        What else there is to say of it; may be empty.
     """
 
     of: str
     table: LocalizationTable
     points: NDArray[np.float32]
-    picture: NDArray[Any]
-    picture_look: Mapping[str, Any]
-    picture_pixels: float
-    colours: str = ""
-    remark: str = ""
+    picture: Picture
+    remark: str
 
 
 @dataclass(frozen=True)
@@ -126,8 +99,10 @@ def localize(
         table, remark = job.result, ""
         if denoised is not None and not table.uncertainty_is_valid:
             table, remark = yield from _calibrated(table, denoised, model, localizer)
-        drawn = yield from _drawn(name, table, movie, camera, choice)
-        found.append(replace(drawn, remark=remark))
+        extent_nm = (movie.height * camera.pixel_size_nm, movie.width * camera.pixel_size_nm)
+        picture = yield from drawn(table, extent_nm, camera.pixel_size_nm, choice)
+        points = places_px(table, camera.pixel_size_nm)
+        found.append(Localized(name, table, points, picture, remark))
     return found
 
 
@@ -136,38 +111,16 @@ def _calibrated(
 ) -> Generator[Progress, None, tuple[LocalizationTable, str]]:
     """Make the uncertainties of fits on a denoised movie true, or say why they are not."""
     if model is None:
-        return table, "Uncertainties are not calibrated: that takes the model that denoised the movie."
+        return table, (
+            "Uncertainties of the fits on denoised pixels are not calibrated: that takes the model that "
+            "denoised the movie; load it in the Denoise dock."
+        )
     yield from backend.loading()
     evaluation = backend.evaluation()
     try:
         return (yield from evaluation.calibrate_uncertainties(table, denoised, model, localizer)), ""
     except evaluation.TooFewMolecules as error:
         return table, str(error)
-
-
-def _drawn(
-    name: str, table: LocalizationTable, movie: Stack, camera: Camera, choice: PictureChoice
-) -> Generator[Progress, None, Localized]:
-    localization = backend.localization()
-    settings = localization.RenderSettings(choice.method, choice.pixel_size_nm)
-    extent_nm = (movie.height * camera.pixel_size_nm, movie.width * camera.pixel_size_nm)
-    colours = ""
-    if choice.colour_by is None:
-        picture = yield from localization.draw(table, settings, extent_nm)
-    else:
-        picture = yield from localization.draw_coloured(table, choice.colour_by, settings, extent_nm)
-        low, high = picture.limits
-        colours = f"{picture.label} from {low:.4g} (blue) to {high:.4g} (red)"
-    shown, look = localization.picture_layer(picture, choice.pixel_size_nm, camera.pixel_size_nm)
-    return Localized(
-        of=name,
-        table=table,
-        points=points_px(table, camera),
-        picture=shown,
-        picture_look=look,
-        picture_pixels=choice.pixel_size_nm / camera.pixel_size_nm,
-        colours=colours,
-    )
 
 
 class Returning:
@@ -223,7 +176,8 @@ def localize_frame(question: PreviewQuestion) -> PreviewAnswer:
         # Of a denoised movie, other frames may not be there yet: it learns from this one alone.
         learns = settings.fit_on == "raw" and settings.astigmatism is None
         width = _known_width(localizer, question.movie) if learns else None
-        points = points_px(localizer.localize_frame(raw, denoised, width), question.camera)
+        table = localizer.localize_frame(raw, denoised, width)
+        points = places_px(table, question.camera.pixel_size_nm)
         points[:, 0] = question.index
         return points
 
@@ -262,12 +216,3 @@ def read_calibration(path: Path) -> tuple[Path, AstigmatismCalibration]:
     from blinkspot.localization.astigmatism import AstigmatismCalibration
 
     return path, AstigmatismCalibration.load(path)
-
-
-def points_px(table: LocalizationTable, camera: Camera) -> NDArray[np.float32]:
-    """Return the places (frame, y, x) of a table in pixels, (0, 0) the centre of the first pixel."""
-    points = np.empty((len(table), 3), np.float32)
-    points[:, 0] = table.column("frame")
-    points[:, 1] = table.column("y_nm") / camera.pixel_size_nm - 0.5
-    points[:, 2] = table.column("x_nm") / camera.pixel_size_nm - 0.5
-    return points

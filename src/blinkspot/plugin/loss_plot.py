@@ -28,7 +28,7 @@ class LossPlot(ThemedPlot):
         self._best = self.plot.plot(
             pen=None, symbol="o", symbolSize=8, symbolPen=None, symbolBrush=_VALIDATION_COLOUR
         )
-        self.follow_theme()
+        self.name_curves({_TRAINING_COLOUR: "training", _VALIDATION_COLOUR: "validation, ● best"})
 
     @property
     def points(self) -> tuple[LossPoint, ...]:
@@ -51,13 +51,3 @@ class LossPlot(ThemedPlot):
         self._validation.setData(epochs, [point.validation for point in self._points])
         best = [point for point in self._points if point.improved][-1:]
         self._best.setData([point.epoch for point in best], [point.validation for point in best])
-
-    def follow_theme(self, event: object = None) -> None:
-        """Take on the colours of the theme."""
-        super().follow_theme(event)
-        # A legend would lie over the curves.
-        self.plot.setTitle(
-            f"<span style='color: {_TRAINING_COLOUR}'>━ training</span>&nbsp;&nbsp;"
-            f"<span style='color: {_VALIDATION_COLOUR}'>━ validation, ● best</span>",
-            size="9pt",
-        )

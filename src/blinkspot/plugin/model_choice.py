@@ -9,7 +9,7 @@ from qtpy.QtCore import QObject, Signal  # type: ignore[attr-defined]
 from qtpy.QtWidgets import QComboBox, QWidget
 
 from blinkspot.plugin import file_dialogs, training_steps
-from blinkspot.plugin.jobs import LatestOnly
+from blinkspot.plugin.latest_only import LatestOnly
 from blinkspot.plugin.notify import tell_error
 from blinkspot.plugin.session import Session
 

@@ -10,7 +10,6 @@ from typing import Any
 from napari.components import ViewerModel
 from napari.layers import Layer
 from napari.layers import Points as PointsLayer
-from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import QLabel, QPushButton, QTabWidget
 
 from blinkspot.errors import BlinkspotError
@@ -18,27 +17,27 @@ from blinkspot.plugin import file_dialogs, molecules_steps
 from blinkspot.plugin.dock import Dock
 from blinkspot.plugin.drift_plot import DriftPanel
 from blinkspot.plugin.forms import row, section
-from blinkspot.plugin.jobs import End, LatestOnly, MakeJob, Outcome
+from blinkspot.plugin.jobs import End, MakeJob, Outcome
+from blinkspot.plugin.latest_only import LatestOnly
 from blinkspot.plugin.layer_choice import follow
 from blinkspot.plugin.molecules_layers import (
     Work,
     add_file,
     begin_work,
-    frame_at,
     holds_molecules,
-    show_picture,
-    show_points,
+    show_left,
     work_of,
 )
 from blinkspot.plugin.movies import PROVENANCE, ROLE
 from blinkspot.plugin.picture_options import PictureOptions
 from blinkspot.plugin.range_filter import RangeFilter
 from blinkspot.plugin.step_list import StepList
-from blinkspot.plugin.step_options import DRIFT_STEPS, FORMULA, FROM_FILE, StepOptions
+from blinkspot.plugin.step_options import StepOptions
+from blinkspot.plugin.step_settings import DRIFT_STEPS, FORMULA, FROM_FILE
 from blinkspot.plugin.table_row import TableRow
 from blinkspot.plugin.table_writer import DRIFTS, TABLES, TableWriter
+from blinkspot.plugin.work_view import WorkView
 
-_DEBOUNCE_MS = 150
 _TABLES = "Tables of molecules (*.csv *.hdf5 *.h5);;All files (*)"
 
 
@@ -49,19 +48,12 @@ class MoleculesDock(Dock):
 
     def __init__(self, napari_viewer: ViewerModel) -> None:
         super().__init__(napari_viewer, "Cancel", "Stop; the table stays as it was.")
-        self._debounce = QTimer(self)
-        self._debounce.setSingleShot(True)
-        self._debounce.setInterval(_DEBOUNCE_MS)
-        self._debounce.timeout.connect(self._show)
         self._taking = LatestOnly(self)
         self._taking.answered.connect(self._on_taken)
         self._taking.failed.connect(self._on_taking_failed)
-        self._counting = LatestOnly(self)
-        self._counting.answered.connect(self._on_counted)
-        self._counting.failed.connect(self._on_count_failed)
-        self._showing = LatestOnly(self)
-        self._showing.answered.connect(self._on_shown)
-        self._showing.failed.connect(self._on_show_failed)
+        self._view = WorkView(self.viewer, self)
+        self._view.counted.connect(self._on_counted)
+        self._view.failed.connect(self.complain)
         self._writer = TableWriter(self)
         self._writer.said.connect(self.job_bar.say)
         self._taken_from: PointsLayer | None = None
@@ -110,6 +102,7 @@ class MoleculesDock(Dock):
         self.tables.chosen.connect(self._on_table_chosen)
         self.open_button.clicked.connect(self._ask_table)
         self.filter.changed.connect(self._on_condition_changed)
+        self._view.refused.connect(self.filter.say)
         self.filter.applied.connect(self._apply_filter)
         self.apply_button.clicked.connect(self._apply_step)
         self.done.undo_button.clicked.connect(self._undo)
@@ -119,7 +112,6 @@ class MoleculesDock(Dock):
         self.export_button.clicked.connect(self._ask_export)
         self.runner.started.connect(self._refresh)
         self.runner.ended.connect(self._on_ended)
-        follow(self, self.viewer.dims.events.current_step, self._on_slider)
         follow(self, self.viewer.layers.events.inserted, self._on_layer_added)
 
     # -- which table
@@ -153,9 +145,8 @@ class MoleculesDock(Dock):
         work = None if layer is None else work_of(layer)
         if work is not None and work is self._work:
             return
-        for latest in (self._taking, self._counting, self._showing):
-            latest.forget()
-        self._debounce.stop()
+        self._taking.forget()
+        self._view.forget()
         self.filter.clear()
         self._work = work
         if layer is not None and work is None:
@@ -196,71 +187,16 @@ class MoleculesDock(Dock):
     # -- what is left of it, as the filter changes
 
     def _on_condition_changed(self, condition: str) -> None:
-        work = self._work
-        if work is None:
-            self.counts.setText("No table" if self.tables.layer is None else "Taking the table...")
-            return
-        self._counting.ask_job(partial(molecules_steps.count, work.opened.history.table, condition))
-        self._debounce.start()
+        work, layer = self._work, self.tables.layer
+        if work is None or layer is None:
+            self.counts.setText("No table" if layer is None else "Taking the table...")
+        else:
+            self._view.show(layer, work, condition)
 
     def _on_counted(self, left: int) -> None:
         self.filter.say("")
         if self._work is not None:
             self.counts.setText(f"{left:,} of {len(self._work.opened.history.source):,} left")
-
-    def _on_count_failed(self, error: Exception) -> None:
-        if isinstance(error, BlinkspotError):
-            # Typing passes through conditions that are not complete: no notification for each.
-            self.filter.say(str(error))
-        else:
-            self.complain(error, "Filtering")
-
-    def _on_slider(self, event: object) -> None:
-        work, layer = self._work, self.tables.layer
-        if work is None or layer is None or work.frames is None:
-            return
-        first, last = work.frames
-        if not first <= frame_at(self.viewer, layer) <= last:
-            self._debounce.start()
-
-    def _show(self) -> None:
-        work, layer = self._work, self.tables.layer
-        if work is None or layer is None or not self.in_viewer(layer):
-            return
-        if self._is_untouched(work) and not self.in_viewer(work.picture):
-            return
-        is_drawn = work.drawn == (work.opened.history.table, self.filter.condition)
-        choice = work.choice if self.in_viewer(work.picture) and not is_drawn else None
-        self._showing.ask_job(self._shown_job(work, layer, choice))
-
-    def _is_untouched(self, work: Work) -> bool:
-        """Whether the points of a layer that was there before are all that is to be shown."""
-        no_step = work.opened.history.n_steps == 0 and not self.filter.condition
-        return no_step and not work.from_file and work.points is None
-
-    def _shown_job(self, work: Work, layer: Layer, choice: Any) -> MakeJob:
-        return partial(
-            molecules_steps.show,
-            work.opened.history.table,
-            self.filter.condition,
-            work.opened,
-            frame_at(self.viewer, layer),
-            choice,
-        )
-
-    def _on_shown(self, shown: molecules_steps.Shown) -> None:
-        if self._work is not None and self.in_viewer(self.tables.layer):
-            self._show_in(self._work, self.tables.layer, shown, anew=False)
-
-    def _show_in(self, work: Work, layer: PointsLayer, shown: molecules_steps.Shown, *, anew: bool) -> None:
-        if not self._is_untouched(work):
-            show_points(self.viewer, layer, work, shown, anew=anew)
-        show_picture(self.viewer, layer, work, shown, anew=anew)
-
-    def _on_show_failed(self, error: Exception) -> None:
-        # A wrong condition is told below its field.
-        if not isinstance(error, BlinkspotError):
-            self.complain(error, "Showing the molecules")
 
     # -- steps
 
@@ -348,22 +284,21 @@ class MoleculesDock(Dock):
     # -- picture and files
 
     def _draw(self) -> None:
-        work, layer = self._work, self.tables.layer
-        if work is None or layer is None:
+        work, layer, choice = self._work, self.tables.layer, self.picture.choice
+        job = self._view.job(choice)
+        if work is None or layer is None or job is None:
             return
-        choice = self.picture.choice
 
         def on_drawn(shown: molecules_steps.Shown) -> None:
             if not self.in_viewer(layer):
                 return
             work.choice = choice
-            self._show_in(work, layer, shown, anew=True)
-            if work is self._work:
-                self._debounce.start()  # the filter may have changed meanwhile
+            show_left(self.viewer, layer, work, shown, anew=True)
+            self._view.show_soon()  # the filter may have changed meanwhile
             colours = shown.picture.colours if shown.picture is not None else ""
             self.job_bar.say(f"Drawn: {_counted(shown.table)}.{f' Colours: {colours}.' if colours else ''}")
 
-        self._start(f"Drawing {layer.name}", self._shown_job(work, layer, choice), [layer], on_drawn)
+        self._start(f"Drawing {layer.name}", job, [layer], on_drawn)
 
     def _ask_export(self) -> None:
         work, layer = self._work, self.tables.layer

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from napari.components import ViewerModel
 from napari.layers import Image, Layer
 from napari.layers import Points as PointsLayer
 
-from blinkspot.plugin.live_layer import put_above
-from blinkspot.plugin.localizing_steps import PictureChoice
+from blinkspot.plugin.layer_list import put_above, selection_kept
 from blinkspot.plugin.molecules_steps import Opened, Points, Shown
 from blinkspot.plugin.movies import PROVENANCE, ROLE, TABLE, Place
+from blinkspot.plugin.rings import NO_PLACES, add_rings
+from blinkspot.plugin.table_shown import Picture, PictureChoice
 
 if TYPE_CHECKING:  # importing it takes seconds
     from blinkspot.localization import LocalizationTable
@@ -69,6 +69,11 @@ class Work:
         self.limits: tuple[float, float] | None = None
         self.frames: tuple[int, int] | None = None
 
+    def is_untouched(self, table: LocalizationTable, condition: str) -> bool:
+        """Whether what is left is what the chosen layer's own points have shown from the beginning."""
+        is_source = table is self.opened.history.source and not condition
+        return is_source and not self.from_file and self.points is None
+
 
 def work_of(layer: PointsLayer) -> Work | None:
     """Return what is done to the table of a layer; None where nothing is, or its points are others since."""
@@ -93,7 +98,7 @@ def add_file(viewer: ViewerModel, name: str, opened: Opened) -> PointsLayer:
     work = Work(opened, True, 0)
     source = opened.history.source
     work.points = viewer.add_points(
-        np.empty((0, 3), np.float32),
+        NO_PLACES,
         name=name,
         size=_CROSS_PX,
         face_color=_COLOUR,
@@ -113,14 +118,22 @@ def frame_at(viewer: ViewerModel, layer: Layer) -> int:
     return max(0, round(float(layer.world_to_data(viewer.dims.point[-layer.ndim :])[0])))
 
 
-def show_points(viewer: ViewerModel, source: PointsLayer, work: Work, shown: Shown, *, anew: bool) -> None:
-    """Show the molecules that are left of the table of a layer, where the layer lies.
+def show_left(viewer: ViewerModel, source: PointsLayer, work: Work, shown: Shown, *, anew: bool) -> None:
+    """Show what is left of the table of a layer: its molecules and its picture, where the layer lies.
 
     Parameters
     ----------
     anew : bool
-        Whether rings that the user has deleted come back.
+        Whether what the user has deleted comes back, and the picture takes on its own contrast; else a
+        contrast that the user has set stays.
     """
+    if not work.is_untouched(*shown.of):
+        _show_points(viewer, source, work, shown, anew=anew)
+    if shown.picture is not None:
+        _show_picture(viewer, source, work, shown, shown.picture, anew=anew)
+
+
+def _show_points(viewer: ViewerModel, source: PointsLayer, work: Work, shown: Shown, *, anew: bool) -> None:
     points, layer = shown.points, work.points
     if layer is not None and layer not in viewer.layers:
         if not anew:
@@ -139,44 +152,33 @@ def show_points(viewer: ViewerModel, source: PointsLayer, work: Work, shown: Sho
 
 
 def _add_rings(viewer: ViewerModel, source: PointsLayer, points: Points) -> PointsLayer:
-    selection = list(viewer.layers.selection)
-    layer = viewer.add_points(
+    layer = add_rings(
+        viewer,
+        source,
         points.places,
-        features=points.features,
         name=f"{source.name} processed",
-        size=_RING_PX,
-        face_color="transparent",
-        border_color=_COLOUR,
-        border_width=0.12,
-        metadata={ROLE: "processed"},
-        **Place.of(source).of_frames(0),
+        role="processed",
+        colour=_COLOUR,
+        diameter_px=_RING_PX,
+        features=points.features,
     )
     put_above(viewer, layer, source)
-    viewer.layers.selection = selection
     return layer
 
 
-def show_picture(viewer: ViewerModel, source: PointsLayer, work: Work, shown: Shown, *, anew: bool) -> None:
-    """Show the picture, where there is one, in this table's own picture layer, where the molecules lie.
-
-    Parameters
-    ----------
-    anew : bool
-        Whether the layer takes on the picture's contrast, and comes back where the user has deleted it;
-        else a contrast that the user has set stays.
-    """
-    picture = shown.picture
-    if picture is None:
-        return
-    metadata = {ROLE: "picture", PROVENANCE: shown.table.provenance}
-    place: dict[str, Any] = Place.of(source).of_picture(picture.pixels)
-    layer = work.picture
-    there = layer is not None and layer in viewer.layers
-    limits = picture.look.get("contrast_limits")
-    if not there and not anew:
+def _show_picture(
+    viewer: ViewerModel, source: PointsLayer, work: Work, shown: Shown, picture: Picture, *, anew: bool
+) -> None:
+    layer = work.picture if work.picture in viewer.layers else None
+    if layer is None and not anew:
         return
     work.drawn = shown.of
-    if layer is not None and there and layer.rgb == (picture.data.ndim == 3):
+    place: dict[str, Any] = Place.of(source).of_picture(picture.pixels)
+    limits = picture.look.get("contrast_limits")
+    if layer is None or layer.rgb != (picture.data.ndim == 3):
+        layer = work.picture = _new_picture(viewer, source, layer, picture, place)
+        work.limits = limits
+    else:
         untouched = work.limits is not None and tuple(layer.contrast_limits) == work.limits
         layer.data = picture.data
         if anew:
@@ -184,15 +186,21 @@ def show_picture(viewer: ViewerModel, source: PointsLayer, work: Work, shown: Sh
                 setattr(layer, name, place[name])
         if limits is not None and (anew or untouched):
             layer.contrast_limits = work.limits = limits
-        layer.metadata.update(metadata)
-        return
-    selection = list(viewer.layers.selection)
+    layer.metadata.update({ROLE: "picture", PROVENANCE: shown.table.provenance})
+
+
+def _new_picture(
+    viewer: ViewerModel, source: PointsLayer, before: Image | None, picture: Picture, place: dict[str, Any]
+) -> Image:
+    """Add a layer below the molecules, which it would hide, in place of one whose kind is another."""
     name = f"{source.name} molecules"
-    if layer is not None and there:
-        name = layer.name
-        viewer.layers.remove(layer)
-    work.picture = viewer.add_image(picture.data, name=name, metadata=metadata, **{**picture.look, **place})
-    work.limits = limits
-    # Below the molecules, which would be hidden.
-    viewer.layers.move(viewer.layers.index(work.picture), viewer.layers.index(source))
-    viewer.layers.selection = selection
+    with selection_kept(viewer):
+        if before is not None:
+            name = before.name
+            viewer.layers.remove(before)
+        # Of ours from the beginning: an image without a role would be taken for a movie.
+        layer = viewer.add_image(
+            picture.data, name=name, metadata={ROLE: "picture"}, **{**picture.look, **place}
+        )
+        viewer.layers.move(viewer.layers.index(layer), viewer.layers.index(source))
+    return layer

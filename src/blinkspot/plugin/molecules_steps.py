@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from blinkspot.errors import BlinkspotError
 from blinkspot.plugin import backend
-from blinkspot.plugin.localizing_steps import PictureChoice
+from blinkspot.plugin.table_shown import Picture, PictureChoice, drawn, places_px
 from blinkspot.progress import Progress
 
 if TYPE_CHECKING:  # importing it takes seconds
@@ -70,27 +70,6 @@ class Points:
     places: NDArray[np.float32]
     features: pd.DataFrame
     frames: tuple[int, int] | None
-
-
-@dataclass(frozen=True)
-class Picture:
-    """A super-resolved picture and how its layer looks.
-
-    Attributes
-    ----------
-    data : (H, W) float32 or (H, W, 3) uint8
-    look : mapping
-        Arguments of its layer, for colours and contrast.
-    pixels : float
-        Size of the picture's pixels, in pixels of the points' layer.
-    colours : str
-        What the hues mean, in words; empty where they mean nothing but density.
-    """
-
-    data: NDArray[Any]
-    look: Mapping[str, Any]
-    pixels: float
-    colours: str = ""
 
 
 @dataclass(frozen=True)
@@ -267,32 +246,14 @@ def show(
     if condition.strip():
         table = yield from process(table, [Filter(condition)])
     some = yield from rows_around(table.column("frame"), frame, MOST_POINTS)
-    pixel_size_nm = opened.pixel_size_nm
-    places = np.empty((len(some.rows), 3), np.float32)
-    places[:, 0] = table.column("frame")[some.rows]
-    places[:, 1] = table.column("y_nm")[some.rows] / pixel_size_nm - 0.5
-    places[:, 2] = table.column("x_nm")[some.rows] / pixel_size_nm - 0.5
+    places = places_px(table, opened.pixel_size_nm, some.rows)
     features = table.features.iloc[some.rows].reset_index(drop=True)
     frames = None if some.is_whole else (some.first_frame, some.last_frame)
     points = Points(places, features, frames)
-    picture = None if choice is None else (yield from _drawn(table, opened, choice))
+    picture = None
+    if choice is not None:
+        picture = yield from drawn(table, opened.extent_nm, opened.pixel_size_nm, choice)
     return Shown(of, table, points, picture)
-
-
-def _drawn(
-    table: LocalizationTable, opened: Opened, choice: PictureChoice
-) -> Generator[Progress, None, Picture]:
-    localization = backend.localization()
-    settings = localization.RenderSettings(choice.method, choice.pixel_size_nm)
-    colours = ""
-    if choice.colour_by is None:
-        picture = yield from localization.draw(table, settings, opened.extent_nm)
-    else:
-        picture = yield from localization.draw_coloured(table, choice.colour_by, settings, opened.extent_nm)
-        low, high = picture.limits
-        colours = f"{picture.label} from {low:.4g} (blue) to {high:.4g} (red)"
-    data, look = localization.picture_layer(picture, choice.pixel_size_nm, opened.pixel_size_nm)
-    return Picture(data, look, choice.pixel_size_nm / opened.pixel_size_nm, colours)
 
 
 def save(table: LocalizationTable, path: Path, pixel_size_nm: float | None) -> Path:

@@ -10,7 +10,7 @@ from qtpy.QtCore import Signal  # type: ignore[attr-defined]
 from qtpy.QtWidgets import QMenu, QPushButton, QWidget
 
 from blinkspot.plugin import file_dialogs
-from blinkspot.plugin.jobs import LatestOnly
+from blinkspot.plugin.latest_only import LatestOnly
 from blinkspot.plugin.movies import STACK, movie_layer
 from blinkspot.plugin.notify import tell, tell_error
 from blinkspot.stack import Stack, open_stack

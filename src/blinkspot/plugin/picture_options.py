@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from qtpy.QtWidgets import QAbstractSpinBox, QDoubleSpinBox, QFormLayout, QWidget
+from qtpy.QtWidgets import QAbstractSpinBox, QDoubleSpinBox, QFormLayout, QLabel, QWidget
 
 from blinkspot.plugin.forms import combo, row
-from blinkspot.plugin.localizing_steps import PictureChoice
+from blinkspot.plugin.table_shown import PictureChoice
 
 _METHODS = {
     "ash": "Averaged shifted histogram",
@@ -19,7 +19,7 @@ _COLOURS = {
     "sigma_nm": "Width",
     "uncertainty_nm": "Uncertainty",
 }
-_PIXEL_PX = 86
+_PIXEL_PX = 80
 
 
 class PictureOptions(QWidget):
@@ -37,7 +37,7 @@ class PictureOptions(QWidget):
         self.pixel.setValue(20.0)
         self.pixel.setDecimals(1)
         self.pixel.setSuffix(" nm")
-        # The method's name is read whole beside it only so; the arrow keys step.
+        # The colours' name is read whole beside it only so; the arrow keys step.
         self.pixel.setButtonSymbols(QAbstractSpinBox.ButtonSymbols.NoButtons)
         self.pixel.setMaximumWidth(_PIXEL_PX)
         self.pixel.setToolTip("Size of the super-resolved picture's pixels. Typical: 10 to 25 nm.")
@@ -45,12 +45,13 @@ class PictureOptions(QWidget):
             _COLOURS,
             "What the hue means, from blue (low) over green to red (high); brightness is density. "
             "By time, drift shows as fringes of blue and red.",
+            least_letters=6,
         )
         form = QFormLayout(self)
         form.setContentsMargins(0, 0, 0, 0)
         form.setVerticalSpacing(3)
-        form.addRow("Picture", row(self.method, self.pixel))
-        form.addRow("Coloured by", self.colour_by)
+        form.addRow("Picture", self.method)
+        form.addRow("Pixel", row(self.pixel, QLabel("Coloured by"), self.colour_by, wide=2))
 
     @property
     def choice(self) -> PictureChoice:

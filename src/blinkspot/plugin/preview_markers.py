@@ -8,7 +8,7 @@ from napari.layers import Image, Points
 from numpy.typing import NDArray
 
 from blinkspot.plugin.comparison_view import ComparisonView
-from blinkspot.plugin.movies import ROLE, Place
+from blinkspot.plugin.rings import NO_PLACES, add_rings
 
 NOISY_COLOUR = "#00d7ff"
 DENOISED_COLOUR = "#ff8c00"
@@ -65,7 +65,7 @@ class PreviewMarkers:
             return
         self.noisy.data = noisy
         if self.denoised is not None:
-            self.denoised.data = np.empty((0, 3), np.float32) if denoised is None else denoised
+            self.denoised.data = NO_PLACES if denoised is None else denoised
 
     def arrange(self) -> None:
         """Lay each layer over its movie where the two are side by side."""
@@ -95,17 +95,12 @@ class PreviewMarkers:
                 self._viewer.layers.remove(layer)
 
     def _circles(self, movie: Image, kind: str, colour: str, diameter_px: float) -> Points:
-        selection = list(self._viewer.layers.selection)
-        layer = self._viewer.add_points(
-            np.empty((0, 3), np.float32),
+        return add_rings(
+            self._viewer,
+            movie,
+            NO_PLACES,
             name=f"found in {kind}",
-            size=diameter_px,
-            face_color="transparent",
-            border_color=colour,
-            border_width=0.1,
-            metadata={ROLE: "markers"},
-            **Place.of(movie).of_frames(0),
+            role="markers",
+            colour=colour,
+            diameter_px=diameter_px,
         )
-        # The user goes on working on the movie, not on the circles.
-        self._viewer.layers.selection = selection
-        return layer

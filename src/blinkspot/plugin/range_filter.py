@@ -13,7 +13,7 @@ from qtpy.QtWidgets import QLabel, QLineEdit, QPushButton, QVBoxLayout, QWidget
 from blinkspot.plugin import molecules_steps
 from blinkspot.plugin.forms import combo, row
 from blinkspot.plugin.histogram_plot import HistogramPlot
-from blinkspot.plugin.jobs import LatestOnly
+from blinkspot.plugin.latest_only import LatestOnly
 from blinkspot.plugin.notify import tell_error
 
 if TYPE_CHECKING:  # importing it takes seconds
@@ -43,10 +43,11 @@ class RangeFilter(QWidget):
         self._table: LocalizationTable | None = None
         self._ranges: dict[str, tuple[float, float]] = {}
         self._conditions: dict[str, str] = {}
+        self._is_writing = False
         self.column = combo({}, "Column whose values are counted below. Units are in its name.")
         self.plot = HistogramPlot(viewer)
         self.text = QLineEdit()
-        self.text.setPlaceholderText("photons > 200 & uncertainty_nm < 25")
+        self.text.setPlaceholderText("e.g. photons > 200 & uncertainty_nm < 25")
         self.text.setToolTip(
             "Condition that a molecule must meet to stay; the ranges dragged above are written here. "
             "Columns, numbers, < <= > >= == !=, & | ~, + - * / and abs, sqrt, log, exp, min, max. "
@@ -71,7 +72,7 @@ class RangeFilter(QWidget):
         self._inspecting.failed.connect(lambda error: tell_error(error, "Counting the values"))
         self.column.currentIndexChanged.connect(lambda _: self._inspect())
         self.plot.dragged.connect(self._on_dragged)
-        self.text.textChanged.connect(self._on_typed)
+        self.text.textChanged.connect(self._on_text_changed)
         self.text.returnPressed.connect(self.button.click)
         self.button.clicked.connect(lambda: self.applied.emit())
 
@@ -139,9 +140,10 @@ class RangeFilter(QWidget):
         self._write(_JOINED.join(filter(None, self._conditions.values())))
         self.changed.emit(self.condition)
 
-    def _on_typed(self, text: str) -> None:
-        self._forget_ranges()
-        self.changed.emit(self.condition)
+    def _on_text_changed(self, text: str) -> None:
+        if not self._is_writing:
+            self._forget_ranges()
+            self.changed.emit(self.condition)
 
     def _forget_ranges(self) -> None:
         self._ranges.clear()
@@ -149,6 +151,7 @@ class RangeFilter(QWidget):
         self.plot.set_region(None)
 
     def _write(self, text: str) -> None:
-        self.text.blockSignals(True)
+        # With its signals blocked, the field's own clear button would not come and go.
+        self._is_writing = True
         self.text.setText(text)
-        self.text.blockSignals(False)
+        self._is_writing = False

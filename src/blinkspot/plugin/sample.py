@@ -7,9 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from blinkspot.plugin.localizing_steps import Returning, points_px
+from blinkspot.plugin.localizing_steps import Returning
 from blinkspot.plugin.movies import PROVENANCE, ROLE, movie_layer
 from blinkspot.plugin.reader import LayerData
+from blinkspot.plugin.table_shown import places_px
 from blinkspot.stack import Stack
 
 _FRAMES, _SIZE_PX = 200, 64
@@ -40,4 +41,4 @@ def sample_movie() -> list[LayerData]:
         **where,
     }
     # The last layer is the one that napari selects.
-    return [(points_px(truth, settings.camera), points, "points"), movie]
+    return [(places_px(truth, settings.camera.pixel_size_nm), points, "points"), movie]

@@ -9,7 +9,7 @@ from blinkspot.plugin.forms import row
 from blinkspot.plugin.layer_choice import LayerChoice
 from blinkspot.plugin.molecules_layers import holds_molecules
 
-_PIXEL_PX = 96
+_PIXEL_PX = 118
 
 
 class TableRow(QWidget):
@@ -21,6 +21,7 @@ class TableRow(QWidget):
             viewer, holds_molecules, "The table to work on: molecules that were localized, or a file's."
         )
         self.tables.setMinimumContentsLength(6)
+        self.tables.setPlaceholderText("no table")
         self.open_button = QPushButton("Open...")
         self.open_button.setToolTip("Open a table file: ThunderSTORM's or SMAP's CSV, or Picasso's HDF5.")
         self.pixel = QDoubleSpinBox()
@@ -30,6 +31,7 @@ class TableRow(QWidget):
         # The table's name is read beside it only so; the arrow keys step.
         self.pixel.setButtonSymbols(QAbstractSpinBox.ButtonSymbols.NoButtons)
         self.pixel.setSpecialValueText("pixel: auto")
+        self.pixel.setPrefix("pixel ")
         self.pixel.setSuffix(" nm")
         self.pixel.setToolTip(
             "Pixel of the camera, in the sample, for files that need it where the table does not tell it: "

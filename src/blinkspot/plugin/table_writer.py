@@ -9,10 +9,11 @@ from qtpy.QtCore import QObject, Signal  # type: ignore[attr-defined]
 from qtpy.QtWidgets import QWidget
 
 from blinkspot.plugin import file_dialogs
-from blinkspot.plugin.jobs import LatestOnly
+from blinkspot.plugin.latest_only import LatestOnly
 from blinkspot.plugin.notify import tell_error
 
-TABLES = "ThunderSTORM table (*.csv);;Picasso table (*.hdf5)"
+THUNDERSTORM = "ThunderSTORM table (*.csv)"
+TABLES = f"{THUNDERSTORM};;Picasso table (*.hdf5)"
 DRIFTS = "Drift (*.csv);;Picasso drift (*.txt)"
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import pyqtgraph
 from napari.components import ViewerModel
 from napari.utils.theme import get_theme
@@ -40,7 +42,13 @@ class ThemedPlot(QWidget):
         # pyqtgraph asks for 640 x 480.
         self.plot.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Ignored)
         self.setMinimumHeight(height_px)
+        self.follow_theme()
         follow(self, viewer.events.theme, self.follow_theme)
+
+    def name_curves(self, names: Mapping[str, str]) -> None:
+        """Tell, by colour, what the curves are: above the plot, for a legend in it would lie over them."""
+        marks = (f"<span style='color: {colour}'>━ {name}</span>" for colour, name in names.items())
+        self.plot.setTitle("&nbsp;&nbsp;".join(marks), size="9pt")
 
     def follow_theme(self, event: object = None) -> None:
         """Take on the colours of the theme."""

@@ -15,7 +15,8 @@ from blinkspot.plugin import training_steps
 from blinkspot.plugin.camera_widget import CameraWidget
 from blinkspot.plugin.dock import Dock
 from blinkspot.plugin.forms import row, section
-from blinkspot.plugin.jobs import End, LatestOnly, Outcome
+from blinkspot.plugin.jobs import End, Outcome
+from blinkspot.plugin.latest_only import LatestOnly
 from blinkspot.plugin.layer_choice import MOVIE_TIP, LayerChoice, follow, is_source
 from blinkspot.plugin.live_layer import LiveLayer
 from blinkspot.plugin.loss_plot import LossPlot
