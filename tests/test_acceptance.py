@@ -106,7 +106,7 @@ def test_a_molecule_is_accepted_and_its_ghost_of_noise_is_not():
         ({"false_per_frame": 0.0}, "above 0"),
         ({"false_per_frame": float("nan")}, "above 0"),
         ({"false_per_frame": 0.1, "fit": "wlsq"}, "needs maximum likelihood"),
-        ({"false_per_frame": 0.1, "fit_on": "denoised"}, "on the raw pixels"),
+        ({"false_per_frame": 0.1, "fit_on": "denoised"}, "on the noisy pixels"),
     ],
 )
 def test_what_cannot_be_promised_is_refused(settings, words):

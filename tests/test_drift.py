@@ -448,7 +448,7 @@ def test_a_molecule_that_shines_through_a_short_movie_is_no_fiducial(frames: int
     )
     with pytest.raises(BlinkspotError, match=f"In {frames} frames a fiducial cannot be told") as refusal:
         finish(drift_of_fiducials(table))
-    assert "give the fiducials' positions" in str(refusal.value)
+    assert "say where the fiducials are" in str(refusal.value)
     # Whoever names it answers for it.
     found = finish(drift_of_fiducials(table, [(500.0, 800.0)]))
     assert len(found.places_nm) == 1

@@ -175,7 +175,7 @@ def test_aliases_are_columns():
         ("photons > 1 & sigma", "character 15 .* a condition"),
         ("photons + (x > 1) > 2", "character 12 .* a number is needed"),
         ("(x > 1) > 2", "a number is needed"),
-        ("photons >", "cannot be understood"),
+        ("photons >", "character 10 of .photons >.: something is missing at its end"),
         ("photons > > 1", "character 11 .* cannot be understood"),
         ("(photons > 1", "cannot be understood"),
         ("photons > 1)", "cannot be understood"),

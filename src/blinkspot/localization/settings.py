@@ -169,7 +169,7 @@ class LocalizerSettings:
             or self.astigmatism is not None
         ):
             raise BlinkspotError(
-                "Several emitters per spot need maximum likelihood fits of round spots on the raw pixels: "
+                "Several emitters per spot need maximum likelihood fits of round spots on the noisy pixels: "
                 "choose these, or allow 1 emitter."
             )
 
@@ -181,6 +181,6 @@ class LocalizerSettings:
             )
         if self.fit != "mle" or self.fit_on != "raw":
             raise BlinkspotError(
-                "Acceptance by false molecules per frame needs maximum likelihood fits on the raw pixels: "
+                "Acceptance by false molecules per frame needs maximum likelihood fits on the noisy pixels: "
                 "choose these, or use a threshold."
             )

@@ -137,7 +137,9 @@ def parse_expression(text: str) -> Expression:
     try:
         condition = ast.parse(source.python, mode="eval").body
     except SyntaxError as error:
-        raise source.error("it cannot be understood", (error.offset or 1) - 1) from error
+        if not error.offset:
+            raise source.error("something is missing at its end", len(source.python)) from error
+        raise source.error("it cannot be understood", error.offset - 1) from error
     except (MemoryError, RecursionError) as error:
         raise source.error("it is nested too deep", 0) from error
     names: dict[str, None] = {}

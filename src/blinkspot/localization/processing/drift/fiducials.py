@@ -96,7 +96,8 @@ def drift_of_fiducials(
     if not len(positions_nm) and n_frames < LEAST_FRAMES:
         raise BlinkspotError(
             f"In {n_frames} frames a fiducial cannot be told from a molecule that goes on shining, for which "
-            f"{LEAST_FRAMES} are needed: give the fiducials' positions, or find the drift from the molecules."
+            f"{LEAST_FRAMES} are needed: find the drift from the molecules, or say where the fiducials are "
+            "(blinkspot drift --fiducials X,Y)."
         )
     order = np.argsort(table.column("frame"), kind="stable")
     frame = table.column("frame")[order]
