@@ -15,7 +15,6 @@ from test_plugin_helpers import (
     notifications,
     open_dock,
     wait_for_end,
-    wait_for_workers,
 )
 
 from blinkspot.localization import Localizer, LocalizerSettings
@@ -23,13 +22,6 @@ from blinkspot.plugin import file_dialogs
 from blinkspot.plugin.camera_record import CameraRecord, Origin, Source
 from blinkspot.plugin.session import session_of
 from blinkspot.progress import finish
-
-
-@pytest.fixture
-def viewer(qtbot, make_napari_viewer):
-    viewer = make_napari_viewer()
-    yield viewer
-    wait_for_workers(qtbot)
 
 
 @pytest.fixture

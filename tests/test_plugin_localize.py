@@ -11,7 +11,6 @@ from test_plugin_helpers import (
     notifications,
     open_dock,
     wait_for_end,
-    wait_for_workers,
 )
 
 from blinkspot.evaluation import calibrate_uncertainties
@@ -30,13 +29,6 @@ from blinkspot.plugin.movies import PROVENANCE, Place
 from blinkspot.plugin.session import session_of
 from blinkspot.progress import finish
 from blinkspot.stack import Stack
-
-
-@pytest.fixture
-def viewer(qtbot, make_napari_viewer):
-    viewer = make_napari_viewer()
-    yield viewer
-    wait_for_workers(qtbot)
 
 
 @pytest.fixture

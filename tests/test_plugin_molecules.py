@@ -23,7 +23,6 @@ from test_plugin_helpers import (
     notifications,
     open_dock,
     wait_for_end,
-    wait_for_workers,
 )
 
 from blinkspot.localization import (
@@ -40,13 +39,6 @@ from blinkspot.localization.processing import (
 from blinkspot.localization.processing.drift import drift_in, read_drift, write_drift
 from blinkspot.plugin import file_dialogs
 from blinkspot.progress import finish
-
-
-@pytest.fixture
-def viewer(qtbot, make_napari_viewer):
-    viewer = make_napari_viewer()
-    yield viewer
-    wait_for_workers(qtbot)
 
 
 @pytest.fixture

@@ -48,13 +48,6 @@ from blinkspot.progress import finish
 
 
 @pytest.fixture
-def viewer(qtbot, make_napari_viewer):
-    viewer = make_napari_viewer()
-    yield viewer
-    wait_for_workers(qtbot)
-
-
-@pytest.fixture
 def dock(viewer):
     return open_dock(viewer, "Molecules")
 

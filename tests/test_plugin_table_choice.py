@@ -12,20 +12,12 @@ from test_plugin_helpers import (
     notifications,
     open_dock,
     wait_for_end,
-    wait_for_workers,
 )
 
 from blinkspot.localization.processing import UncertaintyFormula, process
 from blinkspot.plugin import file_dialogs
 from blinkspot.plugin.movies import ROLE
 from blinkspot.progress import finish
-
-
-@pytest.fixture
-def viewer(qtbot, make_napari_viewer):
-    viewer = make_napari_viewer()
-    yield viewer
-    wait_for_workers(qtbot)
 
 
 def add_truth(viewer):

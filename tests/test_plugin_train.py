@@ -13,7 +13,6 @@ from test_plugin_helpers import (
     notifications,
     open_dock,
     wait_for_end,
-    wait_for_workers,
 )
 
 from blinkspot.denoising import Denoiser, frames
@@ -21,13 +20,6 @@ from blinkspot.plugin import backend, file_dialogs, training_steps
 from blinkspot.plugin.session import session_of
 from blinkspot.stack import Stack
 from blinkspot.stack_writing import write_stack
-
-
-@pytest.fixture
-def viewer(qtbot, make_napari_viewer):
-    viewer = make_napari_viewer()
-    yield viewer
-    wait_for_workers(qtbot)
 
 
 def train_for(dock, epochs):
