@@ -318,6 +318,21 @@ def test_a_new_denoised_movie_is_chosen_by_itself(viewer, dock):
     assert dock.denoised.layer is None
 
 
+def test_without_a_denoised_movie_the_noisy_one_is_named(viewer):
+    dock = open_dock(viewer, "Localize")
+    add_movie(viewer)
+    assert dock.target.currentText() == "Noisy movie"
+    denoised = add_movie(viewer, name="denoised")
+    dock.movies.setCurrentIndex(0)
+    dock.denoised.choose(denoised)
+    assert dock.target.currentText() == "Denoised movie"
+    dock.target.setCurrentText("Both, to compare")
+    dock.denoised.choose(None)
+    assert dock.target.currentText() == "Noisy movie"
+    dock.denoised.choose(denoised)
+    assert dock.target.currentText() == "Both, to compare"
+
+
 def test_any_other_movie_may_be_named_as_the_denoised_one(viewer, dock):
     add_movie(viewer)
     mine = viewer.add_image(smoothed(), name="denoised elsewhere")
