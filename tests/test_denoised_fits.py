@@ -21,10 +21,11 @@ from blinkspot.camera_maps import CameraMaps
 from blinkspot.errors import BlinkspotError
 from blinkspot.evaluation import TooFewMolecules, calibrate_uncertainties, compare
 from blinkspot.evaluation.denoised_fits.credibility import measure_credibility
-from blinkspot.evaluation.denoised_fits.error_law import fit_error_law
+from blinkspot.evaluation.denoised_fits.error_law import ErrorLaw, fit_error_law
 from blinkspot.evaluation.denoised_fits.fit_features import numbered, photons_nearby
 from blinkspot.evaluation.denoised_fits.matched_movie import MatchedFrames, placed, standing_alone
 from blinkspot.evaluation.denoised_fits.shrinkage import measure_shrinkage
+from blinkspot.evaluation.denoised_fits.simulated_errors import SimulatedErrors, _Part
 from blinkspot.evaluation.forward_model import recorded_adu, spots_image
 from blinkspot.localization import LocalizationTable, Localizer, LocalizerSettings
 from blinkspot.localization.processing import Merge
@@ -283,6 +284,29 @@ def test_the_law_finds_variances_however_the_errors_are_spread():
     beyond = law.variance_ratio(np.array([[-50.0, 1.0], [0.0, 1.0], [50.0, 1.0], [3.0, 1.0]]))
     assert beyond[0] == pytest.approx(beyond[1], rel=0.05)
     assert beyond[2] == pytest.approx(beyond[3], rel=0.05)
+
+
+def test_correlations_are_those_of_one_molecule_from_frame_to_frame():
+    random, n = np.random.default_rng(8), 800
+    # Of molecules that shine for two frames, one after the other: the error of one in four turns round.
+    first = random.choice([-1.0, 1.0], (n, 2))
+    second = np.where(np.arange(n)[:, np.newaxis] % 4 == 0, -first, first)
+    none = np.zeros(0)
+    part = _Part(
+        features=np.empty((2 * n, 0)),
+        relative=np.stack([first, second], axis=1).reshape(-1, 2),
+        frame=np.arange(2 * n),
+        molecule=np.arange(2 * n) // 2,
+        true_photons=none,
+        found_photons=none,
+        false_photons=none,
+    )
+    model, (_, denoised, table, localizer) = RunningMean(1), prepared()
+    errors = SimulatedErrors(
+        table, np.zeros(len(table), int), SIGMA_NM, Stack(denoised), model, localizer, random, parts=[part]
+    )
+    # None is found two frames apart.
+    assert errors.correlations(ErrorLaw((), (), (0.0,))) == [0.5, 1.0]
 
 
 @given(

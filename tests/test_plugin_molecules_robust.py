@@ -17,6 +17,7 @@ from test_plugin_helpers import (
     click,
     notifications,
     open_dock,
+    stopping,
     wait_for_end,
     wait_for_workers,
 )
@@ -86,8 +87,8 @@ def test_cancel_leaves_the_table(qtbot, viewer):
     dock, _ = begin(qtbot, viewer)
     drag(dock, 100.0, 200.0)  # also while a step is done
     assert dock.filter.condition
-    click(qtbot, dock.job_bar.stop_button)
-    wait_for_end(qtbot, dock, timeout=3000)
+    with stopping(qtbot, dock):
+        click(qtbot, dock.job_bar.stop_button)
     assert current(dock) is slow_table()
     assert dock.job_bar.status.text() == "Stopped."
     assert dock.apply_button.isEnabled()
@@ -95,8 +96,8 @@ def test_cancel_leaves_the_table(qtbot, viewer):
 
 def test_removing_the_layer_stops_the_step(qtbot, viewer):
     dock, layer = begin(qtbot, viewer)
-    viewer.layers.remove(layer)
-    wait_for_end(qtbot, dock, timeout=3000)
+    with stopping(qtbot, dock):
+        viewer.layers.remove(layer)
     assert dock.tables.layer is None
     assert dock.counts.text() == "No table"
     assert lines(dock) == []
@@ -108,8 +109,8 @@ def test_renaming_and_replacing_the_layer_does_no_harm(qtbot, viewer):
     layer.data = layer.data[:100]
     viewer.dims.set_current_step(0, 2)
     wait_for_count(qtbot, dock, 100, of=100)
-    click(qtbot, dock.job_bar.stop_button)
-    wait_for_end(qtbot, dock, timeout=3000)
+    with stopping(qtbot, dock):
+        click(qtbot, dock.job_bar.stop_button)
 
 
 @pytest.mark.parametrize("how", ["viewer", "dock"])

@@ -12,7 +12,7 @@ from test_plugin_helpers import (
     movie,
     notifications,
     open_dock,
-    wait_for_end,
+    stopping,
     wait_for_workers,
 )
 
@@ -78,9 +78,8 @@ def test_closing_the_dock_stops_the_job(qtbot, viewer, name):
 @pytest.mark.parametrize("name", DOCKS)
 def test_removing_the_movie_stops_the_job(qtbot, viewer, name):
     dock, layer = begin(qtbot, viewer, name)
-    viewer.layers.remove(layer)
-    wait_for_end(qtbot, dock, timeout=2000)
-    assert "top" in dock.job_bar.status.text() or "denoised" in dock.job_bar.status.text()
+    with stopping(qtbot, dock):
+        viewer.layers.remove(layer)
 
 
 @pytest.mark.parametrize("name", DOCKS)
@@ -91,15 +90,15 @@ def test_renaming_and_replacing_the_movie_does_no_harm(qtbot, viewer, name):
     viewer.dims.set_current_step(0, 15)
     qtbot.wait(200)
     assert dock.runner.busy
-    click(qtbot, dock.job_bar.stop_button)
-    wait_for_end(qtbot, dock, timeout=2000)
+    with stopping(qtbot, dock):
+        click(qtbot, dock.job_bar.stop_button)
 
 
 def test_removing_the_result_stops_the_denoising(qtbot, viewer):
     dock, _ = begin(qtbot, viewer, "Denoise")
     result = next(layer for layer in viewer.layers if "denoised" in layer.name)
-    viewer.layers.remove(result)
-    wait_for_end(qtbot, dock, timeout=2000)
+    with stopping(qtbot, dock):
+        viewer.layers.remove(result)
     assert [layer.name for layer in viewer.layers] == ["movie"]
 
 
@@ -110,8 +109,8 @@ def test_removing_the_live_frame_does_not_stop_the_training(qtbot, viewer):
     before = len(dock.loss_plot.points)
     qtbot.waitUntil(lambda: len(dock.loss_plot.points) > before, timeout=30_000)
     assert "movie denoised so far" not in viewer.layers
-    click(qtbot, dock.job_bar.stop_button)
-    wait_for_end(qtbot, dock, timeout=2000)
+    with stopping(qtbot, dock):
+        click(qtbot, dock.job_bar.stop_button)
 
 
 def test_all_docks_work_at_once(qtbot, viewer):
