@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from astigmatic import CALIBRATION
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.ndimage import gaussian_filter
@@ -20,7 +21,7 @@ from blinkspot.camera import Camera
 from blinkspot.camera_maps import CameraMaps
 from blinkspot.errors import BlinkspotError
 from blinkspot.evaluation import TooFewMolecules, calibrate_uncertainties, compare
-from blinkspot.evaluation.denoised_fits.credibility import measure_credibility
+from blinkspot.evaluation.denoised_fits.credibility import Credibility, measure_credibility
 from blinkspot.evaluation.denoised_fits.error_law import ErrorLaw, fit_error_law
 from blinkspot.evaluation.denoised_fits.fit_features import numbered, photons_nearby
 from blinkspot.evaluation.denoised_fits.matched_movie import MatchedFrames, placed, standing_alone
@@ -80,9 +81,7 @@ def squared_errors(table: LocalizationTable, places: np.ndarray) -> np.ndarray:
     return np.where(distance < 2.0 * SIGMA_NM, distance**2 / 2.0, np.nan)
 
 
-@pytest.fixture(scope="module", params=[0, 1, 2])
-def calibrated(request):
-    model = RunningMean(request.param)
+def calibrated_by(model):
     movie, places = steady_movie(7)
     denoised = model.mean_adu(movie)
     localizer = Localizer(CAMERA, ON_DENOISED)
@@ -90,16 +89,33 @@ def calibrated(request):
     return model, places, table, finish(calibrate_uncertainties(table, denoised, model, localizer, seed=3))
 
 
+@pytest.fixture(scope="module", params=[0, 1, 2])
+def calibrated(request):
+    return calibrated_by(RunningMean(request.param))
+
+
+def reported_over_true(table, places):
+    """Return the uncertainty over the error, both root mean squares."""
+    true = np.nanmean(squared_errors(table, places))
+    return np.sqrt(np.mean(table.column("uncertainty_nm") ** 2) / true)
+
+
 def test_uncertainties_become_true(calibrated):
     model, places, before, after = calibrated
-    true = np.nanmean(squared_errors(after, places))
-    assert np.sqrt(np.mean(after.column("uncertainty_nm") ** 2) / true) == pytest.approx(1.0, abs=0.07)
+    assert reported_over_true(after, places) == pytest.approx(1.0, abs=0.07)
     shrunk = after.column("uncertainty_nm") / before.column("uncertainty_nm")
     assert np.median(shrunk) == pytest.approx((2 * model.context_frames + 1) ** -0.5, rel=0.07)
     assert after.uncertainty_is_valid
     assert not before.uncertainty_is_valid
     unchanged = [name for name in after.data.columns if not name.startswith("uncertainty")]
     pd.testing.assert_frame_equal(after.data[unchanged], before.data[unchanged])
+
+
+def test_frames_whose_context_is_not_simulated_have_no_say(monkeypatch):
+    # Of 12 frames simulated together, 4 lack some.
+    monkeypatch.setattr("blinkspot.evaluation.denoised_fits.simulated_errors.FRAMES_TOGETHER", 1)
+    _, places, _, after = calibrated_by(RunningMean(2))
+    assert reported_over_true(after, places) == pytest.approx(1.0, abs=0.07)
 
 
 def test_errors_of_neighbouring_frames_have_the_correlations_of_shared_photons(calibrated):
@@ -174,6 +190,13 @@ def test_fits_on_the_recorded_movie_are_refused():
     model, denoised, table, localizer = prepared(fit_on="raw")
     with pytest.raises(BlinkspotError, match="have true uncertainties already"):
         calibrate_uncertainties(table, denoised, model, localizer)
+
+
+def test_fits_of_heights_are_refused():
+    model, denoised, table, localizer = prepared()
+    heights = Localizer(CAMERA, dataclasses.replace(localizer.settings, astigmatism=CALIBRATION))
+    with pytest.raises(BlinkspotError, match="without heights"):
+        calibrate_uncertainties(table, denoised, model, heights)
 
 
 @pytest.mark.parametrize(
@@ -286,6 +309,65 @@ def test_the_law_finds_variances_however_the_errors_are_spread():
     assert beyond[2] == pytest.approx(beyond[3], rel=0.05)
 
 
+def simulated_errors(model: RunningMean | None = None, movie: np.ndarray | None = None) -> SimulatedErrors:
+    """Return what is to collect the errors of fits on a denoised movie."""
+    model = RunningMean(1) if model is None else model
+    movie = steady_movie(5)[0] if movie is None else movie
+    denoised, localizer = model.mean_adu(movie), Localizer(CAMERA, ON_DENOISED)
+    table = finish(localizer.localize(movie, denoised))
+    molecule = finish(numbered(table, SIGMA_NM))
+    random = np.random.default_rng(3)
+    return SimulatedErrors(table, molecule, SIGMA_NM, Stack(denoised), model, localizer, random)
+
+
+class Bending(RunningMean):
+    """Draws what is faint to the background, of 5 photons; what is bright less."""
+
+    def mean_adu(self, movie: np.ndarray) -> np.ndarray:
+        background = self.camera.adu(np.float32(5.0))
+        light = super().mean_adu(movie) - background
+        return np.float32(background + light * np.abs(light) / (np.abs(light) + 60.0))
+
+
+def test_molecules_are_simulated_with_the_light_that_comes_out_as_what_was_found():
+    errors = simulated_errors(Bending(1))
+    finish(errors.law(Stopwatch("measuring", 1.0)))
+    found = np.concatenate([part.found_photons for part in errors.parts])
+    true = np.concatenate([part.true_photons for part in errors.parts])
+    assert np.median(true) > 1.3 * np.median(found)
+    assert np.median(found) == pytest.approx(np.median(errors.table.column("photons")), rel=0.1)
+
+
+def test_molecules_that_are_simulated_stand_alone(monkeypatch):
+    simulated = []
+
+    def watched(rows, molecule, *more):
+        simulated.append(rows.assign(molecule=molecule))
+        return placed(rows, molecule, *more)
+
+    monkeypatch.setattr("blinkspot.evaluation.denoised_fits.simulated_errors.placed", watched)
+    # The same movie beside itself: each molecule has another one 500 nm away.
+    movie, _ = steady_movie(5)
+    finish(simulated_errors(movie=movie + np.roll(movie, 5, axis=2) - 110.0).law(Stopwatch("measuring", 1.0)))
+    assert len(simulated) > 1
+    for rows in simulated:
+        for _, each in rows.groupby("frame"):
+            near = squareform(pdist(each[["x_nm", "y_nm"]])) < 600.0
+            other = np.not_equal.outer(each["molecule"].to_numpy(), each["molecule"].to_numpy())
+            assert not (near & other).any()
+
+
+def test_molecules_are_simulated_whole_and_as_often_as_they_are_some():
+    errors = simulated_errors()
+    errors.credibility = Credibility(np.array([100.0]), np.array([0.2, 1.0]))
+    molecule = np.arange(6000) // 3
+    faint = molecule < 1000
+    chosen = errors._credible(np.where(faint, 50.0, 200.0), molecule)
+    np.testing.assert_array_equal(chosen, np.repeat(chosen[::3], 3))
+    assert chosen[faint].mean() == pytest.approx(0.2, abs=0.05)
+    assert chosen[~faint].all()
+
+
 def test_correlations_are_those_of_one_molecule_from_frame_to_frame():
     random, n = np.random.default_rng(8), 800
     # Of molecules that shine for two frames, one after the other: the error of one in four turns round.
@@ -301,10 +383,8 @@ def test_correlations_are_those_of_one_molecule_from_frame_to_frame():
         found_photons=none,
         false_photons=none,
     )
-    model, (_, denoised, table, localizer) = RunningMean(1), prepared()
-    errors = SimulatedErrors(
-        table, np.zeros(len(table), int), SIGMA_NM, Stack(denoised), model, localizer, random, parts=[part]
-    )
+    errors = simulated_errors()
+    errors.parts.append(part)
     # None is found two frames apart.
     assert errors.correlations(ErrorLaw((), (), (0.0,))) == [0.5, 1.0]
 
