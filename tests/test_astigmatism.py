@@ -147,7 +147,7 @@ def evaluated(window, parameters, *, expected=False):
     """Loss, gradient and curvature of the compiled likelihood."""
     rows, columns = window.shape
     gradient, curvature = np.empty(5), np.empty((5, 5))
-    shares = (np.empty((columns, 6)), np.empty((rows, 6)))
+    shares = (np.empty((8, columns + 1)), np.empty((8, rows + 1)))
     known = np.zeros_like(window)
     loss = linearize(window, known, curves_px(), expected, parameters, shares, gradient, curvature)
     return loss, gradient, curvature

@@ -49,6 +49,9 @@ class RunningMean:
         self.camera = camera
         self.provenance: dict[str, Any] = {"context_frames": context_frames}
 
+    def made(self, record: dict[str, Any]) -> bool:
+        return record.get("model") == self.provenance
+
     def mean_adu(self, movie: np.ndarray) -> np.ndarray:
         c = self.context_frames
         indices = np.arange(len(movie))

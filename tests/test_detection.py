@@ -10,7 +10,7 @@ from scipy import ndimage
 
 from blinkspot.localization._compiling import compiled
 from blinkspot.localization.detection import (
-    find_above_noise,
+    find_above_noise_in_frames,
     find_candidates,
     local_maxima,
     wavelet_filter,
@@ -177,7 +177,7 @@ def test_what_stands_out_is_measured_in_the_noise_of_its_own_place():
     random = np.random.default_rng(4)
     ground = np.repeat([20.0, 2000.0], 40)[None] * np.ones((80, 1))
     picture = random.poisson(ground).astype(np.float32)
-    candidates, ratio = find_above_noise(picture, 0.3)
+    _, candidates, ratio = find_above_noise_in_frames(picture[None], 0.3)
     response, smooth, noise = wavelet_filter(picture)
     places = candidates.rows, candidates.columns
     np.testing.assert_allclose(ratio, response[places] / np.sqrt(smooth[places]), rtol=1e-6)
@@ -185,6 +185,6 @@ def test_what_stands_out_is_measured_in_the_noise_of_its_own_place():
     dark, bright = candidates.columns < 38, candidates.columns >= 42
     assert dark.sum() == pytest.approx(bright.sum(), rel=0.35)
     assert (np.quantile(ratio[dark], 0.5) / np.quantile(ratio[bright], 0.5)) == pytest.approx(1.0, abs=0.15)
-    few, few_ratio = find_above_noise(picture, 0.6)
+    _, few, few_ratio = find_above_noise_in_frames(picture[None], 0.6)
     assert len(few) == (ratio >= 0.6).sum()
     assert (few_ratio >= 0.6).all()

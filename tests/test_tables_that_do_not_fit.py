@@ -12,8 +12,10 @@ import pytest
 from blinkspot import Camera, LocalizationTable, compare, score
 from blinkspot.cli import main
 from blinkspot.errors import BlinkspotError
+from blinkspot.evaluation import SimulationSettings, simulate
 from blinkspot.evaluation.same_movie import MovieFacts
 from blinkspot.localization import read_table
+from blinkspot.progress import finish
 
 pytest_plugins = ["commands"]
 
@@ -168,9 +170,13 @@ def test_facts_that_are_not_known_refuse_nothing() -> None:
     assert (facts.n_frames, facts.pixel_size_nm, facts.extent_nm) == (None, None, None)
 
 
+def record_of_a_simulation() -> dict[str, Any]:
+    settings = SimulationSettings(frames=7, size_px=16, camera=Camera(pixel_size_nm=100.0))
+    return finish(simulate(settings)).provenance
+
+
 @pytest.mark.parametrize(
-    "provenance",
-    [{"step": "simulate", "settings": {"frames": 7}}, {"step": "localize", "movie_shape": [7, 16, 16]}],
+    "provenance", [record_of_a_simulation(), {"step": "localize", "movie_shape": [7, 16, 16]}]
 )
 def test_a_truth_of_a_shorter_movie_is_refused_before_anything_is_localized(provenance) -> None:
     columns = {"frame": [0, 6], "x_nm": [500.0, 700.0], "y_nm": [500.0, 700.0]}
@@ -183,8 +189,7 @@ def test_a_truth_of_a_shorter_movie_is_refused_before_anything_is_localized(prov
 
 def test_a_table_beyond_a_simulated_movie_is_not_scored() -> None:
     columns = {"frame": [0, 7], "x_nm": [500.0, 700.0], "y_nm": [500.0, 700.0]}
-    simulated = {"step": "simulate", "settings": {"frames": 7}}
     truth = LocalizationTable.from_columns({name: each[:1] for name, each in columns.items()})
-    truth = truth.with_provenance(simulated)
+    truth = truth.with_provenance(record_of_a_simulation())
     with pytest.raises(BlinkspotError, match="reaches to frame 8, but the movie of the truth has 7 frames"):
         score(LocalizationTable.from_columns(columns), truth)

@@ -17,7 +17,6 @@ from scipy.special import erf
 from blinkspot import BlinkspotError, Camera, open_stack, read_table
 from blinkspot.camera_maps import CameraMaps
 from blinkspot.localization.detection import Candidates
-from blinkspot.localization.kernel_maths import error_function
 from blinkspot.localization.thunderstorm import (
     ThunderstormSettings,
     base_level_removed,
@@ -29,6 +28,7 @@ from blinkspot.localization.thunderstorm import (
 )
 from blinkspot.localization.thunderstorm import least_squares as squares
 from blinkspot.localization.thunderstorm.candidates import wavelet_filter
+from blinkspot.localization.thunderstorm.error_function import error_function
 
 EM_150 = Camera(100.0, 100.0, 12.0, 150.0)
 CAMERAS = {

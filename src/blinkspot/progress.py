@@ -6,12 +6,15 @@ It can be closed at any yield. The command line prints the values, a dock paints
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 ResultT = TypeVar("ResultT")
+SaidT = TypeVar("SaidT")
+RelayedT = TypeVar("RelayedT")
 ProgressT = TypeVar("ProgressT", bound="Progress")
 
 
@@ -63,6 +66,23 @@ class Stopwatch:
     def at(self, done: float) -> Progress:
         """Return the progress value for ``done`` units of work."""
         return Progress(self.step, done, self.total, self.elapsed_s)
+
+
+def relayed(
+    job: Generator[SaidT, None, ResultT], change: Callable[[SaidT], RelayedT]
+) -> Generator[RelayedT, None, ResultT]:
+    """Run a job as a part of another: yield ``change(value)`` for each of its values, return what it returns.
+
+    Closed with the job around it, it closes this one.
+    """
+    with contextlib.closing(job):
+        while True:
+            try:
+                value = next(job)
+            except StopIteration as stop:
+                result: ResultT = stop.value
+                return result
+            yield change(value)
 
 
 def finish(

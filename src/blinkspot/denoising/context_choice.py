@@ -13,7 +13,7 @@ from torch import Tensor
 from blinkspot.denoising.batches import CropSource, split_batch
 from blinkspot.denoising.learner import Learner
 from blinkspot.denoising.prior import InputScaling
-from blinkspot.progress import Progress, Stopwatch
+from blinkspot.progress import Progress, Stopwatch, relayed
 
 _STEPS = 400
 _LEARNING_RATE = 4e-3
@@ -66,13 +66,8 @@ def choose_context(
     held_out = source.validation_batches(np.random.default_rng(seed + 1))
     for frames in range(most + 1):
         validating = learner.validate([seen_with(batch, frames, most, scaling) for batch in held_out])
-        while True:
-            try:
-                next(validating)
-            except StopIteration as stop:
-                losses.append(stop.value.losses)
-                break
-            yield watch.at(_STEPS)
+        found = yield from relayed(validating, lambda _: watch.at(_STEPS))
+        losses.append(found.losses)
     return least_that_suffices(torch.stack(losses).double().numpy(), source.independent_crops)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import dataclasses
 import hashlib
+import json
 import os
 from collections.abc import Generator, Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -132,6 +133,17 @@ class Denoiser:
             name: value.detach().cpu().contiguous().clone()
             for name, value in self._model.state_dict().items()
         }
+
+    def made(self, record: Mapping[str, Any]) -> bool:
+        """Tell whether the provenance of a denoised movie says that this model made it.
+
+        Parameters
+        ----------
+        record : mapping
+            As :func:`.denoise_to_file` writes it, from a file or not.
+        """
+        # In a file, it has been through JSON.
+        return record.get("model") in (self.provenance, json.loads(json.dumps(self.provenance)))
 
     def digest(self) -> str:
         """Return a fingerprint of the weights."""

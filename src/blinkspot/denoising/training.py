@@ -37,7 +37,7 @@ from blinkspot.denoising.settings import MAX_CONTEXT_FRAMES, TrainingSettings, r
 from blinkspot.denoising.training_state import TrainingProgress, TrainingState
 from blinkspot.denoising.workers import Workers
 from blinkspot.errors import BlinkspotError
-from blinkspot.progress import Progress, Stopwatch
+from blinkspot.progress import Progress, Stopwatch, relayed
 from blinkspot.provenance import provenance
 from blinkspot.stack import Stack
 
@@ -265,15 +265,9 @@ class Training:
         self, learner: Learner, state: TrainingState, source: CropSource, watch: Stopwatch
     ) -> Generator[Progress, None, None]:
         size = state.schedule.learning_rate(state.step + 1, state.done)
-        taking = learner.step(source.training_batch(state.random), size)
         now = state.progress()
-        while True:
-            try:
-                next(taking)
-            except StopIteration as stop:
-                loss = stop.value
-                break
-            yield dataclasses.replace(now, elapsed_s=watch.elapsed_s)
+        taking = learner.step(source.training_batch(state.random), size)
+        loss = yield from relayed(taking, lambda _: dataclasses.replace(now, elapsed_s=watch.elapsed_s))
         if not math.isfinite(loss):
             raise BlinkspotError(
                 "Training stopped because the loss is no longer a number: the best model so far is kept; "
@@ -386,10 +380,4 @@ def train(
 
 def _paced(work: Generator[None, None, ResultT], state: TrainingState) -> Generator[Progress, None, ResultT]:
     """Do work that reports nothing, and yield where the training stands."""
-    while True:
-        try:
-            next(work)
-        except StopIteration as stop:
-            result: ResultT = stop.value
-            return result
-        yield state.progress()
+    return relayed(work, lambda _: state.progress())

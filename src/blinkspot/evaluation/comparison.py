@@ -22,7 +22,7 @@ from blinkspot.evaluation.resampling import best_f1_gain
 from blinkspot.evaluation.routes import ROUTE_NAMES, ComparisonSettings, Route, follow
 from blinkspot.evaluation.same_movie import MovieFacts, check_truth
 from blinkspot.localization import LocalizationTable, Localizer, render
-from blinkspot.progress import Progress, Stopwatch
+from blinkspot.progress import Progress, Stopwatch, relayed
 from blinkspot.provenance import provenance
 from blinkspot.stack import Stack, as_stack
 
@@ -197,15 +197,14 @@ def _as_part(
 ) -> Generator[Progress, None, Route]:
     """Run one job as a part of a longer one, whose progress never goes back."""
     furthest = 0.0
-    while True:
-        try:
-            value = next(job)
-        except StopIteration as stop:
-            route: Route = stop.value
-            return route
+
+    def at(value: Progress) -> Progress:
         # Scoring counts from 0 again, and so does a search that goes lower.
+        nonlocal furthest
         furthest = max(furthest, value.fraction)
-        yield clock.at(done + share * furthest)
+        return clock.at(done + share * furthest)
+
+    return (yield from relayed(job, at))
 
 
 def _with_gain(route: Route, noisy: Route, settings: ComparisonSettings) -> Route:

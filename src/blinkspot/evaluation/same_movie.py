@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -36,8 +35,7 @@ class MovieFacts:
     @classmethod
     def of_table(cls, table: LocalizationTable, name: str) -> MovieFacts:
         """Return what a table's provenance says of its movie."""
-        n_frames = _n_frames(table.provenance)
-        return cls(name, n_frames, known_pixel_size_nm(table.provenance), table.movie_extent_nm)
+        return cls(name, table.movie_frames, known_pixel_size_nm(table.provenance), table.movie_extent_nm)
 
     def check(self, table: LocalizationTable, name: str) -> None:
         """Refuse a table of another camera, of later frames, or of which most lies outside.
@@ -86,21 +84,12 @@ def check_truth(movie: MovieFacts, truth: LocalizationTable) -> None:
         If it is.
     """
     movie.check(truth, "The truth")
-    n_frames = _n_frames(truth.provenance)
+    n_frames = truth.movie_frames
     if n_frames is not None and movie.n_frames is not None and n_frames < movie.n_frames:
         raise BlinkspotError(
             f"The truth is of a movie of {n_frames} frames, but {movie.name} has {movie.n_frames} frames: "
             "give the truth of the same movie."
         )
-
-
-def _n_frames(provenance: dict[str, Any]) -> int | None:
-    """Return how many frames the movie had in which a table's molecules were found or simulated."""
-    try:
-        simulated = provenance.get("step") == "simulate"
-        return int(provenance["settings"]["frames"] if simulated else provenance["movie_shape"][0])
-    except (KeyError, TypeError, ValueError, IndexError):
-        return None
 
 
 def check_same_movie(found: LocalizationTable, truth: LocalizationTable) -> None:

@@ -208,7 +208,13 @@ def simulate(
         yield SimulatedFrames(start, frames, expectation, stopwatch.at(stop))
     return LocalizationTable(
         pd.concat(truth, ignore_index=True),
-        provenance=provenance("simulate", camera=settings.camera, settings=settings, seed=settings.seed),
+        provenance=provenance(
+            "simulate",
+            camera=settings.camera,
+            settings=settings,
+            seed=settings.seed,
+            movie_shape=[settings.frames, *settings.shape_px],
+        ),
     )
 
 

@@ -23,6 +23,7 @@ SHARED = tuple(
         "crowded_misfit.py",
         "crowded_pixels.py",
         "astigmatism/height_model.py",
+        "thunderstorm/error_function.py",
         "thunderstorm/trust_region.py",
     )
 )

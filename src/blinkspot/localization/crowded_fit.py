@@ -28,7 +28,7 @@ from blinkspot.localization.crowded_model import (
     without,
 )
 from blinkspot.localization.crowded_pixels import gather
-from blinkspot.localization.kernel_maths import solve_damped
+from blinkspot.localization.kernel_maths import factorize, inverse_diagonal
 
 N_RESULTS = 16
 
@@ -48,7 +48,7 @@ def _best_addition(
     """
     rows, columns, counts, _ = pixels
     far = math.ceil(3.0 * sigma)
-    shape = np.zeros((2 * far + 1, 5))
+    shape = np.empty((8, 2 * far + 2))
     axis_shares(float(far), sigma, 0, 2 * far, shape)
     row, column = round(y), round(x)
     best = best_x = best_y = best_amplitude = 0.0
@@ -59,7 +59,7 @@ def _best_addition(
         for k in range(rows.size):
             down, along = rows[k] - rows[i], columns[k] - columns[i]
             if abs(down) <= far and abs(along) <= far:
-                share = shape[down + far, 0] * shape[along + far, 0]
+                share = shape[0, down + far] * shape[0, along + far]
                 score += (counts[k] / means[k] - 1.0) * share
                 information += share * share / means[k]
         if score > 0.0 and score * score > best * information:
@@ -178,14 +178,13 @@ def _variances(pixels: Pixels, how: How, parameters: FloatArray, variances: Floa
     unknown = unknowns(parameters.size // PER_EMITTER, how[3])
     size = unknown[-1] + 1
     gradient, curvature, factor = np.empty(size), np.empty((size, size)), np.empty((size, size))
-    unit, solution = np.empty(size), np.empty(size)
     linearize(pixels, False, how, parameters, unknown, gradient, curvature)
+    if not factorize(curvature, 0.0, size, factor):
+        return False
+    diagonal, column = np.empty(size), np.empty(size)
+    inverse_diagonal(factor, size, column, diagonal)
     for k in range(parameters.size):
-        unit[:] = 0.0
-        unit[unknown[k]] = 1.0
-        if not solve_damped(curvature, 0.0, unit, size, factor, solution):
-            return False
-        variances[k] = solution[unknown[k]]
+        variances[k] = diagonal[unknown[k]]
     return True
 
 

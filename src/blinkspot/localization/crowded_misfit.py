@@ -93,7 +93,7 @@ def judge_spots(
     """
     height, width = counts.shape
     reach = window_px // 2
-    x_shares, y_shares = np.empty((window_px, 5)), np.empty((window_px, 5))
+    x_shares, y_shares = np.empty((8, window_px + 1)), np.empty((8, window_px + 1))
     for spot in range(rows.size):
         top, bottom = max(rows[spot] - reach, 0), min(rows[spot] + reach + 1, height)
         left, right = max(columns[spot] - reach, 0), min(columns[spot] + reach + 1, width)
@@ -104,7 +104,7 @@ def judge_spots(
         for row in range(top, bottom):
             for column in range(left, right):
                 z = max(counts[row, column], 0.0)
-                mean = fits[spot, 4] + fits[spot, 3] * x_shares[column - left, 0] * y_shares[row - top, 0]
+                mean = fits[spot, 4] + fits[spot, 3] * x_shares[0, column - left] * y_shares[0, row - top]
                 if extra.size > 0:
                     mean += extra[row, column]
                 pixel_expected, pixel_variance = expected_deviance(mean, law)

@@ -1,6 +1,6 @@
 """The compiled model of several integrated Gaussians on the pixels that they share, and its optimum.
 
-The mean count of a pixel is that of :mod:`~blinkspot.localization.gaussian_fit`, with one term for each
+The mean count of a pixel is that of :mod:`~blinkspot.localization.gaussian_model`, with one term for each
 emitter on one background::
 
     mean = background + sum over emitters (amplitude * share(column; x, sigma) * share(row; y, sigma)) + extra
@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from blinkspot.localization._compiling import compiled
+from blinkspot.localization.gaussian_model import pixel_shares
 from blinkspot.localization.kernel_maths import solve_damped
 
 FloatArray = NDArray[np.float64]
@@ -45,31 +46,11 @@ CONVERGED = -1
 
 @compiled
 def axis_shares(centre: float, sigma: float, first: int, last: int, shares: FloatArray) -> None:
-    """Integrate a Gaussian over the pixels ``first`` to ``last`` of an axis; see ``gaussian_fit``.
+    """Integrate a Gaussian over the pixels ``first`` to ``last`` of an axis; see :func:`.pixel_shares`.
 
-    ``shares`` (n, 5) is filled with the share, its derivatives by centre and by sigma, and its second
-    derivatives by centre and sigma and by sigma twice.
+    ``shares`` (8, n + 1) is filled in the columns of these pixels.
     """
-    inverse = 1.0 / sigma
-    root_half = math.sqrt(0.5)
-    height = inverse / math.sqrt(2.0 * math.pi)
-    left = (first - 0.5 - centre) * inverse
-    left_erf = math.erf(left * root_half)
-    left_density = height * math.exp(-0.5 * left * left)
-    for i in range(first, last + 1):
-        right = (i + 0.5 - centre) * inverse
-        right_erf = math.erf(right * root_half)
-        right_density = height * math.exp(-0.5 * right * right)
-        shares[i, 0] = 0.5 * (right_erf - left_erf)
-        shares[i, 1] = left_density - right_density
-        shares[i, 2] = left * left_density - right * right_density
-        left_bend = left * left - 1.0
-        right_bend = right * right - 1.0
-        shares[i, 3] = (left_bend * left_density - right_bend * right_density) * inverse
-        shares[i, 4] = (
-            (left_bend - 1.0) * left * left_density - (right_bend - 1.0) * right * right_density
-        ) * inverse
-        left, left_erf, left_density = right, right_erf, right_density
+    pixel_shares(centre - first, sigma, shares[:, first : last + 2])
 
 
 @compiled
@@ -117,7 +98,7 @@ def linearize(
     last = parameters.size - 1
     background = parameters[last]
     height, width = rows.max() + 1, columns.max() + 1
-    x_shares, y_shares = np.empty((n, width, 5)), np.empty((n, height, 5))
+    x_shares, y_shares = np.empty((n, 8, width + 1)), np.empty((n, 8, height + 1))
     reached = np.empty((n, 4), dtype=np.int64)
     for j in range(n):
         sigma = parameters[4 * j + 2]
@@ -138,8 +119,8 @@ def linearize(
         for j in range(n):
             if not (reached[j, 0] <= column <= reached[j, 1] and reached[j, 2] <= row <= reached[j, 3]):
                 continue
-            u, u_x, u_s = x_shares[j, column, 0], x_shares[j, column, 1], x_shares[j, column, 2]
-            v, v_y, v_s = y_shares[j, row, 0], y_shares[j, row, 1], y_shares[j, row, 2]
+            u, u_x, u_s = x_shares[j, 0, column], x_shares[j, 1, column], x_shares[j, 2, column]
+            v, v_y, v_s = y_shares[j, 0, row], y_shares[j, 1, row], y_shares[j, 2, row]
             amplitude = parameters[4 * j + 3]
             slopes_of[n_near, 0] = amplitude * u_x * v
             slopes_of[n_near, 1] = amplitude * u * v_y
@@ -170,18 +151,18 @@ def linearize(
                 for m in range(k + 1):
                     blocks[4 * j + k, 4 * j + m] += bent * slopes_of[one, m]
             if not expected:
-                u, u_x, u_s = x_shares[j, column, 0], x_shares[j, column, 1], x_shares[j, column, 2]
-                v, v_y, v_s = y_shares[j, row, 0], y_shares[j, row, 1], y_shares[j, row, 2]
+                u, u_x, u_s = x_shares[j, 0, column], x_shares[j, 1, column], x_shares[j, 2, column]
+                v, v_y, v_s = y_shares[j, 0, row], y_shares[j, 1, row], y_shares[j, 2, row]
                 sigma = parameters[4 * j + 2]
                 by_amplitude = slope * parameters[4 * j + 3]
                 k = 4 * j
                 blocks[k, k] += by_amplitude * u_s * v / sigma
                 blocks[k + 1, k] += by_amplitude * u_x * v_y
                 blocks[k + 1, k + 1] += by_amplitude * u * v_s / sigma
-                blocks[k + 2, k] += by_amplitude * (x_shares[j, column, 3] * v + u_x * v_s)
-                blocks[k + 2, k + 1] += by_amplitude * (u * y_shares[j, row, 3] + u_s * v_y)
+                blocks[k + 2, k] += by_amplitude * (x_shares[j, 3, column] * v + u_x * v_s)
+                blocks[k + 2, k + 1] += by_amplitude * (u * y_shares[j, 3, row] + u_s * v_y)
                 blocks[k + 2, k + 2] += by_amplitude * (
-                    x_shares[j, column, 4] * v + 2.0 * u_s * v_s + u * y_shares[j, row, 4]
+                    x_shares[j, 4, column] * v + 2.0 * u_s * v_s + u * y_shares[j, 4, row]
                 )
                 blocks[k + 3, k] += slope * u_x * v
                 blocks[k + 3, k + 1] += slope * u * v_y
@@ -222,7 +203,7 @@ def minimize(
     how: How,
     parameters: FloatArray,
 ) -> tuple[float, int]:
-    """Take Levenberg-Marquardt steps from ``parameters`` to the optimum; see ``gaussian_fit``.
+    """Take Levenberg-Marquardt steps from ``parameters`` to the optimum; see ``gaussian_solver``.
 
     Returns the loss, and ``CONVERGED`` or else the index of the emitter that is most to blame: the one that
     left the pixels, has no plausible width, or is the dimmest.
@@ -320,7 +301,7 @@ def means_of(pixels: Pixels, parameters: FloatArray, means: FloatArray) -> None:
     n = parameters.size // PER_EMITTER
     height, width = rows.max() + 1, columns.max() + 1
     means[:] = parameters[parameters.size - 1] + extra
-    x_shares, y_shares = np.zeros((width, 5)), np.zeros((height, 5))
+    x_shares, y_shares = np.empty((8, width + 1)), np.empty((8, height + 1))
     for j in range(n):
         sigma = parameters[4 * j + 2]
         left, right = reach_of(parameters[4 * j], sigma, width)
@@ -329,4 +310,4 @@ def means_of(pixels: Pixels, parameters: FloatArray, means: FloatArray) -> None:
         axis_shares(parameters[4 * j + 1], sigma, top, bottom, y_shares)
         for i in range(rows.size):
             if left <= columns[i] <= right and top <= rows[i] <= bottom:
-                means[i] += parameters[4 * j + 3] * x_shares[columns[i], 0] * y_shares[rows[i], 0]
+                means[i] += parameters[4 * j + 3] * x_shares[0, columns[i]] * y_shares[0, rows[i]]

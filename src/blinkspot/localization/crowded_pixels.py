@@ -85,7 +85,7 @@ def add_light(emitters: FloatArray, sign: float, light: FloatArray) -> None:
         Changed.
     """
     height, width = light.shape
-    x_shares, y_shares = np.empty((width, 5)), np.empty((height, 5))
+    x_shares, y_shares = np.empty((8, width + 1)), np.empty((8, height + 1))
     for j in range(emitters.shape[0]):
         sigma, amplitude = emitters[j, 2], sign * emitters[j, 3]
         left, right = reach_of(emitters[j, 0], sigma, width)
@@ -94,4 +94,4 @@ def add_light(emitters: FloatArray, sign: float, light: FloatArray) -> None:
         axis_shares(emitters[j, 1], sigma, top, bottom, y_shares)
         for row in range(top, bottom + 1):
             for column in range(left, right + 1):
-                light[row, column] += amplitude * x_shares[column, 0] * y_shares[row, 0]
+                light[row, column] += amplitude * x_shares[0, column] * y_shares[0, row]

@@ -119,30 +119,26 @@ def find_in_frames(pictures: Float32Array, threshold: float) -> tuple[IntArray, 
     return frames, candidates
 
 
-def find_above_noise(counts: Float32Array, smallest: float) -> tuple[Candidates, FloatArray]:
+def find_above_noise_in_frames(
+    counts: Float32Array, smallest: float
+) -> tuple[IntArray, Candidates, FloatArray]:
     """Find the local maxima of the filter's response that stand out from the noise of their own place.
 
     Parameters
     ----------
-    counts : ndarray of float32, shape (height, width)
-        A frame whose pixels have a variance equal to their mean.
+    counts : ndarray of float32, shape (n, height, width)
+        Frames whose pixels have a variance equal to their mean.
     smallest : float
         Smallest response over the square root of V2 there, above 0.
 
     Returns
     -------
+    frames : ndarray of int64, shape (n_candidates,)
+        Index of each candidate's frame, ascending.
     candidates : Candidates
-    ratio : ndarray of float64, shape (n,)
+    ratio : ndarray of float64, shape (n_candidates,)
         The response over the square root of V2.
     """
-    _, candidates, ratio = _found(counts[None], smallest, above_noise=True)
-    return candidates, ratio
-
-
-def find_above_noise_in_frames(
-    counts: Float32Array, smallest: float
-) -> tuple[IntArray, Candidates, FloatArray]:
-    """Do as :func:`find_above_noise` in each of several frames; the frames come first."""
     return _found(counts, smallest, above_noise=True)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,7 @@ from blinkspot.localization.fitting import Fits, fit_molecules
 from blinkspot.localization.psf import PsfWidth
 from blinkspot.localization.settings import LocalizerSettings
 from blinkspot.localization.table import COLUMNS
+from blinkspot.progress import relayed
 
 Float32Array = NDArray[np.float32]
 Rows = NDArray[np.float64]
@@ -176,13 +178,7 @@ class FrameLocalizer:
         parts = []
         for frame, own in enumerate(of_frame):
             job = self._resolved_frame(pixels, frame, candidates, fits.chosen(own))
-            while True:
-                try:
-                    part = next(job)
-                except StopIteration as stop:
-                    parts.append(stop.value)
-                    break
-                yield 0.5 + 0.5 * (frame + part) / n
+            parts.append((yield from relayed(job, partial(_half_done, frame, n))))
         return Fits.joined(parts)
 
     def _resolved_frame(
@@ -272,6 +268,11 @@ class FrameLocalizer:
             values += [fits.sigma_x * pixel, fits.sigma_y * pixel]
             values += [np.sqrt(fits.variance_x) * pixel, np.sqrt(fits.variance_y) * pixel]
         return np.column_stack(values)
+
+
+def _half_done(frame: int, n: int, part: float) -> float:
+    """Return how much is done in all once the single fits are, after frames and a part of the next."""
+    return 0.5 + 0.5 * (frame + part) / n
 
 
 def finite(pixels: NDArray[Any], name: str, indices: Sequence[int]) -> NDArray[Any]:

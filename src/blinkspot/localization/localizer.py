@@ -24,7 +24,7 @@ from blinkspot.localization.psf_learning import MovieSample, sample_frames
 from blinkspot.localization.settings import LocalizerSettings
 from blinkspot.localization.table import LocalizationTable
 from blinkspot.localization.thunderstorm import localize_frame as localize_as_thunderstorm
-from blinkspot.progress import Progress, Stopwatch, finish
+from blinkspot.progress import Progress, Stopwatch, finish, relayed
 from blinkspot.provenance import provenance
 from blinkspot.stack import Stack, as_stack
 
@@ -304,13 +304,7 @@ def _sampled(localizer: FrameLocalizer, frames: _Frames) -> Generator[Progress, 
 def _in_frames(
     job: Generator[float, None, Rows], index: int, n: int, clock: Stopwatch
 ) -> Generator[Progress, None, Rows]:
-    while True:
-        try:
-            part = next(job)
-        except StopIteration as stop:
-            rows: Rows = stop.value
-            return rows
-        yield clock.at(index + n * part)
+    return relayed(job, lambda part: clock.at(index + n * part))
 
 
 def _compiling(settings: LocalizerSettings) -> Generator[Progress, None, None]:

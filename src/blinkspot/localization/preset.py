@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Generator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,7 @@ from blinkspot.localization.thunderstorm import (
     find_candidates,
     fit_candidates,
 )
+from blinkspot.progress import relayed
 
 # Some 20 ms; its maximum likelihood fit takes half a millisecond, at times twenty.
 CANDIDATES_FITTED_AT_ONCE = 40
@@ -75,13 +77,7 @@ class ThunderstormLocalizer:
         parts = [np.empty((0, len(COLUMNS)))]
         for index, frame in enumerate(frames):
             job = self._rows_of_frame(first + index, frame)
-            while True:
-                try:
-                    part = next(job)
-                except StopIteration as stop:
-                    parts.append(stop.value)
-                    break
-                yield (index + part) / len(frames)
+            parts.append((yield from relayed(job, partial(_done, index, len(frames)))))
         return np.concatenate(parts)
 
     def _rows_of_frame(self, index: int, frame: NDArray[Any]) -> Generator[float, None, Rows]:
@@ -114,3 +110,8 @@ def check_preset(settings: LocalizerSettings, *, on_denoised: bool) -> None:
             "ThunderSTORM looks for molecules where it fits them: "
             "fit on the denoised movie, or localize the raw one alone."
         )
+
+
+def _done(frame: int, n: int, part: float) -> float:
+    """Return how much is done after frames and a part of the next."""
+    return (frame + part) / n

@@ -124,6 +124,14 @@ class LocalizationTable:
         return cls(data, uncertainty_is_valid, provenance or {})
 
     @property
+    def movie_frames(self) -> int | None:
+        """Number of frames of the movie that was localized; None where the table does not know."""
+        try:
+            return int(self.provenance["movie_shape"][0])
+        except (KeyError, TypeError, ValueError, IndexError):
+            return None
+
+    @property
     def movie_extent_nm(self) -> tuple[float, float] | None:
         """Height and width of the movie that was localized, nm; None where the table does not know."""
         try:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import weakref
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
@@ -67,11 +66,7 @@ class Session(QObject):
         made_by = None if denoised is None else denoised.metadata.get(PROVENANCE)
         if not isinstance(made_by, dict):
             return None
-        for model in self._models.values():
-            # Of a file, it has been through JSON.
-            if made_by.get("model") in (model.provenance, json.loads(json.dumps(model.provenance))):
-                return model
-        return None
+        return next((model for model in self._models.values() if model.made(made_by)), None)
 
     def add_denoised(self, source: Layer, denoised: Layer) -> None:
         """Remember that one layer is another one denoised."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Generator
 from typing import TYPE_CHECKING, Any
 
@@ -94,8 +93,7 @@ def _check_made_by(denoised: Stack, model: Denoiser) -> None:
     made_by = denoised.metadata.get("provenance") or {}
     if made_by.get("step") != "denoise":
         return
-    # As it reads after a file.
-    if made_by.get("model") != json.loads(json.dumps(model.provenance)):
+    if not model.made(made_by):
         raise BlinkspotError(
             f"{denoised.name_within} was denoised by another model than the one given: give that one."
         )

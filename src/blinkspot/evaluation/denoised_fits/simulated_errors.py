@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, TypeVar
+from functools import partial
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -28,13 +29,12 @@ from blinkspot.evaluation.denoised_fits.shrinkage import (
     measure_shrinkage,
 )
 from blinkspot.localization import LocalizationTable, Localizer
-from blinkspot.progress import Progress, Stopwatch
+from blinkspot.progress import Progress, Stopwatch, relayed
 from blinkspot.stack import Stack, as_stack
 
 if TYPE_CHECKING:  # importing it takes seconds
     from blinkspot.denoising import Denoiser
 
-ResultT = TypeVar("ResultT")
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 
@@ -136,7 +136,7 @@ class SimulatedErrors:
             step = done / number if number else 1.0 / most
             blocks = [next(starts) for _ in range(at_once)]
             job = self._pilot(blocks, together) if number == 0 else self._round(blocks, together)
-            yield from _within(job, clock, (done, min(1.0, done + step)))
+            yield from relayed(job, partial(_at, clock, done, step))
         if self.count < FEWEST_ERRORS:
             raise TooFewMolecules(
                 f"Uncertainties of fits on this denoised movie cannot be calibrated: {self.count} molecules "
@@ -222,8 +222,8 @@ class SimulatedErrors:
             denoised[chunk.start : chunk.start + len(chunk.frames)] = self.model.camera.adu(chunk.frames)
             yield 0.2 + 0.6 * chunk.progress.fraction
         localizing = self.localizer.localize(movie, denoised)
-        table = yield from _fractions(localizing, 0.8, 0.2)
-        molecule = yield from _fractions(numbered(table, self.sigma_nm), 1.0, 0.0)
+        table = yield from relayed(localizing, lambda progress: 0.8 + 0.2 * progress.fraction)
+        molecule = yield from relayed(numbered(table, self.sigma_nm), lambda _: 1.0)
         context = self.model.context_frames
         features = features_of(table, molecule, context)
         reach_nm = TOLERANCE_SIGMAS * self.sigma_nm
@@ -303,21 +303,5 @@ def _pairs(found: pd.DataFrame, there: pd.DataFrame, reach_nm: float) -> tuple[I
     return rows, nearest[rows]
 
 
-def _within(
-    job: Generator[float, None, None], clock: Stopwatch, done: tuple[float, float]
-) -> Generator[Progress, None, None]:
-    for part in job:
-        yield clock.at(done[0] + (done[1] - done[0]) * part)
-
-
-def _fractions(
-    job: Generator[Progress, None, ResultT], begin: float, length: float
-) -> Generator[float, None, ResultT]:
-    """Run a job, yielding how far it is from ``begin`` to ``begin + length``."""
-    while True:
-        try:
-            progress = next(job)
-        except StopIteration as stop:
-            result: ResultT = stop.value
-            return result
-        yield begin + length * progress.fraction
+def _at(clock: Stopwatch, done: float, step: float, part: float) -> Progress:
+    return clock.at(min(1.0, done + step * part))

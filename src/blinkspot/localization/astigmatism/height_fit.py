@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from blinkspot.localization._compiling import compiled
 from blinkspot.localization.astigmatism.height_model import N_PARAMETERS, axis_shares, linearize, width_at
-from blinkspot.localization.kernel_maths import solve_damped
+from blinkspot.localization.kernel_maths import factorize, inverse_diagonal, solve_damped
 
 FloatArray = NDArray[np.float64]
 
@@ -153,7 +153,7 @@ def _guess_height(
         total = total_share = squares = products = 0.0
         for row in range(window.shape[0]):
             for column in range(window.shape[1]):
-                share = x_shares[column, 0] * y_shares[row, 0]
+                share = x_shares[0, column] * y_shares[0, row]
                 value = window[row, column] - extra[row, column]
                 total += value
                 total_share += share
@@ -165,7 +165,7 @@ def _guess_height(
         loss = 0.0
         for row in range(window.shape[0]):
             for column in range(window.shape[1]):
-                mean = background + amplitude * x_shares[column, 0] * y_shares[row, 0] + extra[row, column]
+                mean = background + amplitude * x_shares[0, column] * y_shares[0, row] + extra[row, column]
                 loss += mean - window[row, column] * math.log(mean)
         if loss < lowest:
             lowest = loss
@@ -215,11 +215,10 @@ def fit_windows(
     height, width = counts.shape[1:]
     reach = window_px // 2
     pixels = np.zeros((2, window_px * window_px))
-    axes = np.empty((2, window_px, 6))
+    axes = np.empty((2, 8 * (window_px + 1)))
     vectors = np.empty((4, N_PARAMETERS))
     matrices = np.empty((3, N_PARAMETERS, N_PARAMETERS))
     parameters = np.empty(N_PARAMETERS)
-    unit, solution = vectors[0], vectors[1]
     z_range = (z_low, z_high)
     margin = MARGIN * (z_high - z_low)
     z_limits = (z_low - margin, z_high + margin)
@@ -231,7 +230,10 @@ def fit_windows(
         shape = (bottom - top, right - left)
         window = pixels[0, : shape[0] * shape[1]].reshape(shape)
         known = pixels[1, : shape[0] * shape[1]].reshape(shape)
-        shares = (axes[0, : shape[1]], axes[1, : shape[0]])
+        shares = (
+            axes[0, : 8 * (shape[1] + 1)].reshape((8, shape[1] + 1)),
+            axes[1, : 8 * (shape[0] + 1)].reshape((8, shape[0] + 1)),
+        )
         largest = 0.0
         for row in range(shape[0]):
             for column in range(shape[1]):
@@ -256,10 +258,6 @@ def fit_windows(
         result = results[index]
         result[0], result[1] = x, y
         result[2:5] = parameters[2:]
-        for k in range(N_PARAMETERS):
-            unit[:] = 0.0
-            unit[k] = 1.0
-            if not solve_damped(matrices[0], 0.0, unit, N_PARAMETERS, matrices[2], solution):
-                break
-            result[N_PARAMETERS + k] = solution[k]
-            converged[index] = k == N_PARAMETERS - 1
+        if factorize(matrices[0], 0.0, N_PARAMETERS, matrices[2]):
+            inverse_diagonal(matrices[2], N_PARAMETERS, vectors[0], result[N_PARAMETERS:])
+            converged[index] = True

@@ -1,6 +1,6 @@
 """The model of an astigmatic molecule's pixels, and its Poisson likelihood with two derivatives.
 
-The model of a pixel's mean count is that of :mod:`blinkspot.localization.gaussian_fit`, with the widths on
+The model of a pixel's mean count is that of :mod:`blinkspot.localization.gaussian_model`, with the widths on
 their defocus curves (see :class:`~blinkspot.localization.astigmatism.calibration.DefocusCurve`)::
 
     mean = background + amplitude * share(column; x, sigma_x(z)) * share(row; y, sigma_y(z)) + extra
@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from blinkspot.localization._compiling import compiled
+from blinkspot.localization.gaussian_model import pixel_shares
 
 FloatArray = NDArray[np.float64]
 
@@ -50,33 +51,17 @@ def width_at(curve: FloatArray, z: float) -> tuple[float, float, float]:
 def axis_shares(centre: float, width: tuple[float, float, float], shares: FloatArray) -> None:
     """Integrate a Gaussian over the pixels 0, 1, 2, ... of one axis, and differentiate by centre and height.
 
-    ``shares``, of shape (n, 6), is filled with the share u and its derivatives u_c, u_z, u_cc, u_cz, u_zz.
+    The first six rows of ``shares``, (8, n + 1), are filled with the share u and its derivatives u_c,
+    u_z, u_cc, u_cz, u_zz; the rest is scratch space.
     """
     sigma, slope, bend = width
-    inverse = 1.0 / sigma
-    root_half = math.sqrt(0.5)
-    height = inverse / math.sqrt(2.0 * math.pi)
-    left = (-0.5 - centre) * inverse
-    left_erf = math.erf(left * root_half)
-    left_density = height * math.exp(-0.5 * left * left)
-    for i in range(shares.shape[0]):
-        right = (i + 0.5 - centre) * inverse
-        right_erf = math.erf(right * root_half)
-        right_density = height * math.exp(-0.5 * right * right)
-        by_sigma = left * left_density - right * right_density
-        left_bend = left * left - 1.0
-        right_bend = right * right - 1.0
-        by_both = (left_bend * left_density - right_bend * right_density) * inverse
-        by_sigma_twice = (
-            (left_bend - 1.0) * left * left_density - (right_bend - 1.0) * right * right_density
-        ) * inverse
-        shares[i, 0] = 0.5 * (right_erf - left_erf)
-        shares[i, 1] = left_density - right_density
-        shares[i, 2] = by_sigma * slope
-        shares[i, 3] = by_sigma * inverse
-        shares[i, 4] = by_both * slope
-        shares[i, 5] = by_sigma_twice * slope * slope + by_sigma * bend
-        left, left_erf, left_density = right, right_erf, right_density
+    pixel_shares(centre, sigma, shares)
+    for i in range(shares.shape[1] - 1):
+        by_sigma, by_both, by_sigma_twice = shares[2, i], shares[3, i], shares[4, i]
+        shares[2, i] = by_sigma * slope
+        shares[3, i] = by_sigma / sigma
+        shares[4, i] = by_both * slope
+        shares[5, i] = by_sigma_twice * slope * slope + by_sigma * bend
 
 
 @compiled
@@ -104,7 +89,7 @@ def linearize(
         Whether the curvature is the Fisher information, which is never negative, and not the second
         derivatives.
     parameters : ndarray of float64, shape (5,)
-    shares : two ndarrays of float64, shape (columns, 6) and (rows, 6)
+    shares : two ndarrays of float64, shape (8, columns + 1) and (8, rows + 1)
         Scratch space.
     gradient : ndarray of float64, shape (5,), filled
     curvature : ndarray of float64, shape (5, 5)
@@ -124,10 +109,10 @@ def linearize(
     loss: float = 0.0
     bent = 0.0 if expected else amplitude
     for row in range(window.shape[0]):
-        v, v_y, v_z = y_shares[row, 0], y_shares[row, 1], y_shares[row, 2]
-        v_yy, v_yz, v_zz = y_shares[row, 3], y_shares[row, 4], y_shares[row, 5]
+        v, v_y, v_z = y_shares[0, row], y_shares[1, row], y_shares[2, row]
+        v_yy, v_yz, v_zz = y_shares[3, row], y_shares[4, row], y_shares[5, row]
         for column in range(window.shape[1]):
-            u, u_x, u_z = x_shares[column, 0], x_shares[column, 1], x_shares[column, 2]
+            u, u_x, u_z = x_shares[0, column], x_shares[1, column], x_shares[2, column]
             share = u * v
             mean = background + amplitude * share + extra[row, column]
             count = window[row, column]
@@ -162,12 +147,12 @@ def linearize(
             curvature[4, 4] += bend
             if bent > 0.0:
                 pull = slope * bent
-                curvature[0, 0] += pull * x_shares[column, 3] * v
+                curvature[0, 0] += pull * x_shares[3, column] * v
                 curvature[1, 0] += pull * u_x * v_y
                 curvature[1, 1] += pull * u * v_yy
-                curvature[2, 0] += pull * (x_shares[column, 4] * v + u_x * v_z)
+                curvature[2, 0] += pull * (x_shares[4, column] * v + u_x * v_z)
                 curvature[2, 1] += pull * (u_z * v_y + u * v_yz)
-                curvature[2, 2] += pull * (x_shares[column, 5] * v + 2.0 * u_z * v_z + u * v_zz)
+                curvature[2, 2] += pull * (x_shares[5, column] * v + 2.0 * u_z * v_z + u * v_zz)
                 curvature[3, 0] += slope * u_x * v
                 curvature[3, 1] += slope * u * v_y
                 curvature[3, 2] += slope * (u_z * v + u * v_z)

@@ -64,12 +64,9 @@ def read_table(path: str | os.PathLike[str], *, pixel_size_nm: float | None = No
 
 def _check_frames(path: Path, table: LocalizationTable) -> None:
     """Refuse a table whose provenance is of a shorter movie."""
-    try:
-        n_frames = int(table.provenance["movie_shape"][0])
-    except (KeyError, TypeError, ValueError, IndexError):
-        return
+    n_frames = table.movie_frames
     last = int(table.column("frame").max()) + 1 if len(table) else 0
-    if last > n_frames:
+    if n_frames is not None and last > n_frames:
         raise BlinkspotError(
             f"{provenance_path(path)} is of a movie of {n_frames} frames, but {path} has molecules in frame "
             f"{last}: put the provenance of the same table beside it, or move it away."

@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from blinkspot.localization._compiling import compiled
-from blinkspot.localization.kernel_maths import error_function
+from blinkspot.localization.thunderstorm.error_function import error_function
 from blinkspot.localization.thunderstorm.trust_region import dot, factorize, scaled_length, step_within
 
 FloatArray = NDArray[np.float64]

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from blinkspot.localization._compiling import compiled
-from blinkspot.localization.kernel_maths import error_function
+from blinkspot.localization.thunderstorm.error_function import error_function
 
 FloatArray = NDArray[np.float64]
 

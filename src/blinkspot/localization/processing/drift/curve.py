@@ -161,7 +161,4 @@ def frames_of_movie(table: LocalizationTable) -> int:
     """Return how many frames a table's movie has: as its provenance says, but up to its last molecule."""
     frame = table.column("frame")
     seen = int(frame.max()) + 1 if len(table) else 1
-    try:
-        return max(int(table.provenance["movie_shape"][0]), seen)
-    except (KeyError, TypeError, ValueError, IndexError):
-        return seen
+    return max(table.movie_frames or 0, seen)
