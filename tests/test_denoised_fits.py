@@ -84,7 +84,9 @@ def squared_errors(table: LocalizationTable, places: np.ndarray) -> np.ndarray:
     return np.where(distance < 2.0 * SIGMA_NM, distance**2 / 2.0, np.nan)
 
 
-def calibrated_by(model):
+@pytest.fixture(scope="module", params=[0, 1, 2])
+def calibrated(request):
+    model = RunningMean(request.param)
     movie, places = steady_movie(7)
     denoised = model.mean_adu(movie)
     localizer = Localizer(CAMERA, ON_DENOISED)
@@ -92,33 +94,16 @@ def calibrated_by(model):
     return model, places, table, finish(calibrate_uncertainties(table, denoised, model, localizer, seed=3))
 
 
-@pytest.fixture(scope="module", params=[0, 1, 2])
-def calibrated(request):
-    return calibrated_by(RunningMean(request.param))
-
-
-def reported_over_true(table, places):
-    """Return the uncertainty over the error, both root mean squares."""
-    true = np.nanmean(squared_errors(table, places))
-    return np.sqrt(np.mean(table.column("uncertainty_nm") ** 2) / true)
-
-
 def test_uncertainties_become_true(calibrated):
     model, places, before, after = calibrated
-    assert reported_over_true(after, places) == pytest.approx(1.0, abs=0.07)
+    true = np.nanmean(squared_errors(after, places))
+    assert np.sqrt(np.mean(after.column("uncertainty_nm") ** 2) / true) == pytest.approx(1.0, abs=0.07)
     shrunk = after.column("uncertainty_nm") / before.column("uncertainty_nm")
     assert np.median(shrunk) == pytest.approx((2 * model.context_frames + 1) ** -0.5, rel=0.07)
     assert after.uncertainty_is_valid
     assert not before.uncertainty_is_valid
     unchanged = [name for name in after.data.columns if not name.startswith("uncertainty")]
     pd.testing.assert_frame_equal(after.data[unchanged], before.data[unchanged])
-
-
-def test_frames_whose_context_is_not_simulated_have_no_say(monkeypatch):
-    # Of 12 frames simulated together, 4 lack some.
-    monkeypatch.setattr("blinkspot.evaluation.denoised_fits.simulated_errors.FRAMES_TOGETHER", 1)
-    _, places, _, after = calibrated_by(RunningMean(2))
-    assert reported_over_true(after, places) == pytest.approx(1.0, abs=0.07)
 
 
 def test_errors_of_neighbouring_frames_have_the_correlations_of_shared_photons(calibrated):
@@ -339,6 +324,14 @@ def test_molecules_are_simulated_with_the_light_that_comes_out_as_what_was_found
     true = np.concatenate([part.true_photons for part in errors.parts])
     assert np.median(true) > 1.3 * np.median(found)
     assert np.median(found) == pytest.approx(np.median(errors.table.column("photons")), rel=0.1)
+
+
+def test_frames_whose_context_is_not_simulated_have_no_say(monkeypatch):
+    monkeypatch.setattr("blinkspot.evaluation.denoised_fits.simulated_errors.FRAMES_TOGETHER", 12)
+    errors = simulated_errors(RunningMean(2))
+    finish(errors.law(Stopwatch("measuring", 1.0)))
+    place = np.concatenate([part.frame for part in errors.parts]) % 12
+    assert np.unique(place).tolist() == list(range(2, 10))
 
 
 def test_molecules_that_are_simulated_stand_alone(monkeypatch):
