@@ -125,7 +125,7 @@ def test_a_condition_is_typed_and_enter_makes_it_a_step(qtbot, viewer, dock):
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
-        ("photons >", "it cannot be understood"),
+        ("photons >", "something is missing at its end"),
         ("brightness > 3", "needs the column brightness"),
         ("__import__('os')", "has no meaning there"),
         ("photons + 1", "a condition such as"),
