@@ -1,6 +1,8 @@
 """Fixtures that several test files share."""
 
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -20,3 +22,13 @@ def quick_context_choice(request: pytest.FixtureRequest, monkeypatch: pytest.Mon
     """Tests of the window look at what it shows, not at how well a movie's context frames are chosen."""
     if request.path.name.startswith("test_plugin"):
         monkeypatch.setattr("blinkspot.denoising.context_choice._STEPS", 10)
+
+
+@pytest.fixture
+def viewer(qtbot: Any, make_napari_viewer: Callable[[], Any]) -> Iterator[Any]:
+    """An empty viewer, not on the screen; a worker thread that outlives the test fails it."""
+    from test_plugin_helpers import wait_for_workers
+
+    viewer = make_napari_viewer()
+    yield viewer
+    wait_for_workers(qtbot)

@@ -43,6 +43,13 @@ def true_drift(frames=FRAMES):
     return Drift(150.0 * np.sin(3.0 * phase), 120.0 * phase)
 
 
+def save_alone(path, **more):
+    """Save the table without its provenance, as other programs do; return the path."""
+    table().save(path, **more)
+    path.with_suffix(".provenance.json").unlink()
+    return path
+
+
 def add_table(viewer, molecules=None, **more):
     """Add a layer of localizations as the Localize dock does."""
     molecules = table() if molecules is None else molecules

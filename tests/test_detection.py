@@ -156,20 +156,16 @@ def test_stored_code_is_stale_once_the_shared_file_has_changed(tmp_path, monkeyp
     monkeypatch.syspath_prepend(tmp_path)
     twice = importlib.import_module("kernel").twice
 
-    def hits(text):
-        shared.write_text(text)
+    def hits():
         function = compiled(twice)
         assert function(21) == 42
         return sum(function.stats.cache_hits.values())
 
-    assert hits("one") == 0
-    assert hits_of_the_same_file(compiled(twice)) == 1
-    assert hits("another") == 0
-
-
-def hits_of_the_same_file(function):
-    function(21)
-    return sum(function.stats.cache_hits.values())
+    shared.write_text("one")
+    assert hits() == 0
+    assert hits() == 1
+    shared.write_text("another")
+    assert hits() == 0
 
 
 def test_what_stands_out_is_measured_in_the_noise_of_its_own_place():

@@ -1,4 +1,4 @@
-"""The histogram of a column, the rows around a frame, and steps that are taken back."""
+"""The histogram of a column, and the filter that a range in it means."""
 
 import numpy as np
 import pytest
@@ -7,13 +7,9 @@ from hypothesis import strategies as st
 
 from blinkspot.errors import BlinkspotError
 from blinkspot.localization import LocalizationTable
-from blinkspot.localization.excerpt import rows_around
 from blinkspot.localization.histogram import BINS, histogram, known_columns
-from blinkspot.localization.processing import Filter, Merge, process
-from blinkspot.localization.processing.description import described_steps
-from blinkspot.localization.processing.drift import Drift, LoadedDrift, write_drift
-from blinkspot.localization.processing.undo import StepHistory
-from blinkspot.progress import Progress, finish
+from blinkspot.localization.processing import Filter
+from blinkspot.progress import finish
 
 
 def table(**columns):
@@ -112,112 +108,3 @@ def test_columns_without_values_are_not_known():
     assert known_columns(molecules) == ("frame", "x_nm", "y_nm", "photons")
     with pytest.raises(BlinkspotError, match="no values of depth"):
         finish(histogram(molecules, "depth"))
-
-
-@given(
-    st.lists(st.integers(0, 30), max_size=200),
-    st.integers(0, 40),
-    st.integers(1, 80),
-)
-@settings(max_examples=100, deadline=None)
-def test_rows_around_a_frame_are_all_of_a_stretch_that_fits(frames, around, most):
-    frames = np.array(frames, np.int64)
-    found = finish(rows_around(frames, around, most))
-    if len(frames) <= most:
-        assert found.is_whole
-        np.testing.assert_array_equal(found.rows, np.arange(len(frames)))
-        return
-    assert not found.is_whole
-    middle = min(around, frames.max())
-    assert found.first_frame <= middle <= found.last_frame
-    inside = np.flatnonzero((frames >= found.first_frame) & (frames <= found.last_frame))
-    if len(inside) <= most:
-        assert set(inside) <= set(found.rows)
-        # One frame more on either side would be too many, unless the movie ends there.
-        wider = (frames >= found.first_frame - 1) & (frames <= found.last_frame + 1)
-        assert wider.sum() > most
-    else:
-        assert found.first_frame == found.last_frame
-        assert len(set(found.rows) & set(inside)) >= most
-    assert len(found.rows) <= most + 2
-    assert {frames.min(), frames.max()} <= set(frames[found.rows])
-    assert (np.diff(found.rows) > 0).all()
-
-
-def test_long_tables_are_counted_with_progress():
-    frames = np.sort(np.random.default_rng(0).integers(0, 1000, 2_000_000))
-    values: list[Progress] = []
-    found = finish(rows_around(frames, 500, 10_000), values.append)
-    assert len(values) > 5
-    np.testing.assert_array_equal(
-        found.rows[1:-1],
-        np.flatnonzero((frames >= found.first_frame) & (frames <= found.last_frame)),
-    )
-
-
-def test_a_step_taken_back_gives_the_very_table_before(tmp_path):
-    random = np.random.default_rng(2)
-    source = LocalizationTable.from_columns(
-        {"frame": np.arange(50) % 10, **{name: random.uniform(0, 900, 50) for name in ("x_nm", "y_nm")}}
-    )
-    drift = Drift(np.linspace(0.0, 90.0, 10), np.zeros(10))
-    write_drift(drift, tmp_path / "drift.csv")
-    source = finish(process(source, [Filter("x_nm < 800")]))
-    history = StepHistory(source)
-    assert (history.n_steps, history.n_before, history.drift) == (0, 1, None)
-    corrected = finish(LoadedDrift(str(tmp_path / "drift.csv")).apply(source))
-    merged = finish(Merge(100.0).apply(corrected))
-    history.add([corrected, merged])
-    assert history.table is merged
-    assert history.source is source
-    np.testing.assert_allclose(history.drift.x_nm, drift.x_nm)
-    assert [line.split(":")[0] for line in history.descriptions] == [
-        "filter x_nm < 800",
-        "drift",
-        "merge within 100 nm, 1 dark frame",
-    ]
-    history.undo()
-    assert history.table is corrected
-    history.undo()
-    assert history.table is source
-    history.undo()
-    assert history.table is source
-    history.add([corrected, merged])
-    history.clear()
-    assert history.table is source
-    assert history.descriptions == described_steps(source)
-
-
-def test_steps_are_described_in_words():
-    record = [
-        {
-            "step": "filter",
-            "settings": {"expression": "photons > 200"},
-            "rows_before": 5678,
-            "rows_after": 1234,
-        },
-        {"step": "drift", "settings": {"method": "rcc"}, "segment_frames": 50.0, "warnings": ["Look."]},
-        {"step": "fiducials", "settings": {}, "fiducials": [{}, {}]},
-        {"step": "loaded_drift", "settings": {"path": "d.csv"}},
-        {"step": "duplicates", "settings": {"distance_nm": None}, "rows_before": 3, "rows_after": 3},
-        {"step": "duplicates", "settings": {"distance_nm": 30.0}, "rows_before": 3, "rows_after": 2},
-        {"step": "merge", "settings": {"radius_nm": 20.0, "dark_frames": 1, "longest_frames": 0}},
-        {"step": "density", "settings": {"radius_nm": 50.0, "neighbours": 5, "dimensions": 2}},
-        {"step": "rectangle", "settings": {"x_from_nm": 5.5, "y_to_nm": None, "keep": "inside"}},
-        "damaged",
-        {"step": "of tomorrow"},
-    ]
-    molecules = LocalizationTable.from_columns({}, provenance={"processing": record})
-    assert described_steps(molecules) == [
-        "filter photons > 200: 1,234 of 5,678 stay",
-        "drift: redundant cross-correlation, segments of 50 frames",
-        "drift: 2 fiducials",
-        "drift: from the file d.csv",
-        "duplicates",
-        "duplicates closer than 30 nm: 2 of 3 stay",
-        "merge within 20 nm, 1 dark frame",
-        "density of 5 others within 50 nm",
-        "rectangle: x_from_nm 5.5, keep inside",
-        "of tomorrow",
-    ]
-    assert described_steps(molecules.with_provenance({"processing": "damaged"})) == []

@@ -6,8 +6,6 @@ import numpy as np
 import pytest
 from astigmatic import CALIBRATION, movie_of_molecules
 from astigmatic import CAMERA as CAMERA_3D
-from qtpy.QtCore import QRect
-from qtpy.QtWidgets import QScrollArea
 from test_plugin_helpers import (
     CAMERA,
     add_movie,
@@ -15,7 +13,6 @@ from test_plugin_helpers import (
     notifications,
     open_dock,
     wait_for_end,
-    wait_for_workers,
 )
 
 from blinkspot.localization import Localizer, LocalizerSettings
@@ -23,13 +20,6 @@ from blinkspot.plugin import file_dialogs
 from blinkspot.plugin.camera_record import CameraRecord, Origin, Source
 from blinkspot.plugin.session import session_of
 from blinkspot.progress import finish
-
-
-@pytest.fixture
-def viewer(qtbot, make_napari_viewer):
-    viewer = make_napari_viewer()
-    yield viewer
-    wait_for_workers(qtbot)
 
 
 @pytest.fixture
@@ -168,26 +158,3 @@ def test_a_camera_that_the_noise_contradicts_is_told_where_false_molecules_are_c
     else:
         assert told == []
         assert "variance" not in said
-
-
-def test_the_dock_is_seen_whole_on_a_small_screen(qtbot, viewer, dock):
-    add_movie(viewer)
-    scroll = dock.findChild(QScrollArea)
-
-    def room():
-        # What napari leaves to a dock on a screen of 1366 x 768 pixels, below its title and above its tab.
-        dock.layout().activate()
-        dock.layout().setGeometry(QRect(0, 0, 368, 634))
-        qtbot.wait(50)
-        needed = scroll.widget().minimumSizeHint()
-        assert needed.width() <= scroll.width()
-        return scroll.height() - needed.height()
-
-    assert room() >= 0
-    dock.options.accept.setCurrentIndex(1)
-    dock.counts.setText("Frame 12, molecules: noisy: 12, denoised: 12")
-    assert room() >= 0
-    assert dock.options.astigmatism.isHidden()
-    click(qtbot, dock.options.more_button)
-    assert not dock.options.astigmatism.isHidden()
-    room()

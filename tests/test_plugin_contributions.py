@@ -40,11 +40,10 @@ def test_the_manifest_is_valid_and_its_commands_exist():
     ]
 
 
-def test_each_dock_opens_from_the_plugins_menu_and_from_layers_filter(make_napari_viewer):
+def test_each_dock_opens_from_the_plugins_menu_and_from_layers_filter(viewer):
     from app_model.types import MenuItem
     from napari._app_model import get_app_model
 
-    viewer = make_napari_viewer()
     menus = get_app_model().menus
     commands = [f"napari-blinkspot.{name}" for name in ("train", "denoise", "localize", "molecules")]
     for menu in ("napari/layers/filter", "napari/plugins/napari-blinkspot"):
@@ -60,8 +59,7 @@ def test_each_dock_opens_from_the_plugins_menu_and_from_layers_filter(make_napar
     }
 
 
-def test_a_tiff_opens_lazily_with_its_scale(make_napari_viewer, tiff):
-    viewer = make_napari_viewer()
+def test_a_tiff_opens_lazily_with_its_scale(viewer, tiff):
     with notifications() as shown:
         (layer,) = viewer.open(str(tiff), plugin="napari-blinkspot")
     assert layer.name == "cells"
@@ -75,28 +73,25 @@ def test_a_tiff_opens_lazily_with_its_scale(make_napari_viewer, tiff):
     assert shown == []
 
 
-def test_a_file_without_axes_is_said_to_be_taken_for_frames(make_napari_viewer, tmp_path):
+def test_a_file_without_axes_is_said_to_be_taken_for_frames(viewer, tmp_path):
     path = tmp_path / "plain.tif"
     tifffile.imwrite(path, movie(), photometric="minisblack", metadata=None)
-    viewer = make_napari_viewer()
     with notifications() as shown:
         (layer,) = viewer.open(str(path), plugin="napari-blinkspot")
     assert layer.scale == pytest.approx([1, 1, 1])
     assert "40 planes are taken for frames" in shown[0][1]
 
 
-def test_a_folder_opens_as_one_movie(make_napari_viewer, tmp_path):
+def test_a_folder_opens_as_one_movie(viewer, tmp_path):
     for number in (10, 2, 1):
         tifffile.imwrite(tmp_path / f"frame{number}.tif", np.full((16, 16), number, np.uint16))
-    viewer = make_napari_viewer()
     (layer,) = viewer.open(str(tmp_path), plugin="napari-blinkspot")
     assert layer.data[:, 0, 0].compute().tolist() == [1, 2, 10]
 
 
-def test_a_zarr_store_of_ours_opens_lazily_with_its_scale(make_napari_viewer, tmp_path):
+def test_a_zarr_store_of_ours_opens_lazily_with_its_scale(viewer, tmp_path):
     made_by = provenance("denoise", camera=CAMERA)
     path = write_stack(tmp_path / "cells.zarr", movie(), pixel_size_nm=108.0, provenance=made_by)
-    viewer = make_napari_viewer()
     with notifications() as shown:
         (layer,) = viewer.open(str(path), plugin="napari-blinkspot")
     assert layer.name == "cells"
@@ -132,26 +127,23 @@ def test_the_reader_leaves_other_files_to_others(tmp_path):
     assert get_reader("a.TIF") is not None
 
 
-def test_a_single_picture_is_refused_in_one_sentence(make_napari_viewer, tmp_path):
+def test_a_single_picture_is_refused_in_one_sentence(viewer, tmp_path):
     path = tmp_path / "one.tif"
     tifffile.imwrite(path, movie()[0])
-    viewer = make_napari_viewer()
     with pytest.raises(Exception, match="single picture"):
         viewer.open(str(path), plugin="napari-blinkspot")
     assert len(viewer.layers) == 0
 
 
-def test_the_layer_s_own_data_counts_once_it_was_replaced(make_napari_viewer, tiff):
-    viewer = make_napari_viewer()
+def test_the_layer_s_own_data_counts_once_it_was_replaced(viewer, tiff):
     (layer,) = viewer.open(str(tiff), plugin="napari-blinkspot")
     layer.data = movie(12)
     assert stack_of(layer).n_frames == 12
 
 
-def test_the_sample_brings_its_camera_and_its_truth(make_napari_viewer):
+def test_the_sample_brings_its_camera_and_its_truth(viewer):
     from blinkspot.plugin.session import session_of
 
-    viewer = make_napari_viewer()
     points, layer = viewer.open_sample("napari-blinkspot", "blinking")
     cameras = session_of(viewer).cameras
     cameras.ensure(layer)
@@ -165,9 +157,8 @@ def test_the_sample_brings_its_camera_and_its_truth(make_napari_viewer):
     np.testing.assert_allclose(points.scale, layer.scale)
 
 
-def test_localizations_are_saved_by_napari_as_a_thunderstorm_table(make_napari_viewer, tmp_path):
+def test_localizations_are_saved_by_napari_as_a_thunderstorm_table(viewer, tmp_path):
     table = LocalizationTable.from_columns({"frame": [0, 3], "x_nm": [150.0, 250.0], "y_nm": [50.0, 60.0]})
-    viewer = make_napari_viewer()
     layer = viewer.add_points(np.zeros((2, 3)), features=table.data, name="found")
     path = tmp_path / "table.csv"
     written = viewer.layers.save(str(path), plugin="napari-blinkspot")

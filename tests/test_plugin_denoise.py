@@ -14,7 +14,6 @@ from test_plugin_helpers import (
     notifications,
     open_dock,
     wait_for_end,
-    wait_for_workers,
 )
 
 from blinkspot.denoising import Denoiser
@@ -22,13 +21,6 @@ from blinkspot.plugin import denoising_steps, file_dialogs
 from blinkspot.plugin.session import session_of
 from blinkspot.stack import Stack, open_stack
 from blinkspot.stack_writing import write_stack
-
-
-@pytest.fixture
-def viewer(qtbot, make_napari_viewer):
-    viewer = make_napari_viewer()
-    yield viewer
-    wait_for_workers(qtbot)
 
 
 @pytest.fixture

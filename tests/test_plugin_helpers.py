@@ -17,6 +17,7 @@ from qtpy.QtWidgets import QAbstractButton
 from blinkspot.camera import Camera
 from blinkspot.denoising import Training, TrainingSettings
 from blinkspot.evaluation import SimulationSettings, simulate
+from blinkspot.plugin.jobs import End
 from blinkspot.progress import finish
 from blinkspot.stack import Stack
 
@@ -84,6 +85,15 @@ def click(qtbot: Any, button: QAbstractButton) -> None:
 def wait_for_end(qtbot: Any, dock: Any, timeout: int = 30_000) -> None:
     """Wait until a dock's job has ended."""
     qtbot.waitUntil(lambda: not dock.runner.busy, timeout=timeout)
+
+
+@contextlib.contextmanager
+def stopping(qtbot: Any, dock: Any) -> Iterator[None]:
+    """What is done in the block stops a dock's job; fails where the job comes to its own end."""
+    with qtbot.waitSignal(dock.runner.ended, timeout=30_000) as ended:
+        yield
+    assert ended.args[0].end is End.STOPPED
+    wait_for_end(qtbot, dock)
 
 
 @contextlib.contextmanager

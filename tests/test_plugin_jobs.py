@@ -156,10 +156,9 @@ def test_a_job_whose_runner_is_destroyed_is_stopped(qtbot):
     wait_for_workers(qtbot)
 
 
-def test_a_job_shows_in_the_activity_dock_and_can_be_cancelled_there(qtbot, make_napari_viewer, outcomes):
+def test_a_job_shows_in_the_activity_dock_and_can_be_cancelled_there(qtbot, viewer, outcomes):
     from napari._qt.widgets.qt_progress_bar import QtLabeledProgressBar
 
-    viewer = make_napari_viewer()
     runner = JobRunner()
     runner.ended.connect(outcomes.append)
     endless = Endless()

@@ -11,7 +11,6 @@ from test_plugin_helpers import (
     notifications,
     open_dock,
     wait_for_end,
-    wait_for_workers,
 )
 
 from blinkspot.evaluation import calibrate_uncertainties
@@ -30,13 +29,6 @@ from blinkspot.plugin.movies import PROVENANCE, Place
 from blinkspot.plugin.session import session_of
 from blinkspot.progress import finish
 from blinkspot.stack import Stack
-
-
-@pytest.fixture
-def viewer(qtbot, make_napari_viewer):
-    viewer = make_napari_viewer()
-    yield viewer
-    wait_for_workers(qtbot)
 
 
 @pytest.fixture
@@ -324,6 +316,21 @@ def test_a_new_denoised_movie_is_chosen_by_itself(viewer, dock):
     assert dock.denoised.layer is denoised
     viewer.layers.remove(denoised)
     assert dock.denoised.layer is None
+
+
+def test_without_a_denoised_movie_the_noisy_one_is_named(viewer):
+    dock = open_dock(viewer, "Localize")
+    add_movie(viewer)
+    assert dock.target.currentText() == "Noisy movie"
+    denoised = add_movie(viewer, name="denoised")
+    dock.movies.setCurrentIndex(0)
+    dock.denoised.choose(denoised)
+    assert dock.target.currentText() == "Denoised movie"
+    dock.target.setCurrentText("Both, to compare")
+    dock.denoised.choose(None)
+    assert dock.target.currentText() == "Noisy movie"
+    dock.denoised.choose(denoised)
+    assert dock.target.currentText() == "Both, to compare"
 
 
 def test_any_other_movie_may_be_named_as_the_denoised_one(viewer, dock):

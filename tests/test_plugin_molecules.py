@@ -1,9 +1,10 @@
-"""Tables, filters and steps of the Molecules dock, driven as a user drives it."""
+"""Filters and steps of the Molecules dock, driven as a user drives it."""
 
 import numpy as np
 import pandas as pd
 import pytest
 from molecules_dock import (
+    add_table,
     apply_step,
     choose_column,
     current,
@@ -11,6 +12,7 @@ from molecules_dock import (
     lines,
     ready,
     rings_of,
+    save_alone,
     table,
     true_drift,
     wait_for_count,
@@ -18,22 +20,20 @@ from molecules_dock import (
 )
 from qtpy.QtCore import Qt
 from test_plugin_helpers import (
-    add_movie,
+    CAMERA,
     click,
     notifications,
     open_dock,
     wait_for_end,
-    wait_for_workers,
 )
 
-from blinkspot.localization import (
-    read_table,
-)
+from blinkspot.localization import LocalizationTable
 from blinkspot.localization.processing import (
     DensityFilter,
     DuplicateRemoval,
     Filter,
     Merge,
+    UncertaintyFormula,
     process,
     recorded_steps,
 )
@@ -43,120 +43,8 @@ from blinkspot.progress import finish
 
 
 @pytest.fixture
-def viewer(qtbot, make_napari_viewer):
-    viewer = make_napari_viewer()
-    yield viewer
-    wait_for_workers(qtbot)
-
-
-@pytest.fixture
 def dock(viewer):
     return open_dock(viewer, "Molecules")
-
-
-# -- which table
-
-
-def test_an_empty_viewer_offers_no_table(dock):
-    assert dock.tables.layer is None
-    assert dock.counts.text() == "No table"
-    for button in (dock.apply_button, dock.filter.button, dock.draw_button, dock.export_button):
-        assert not button.isEnabled()
-    assert dock.open_button.isEnabled()
-
-
-def test_only_layers_of_localizations_are_offered(qtbot, viewer, dock):
-    viewer.add_points(np.zeros((4, 3)), name="marks")
-    add_movie(viewer)
-    layer = ready(qtbot, viewer, dock)
-    assert dock.tables.layer is layer
-    assert dock.tables.count() == 1
-
-
-@pytest.mark.parametrize("suffix", [".csv", ".hdf5"])
-def test_a_file_is_opened_with_its_points_at_their_place(qtbot, viewer, dock, tmp_path, monkeypatch, suffix):
-    path = tmp_path / f"cells{suffix}"
-    table().save(path)
-    monkeypatch.setattr(file_dialogs, "ask_open", lambda *_: path)
-    click(qtbot, dock.open_button)
-    wait_for_end(qtbot, dock)
-    wait_for_count(qtbot, dock, 3000)
-    layer = viewer.layers["cells"]
-    assert dock.tables.layer is layer
-    wait_for_points(qtbot, layer, read_table(path))
-    # A molecule lies where the movie's pixel lies that it was found in: the movie's reader begins with the
-    # middle of the first pixel.
-    np.testing.assert_allclose(
-        layer.data_to_world(layer.data[0])[1:],
-        [(layer.features[name][0] / 100.0 - 0.5) * 0.1 for name in ("y_nm", "x_nm")],
-        rtol=1e-4,
-    )
-
-
-def test_a_file_that_does_not_tell_its_pixel_is_opened_with_the_one_given(qtbot, viewer, dock, tmp_path):
-    path = tmp_path / "of_smap.csv"
-    table().save(path, format="smap")
-    path.with_suffix(".provenance.json").unlink()
-    with notifications() as shown:
-        dock.open(path)
-        wait_for_end(qtbot, dock)
-    assert [severity for severity, _ in shown] == ["warning"]
-    assert "pixel size" in shown[0][1]
-    dock.pixel.setValue(100.0)
-    dock.open(path)
-    wait_for_end(qtbot, dock)
-    wait_for_count(qtbot, dock, 3000)
-    np.testing.assert_allclose(current(dock).column("x_nm"), table().column("x_nm"), atol=0.01)
-
-
-def test_a_table_without_a_movie_s_pixel_lies_in_micrometres_and_is_written_with_the_one_typed(
-    qtbot, viewer, dock, tmp_path, monkeypatch
-):
-    path = tmp_path / "plain.csv"
-    table().save(path)
-    path.with_suffix(".provenance.json").unlink()
-    dock.open(path)
-    wait_for_end(qtbot, dock)
-    layer = viewer.layers["plain"]
-    qtbot.waitUntil(lambda: len(layer.data) == 3000, timeout=5000)
-    np.testing.assert_allclose(
-        layer.data_to_world(layer.data[7])[1:],
-        [layer.features[name][7] / 1000.0 for name in ("y_nm", "x_nm")],
-        rtol=1e-4,
-    )
-    click(qtbot, dock.draw_button)
-    wait_for_end(qtbot, dock)
-    picture = viewer.layers["plain molecules"]
-    np.testing.assert_allclose(picture.data_to_world((-0.5, -0.5)), (0.0, 0.0), atol=1e-9)
-    np.testing.assert_allclose(picture.scale, (0.02, 0.02))
-
-    written = tmp_path / "out.hdf5"
-    monkeypatch.setattr(file_dialogs, "ask_save", lambda *_: written)
-    with notifications() as shown:
-        click(qtbot, dock.export_button)
-        qtbot.waitUntil(lambda: bool(shown), timeout=5000)
-    assert "needs the movie's pixel size" in shown[0][1]
-    dock.pixel.setValue(100.0)
-    click(qtbot, dock.export_button)
-    qtbot.waitUntil(lambda: "Saved as" in dock.job_bar.status.text(), timeout=5000)
-    np.testing.assert_allclose(read_table(written).column("x_nm"), table().column("x_nm"), atol=0.02)
-
-
-@pytest.mark.parametrize("content", [b"", b"not,a\ntable,at all\n", b"\x89HDF\r\n\x1a\nbroken", None])
-def test_a_bad_file_is_answered_in_one_sentence(qtbot, viewer, dock, tmp_path, content):
-    path = tmp_path / "bad.csv"
-    if content is not None:
-        path.write_bytes(content)
-    with notifications() as shown:
-        dock.open(path)
-        wait_for_end(qtbot, dock)
-    assert [severity for severity, _ in shown] == ["warning"]
-    assert dock.job_bar.status.text() == shown[0][1]
-    assert len(viewer.layers) == 0
-    assert dock.open_button.isEnabled()
-
-
-# -- the filter
 
 
 def test_the_histogram_counts_the_column(qtbot, viewer, dock):
@@ -263,9 +151,6 @@ def test_a_wrong_condition_is_answered_below_its_field(qtbot, viewer, dock, text
     assert dock.filter.error.isHidden()
 
 
-# -- steps
-
-
 @pytest.mark.parametrize(
     ("name", "settings", "step"),
     [
@@ -364,3 +249,35 @@ def test_a_step_that_cannot_be_done_leaves_the_table(qtbot, viewer, dock, tmp_pa
         assert dock.job_bar.status.text() == shown[0][1]
         assert lines(dock) == []
     pd.testing.assert_frame_equal(current(dock).data, table().data)
+
+
+def test_uncertainties_that_are_not_calibrated_are_said_to_be_so(qtbot, viewer, dock):
+    doubtful = LocalizationTable(table().data, False, table().provenance)
+    layer = add_table(viewer, doubtful)
+    wait_for_count(qtbot, dock, 3000)
+    qtbot.waitUntil(lambda: dock.filter.column.findText("uncertainty_nm (not calibrated)") > 0, timeout=5000)
+    assert dock.filter.column.findText("uncertainty_nm") == -1
+    choose_column(qtbot, dock, "uncertainty_nm (not calibrated)")
+    drag(dock, 0.0, 10.0)
+    kept = table().column("uncertainty_nm") <= 10
+    wait_for_count(qtbot, dock, int(kept.sum()))
+    rings = rings_of(qtbot, viewer)
+    wait_for_points(qtbot, rings, table().chosen(kept))
+    assert set(rings.features) == set(layer.features)
+    assert "uncertainty_nm" not in rings.features
+
+
+def test_uncertainties_by_formula_take_the_pixel_and_the_gain_that_are_typed(qtbot, dock, tmp_path):
+    dock.open(save_alone(tmp_path / "plain.csv"))
+    wait_for_count(qtbot, dock, 3000)
+    read = current(dock)
+    with notifications() as shown:
+        apply_step(qtbot, dock, "uncertainty")
+    assert [message for _, message in shown] == [dock.job_bar.status.text()]
+    assert "type it beside the table" in shown[0][1]
+    assert current(dock) is read
+    dock.pixel.setValue(CAMERA.pixel_size_nm)
+    apply_step(qtbot, dock, "uncertainty", em_gain=CAMERA.em_gain)
+    step = UncertaintyFormula(pixel_size_nm=CAMERA.pixel_size_nm, em_gain=CAMERA.em_gain)
+    expected = finish(process(read, [step]))
+    np.testing.assert_allclose(current(dock).column("uncertainty_nm"), expected.column("uncertainty_nm"))

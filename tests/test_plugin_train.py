@@ -4,7 +4,6 @@ import threading
 
 import numpy as np
 import pytest
-from qtpy.QtWidgets import QScrollArea
 from test_plugin_helpers import (
     CAMERA,
     add_movie,
@@ -13,7 +12,6 @@ from test_plugin_helpers import (
     notifications,
     open_dock,
     wait_for_end,
-    wait_for_workers,
 )
 
 from blinkspot.denoising import Denoiser, frames
@@ -21,13 +19,6 @@ from blinkspot.plugin import backend, file_dialogs, training_steps
 from blinkspot.plugin.session import session_of
 from blinkspot.stack import Stack
 from blinkspot.stack_writing import write_stack
-
-
-@pytest.fixture
-def viewer(qtbot, make_napari_viewer):
-    viewer = make_napari_viewer()
-    yield viewer
-    wait_for_workers(qtbot)
 
 
 def train_for(dock, epochs):
@@ -376,50 +367,6 @@ def test_the_options_become_training_settings(qtbot, viewer):
     assert TrainingSettings(**options.settings) == TrainingSettings(
         network="laine", context_frames=2, minutes=3.5, seed=7, device="cpu"
     )
-
-
-def test_all_of_the_dock_is_seen_on_a_small_screen(qtbot, viewer):
-    dock = open_dock(viewer, "Train")
-    # What napari leaves to a dock on a screen of 1366 x 768 pixels, below its title and above its tab.
-    dock.setFixedSize(368, 634)
-    dock.show()
-    options = dock.options
-    long = "The training ended in a sentence that is so long that it does not fit into one line. " * 2
-
-    def everything_is_seen():
-        qtbot.wait(50)
-        view = dock.findChild(QScrollArea)
-        content = view.widget().minimumSizeHint()
-        assert content.height() <= view.viewport().height()
-        assert content.width() <= view.viewport().width()
-
-    everything_is_seen()
-    add_movie(viewer)
-    for extent in ("until settled", "minutes", "epochs"):
-        options.extent.setCurrentText(extent)
-        everything_is_seen()
-    click(qtbot, options.more_button)
-    everything_is_seen()
-    click(qtbot, options.more_button)
-    dock.job_bar._show_running(True)
-    dock.job_bar.say(long)
-    everything_is_seen()
-    viewer.add_image(np.random.default_rng(0).poisson(5.0, (12, 16, 16)).astype(np.uint16), name="other")
-    dock.movies.setCurrentText("other")
-    qtbot.waitUntil(lambda: "does not tell" in dock.camera.remark.text(), timeout=5000)
-    dock.job_bar.say(long)
-    everything_is_seen()
-
-
-def test_a_number_of_minutes_is_seen_whole(qtbot, viewer):
-    dock = open_dock(viewer, "Train")
-    dock.setFixedWidth(368)
-    dock.options.extent.setCurrentText("minutes")
-    dock.options.minutes.setValue(9999.0)
-    qtbot.wait(50)
-    line = dock.options.minutes.lineEdit()
-    assert dock.options.minutes.text() == "9999.0"
-    assert line.fontMetrics().horizontalAdvance(line.text()) < line.contentsRect().width()
 
 
 def test_a_model_goes_on_learning_on_another_movie(qtbot, viewer):

@@ -488,6 +488,7 @@ def test_the_pixel_size_is_asked_for(tmp_path, format):
         ("xnm,ynm,frame,fileNumber\n1,2,1,1\n3,4,1,3\n5,6,2,\n", "molecules of 2 movies .* one by one"),
         ("xnm,ynm,frame,phot\n1,2,1,9\n3,4,1\n", "Line 3 of the table .* has 3 values and not 4"),
         ("xnm,ynm,frame,phot\n1,2,1,9\n\n3,4,1,9,9\n", "Line 4 of the table .* has 5 values and not 4"),
+        ('"xnm","ynm","frame"\n"1","2,5"\n', "Line 2 of the table .* has 2 values and not 3"),
         ('"xnm","ynm","frame"\n"1","2,5","1"\n"3","4"\n', "Line 3 of the table .* has 2 values and not 3"),
         ("\nxnm,ynm,frame\r\n1,2,1\r\n3", "Line 4 of the table .* has 1 value and not 3"),
         ("xnm,ynm,frame\r1,2,1\r3,4\r", "Line 3 of the table .* has 2 values and not 3"),

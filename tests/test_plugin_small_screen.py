@@ -1,0 +1,115 @@
+"""The docks on a small screen: nothing that they show is cut off or out of sight."""
+
+import numpy as np
+import pytest
+from molecules_dock import add_table, ready
+from qtpy.QtCore import Qt
+from qtpy.QtWidgets import QScrollArea
+from test_plugin_helpers import add_movie, click, open_dock
+
+# What napari leaves to a dock on a screen of 1366 x 768 pixels, below its title and above its tab.
+DOCK_PX = (368, 634)
+LONG = "The job ended in a sentence that is so long that it does not fit into one line. " * 2
+
+
+def open_small(qtbot, viewer, name):
+    """Open a dock in a window that is on the screen."""
+    viewer.show()
+    dock = open_dock(viewer, name)
+    dock.setFixedSize(*DOCK_PX)
+    view = dock.findChild(QScrollArea)
+    qtbot.waitUntil(lambda: view.viewport().height() > 500, timeout=5000)
+    return dock
+
+
+def check_all_is_seen(qtbot, dock):
+    """Fail where the controls of a dock need more room than they have."""
+    qtbot.wait(50)
+    view = dock.findChild(QScrollArea)
+    content = view.widget().minimumSizeHint()
+    assert content.height() <= view.viewport().height()
+    assert content.width() <= view.viewport().width()
+
+
+def test_all_of_train_is_seen(qtbot, viewer):
+    dock = open_small(qtbot, viewer, "Train")
+    options = dock.options
+    check_all_is_seen(qtbot, dock)
+    add_movie(viewer)
+    for extent in ("until settled", "minutes", "epochs"):
+        options.extent.setCurrentText(extent)
+        check_all_is_seen(qtbot, dock)
+    click(qtbot, options.more_button)
+    check_all_is_seen(qtbot, dock)
+    click(qtbot, options.more_button)
+    dock.job_bar._show_running(True)
+    dock.job_bar.say(LONG)
+    check_all_is_seen(qtbot, dock)
+    viewer.add_image(np.random.default_rng(0).poisson(5.0, (12, 16, 16)).astype(np.uint16), name="other")
+    dock.movies.setCurrentText("other")
+    qtbot.waitUntil(lambda: "does not tell" in dock.camera.remark.text(), timeout=5000)
+    dock.job_bar.say(LONG)
+    check_all_is_seen(qtbot, dock)
+
+
+def test_all_of_localize_is_seen_but_what_is_asked_for_by_more(qtbot, viewer):
+    dock = open_small(qtbot, viewer, "Localize")
+    add_movie(viewer)
+    check_all_is_seen(qtbot, dock)
+    dock.options.accept.setCurrentIndex(1)
+    dock.counts.setText("Frame 12, molecules: noisy: 12, denoised: 12")
+    check_all_is_seen(qtbot, dock)
+    assert dock.options.astigmatism.isHidden()
+    click(qtbot, dock.options.more_button)
+    assert not dock.options.astigmatism.isHidden()
+
+
+def test_all_of_molecules_is_seen(qtbot, viewer):
+    dock = open_small(qtbot, viewer, "Molecules")
+    ready(qtbot, viewer, dock)
+    check_all_is_seen(qtbot, dock)
+    for index in range(dock.steps.step.count()):
+        dock.steps.step.setCurrentIndex(index)
+        check_all_is_seen(qtbot, dock)
+    dock.filter.text.setText("photons > 100 & nonsense")
+    qtbot.waitUntil(lambda: bool(dock.filter.error.text()), timeout=5000)
+    dock.job_bar._show_running(True)
+    dock.job_bar.say(LONG)
+    check_all_is_seen(qtbot, dock)
+
+
+@pytest.mark.parametrize("name", ["Train", "Denoise", "Localize", "Molecules"])
+def test_a_scroll_bar_hides_nothing(qtbot, viewer, name):
+    viewer.show()
+    dock = open_dock(viewer, name)
+    add_movie(viewer)
+    if name == "Localize":
+        dock.options.accept.setCurrentIndex(1)
+        click(qtbot, dock.options.more_button)
+    dock.setFixedHeight(200)
+    scroll = dock.findChild(QScrollArea)
+    qtbot.waitUntil(scroll.verticalScrollBar().isVisible, timeout=5000)
+    qtbot.waitUntil(lambda: scroll.widget().width() <= scroll.viewport().width(), timeout=5000)
+
+
+def test_a_number_of_minutes_is_seen_whole(qtbot, viewer):
+    dock = open_small(qtbot, viewer, "Train")
+    dock.options.extent.setCurrentText("minutes")
+    dock.options.minutes.setValue(9999.0)
+    qtbot.wait(50)
+    line = dock.options.minutes.lineEdit()
+    assert dock.options.minutes.text() == "9999.0"
+    assert line.fontMetrics().horizontalAdvance(line.text()) < line.contentsRect().width()
+
+
+def test_of_a_long_name_its_end_is_read(qtbot, viewer):
+    dock = open_small(qtbot, viewer, "Molecules")
+    layer = add_table(viewer)
+    drawn = []
+    for end in ("(noisy)", "(denoised)", "(noisy)"):
+        layer.name = f"a movie of a very long name localizations {end}"
+        qtbot.wait(20)
+        drawn.append(dock.tables.grab().toImage())
+    assert drawn[0] == drawn[2]
+    assert drawn[0] != drawn[1]
+    assert dock.tables.view().textElideMode() == Qt.TextElideMode.ElideMiddle
