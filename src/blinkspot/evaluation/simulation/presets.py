@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from blinkspot.camera import Camera
-from blinkspot.evaluation.simulation import SimulationSettings
+from blinkspot.evaluation.simulation.settings import SimulationSettings
 
 _EM_150 = Camera(pixel_size_nm=100.0, offset_adu=100.0, electrons_per_adu=12.0, em_gain=150.0)
 _EM_100 = Camera(pixel_size_nm=100.0, offset_adu=100.0, electrons_per_adu=12.0, em_gain=100.0)

@@ -11,7 +11,8 @@ from pathlib import Path
 import numpy as np
 
 from blinkspot.errors import BlinkspotError
-from blinkspot.evaluation.simulation import SimulationSettings, simulate
+from blinkspot.evaluation.simulation.generate import simulate
+from blinkspot.evaluation.simulation.settings import SimulationSettings
 from blinkspot.files import check_can_write
 from blinkspot.localization import table_paths
 from blinkspot.progress import Progress
@@ -85,7 +86,7 @@ def simulate_to_files(
         check_can_write(path)
     camera = settings.camera
     shape = (settings.frames, *settings.shape_px)
-    how = provenance("simulate", camera=camera, settings=settings, seed=settings.seed)
+    how = provenance("simulate", camera=camera, settings=settings.as_dict(), seed=settings.seed)
     with contextlib.ExitStack() as opened:
         noisy = opened.enter_context(
             StackWriter(movie, shape, np.uint16, pixel_size_nm=camera.pixel_size_nm, provenance=how)
