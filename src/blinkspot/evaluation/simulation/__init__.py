@@ -8,21 +8,35 @@ from blinkspot.evaluation.simulation.masks import Cell, GaussianProfile, Mask, M
 from blinkspot.evaluation.simulation.presets import PRESETS
 from blinkspot.evaluation.simulation.settings import SimulationSettings
 from blinkspot.evaluation.simulation.structure import Structure
+from blinkspot.evaluation.simulation.structures import (
+    NAMED_STRUCTURES,
+    Clusters,
+    Filaments,
+    Grids,
+    Rings,
+    Tubes,
+)
 from blinkspot.evaluation.simulation.widths import FWHM_PER_SIGMA
 
 __all__ = [
     "FWHM_PER_SIGMA",
+    "NAMED_STRUCTURES",
     "PRESETS",
     "Cell",
+    "Clusters",
     "Field",
+    "Filaments",
     "GaussianProfile",
+    "Grids",
     "Mask",
     "MaskImage",
+    "Rings",
     "SimulatedFiles",
     "SimulatedFrames",
     "SimulationSettings",
     "SmoothField",
     "Structure",
+    "Tubes",
     "expected_photons",
     "read_mask",
     "simulate",

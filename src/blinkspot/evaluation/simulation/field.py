@@ -56,3 +56,9 @@ class Field:
         places_px = (np.asarray(y_nm) / self.pixel_size_nm - 0.5, np.asarray(x_nm) / self.pixel_size_nm - 0.5)
         values: FloatArray = map_coordinates(picture, places_px, order=1, mode="nearest")
         return values
+
+    def reflected(self, places_nm: FloatArray) -> FloatArray:
+        """Return places (x and y, nm, shape (..., 2)) where the border throws back what goes beyond."""
+        sizes_nm = np.array(self.extent_nm[::-1])
+        folded: FloatArray = sizes_nm - np.abs(np.mod(places_nm, 2.0 * sizes_nm) - sizes_nm)
+        return folded

@@ -19,6 +19,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.ndimage import gaussian_filter
 
 from blinkspot.errors import BlinkspotError
+from blinkspot.evaluation.simulation.checks import check_above_0, check_part, check_seed
 from blinkspot.evaluation.simulation.field import Field
 from blinkspot.evaluation.simulation.structure import Independent, Places, Structure
 from blinkspot.evaluation.simulation.widths import FWHM_PER_SIGMA
@@ -144,9 +145,9 @@ class Cell(Mask):
     edge: float = 0.06
 
     def __post_init__(self) -> None:
-        _check_seed(self.seed, "cell")
-        _check_above_0(self, "cell", "radius", "edge")
-        _check_part(self.roughness, "cell's roughness", 0.3)
+        check_seed(self.seed, "cell's")
+        check_above_0(self, "cell's", "radius", "edge")
+        check_part(self.roughness, "cell's roughness", 0.3)
 
     def on_pixels(self, field: Field) -> FloatArray:
         """Return its mean over each pixel of the frames, (Y, X); it is taken at the pixels' centres."""
@@ -183,7 +184,7 @@ class GaussianProfile(Mask):
     centre_um: tuple[float, float] | None = None
 
     def __post_init__(self) -> None:
-        _check_above_0(self, "Gaussian profile", "fwhm_um")
+        check_above_0(self, "Gaussian profile's", "fwhm_um")
 
     def on_pixels(self, field: Field) -> FloatArray:
         """Return its mean over each pixel of the frames, (Y, X); it is taken at the pixels' centres."""
@@ -219,9 +220,9 @@ class SmoothField(Mask):
     contrast: float = 0.8
 
     def __post_init__(self) -> None:
-        _check_seed(self.seed, "smooth field")
-        _check_above_0(self, "smooth field", "correlation_um")
-        _check_part(self.contrast, "smooth field's contrast", 1.0)
+        check_seed(self.seed, "smooth field's")
+        check_above_0(self, "smooth field's", "correlation_um")
+        check_part(self.contrast, "smooth field's contrast")
 
     def on_pixels(self, field: Field) -> FloatArray:
         """Return its mean over each pixel of the frames, (Y, X); it is taken at the pixels' centres."""
@@ -260,20 +261,3 @@ def _overlaps(own: int, new: int) -> FloatArray:
     lower = np.maximum(edges[:-1, np.newaxis], own_edges[np.newaxis, :-1])
     overlaps: FloatArray = np.maximum(upper - lower, 0.0) * new
     return overlaps
-
-
-def _check_seed(seed: int, what: str) -> None:
-    if seed < 0:
-        raise BlinkspotError(f"The {what}'s seed must be 0 or more, not {seed}.")
-
-
-def _check_above_0(shape: object, what: str, *names: str) -> None:
-    for name in names:
-        value = getattr(shape, name)
-        if not (math.isfinite(value) and value > 0):
-            raise BlinkspotError(f"The {what}'s {name} must be above 0, not {value}.")
-
-
-def _check_part(value: float, what: str, largest: float) -> None:
-    if not 0 <= value <= largest:
-        raise BlinkspotError(f"The {what} must lie between 0 and {largest:g}, not {value}.")

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from blinkspot.evaluation.simulation.photophysics import Molecules, part_of_frame, reflected
+from blinkspot.evaluation.simulation.photophysics import Molecules, part_of_frame
 from blinkspot.evaluation.simulation.settings import SimulationSettings
 
 FloatArray = NDArray[np.float64]
@@ -81,10 +81,9 @@ class Movement:
         # Blinks of one molecule in one frame go the same way.
         _, first, which = np.unique(molecules["number"], return_index=True, return_inverse=True)
         half_step_nm = self._settings.motion_nm_per_sqrt_frame * math.sqrt(0.5 / steps)
-        middles = []
-        for name, size_nm in zip(("x_nm", "y_nm"), self._field.extent_nm[::-1], strict=True):
-            half_steps = half_step_nm * self._random.standard_normal((2 * steps, len(first)))
-            way_nm = reflected(molecules[name][first] + np.cumsum(half_steps, axis=0), size_nm)
-            middles.append(way_nm[::2, which])
-            molecules[name] = way_nm[-1, which]
-        return middles[0], middles[1]
+        half_steps_nm = half_step_nm * self._random.standard_normal((2 * steps, len(first), 2))
+        start_nm = np.column_stack([molecules["x_nm"][first], molecules["y_nm"][first]])
+        way_nm = self._field.reflected(start_nm + np.cumsum(half_steps_nm, axis=0))[:, which]
+        molecules["x_nm"], molecules["y_nm"] = way_nm[-1].T
+        middles_nm = way_nm[::2]
+        return middles_nm[..., 0], middles_nm[..., 1]

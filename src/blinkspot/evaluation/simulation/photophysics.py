@@ -114,6 +114,7 @@ class Fluorophores:
 
     def __init__(self, settings: SimulationSettings, places: Places, random: np.random.Generator) -> None:
         self._settings = settings
+        self._field = settings.field
         self._random = random
         number = random.poisson(settings.fluorophores)
         self._x_nm, self._y_nm = places.sites(number, random).T.copy()
@@ -163,13 +164,7 @@ class Fluorophores:
         if self._settings.motion_nm_per_sqrt_frame == 0:
             return
         way_nm = self._settings.motion_nm_per_sqrt_frame * np.sqrt(frame - self._placed_at[which])
-        for places_nm, size_nm in zip((self._x_nm, self._y_nm), self._settings.extent_nm[::-1], strict=True):
-            gone = places_nm[which] + way_nm * self._random.standard_normal(len(which))
-            places_nm[which] = reflected(gone, size_nm)
+        here_nm = np.column_stack([self._x_nm[which], self._y_nm[which]])
+        here_nm += way_nm[:, np.newaxis] * self._random.standard_normal((len(which), 2))
+        self._x_nm[which], self._y_nm[which] = self._field.reflected(here_nm).T
         self._placed_at[which] = frame
-
-
-def reflected(places_nm: FloatArray, size_nm: float) -> FloatArray:
-    """Return places from 0 to ``size_nm``, where walls there throw back what goes beyond."""
-    folded: FloatArray = size_nm - np.abs(np.mod(places_nm, 2.0 * size_nm) - size_nm)
-    return folded
