@@ -82,9 +82,10 @@ def simulate_to_files(
         camera=movie.with_name(f"{movie.stem}_camera.toml"),
         clean=movie.with_name(f"{movie.stem}_clean.tif") if keep_clean else None,
     )
-    for path in (files.movie, *table_paths(files.truth), files.camera):
-        check_can_write(path)
     camera = settings.camera
+    maps = [] if camera.maps is None else [files.camera.with_name(f"{files.camera.stem}_maps.npy")]
+    for path in (files.movie, *table_paths(files.truth), files.camera, *maps):
+        check_can_write(path)
     shape = (settings.frames, *settings.shape_px)
     how = provenance("simulate", camera=camera, settings=settings.as_dict(), seed=settings.seed)
     with contextlib.ExitStack() as opened:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Generator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -17,7 +18,7 @@ from numpy.typing import NDArray
 
 from blinkspot.evaluation.forward_model import record, spots_image
 from blinkspot.evaluation.simulation.background import Background
-from blinkspot.evaluation.simulation.motion import Light, Movement
+from blinkspot.evaluation.simulation.motion import TINY_PHOTONS, Light, Movement
 from blinkspot.evaluation.simulation.photophysics import Molecules, source_of
 from blinkspot.evaluation.simulation.settings import SimulationSettings
 from blinkspot.localization import LocalizationTable
@@ -25,6 +26,7 @@ from blinkspot.progress import Progress, Stopwatch
 from blinkspot.provenance import provenance
 
 FloatArray = NDArray[np.float64]
+Columns = dict[str, NDArray[Any]]
 
 _PIXELS_PER_CHUNK = 2**18  # less than 50 ms of random numbers
 
@@ -146,11 +148,11 @@ class _Truth:
         self._settings = settings
         self._field = settings.field
         self._moves = settings.motion_nm_per_sqrt_frame > 0 or any(settings.drift_nm_per_frame)
-        self._frames: list[dict[str, NDArray[np.generic]]] = []
+        self._frames: list[Columns] = []
 
     def add(self, molecules: Molecules, light: Light, background: Background, frame: int) -> None:
         """Add what is present in a frame."""
-        columns = {
+        columns: Columns = {
             "x_nm": light.centre_of(light.x_nm),
             "y_nm": light.centre_of(light.y_nm),
             "sigma_nm": molecules["sigma_nm"],
@@ -177,15 +179,13 @@ class _Truth:
         return pd.DataFrame(gathered)
 
 
-def _one_row_each(columns: dict[str, NDArray[np.generic]]) -> dict[str, NDArray[np.generic]]:
+def _one_row_each(columns: Columns) -> Columns:
     """Join the blinks that one molecule has in a frame: their light adds up."""
-    rows = pd.DataFrame(columns)
-    if not rows["molecule"].duplicated().any():
+    numbers, first, which = np.unique(columns["molecule"], return_index=True, return_inverse=True)
+    if len(numbers) == len(which):
         return columns
-    for axis in ("x_nm", "y_nm"):
-        rows[axis] *= rows["photons"]
-    sums = {name: "first" if name == "sigma_nm" else "sum" for name in columns if name != "molecule"}
-    joined = rows.groupby("molecule", sort=False).agg(sums).reset_index()
-    for axis in ("x_nm", "y_nm"):
-        joined[axis] /= joined["photons"]
-    return {name: joined[name].to_numpy() for name in columns}
+    weights = columns["photons"] + TINY_PHOTONS
+    summed = np.bincount(which, weights)
+    joined = {name: np.bincount(which, columns[name] * weights) / summed for name in ("x_nm", "y_nm")}
+    photons = np.bincount(which, columns["photons"])
+    return {**joined, "sigma_nm": columns["sigma_nm"][first], "photons": photons, "molecule": numbers}

@@ -15,6 +15,8 @@ FloatArray = NDArray[np.float64]
 
 STEPS_PER_FRAME = 10
 """Parts of a frame in which a molecule that diffuses stands still."""
+TINY_PHOTONS = 1e-12
+"""Added to weights by light: what gives none is somewhere, too."""
 
 
 @dataclass(frozen=True)
@@ -44,8 +46,7 @@ class Light:
         if len(places_nm) == 1:
             place: FloatArray = places_nm[0]
             return place
-        # One that gives no light is somewhere, too.
-        weights = self.photons + 1e-12
+        weights = self.photons + TINY_PHOTONS
         centre: FloatArray = (places_nm * weights).sum(axis=0) / weights.sum(axis=0)
         return centre
 
