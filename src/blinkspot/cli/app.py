@@ -12,6 +12,7 @@ from blinkspot.cli.console import say
 from blinkspot.cli.demo_command import demo
 from blinkspot.cli.drift_command import drift
 from blinkspot.cli.interruption import INTERRUPTED, one_interruption
+from blinkspot.cli.simulate_command import simulate
 from blinkspot.errors import BlinkspotError
 from blinkspot.provenance import package_version
 
@@ -24,7 +25,7 @@ app = typer.Typer(
 )
 for command in (
     movie_commands.camera,
-    movie_commands.simulate,
+    simulate,
     movie_commands.train,
     movie_commands.denoise,
     calibrate_astigmatism,

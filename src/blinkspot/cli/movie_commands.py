@@ -1,11 +1,10 @@
-"""Commands that read or make movies: camera, simulate, train, denoise."""
+"""Commands on movies: camera, train, denoise."""
 
 from __future__ import annotations
 
 import sys
 import tempfile
 import time
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -26,7 +25,6 @@ from blinkspot.cli.console import answer, run, say
 from blinkspot.cli.interruption import INTERRUPTED
 from blinkspot.cli.movies import open_recorded
 from blinkspot.errors import BlinkspotError
-from blinkspot.evaluation import PRESETS, simulate_to_files
 from blinkspot.files import check_can_write, unused_path
 from blinkspot.progress import Progress
 from blinkspot.stack_writing import check_movie_name
@@ -94,48 +92,6 @@ def camera(
             "electrons_per_adu": None if estimated is None else estimated.electrons_per_adu,
             "estimated": estimate.identifiable,
             "description": estimate.description,
-        },
-        as_json,
-    )
-
-
-def simulate(
-    out: Annotated[Path, typer.Argument(metavar="OUT.tif", help="Movie to make.")],
-    preset: Annotated[str, typer.Option(help=f"Kind of movie: {', '.join(PRESETS)}.")] = "low-light",
-    frames: Annotated[int | None, typer.Option(help="Number of frames.")] = None,
-    size: Annotated[int | None, typer.Option(help="Height and width, pixels.")] = None,
-    density_per_um2: Annotated[
-        float | None, typer.Option(help="Molecules that shine at a time, per square um.")
-    ] = None,
-    background_photons: Annotated[
-        float | None, typer.Option(help="Background, photons per pixel and frame.")
-    ] = None,
-    mean_on_frames: Annotated[
-        float | None, typer.Option(help="Mean on-time, frames; 0: independent frames.")
-    ] = None,
-    clean: Annotated[bool, typer.Option("--clean", help="Write the noise-free movie too.")] = False,
-    seed: Annotated[int, typer.Option(help="Seed of the random numbers.")] = 1,
-    as_json: Json = False,
-) -> None:
-    """Simulate a movie with known truth: OUT.tif, OUT_truth.csv, OUT_camera.toml."""
-    if preset not in PRESETS:
-        raise BlinkspotError(f"There is no preset {preset!r}: choose one of {', '.join(PRESETS)}.")
-    given = {
-        "frames": frames,
-        "size_px": size,
-        "density_per_um2": density_per_um2,
-        "background_photons": background_photons,
-        "mean_on_frames": mean_on_frames,
-    }
-    changes: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
-    settings = replace(PRESETS[preset], seed=seed, **changes)
-    files = run(simulate_to_files(settings, out, keep_clean=clean))
-    answer(
-        {
-            "movie": str(files.movie),
-            "truth": str(files.truth),
-            "camera": str(files.camera),
-            "clean": None if files.clean is None else str(files.clean),
         },
         as_json,
     )

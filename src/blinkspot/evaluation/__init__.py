@@ -7,12 +7,17 @@ from blinkspot.evaluation.denoised_fits import (
     calibrate_uncertainties,
     check_can_calibrate,
 )
-from blinkspot.evaluation.presets import PRESETS
 from blinkspot.evaluation.report import write_report
 from blinkspot.evaluation.routes import ComparisonSettings, Route
 from blinkspot.evaluation.scores import Scores, score
-from blinkspot.evaluation.simulation import SimulatedFrames, SimulationSettings, simulate
-from blinkspot.evaluation.simulation_files import SimulatedFiles, simulate_to_files
+from blinkspot.evaluation.simulation import (
+    PRESETS,
+    SimulatedFiles,
+    SimulatedFrames,
+    SimulationSettings,
+    simulate,
+    simulate_to_files,
+)
 from blinkspot.evaluation.summary import summary
 from blinkspot.evaluation.verdict import verdict
 

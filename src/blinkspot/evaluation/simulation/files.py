@@ -11,7 +11,8 @@ from pathlib import Path
 import numpy as np
 
 from blinkspot.errors import BlinkspotError
-from blinkspot.evaluation.simulation import SimulationSettings, simulate
+from blinkspot.evaluation.simulation.generate import simulate
+from blinkspot.evaluation.simulation.settings import SimulationSettings
 from blinkspot.files import check_can_write
 from blinkspot.localization import table_paths
 from blinkspot.progress import Progress
@@ -81,11 +82,12 @@ def simulate_to_files(
         camera=movie.with_name(f"{movie.stem}_camera.toml"),
         clean=movie.with_name(f"{movie.stem}_clean.tif") if keep_clean else None,
     )
-    for path in (files.movie, *table_paths(files.truth), files.camera):
-        check_can_write(path)
     camera = settings.camera
+    maps = [] if camera.maps is None else [files.camera.with_name(f"{files.camera.stem}_maps.npy")]
+    for path in (files.movie, *table_paths(files.truth), files.camera, *maps):
+        check_can_write(path)
     shape = (settings.frames, *settings.shape_px)
-    how = provenance("simulate", camera=camera, settings=settings, seed=settings.seed)
+    how = provenance("simulate", camera=camera, settings=settings.as_dict(), seed=settings.seed)
     with contextlib.ExitStack() as opened:
         noisy = opened.enter_context(
             StackWriter(movie, shape, np.uint16, pixel_size_nm=camera.pixel_size_nm, provenance=how)
