@@ -11,7 +11,6 @@ from blinkspot.errors import BlinkspotError
 from blinkspot.evaluation import (
     PRESETS,
     ComparisonSettings,
-    Scores,
     compare,
     score,
     simulate,

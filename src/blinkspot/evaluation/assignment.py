@@ -71,7 +71,7 @@ def _solved(found: IndexArray, truth: IndexArray, cost: FloatArray) -> IndexArra
         matrix[row, column] = cost - gain
         number = np.full((n_rows, n_columns), -1)
         number[row, column] = np.arange(len(row))
-        chosen = number[linear_sum_assignment(matrix)]
+        chosen: IndexArray = number[linear_sum_assignment(matrix)]
         return chosen[chosen >= 0]
     # Each row has a column of its own to be left over in. Zeros would be no entries, so all cost one more.
     alone = np.arange(n_rows)
