@@ -168,14 +168,16 @@ def _log_likelihood(pairs: PairedErrors, log_scale: float, logit: float) -> Floa
     normal = np.exp(-squares / 2.0) / (2.0 * math.pi * np.prod(sigma, axis=1))
     kept = _kept(sigma, pairs.tolerance_nm)
     density = expit(-logit) * normal / kept + expit(logit) / area
-    return np.log(density)
+    logs: FloatArray = np.log(density)
+    return logs
 
 
 def _kept(sigma_nm: FloatArray, tolerance_nm: float) -> FloatArray:
     """Return the probability that normal errors stay within the tolerance, shape (n,)."""
     x, y = np.square(sigma_nm / tolerance_nm).T
     if np.array_equal(x, y):
-        return -np.expm1(-0.5 / x)
+        round_kept: FloatArray = -np.expm1(-0.5 / x)
+        return round_kept
     kept = np.zeros(len(x))
     for angle in _ANGLES:
         kept -= np.expm1(-0.5 / (x * math.cos(angle) ** 2 + y * math.sin(angle) ** 2))

@@ -86,7 +86,8 @@ class UncertaintyCalibration:
         Reported uncertainty over true error, and its standard error; 1 is true, more is too careful. NaN
         where the tolerance is too narrow to tell.
     chance : float
-        Share of pairs by chance.
+        Share of pairs whose distance has nothing to do with the uncertainty: pairs by chance, and those of
+        two molecules that were taken for one.
     bins : tuple of CalibrationBin
         By reported uncertainty, ascending.
     coverage : tuple of Coverage
@@ -130,8 +131,8 @@ def uncertainty_calibration(
 
     An uncertainty is the standard deviation of the position along an axis: ``uncertainty_x_nm`` and
     ``uncertainty_y_nm`` where the table has both, else ``uncertainty_nm`` for both axes. Errors are found
-    minus true positions of the pairs, as in :func:`~blinkspot.evaluation.score`. The tolerance cuts the largest
-    of them off, and some pairs are by chance; both are modelled
+    minus true positions of the pairs, as in :func:`~blinkspot.evaluation.score`. The tolerance cuts the
+    largest of them off, and some pairs are by chance; both are modelled
     (:mod:`~blinkspot.evaluation.truncated_errors`). Standard errors take the movie in up to 100 blocks of
     successive frames, since neighbouring frames show the same molecules.
 
