@@ -12,7 +12,7 @@ from blinkspot.evaluation.same_movie import check_same_movie
 from blinkspot.evaluation.scores import DEFAULT_TOLERANCE_NM
 from blinkspot.localization import LocalizationTable
 
-_RESAMPLES = 400
+_RESAMPLES = 200
 _MOST_BLOCKS = 200
 
 
@@ -51,7 +51,7 @@ def molecule_bias(
 ) -> MoleculeBias:
     """Compare photons and widths of localizations with those of their molecules.
 
-    Medians, since some pairs are of two molecules that were taken for one. Their standard errors are of 400
+    Medians, since some pairs are of two molecules that were taken for one. Their standard errors are of 200
     bootstrap samples of blocks of successive frames (Kuensch 1989, Annals of Statistics 17:1217).
 
     Parameters

@@ -8,9 +8,10 @@ the whole movie:
   squares (Weigert et al. 2018, Nature Methods 15:1090). One pair for the movie, not one for each frame, which
   would forgive flicker.
 - SSIM: structural similarity, the mean over all frames, with Gaussian weights of 1.5 pixels and the constants
-  0.01 and 0.03 (Wang, Bovik, Sheikh & Simoncelli 2004, IEEE Transactions on Image Processing 13:600).
+  0.01 and 0.03 (Wang, Bovik, Sheikh & Simoncelli 2004, IEEE Transactions on Image Processing 13:600), of
+  values without the camera's offset.
 
-None of them depends on the unit, or on an offset that both movies share.
+None of them depends on the unit. An offset that both movies share is nothing to the first two.
 """
 
 from __future__ import annotations
@@ -120,7 +121,7 @@ def picture_scores(
         )
     similarity = pixels = 0.0
     for index, picture, truth in _pairs(restored, target):
-        for done, of_strip in _similarities(picture, truth, sums.data_range):
+        for done, of_strip in _similarities(picture - offset, truth - offset, sums.data_range):
             similarity += float(np.sum(of_strip))
             pixels += of_strip.size
             yield clock.at(target.n_frames + index + done)
@@ -216,7 +217,7 @@ def _similarities(
             use_sample_covariance=False,
             full=True,
         )
-        yield last / height, similar[inside, inside]
+        yield (last - _MARGIN_PX) / (height - 2 * _MARGIN_PX), similar[inside, inside]
 
 
 def _decibels(data_range: float, squared_error: float) -> float:

@@ -14,7 +14,7 @@ from blinkspot.errors import BlinkspotError
 from blinkspot.evaluation.border import check_border, field_of, in_border
 from blinkspot.evaluation.matching import FloatArray, IndexArray, Matching, match, pairs_within
 from blinkspot.evaluation.same_movie import check_same_movie
-from blinkspot.evaluation.truncated_errors import PairedErrors, coverage_expected, fit_error_scale
+from blinkspot.evaluation.truncated_errors import ErrorScale, PairedErrors, coverage_expected, fit_error_scale
 from blinkspot.localization import LocalizationTable
 
 CALIBRATION_TOLERANCE_NM = 100.0
@@ -161,7 +161,7 @@ def uncertainty_calibration(
     check_border(border_nm, field_nm)
     errors = _paired_errors(found, truth, tolerance_nm, matching, in_border(truth, border_nm, field_nm))
     whole = fit_error_scale(errors)
-    tells = _tells(errors, whole.scale)
+    tells = _tells(errors, whole)
     return UncertaintyCalibration(
         pairs=len(errors),
         tolerance_nm=tolerance_nm,
@@ -222,7 +222,7 @@ def _bin(errors: PairedErrors) -> CalibrationBin:
     squares = np.mean(errors.error_nm**2, axis=1)
     rms_nm = math.sqrt(float(np.mean(squares)))
     fitted = fit_error_scale(errors)
-    tells = _tells(errors, fitted.scale)
+    tells = _tells(errors, fitted)
     true_nm = fitted.scale * reported_nm if tells else math.nan
     return CalibrationBin(
         pairs=len(errors),
@@ -234,10 +234,10 @@ def _bin(errors: PairedErrors) -> CalibrationBin:
     )
 
 
-def _tells(errors: PairedErrors, scale: float) -> bool:
+def _tells(errors: PairedErrors, fitted: ErrorScale) -> bool:
     """Tell whether the errors end before the tolerance: else a normal law cannot be told from chance."""
-    typical_nm = float(np.median(errors.uncertainty_nm))
-    return scale * typical_nm < errors.tolerance_nm / 1.5
+    typical_nm = fitted.scale * float(np.median(errors.uncertainty_nm))
+    return typical_nm < errors.tolerance_nm / 1.5 and fitted.chance < 0.5 and fitted.relative_error < 0.2
 
 
 def _coverage(errors: PairedErrors, chance: float) -> tuple[Coverage, ...]:
