@@ -127,17 +127,16 @@ def picture_score(
             f"{photons} is in photons and {adu} is not: denoise with --units adu, so that both are alike."
         )
     offset = _offset(target, offset_adu)
-    if offset is None:
-        say(
-            f"{clean} does not tell its camera's offset, without which ssim, light and signal to background "
-            "are not known: give it with --offset-adu."
-        )
     scores = run(picture_scores(restored, target, offset=offset or 0.0))
     ratios = {}
     for name, movie in (("denoised", restored), ("clean", target)):
         ratio = math.nan if offset is None else run(movie_signal_to_background(movie, offset)).mean
         ratios[f"signal_to_background_{name}"] = ratio
     if offset is None:
+        say(
+            f"{clean} does not tell its camera's offset, without which ssim, light and signal to background "
+            "are not known: give it with --offset-adu."
+        )
         scores = dataclasses.replace(scores, light=math.nan, ssim=math.nan)
     answer({**scores.as_dict(), **ratios}, as_json)
 
