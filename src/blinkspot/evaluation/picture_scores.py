@@ -112,8 +112,9 @@ def picture_scores(
     clock = Stopwatch("comparing pictures", 2 * target.n_frames)
     sums = _Moments()
     for index, picture, truth in _pairs(restored, target):
-        sums.add(picture, truth)
-        yield clock.at(index + 1)
+        for rows in _strips(0, target.height, target.width):
+            sums.add(picture[rows], truth[rows])
+            yield clock.at(index + rows.stop / target.height)
     if sums.data_range == 0.0:
         raise BlinkspotError(
             f"{target.name} is the same everywhere, so nothing can be compared with it: "
@@ -136,7 +137,7 @@ def picture_scores(
 
 
 class _Moments:
-    """Means and central products of the pixels of both movies, gathered frame by frame.
+    """Means and central products of the pixels of both movies, gathered part by part.
 
     Combined as Chan, Golub & LeVeque 1983 (The American Statistician 37:242), so that a large mean costs no
     digits.
@@ -189,6 +190,13 @@ def _pairs(restored: Stack, target: Stack) -> Iterator[tuple[int, FloatArray, Fl
         yield index, picture, truth
 
 
+def _strips(first: int, last: int, width: int) -> Iterator[slice]:
+    """Yield the rows from ``first`` to just before ``last``, a few at a time."""
+    rows_at_once = max(1, _PIXELS_AT_ONCE // width)
+    for start in range(first, last, rows_at_once):
+        yield slice(start, min(start + rows_at_once, last))
+
+
 def _similarities(
     picture: FloatArray, truth: FloatArray, data_range: float
 ) -> Iterator[tuple[float, FloatArray]]:
@@ -203,11 +211,9 @@ def _similarities(
     height, width = picture.shape
     if min(height, width) <= 2 * _MARGIN_PX:
         return
-    rows_at_once = max(1, _PIXELS_AT_ONCE // width)
     inside = slice(_MARGIN_PX, -_MARGIN_PX)
-    for first in range(_MARGIN_PX, height - _MARGIN_PX, rows_at_once):
-        last = min(first + rows_at_once, height - _MARGIN_PX)
-        strip = slice(first - _MARGIN_PX, last + _MARGIN_PX)
+    for rows in _strips(_MARGIN_PX, height - _MARGIN_PX, width):
+        strip = slice(rows.start - _MARGIN_PX, rows.stop + _MARGIN_PX)
         _, similar = structural_similarity(  # type: ignore[no-untyped-call]
             picture[strip],
             truth[strip],
@@ -217,7 +223,7 @@ def _similarities(
             use_sample_covariance=False,
             full=True,
         )
-        yield (last - _MARGIN_PX) / (height - 2 * _MARGIN_PX), similar[inside, inside]
+        yield (rows.stop - _MARGIN_PX) / (height - 2 * _MARGIN_PX), similar[inside, inside]
 
 
 def _decibels(data_range: float, squared_error: float) -> float:

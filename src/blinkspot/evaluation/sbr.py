@@ -113,7 +113,8 @@ def movie_signal_to_background(
 
 def _separated(values: FloatArray, offset: float) -> Iterator[SignalToBackground]:
     """Yield signal and background of one threshold after the other, until it stands."""
-    threshold, following = math.nan, float(np.mean(values))
+    total = float(np.sum(values))
+    threshold, following = math.nan, total / values.size
     # Both means rise with the threshold, so it moves one way only and comes to an end.
     while following != threshold:
         threshold = following
@@ -122,7 +123,8 @@ def _separated(values: FloatArray, offset: float) -> Iterator[SignalToBackground
         if above in (0, values.size):
             yield SignalToBackground(threshold, math.nan, math.nan)
             return
-        signal = float(np.mean(values, where=is_above))
-        background = float(np.mean(values, where=~is_above))
+        light_above = float(np.sum(values[is_above]))
+        signal = light_above / above
+        background = (total - light_above) / (values.size - above)
         yield SignalToBackground(threshold, signal - offset, background - offset)
         following = (signal + background) / 2.0

@@ -28,7 +28,7 @@ IndexArray = NDArray[np.int64]
 
 # Of an ellipse's quarter; the mean over them is that over all angles to many digits.
 _ANGLES = (np.arange(12) + 0.5) * (math.pi / 24.0)
-_MOST_PAIRS = 100_000
+_MOST_PAIRS = 50_000
 _STEP = 1e-4
 _LOWEST = (math.log(1e-2), -12.0)
 _HIGHEST = (math.log(1e2), 6.0)
@@ -94,7 +94,7 @@ def fit_error_scale(pairs: PairedErrors) -> ErrorScale:
     """Find the true errors, as a multiple of the reported ones, by maximum likelihood.
 
     The standard error is the sandwich of blocks (Liang & Zeger 1986, Biometrika 73:13): it holds also where
-    errors are not normal and where those of a block go together. Of more than 100,000 pairs so many are used.
+    errors are not normal and where those of a block go together. Of more than 50,000 pairs so many are used.
 
     Parameters
     ----------
