@@ -16,6 +16,7 @@ from scipy.special import ive, ndtr
 
 from blinkspot import LocalizationTable
 from blinkspot.evaluation import PRESETS
+from blinkspot.evaluation.picture_scores import psnr_db
 
 BENCHMARKS = Path(__file__).resolve().parents[1] / "benchmarks"
 
@@ -45,7 +46,7 @@ def test_what_the_clean_frames_leave_is_the_noise_of_the_camera(
     assert abs(noise[bright].mean()) < 4 * noise[bright].std() / np.sqrt(bright.sum())
     for pixels in (bright, ~bright):
         assert np.mean(noise[pixels] ** 2) / np.mean(2.0 * clean[pixels]) == pytest.approx(1.0, abs=0.01)
-    assert clean_frames.psnr_db(noisy, clean) == pytest.approx(expected_db, abs=0.05)
+    assert psnr_db(noisy, clean) == pytest.approx(expected_db, abs=0.05)
 
 
 def test_a_movie_whose_truth_is_not_complete_has_no_clean_frames(support: Any) -> None:

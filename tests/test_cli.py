@@ -21,9 +21,11 @@ import tifffile
 from matplotlib.image import imread
 
 from blinkspot.camera import Camera
+from blinkspot.camera_maps import CameraMaps
 from blinkspot.cli import console
 from blinkspot.denoising import Denoiser
-from blinkspot.evaluation import PRESETS, calibrate_uncertainties, simulate
+from blinkspot.evaluation import PRESETS, Scores, SimulationSettings, calibrate_uncertainties, simulate
+from blinkspot.evaluation.simulation import Cell, MaskImage, Rings
 from blinkspot.localization import (
     Contrast,
     Localizer,
@@ -51,6 +53,11 @@ SCORE_KEYS = {
     "f1",
     "rmse_nm",
     "mean_error_nm",
+    *(f"{figure}_{axis}_nm" for figure in ("rmse", "bias") for axis in "xyz"),
+    "efficiency",
+    "efficiency_axial",
+    *(f"{figure}_ratio{error}" for figure in ("photons", "sigma") for error in ("", "_error")),
+    "calibration",
 }
 
 
@@ -73,6 +80,61 @@ def test_simulate_writes_movie_truth_and_camera(work: Path) -> None:
     np.testing.assert_array_equal(written.column("frame"), truth.column("frame"))
     np.testing.assert_allclose(written.column("x_nm"), truth.column("x_nm"), rtol=1e-9)
     assert Camera.load(work / "movie_camera.toml") == CAMERA
+
+
+def test_simulate_takes_every_setting(tmp_path: Path, command: Command) -> None:
+    grey = np.arange(12.0).reshape(3, 4)
+    tifffile.imwrite(tmp_path / "mask.tif", grey)
+    maps = CameraMaps(*np.random.default_rng(1).uniform(1, 2, (3, 60, 70)))
+    maps.save(tmp_path / "maps.npy")
+    options = {
+        "--preset": "yfp4", "--frames": 5, "--size": "24x40", "--seed": 6, "--density-per-um2": 0.7,
+        "--photons": "300,400", "--fwhm-nm": "210,260", "--structure": "rings", "--mean-on-frames": 3,
+        "--mean-off-frames": 30, "--blinks": 4, "--background-photons": 12, "--fading-frames": 50,
+        "--background-mask": "cell", "--illumination": tmp_path / "mask.tif",
+        "--drift-nm-per-frame": "-2,1.5", "--motion-nm-per-sqrt-frame": 8, "--clock-induced-charge": 0.02,
+        "--pixel-size-nm": 120, "--maps": tmp_path / "maps.npy",
+    }  # fmt: skip
+    typed = [word for pair in options.items() for word in pair]
+    movie = tmp_path / "movie.tif"
+    assert command("simulate", movie, *typed, "--maps-window", 7, 9, "--even-background").status == 0
+    settings = SimulationSettings(
+        frames=5,
+        size_px=(24, 40),
+        camera=Camera(pixel_size_nm=120.0, em_gain=100.0, maps=maps.window(7, 9, 24, 40)),
+        density_per_um2=0.7,
+        photons=(300.0, 400.0),
+        fwhm_nm=(210.0, 260.0),
+        structure=Rings(seed=6),
+        mean_on_frames=3.0,
+        mean_off_frames=30.0,
+        mean_blinks=4.0,
+        background_photons=12.0,
+        background_fading_frames=50.0,
+        background_mask=Cell(seed=6),
+        illumination=MaskImage(grey),
+        illuminates_background=False,
+        drift_nm_per_frame=(-2.0, 1.5),
+        motion_nm_per_sqrt_frame=8.0,
+        clock_induced_charge_electrons=0.02,
+        seed=6,
+    )
+    chunks: list[np.ndarray] = []
+    truth = finish(simulate(settings), lambda chunk: chunks.append(chunk.frames))
+    np.testing.assert_array_equal(tifffile.imread(movie), np.concatenate(chunks))
+    same_table(tmp_path / "movie_truth.csv", truth)
+
+
+def test_simulate_replaces_parts_of_a_preset(tmp_path: Path, command: Command) -> None:
+    replaced = ("--structure", "none", "--read-noise-electrons", 3, "--frames", 6, "--size", 32)
+    assert command("simulate", tmp_path / "movie.tif", "--preset", "dna-paint", *replaced).status == 0
+    preset = PRESETS["dna-paint"]
+    camera = replace(preset.camera, read_noise_electrons=3.0)
+    assert Camera.load(tmp_path / "movie_camera.toml") == camera
+    chunks: list[np.ndarray] = []
+    settings = replace(preset, structure=None, camera=camera, frames=6, size_px=32)
+    finish(simulate(settings), lambda chunk: chunks.append(chunk.frames))
+    np.testing.assert_array_equal(tifffile.imread(tmp_path / "movie.tif"), np.concatenate(chunks))
 
 
 def test_camera_tells_the_slope(work: Path, command: Command) -> None:
@@ -244,7 +306,10 @@ def test_convert_and_read_every_format(work: Path, table: Path, command: Command
         again = read_table(out)
         np.testing.assert_allclose(again.column("x_nm"), original.column("x_nm"), rtol=1e-6)
         assert again.provenance == original.provenance
-        assert command("score", out, truth, "--json").answer == pytest.approx(expected, rel=1e-5)
+        scores = command("score", out, truth, "--json").answer
+        known = {name: value for name, value in expected.items() if value is not None}
+        # The formats round positions by up to some thousandths of a nanometre.
+        assert {name: scores[name] for name in known} == pytest.approx(known, rel=1e-5, abs=0.005)
         command("render", out, "-o", tmp_path / f"{name}.tif", "--pixel-size-nm", 25)
         assert tifffile.imread(tmp_path / f"{name}.tif").shape == (128, 128)
     assert (tmp_path / "b.csv").read_text().startswith("xnm,ynm,frame,")
@@ -354,12 +419,14 @@ def test_compare_with_truth_scores_as_the_single_commands_do(
     movies = (work / "movie.tif", work / "denoised.tif")
     answer = command("compare", *movies, "-o", tmp_path / "report", "--truth", truth, "--json").answer
     alone = command("score", table, truth, "--json").answer
-    assert answer["routes"]["noisy"]["at_default"] == pytest.approx(alone)
+    assert answer["routes"]["noisy"]["at_default"] == pytest.approx(
+        {name: alone[name] for name in Scores(0, 0, 0, 0.0, 0.0).as_dict()}
+    )
     assert Path(answer["page"]) == tmp_path / "report" / "index.html"
     assert answer["verdict"] in (tmp_path / "report" / "index.html").read_text()
     best = answer["routes"]["noisy"]["at_best"]
     written = command("score", tmp_path / "report" / "noisy.csv", truth, "--json").answer
-    assert written == pytest.approx(best)
+    assert {name: written[name] for name in best} == pytest.approx(best)
 
 
 def test_compare_without_truth_scores_nothing(work: Path, command: Command, tmp_path: Path) -> None:

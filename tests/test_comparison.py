@@ -11,7 +11,6 @@ from blinkspot.errors import BlinkspotError
 from blinkspot.evaluation import (
     PRESETS,
     ComparisonSettings,
-    Scores,
     compare,
     score,
     simulate,
@@ -203,8 +202,7 @@ def test_settings_out_of_range_are_refused():
 
 def curve_of(pairs, found, truth, thresholds=(1.0,)) -> Curve:
     """Return a curve of given counts; pairs and found of shape (thresholds, frames)."""
-    none = np.zeros(len(thresholds))
-    return Curve(np.array(thresholds), np.array(pairs), np.array(found), np.array(truth), none, none)
+    return Curve(np.array(thresholds), np.array(pairs), np.array(found), np.array(truth), ())
 
 
 @pytest.mark.parametrize("frames_alike", [1, 10])
@@ -235,11 +233,6 @@ def test_held_out_f1_uses_the_threshold_of_the_other_half():
     # 4 there.
     assert held_out_f1(curve) == pytest.approx(2 * (1 + 1) / (3 + 3 + 3 + 4))
     assert curve.f1.max() == pytest.approx(2 * 5 / (7 + 7))
-
-
-def test_scores_of_a_curve_are_those_of_its_counts():
-    curve = curve_of([[2, 1]], [[3, 2]], [2, 4])
-    assert curve.scores(0) == Scores(3, 2, 3, 0.0, 0.0)
 
 
 def test_the_camera_sets_the_scale_of_the_pictures(movie):

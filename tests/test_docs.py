@@ -175,7 +175,9 @@ def test_presets_in_the_docs_are_those_of_the_simulation() -> None:
         assert numbers(density) == [preset.density_per_um2]
         assert numbers(background) == [preset.background_photons]
         assert numbers(on_time) == [preset.mean_on_frames]
-        assert f"| `--frames` | {preset.frames} |" in text_of(COMMAND_LINE)
+        assert f"| `--frames` | {preset.frames} |" in text_of(
+            COMMAND_LINE
+        ) or f"{name} has {preset.frames:,} frames" in text_of(COMMAND_LINE)
         assert f"| `--size` | {preset.size_px} |" in text_of(COMMAND_LINE)
         assert f"gives {preset.min_truth_photons:g} photons or more" in text_of(COMMAND_LINE)
 
@@ -194,6 +196,7 @@ def test_json_keys_in_the_docs_are_those_that_are_printed(
         "convert": "found.csv -o found.hdf5",
         "render": "found.csv -o found.png",
         "score": "found.csv movie_truth.csv",
+        "picture-score": "d.tif movie.tif",
         "compare": "movie.tif d.tif -o compared --truth movie_truth.csv",
     }
     monkeypatch.chdir(folder)

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from blinkspot.errors import BlinkspotError
+from blinkspot.evaluation import assignment
 from blinkspot.evaluation.matching import match, pairs_within
 from blinkspot.localization import LocalizationTable
 
@@ -55,6 +56,83 @@ def test_the_nearest_pairs_are_chosen_first(found, truth):
     expected = plainly_matched(found, truth, 50.0)
     np.testing.assert_allclose(matched.distance_nm, [pair[0] for pair in expected], rtol=1e-12)
     assert list(zip(matched.found, matched.truth, strict=True)) == [pair[1:] for pair in expected]
+
+
+def best_of_all(found, truth, tolerance_nm):
+    """Return number of pairs and sum of squared distances of the optimal choice, by trying all."""
+    squared = {
+        (i, j): (x - u) ** 2 + (y - v) ** 2
+        for i, (frame, x, y) in enumerate(found)
+        for j, (other, u, v) in enumerate(truth)
+        if frame == other and np.hypot(x - u, y - v) <= tolerance_nm
+    }
+
+    def best(row, taken):
+        if row == len(found):
+            return 0, 0.0
+        choices = [best(row + 1, taken)]
+        for (i, j), cost in squared.items():
+            if i == row and j not in taken:
+                pairs, others = best(row + 1, taken | {j})
+                choices.append((pairs + 1, others + cost))
+        return max(choices, key=lambda choice: (choice[0], -choice[1]))
+
+    return best(0, frozenset())
+
+
+few_places = st.lists(
+    st.tuples(
+        st.integers(0, 1),
+        st.integers(0, 9).map(lambda n: n * 10.0),
+        st.integers(0, 9).map(lambda n: n * 10.0),
+    ),
+    max_size=6,
+)
+few_anywhere = st.lists(
+    st.tuples(st.just(0), st.floats(-60, 60, width=32), st.floats(-60, 60, width=32)), max_size=6
+)
+
+
+@pytest.mark.parametrize("most_dense", [2**21, 0], ids=["dense", "sparse"])
+@given(found=few_places | few_anywhere, truth=few_places | few_anywhere)
+def test_the_optimal_pairs_are_the_best_of_all_choices(most_dense, found, truth):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(assignment, "_MOST_DENSE", most_dense)
+        matched = match(pairs_within(table(found), table(truth), 50.0), "optimal")
+    n_pairs, squared = best_of_all(found, truth, 50.0)
+    assert len(matched) == len(set(matched.found)) == len(set(matched.truth)) == n_pairs
+    assert np.sum(matched.distance_nm**2) == pytest.approx(squared, rel=1e-9, abs=1e-9)
+    assert (np.diff(matched.distance_nm) >= 0).all()
+    for i, j, distance_nm in zip(matched.found, matched.truth, matched.distance_nm, strict=True):
+        assert found[i][0] == truth[j][0]
+        assert np.hypot(found[i][1] - truth[j][1], found[i][2] - truth[j][2]) == pytest.approx(distance_nm)
+
+
+def test_where_the_two_rules_differ():
+    found = table([(0, 0.0, 0.0), (0, 30.0, 0.0)])
+    truth = table([(0, 20.0, 0.0), (0, 75.0, 0.0)])
+    pairs = pairs_within(found, truth, 50.0)
+    assert len(match(pairs, "nearest")) == 1
+    optimal = match(pairs, "optimal")
+    assert list(optimal.found) == [0, 1]
+    np.testing.assert_allclose(optimal.distance_nm, [20.0, 45.0])
+
+
+def test_a_crowded_frame_that_is_one_part_is_solved_alike_as_dense_and_sparse(monkeypatch):
+    random = np.random.default_rng(0)
+    places = random.uniform(0, 2500, (2, 600, 2))
+    found, truth = ([(0, *place) for place in each] for each in places.tolist())
+    pairs = pairs_within(table(found), table(truth), 150.0)
+    dense = match(pairs, "optimal")
+    monkeypatch.setattr(assignment, "_MOST_DENSE", 0)
+    sparse = match(pairs, "optimal")
+    assert len(dense) == len(sparse) >= len(match(pairs))
+    assert np.sum(dense.distance_nm**2) == pytest.approx(np.sum(sparse.distance_nm**2), rel=1e-12)
+
+
+def test_another_rule_is_refused():
+    with pytest.raises(BlinkspotError, match="nearest or optimal, not 'best'"):
+        match(pairs_within(table([]), table([]), 50.0), "best")
 
 
 def test_a_near_localization_takes_the_molecule_from_a_far_one():

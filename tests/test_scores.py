@@ -83,6 +83,100 @@ def test_the_two_errors():
     assert scores.rmse_nm == pytest.approx(math.sqrt((5**2 + 12**2) / 2))
 
 
+def test_the_errors_of_each_axis():
+    found = table([0, 0, 0], [3.0, 1001.0, 2000.0], [4.0, 0.0, 7.0], z_nm=[30.0, -10.0, np.nan])
+    truth = table([0, 0, 0], [0.0, 1000.0, 2002.0], [0.0, 12.0, 7.0], z_nm=[0.0, 10.0, 5.0])
+    scores = score(found, truth)
+    assert scores.bias_x_nm == pytest.approx((3 + 1 - 2) / 3)
+    assert scores.bias_y_nm == pytest.approx((4 - 12 + 0) / 3)
+    assert scores.rmse_x_nm == pytest.approx(math.sqrt((9 + 1 + 4) / 3))
+    assert scores.rmse_y_nm == pytest.approx(math.sqrt((16 + 144) / 3))
+    assert scores.rmse_nm == pytest.approx(math.hypot(scores.rmse_x_nm, scores.rmse_y_nm))
+    assert scores.bias_z_nm == pytest.approx((30 - 20) / 2)
+    assert scores.rmse_z_nm == pytest.approx(math.sqrt((900 + 400) / 2))
+    flat = score(found, table([0], [0.0], [0.0])).as_dict()
+    assert flat["bias_z_nm"] is flat["rmse_z_nm"] is flat["efficiency_axial"] is None
+
+
+def test_the_challenges_efficiency():
+    # Sage et al. 2019: 100 - ((100 - JAC)^2 + alpha^2 RMSE^2)^0.5, JAC in percent.
+    scores = Scores(70, 10, 20, rmse_nm=40.0, mean_error_nm=1.0, rmse_z_nm=80.0)
+    assert scores.jaccard == 0.7
+    assert scores.efficiency == pytest.approx(100 - math.sqrt(30**2 + 40**2)) == pytest.approx(50.0)
+    assert scores.efficiency_axial == pytest.approx(50.0)
+    assert Scores(5, 0, 0, 0.0, 0.0).efficiency == 100.0
+    assert Scores(0, 5, 5, math.nan, math.nan).as_dict()["efficiency"] is None
+
+
+def test_optimal_matching_counts_what_nearest_first_loses():
+    found = table([0, 0], [0.0, 30.0], [0.0, 0.0])
+    truth = table([0, 0], [20.0, 75.0], [0.0, 0.0])
+    assert score(found, truth).true_positives == 1
+    assert score(found, truth, matching="optimal").true_positives == 2
+
+
+FIELD = (1000.0, 2000.0)  # height, width
+
+
+def test_what_is_in_the_border_counts_neither_way():
+    molecules = {
+        "in border, found inside": ((95.0, 500.0), (120.0, 500.0)),
+        "inside, found in border": ((500.0, 110.0), (500.0, 80.0)),
+        "in border, found there": ((1950.0, 500.0), (1960.0, 500.0)),
+        "inside, found inside": ((1000.0, 500.0), (1010.0, 500.0)),
+        "in border, missed": ((1000.0, 950.0), None),
+        "inside, missed": ((1400.0, 500.0), None),
+        "false in border": (None, (1200.0, 20.0)),
+        "false outside the field": (None, (2100.0, 500.0)),
+        "false inside": (None, (1200.0, 800.0)),
+    }
+    there = np.array([place for place, _ in molecules.values() if place])
+    seen = np.array([place for _, place in molecules.values() if place])
+    truth, found = (table(np.zeros(len(each)), *each.T) for each in (there, seen))
+    scores = score(found, truth, border_nm=100.0, field_nm=FIELD)
+    assert (scores.true_positives, scores.false_positives, scores.false_negatives) == (2, 1, 1)
+    assert scores.rmse_nm == pytest.approx(math.sqrt((30**2 + 10**2) / 2))
+    whole = score(found, truth)
+    assert (whole.true_positives, whole.false_positives, whole.false_negatives) == (4, 3, 2)
+    assert score(found, truth, border_nm=0.0, field_nm=FIELD) == score(found, truth)
+
+
+@given(seed=st.integers(0, 1000), border_nm=st.floats(0, 900))
+def test_a_border_keeps_the_books_balanced(seed, border_nm):
+    found, truth = crowded(seed, 60, 40, 3)
+    field = (2000.0, 2000.0)
+    scores = score(found, truth, border_nm=border_nm, field_nm=field)
+    x, y = truth.column("x_nm"), truth.column("y_nm")
+    inside = np.minimum.reduce([x, y, 2000 - x, 2000 - y]) >= border_nm
+    assert scores.true_positives + scores.false_negatives == inside.sum()
+    whole = score(found, truth)
+    assert scores.true_positives <= whole.true_positives
+    assert scores.false_positives <= whole.false_positives
+
+
+def test_the_field_is_taken_from_the_table_that_knows_it():
+    made_by = {"camera": {"pixel_size_nm": 100.0}, "movie_shape": [1, 10, 20]}
+    truth = table([0, 0], [50.0, 1000.0], [500.0, 500.0])
+    found = truth.with_provenance(made_by)
+    assert score(found, truth, border_nm=100.0).true_positives == 1
+    assert score(truth, found, border_nm=100.0).true_positives == 1
+
+
+@pytest.mark.parametrize(
+    ("border_nm", "field_nm", "words"),
+    [
+        (-1.0, FIELD, "0 nm or wider"),
+        (math.nan, FIELD, "0 nm or wider"),
+        (100.0, None, "give the height and width of the field"),
+        (500.0, FIELD, "leaves nothing of a field that is 2000 nm wide and 1000 nm high"),
+    ],
+)
+def test_a_border_that_cannot_be_is_refused(border_nm, field_nm, words):
+    some = table([0], [1.0], [1.0])
+    with pytest.raises(BlinkspotError, match=words):
+        score(some, some, border_nm=border_nm, field_nm=field_nm)
+
+
 def test_empty_tables():
     some, none = table([0, 1], [1.0, 2.0], [1.0, 2.0]), table([], [], [])
     assert score(none, some).as_dict()["false_negatives"] == 2
@@ -97,7 +191,8 @@ def test_empty_tables():
 def test_the_keys_that_others_read():
     assert list(Scores(1, 2, 3, 4.0, 5.0).as_dict()) == [
         "true_positives", "false_positives", "false_negatives", "jaccard", "precision", "recall", "f1",
-        "rmse_nm", "mean_error_nm",
+        "rmse_nm", "mean_error_nm", "rmse_x_nm", "rmse_y_nm", "rmse_z_nm", "bias_x_nm", "bias_y_nm",
+        "bias_z_nm", "efficiency", "efficiency_axial",
     ]  # fmt: skip
 
 

@@ -216,6 +216,13 @@ def test_masks_that_are_none_are_refused(values, words):
         MaskImage(values)
 
 
+def test_molecules_need_a_mask_that_is_in_the_field():
+    elsewhere = GaussianProfile(fwhm_um=0.1, centre_um=(500.0, 500.0))
+    job = simulate(dataclasses.replace(QUIET, structure=elsewhere))
+    with pytest.raises(BlinkspotError, match="dark in all of the field"):
+        next(job)
+
+
 # -- blinking
 
 
@@ -415,6 +422,15 @@ def test_the_movie_does_not_depend_on_the_chunk():
     np.testing.assert_array_equal(one[1], other[1])
     assert one[2].equals(other[2])
     assert len(one[2]) > 50
+
+
+def test_the_truth_of_a_long_movie_is_whole():
+    settings = dataclasses.replace(QUIET, frames=1203, size_px=8, density_per_um2=1.0)
+    _, expectation, truth = simulated(settings)
+    present = np.bincount(truth["frame"], minlength=1203)
+    np.testing.assert_array_equal(expectation.any(axis=(1, 2)), present > 0)
+    assert truth["frame"].is_monotonic_increasing
+    assert "molecule" not in truth
 
 
 @pytest.mark.parametrize("preset", ["default", "low-light"])

@@ -1,4 +1,4 @@
-"""The shared simulated movies without their noise, and the peak signal-to-noise ratio against them."""
+"""The shared simulated movies without their noise."""
 
 from __future__ import annotations
 
@@ -63,9 +63,3 @@ def clean_frames(truth: LocalizationTable, settings: SimulationSettings, n_frame
         clean[frame] = expected_photons(molecules, rows.column("photons"), settings)
     clean += settings.background_photons
     return clean
-
-
-def psnr_db(frames: NDArray[np.floating], clean: NDArray[np.floating]) -> float:
-    """Return the range of the clean movie over the root mean square error against it, decibels."""
-    error = np.sqrt(np.mean(np.square(frames - clean, dtype=np.float64)))
-    return float(20.0 * np.log10(np.ptp(clean) / error))

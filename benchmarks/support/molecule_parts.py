@@ -10,9 +10,8 @@ import numpy as np
 
 from blinkspot import LocalizationTable, Localizer, LocalizerSettings, as_stack, score
 from blinkspot.camera import FloatArray
-from blinkspot.evaluation import PRESETS, threshold_curve
+from blinkspot.evaluation import PRESETS, molecule_bias, threshold_curve
 from blinkspot.evaluation.curve import Curve
-from blinkspot.evaluation.matching import match, pairs_within
 from blinkspot.localization.fitting import FitMethod, FitPixels
 from blinkspot.progress import finish
 
@@ -65,14 +64,11 @@ def bias_rows(run: Run) -> Iterator[Row]:
         for name, frames in versions.items():
             for fit in FITS:
                 found = localized(movie, frames, fit, _DEFAULT_THRESHOLD if frames is None else 3.0)
-                pairs = match(pairs_within(found, movie.truth, 50.0))
-                ratios = [
-                    float(
-                        np.median(found.column(column)[pairs.found] / movie.truth.column(column)[pairs.truth])
-                    )
-                    for column in ("photons", "sigma_nm")
-                ]
-                figures = f"photons x {ratios[0]:.3f}, sigma x {ratios[1]:.3f}, {len(pairs.found)} molecules"
+                bias = molecule_bias(found, movie.truth)
+                figures = (
+                    f"photons x {bias.photons_ratio:.3f} +- {bias.photons_ratio_error:.3f}, "
+                    f"sigma x {bias.sigma_ratio:.3f} +- {bias.sigma_ratio_error:.3f}, {bias.pairs} molecules"
+                )
                 yield Row("bias", f"{movie.name}, {fit}: {name}, {context} frames each side", figures)
 
 

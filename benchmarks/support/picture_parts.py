@@ -14,10 +14,11 @@ from blinkspot import Camera, Denoiser, Training, TrainingSettings, as_stack
 from blinkspot.camera import FloatArray
 from blinkspot.denoising import LOSSES, TrainingProgress
 from blinkspot.evaluation import PRESETS
+from blinkspot.evaluation.picture_scores import psnr_db
 from blinkspot.progress import Progress, finish
 
 from . import truth_movie
-from .clean_frames import clean_frames, psnr_db, settings_of
+from .clean_frames import clean_frames, settings_of
 from .limit import photon_limit
 from .noise2void import noise2void
 from .rows import Row, Run

@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from blinkspot.cli import movie_commands, processing_commands, table_commands
+from blinkspot.cli import movie_commands, processing_commands, score_commands, table_commands
 from blinkspot.cli.astigmatism_command import calibrate_astigmatism
 from blinkspot.cli.console import say
 from blinkspot.cli.demo_command import demo
@@ -34,7 +34,8 @@ for command in (
     processing_commands.process,
     table_commands.convert,
     table_commands.render,
-    table_commands.score,
+    score_commands.score,
+    score_commands.picture_score,
     table_commands.compare,
     demo,
 ):

@@ -37,12 +37,17 @@ def open_denoised(path: Path) -> Stack:
         If it is in photons.
     """
     denoised = open_stack(path)
-    settings = _made_by(denoised).get("settings")
-    if isinstance(settings, dict) and settings.get("units") == "photons":
+    if in_photons(denoised):
         raise BlinkspotError(
             f"{path} is in photons: denoise with --units adu to localize in it beside the noisy movie."
         )
     return denoised
+
+
+def in_photons(movie: Stack) -> bool:
+    """Tell whether a movie's file says that it is in photons."""
+    settings = _made_by(movie).get("settings")
+    return isinstance(settings, dict) and settings.get("units") == "photons"
 
 
 def _made_by(movie: Stack) -> dict[str, Any]:

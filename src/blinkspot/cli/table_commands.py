@@ -1,4 +1,4 @@
-"""Commands that make or use tables of localizations: localize, convert, render, score, compare."""
+"""Commands that make or use tables of localizations: localize, convert, render, compare."""
 
 from __future__ import annotations
 
@@ -26,7 +26,6 @@ from blinkspot.evaluation import (
     write_report,
 )
 from blinkspot.evaluation import compare as compare_movies
-from blinkspot.evaluation import score as score_tables
 from blinkspot.files import check_can_write, check_new_folder
 from blinkspot.localization import (
     ColouredPicture,
@@ -281,17 +280,6 @@ def render(
     if isinstance(picture, ColouredPicture):
         result["colour_range"] = picture.limits
     answer(result, as_json)
-
-
-def score(
-    table: TablePath,
-    truth: Annotated[Path, typer.Argument(metavar="TRUTH.csv", help="Table of the molecules there.")],
-    tolerance_nm: Tolerance = 50.0,
-    as_json: Json = False,
-) -> None:
-    """Score a table against the truth, by ThunderSTORM's rule."""
-    scores = score_tables(read_table(table), read_table(truth), tolerance_nm)
-    answer(dict(scores.as_dict()), as_json)
 
 
 @takes_camera_options

@@ -7,8 +7,17 @@ from blinkspot.evaluation.denoised_fits import (
     calibrate_uncertainties,
     check_can_calibrate,
 )
+from blinkspot.evaluation.figures_calibration import calibration_figure, draw_calibration
+from blinkspot.evaluation.molecule_bias import MoleculeBias, molecule_bias
+from blinkspot.evaluation.picture_scores import PictureScores, picture_scores
 from blinkspot.evaluation.report import write_report
 from blinkspot.evaluation.routes import ComparisonSettings, Route
+from blinkspot.evaluation.sbr import (
+    MovieSignalToBackground,
+    SignalToBackground,
+    movie_signal_to_background,
+    signal_to_background,
+)
 from blinkspot.evaluation.scores import Scores, score
 from blinkspot.evaluation.simulation import (
     PRESETS,
@@ -19,6 +28,7 @@ from blinkspot.evaluation.simulation import (
     simulate_to_files,
 )
 from blinkspot.evaluation.summary import summary
+from blinkspot.evaluation.uncertainty_calibration import UncertaintyCalibration, uncertainty_calibration
 from blinkspot.evaluation.verdict import verdict
 
 __all__ = [
@@ -26,20 +36,32 @@ __all__ = [
     "Comparison",
     "ComparisonSettings",
     "Curve",
+    "MoleculeBias",
+    "MovieSignalToBackground",
+    "PictureScores",
     "Route",
     "Scores",
+    "SignalToBackground",
     "SimulatedFiles",
     "SimulatedFrames",
     "SimulationSettings",
     "TooFewMolecules",
+    "UncertaintyCalibration",
     "calibrate_uncertainties",
+    "calibration_figure",
     "check_can_calibrate",
     "compare",
+    "draw_calibration",
+    "molecule_bias",
+    "movie_signal_to_background",
+    "picture_scores",
     "score",
+    "signal_to_background",
     "simulate",
     "simulate_to_files",
     "summary",
     "threshold_curve",
+    "uncertainty_calibration",
     "verdict",
     "write_report",
 ]

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from blinkspot.errors import BlinkspotError
-from blinkspot.evaluation.matching import FloatArray, IndexArray, Pairs, match, pairs_within
+from blinkspot.evaluation.matching import FloatArray, IndexArray, match, pairs_within
 from blinkspot.evaluation.scores import DEFAULT_TOLERANCE_NM, Scores
 from blinkspot.localization import LocalizationTable
 from blinkspot.progress import Progress, Stopwatch, finish
@@ -34,16 +34,15 @@ class Curve:
         Matched and all localizations of each frame at each threshold.
     truth : (F,) int64
         Molecules of each frame.
-    squared_error_nm2, error_nm : (K,) float64
-        Sum of the squared distances within the pairs, and of the distances, over all frames.
+    over_all : tuple of Scores, K
+        The scores over all frames at each threshold.
     """
 
     threshold: FloatArray
     pairs: IndexArray
     found: IndexArray
     truth: IndexArray
-    squared_error_nm2: FloatArray
-    error_nm: FloatArray
+    over_all: tuple[Scores, ...]
 
     @property
     def n_found(self) -> IndexArray:
@@ -78,14 +77,7 @@ class Curve:
 
     def scores(self, index: int) -> Scores:
         """Return the scores over all frames at the threshold of number ``index``."""
-        pairs = int(self.pairs[index].sum())
-        return Scores(
-            true_positives=pairs,
-            false_positives=int(self.found[index].sum()) - pairs,
-            false_negatives=int(self.truth.sum()) - pairs,
-            rmse_nm=float(np.sqrt(_ratio(self.squared_error_nm2[index], pairs))),
-            mean_error_nm=float(_ratio(self.error_nm[index], pairs)),
-        )
+        return self.over_all[index]
 
     def f1_of(self, weights: FloatArray) -> FloatArray:
         """Return F1 over a selection of frames.
@@ -152,8 +144,7 @@ def curve_steps(
     thresholds ``also_at`` among its own.
     """
     strength = _strengths(found)
-    found_frame = found.column("frame")
-    truth_frame = truth.column("frame")
+    found_frame, truth_frame = found.column("frame"), truth.column("frame")
     n_frames = max(n_frames, 1 + found_frame.max(initial=0), 1 + truth_frame.max(initial=0))
     pairs = pairs_within(found, truth, tolerance_nm)
     stopwatch = Stopwatch("scoring", _COARSE_THRESHOLDS + _FINE_THRESHOLDS + len(also_at))
@@ -161,7 +152,13 @@ def curve_steps(
 
     def measure(thresholds: FloatArray) -> Generator[Progress, None, Curve]:
         for threshold in thresholds:
-            points[threshold] = _measured(pairs, strength, found_frame, n_frames, threshold)
+            is_kept = strength >= threshold
+            chosen = match(pairs[is_kept[pairs.found]])
+            points[threshold] = _Point(
+                pairs=np.bincount(found_frame[chosen.found], minlength=n_frames),
+                found=np.bincount(found_frame[is_kept], minlength=n_frames),
+                scores=Scores.of_pairs(int(is_kept.sum()), len(truth), chosen, found, truth),
+            )
             yield stopwatch.at(len(points))
         ascending = [points[threshold] for threshold in sorted(points)]
         return Curve(
@@ -169,8 +166,7 @@ def curve_steps(
             pairs=np.array([point.pairs for point in ascending]),
             found=np.array([point.found for point in ascending]),
             truth=np.bincount(truth_frame, minlength=n_frames),
-            squared_error_nm2=np.array([point.squared_error_nm2 for point in ascending]),
-            error_nm=np.array([point.error_nm for point in ascending]),
+            over_all=tuple(point.scores for point in ascending),
         )
 
     coarse = yield from measure(np.union1d(_spread(strength, _COARSE_THRESHOLDS), also_at))
@@ -192,21 +188,7 @@ class _Point:
 
     pairs: IndexArray
     found: IndexArray
-    squared_error_nm2: float
-    error_nm: float
-
-
-def _measured(
-    pairs: Pairs, strength: FloatArray, found_frame: IndexArray, n_frames: int, threshold: float
-) -> _Point:
-    is_kept = strength >= threshold
-    chosen = match(pairs[is_kept[pairs.found]])
-    return _Point(
-        pairs=np.bincount(found_frame[chosen.found], minlength=n_frames),
-        found=np.bincount(found_frame[is_kept], minlength=n_frames),
-        squared_error_nm2=float(np.sum(chosen.distance_nm**2)),
-        error_nm=float(np.sum(chosen.distance_nm)),
-    )
+    scores: Scores
 
 
 def _strengths(found: LocalizationTable) -> FloatArray:

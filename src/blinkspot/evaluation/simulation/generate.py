@@ -29,6 +29,7 @@ FloatArray = NDArray[np.float64]
 Columns = dict[str, NDArray[Any]]
 
 _PIXELS_PER_CHUNK = 2**18  # less than 50 ms of random numbers
+_FRAMES_PER_BLOCK = 500
 
 
 @dataclass(frozen=True)
@@ -67,7 +68,7 @@ def simulate(
     settings : SimulationSettings
         What to simulate.
     chunk_frames : int, optional
-        Frames per yielded value; by default as many as take some 50 ms.
+        Frames per yielded value; by default as many as take less than 50 ms.
 
     Yields
     ------
@@ -148,6 +149,11 @@ class _Truth:
         self._settings = settings
         self._field = settings.field
         self._moves = settings.motion_nm_per_sqrt_frame > 0 or any(settings.drift_nm_per_frame)
+        self._names = ["frame", "x_nm", "y_nm", "sigma_nm", "photons", "background_photons"]
+        if settings.mean_on_frames > 0:
+            self._names.append("molecule")
+        # Of many frames together, since arrays of a few rows take more room than the rows.
+        self._blocks: list[Columns] = []
         self._frames: list[Columns] = []
 
     def add(self, molecules: Molecules, light: Light, background: Background, frame: int) -> None:
@@ -168,15 +174,21 @@ class _Truth:
         columns["frame"] = np.full(len(columns["x_nm"]), frame)
         columns["background_photons"] = background.under(columns["x_nm"], columns["y_nm"], frame)
         self._frames.append(columns)
+        if len(self._frames) == _FRAMES_PER_BLOCK:
+            self._close_block()
 
     def table(self) -> pd.DataFrame:
         """Return all rows."""
-        names = ["frame", "x_nm", "y_nm", "sigma_nm", "photons", "background_photons"]
-        if self._settings.mean_on_frames > 0:
-            names.append("molecule")
-        gathered = {name: np.concatenate([each[name] for each in self._frames]) for name in names}
-        self._frames.clear()
-        return pd.DataFrame(gathered)
+        self._close_block()
+        return pd.DataFrame(self._joined(self._blocks))
+
+    def _close_block(self) -> None:
+        if self._frames:
+            self._blocks.append(self._joined(self._frames))
+            self._frames = []
+
+    def _joined(self, parts: list[Columns]) -> Columns:
+        return {name: np.concatenate([part[name] for part in parts]) for name in self._names}
 
 
 def _one_row_each(columns: Columns) -> Columns:

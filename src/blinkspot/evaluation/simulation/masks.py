@@ -46,8 +46,19 @@ class Mask(Structure):
         return float(self.picture(field).mean())
 
     def places_in(self, field: Field) -> Places:
-        """Return places as likely as the mask is bright, uniform within each of its pixels."""
-        return _Weighted(self.picture(field), field)
+        """Return places as likely as the mask is bright, uniform within each of its pixels.
+
+        Raises
+        ------
+        BlinkspotError
+            If it is dark in all of the field.
+        """
+        picture = self.picture(field)
+        if not picture.any():
+            raise BlinkspotError(
+                "The mask for molecules is dark in all of the field: make it larger, or move it there."
+            )
+        return _Weighted(picture, field)
 
 
 @dataclass(frozen=True, eq=False)
