@@ -8,13 +8,13 @@ from pathlib import Path
 
 from blinkspot.camera import FloatArray
 from blinkspot.denoising.noise import ESTIMATES, Estimate
+from blinkspot.evaluation.picture_scores import psnr_db
 
-from ..clean_frames import psnr_db
 from ..trainings import Movie
 from .data_sets import DataSet, movie_of
 from .models import Models, denoised
 from .peers import peers
-from .protocols import fair_comparison, paper_scores, returned
+from .protocols import fair_comparison, paper_scores, returned, told_f1
 from .results import Figures, Results
 
 
@@ -143,6 +143,7 @@ def _of_paper(movie: Movie, frames: FloatArray) -> Figures:
             f"{name}_rmse_nm": each.rmse_nm,
         }
     figures["returned"] = returned(*(figures[f"{name}_f1"] for name in ("noisy", "denoised", "clean")))
+    figures["told_f1"] = told_f1(movie)
     figures["noisy_psnr_db"] = psnr_db(movie.noisy, movie.clean)
     figures["denoised_psnr_db"] = psnr_db(frames, movie.clean)
     return figures
