@@ -199,6 +199,17 @@ def test_no_gpu_is_said(monkeypatch, scene):
         Training(scene[0], CAMERA, TrainingSettings(device="cuda"))
 
 
+def test_a_model_sees_counts_whatever_the_camera(trained, scene):
+    model, movie = trained[0].best, scene[0]
+    other = Camera(pixel_size_nm=80.0, offset_adu=400.0, electrons_per_adu=0.5)
+    counts = CAMERA.counts(movie.frames(0, 20))
+    same = as_stack(other.adu(other.photoelectrons_from_counts(counts)))
+    frame = model.for_camera(other).denoise_frame(same, 7)
+    expected = CAMERA.counts_from_photoelectrons(model.denoise_frame(movie, 7))
+    np.testing.assert_allclose(other.counts_from_photoelectrons(frame), expected, rtol=2e-3, atol=2e-3)
+    assert model.camera == CAMERA
+
+
 def test_a_saved_model_denoises_the_same(trained, scene, tmp_path):
     model = trained[0].best
     model.save(tmp_path / "a.blinkspot")

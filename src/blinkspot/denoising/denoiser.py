@@ -210,6 +210,15 @@ class Denoiser:
         record = {**self.provenance, "calibration": dataclasses.asdict(calibration)}
         return Denoiser(model, self.network_name, self.camera, record)
 
+    def for_camera(self, camera: Camera) -> Denoiser:
+        """Return this model for movies of another camera.
+
+        What the network sees are counts, whose variance is their mean with every camera; only the way there
+        and back is the camera's. It has learned the spots, the light and the background of its own movie,
+        though, and its bias was measured there.
+        """
+        return Denoiser(self._model, self.network_name, camera, self.provenance)
+
     def check_matches(self, movie: Stack, camera: Camera | None = None) -> None:
         """Check that a movie is one that this model can denoise.
 
