@@ -105,8 +105,8 @@ class Photographer:
         """Preview one frame, then localize all, noisy and denoised."""
         dock = self.localize
         dock.parent().raise_()
-        dock.preview_box.click()
-        while not dock.counts.text().startswith("Frame"):
+        dock.preview.box.click()
+        while not dock.preview.counts.text().startswith("Frame"):
             self.wait(0.2)
         self.shoot("localize_preview")
         dock.target.setCurrentIndex(dock.target.count() - 1)
@@ -150,7 +150,7 @@ class Photographer:
             main.splitDockWidget(left, right, Qt.Orientation.Horizontal)
         main.resizeDocks(panels, [360] * 3, Qt.Orientation.Horizontal)
         self.localize.side_by_side.click()
-        self.localize.preview_box.click()
+        self.localize.preview.box.click()
         self.wait(1)
         self.viewer.reset_view()
         self.shoot("three_docks")
