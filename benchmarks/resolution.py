@@ -25,7 +25,7 @@ from blinkspot.evaluation.resolution import ResolutionSettings, measure_resoluti
 from blinkspot.progress import finish
 
 PEER = Path(__file__).with_name("support") / "picasso_resolution_peer.py"
-SPLITS = 5
+SPLITS = 3
 
 
 def picassos(samples: list[Sample], interpreter: Path) -> list[dict[str, Any]]:

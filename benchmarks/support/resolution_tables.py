@@ -13,11 +13,12 @@ from blinkspot.localization.settings import LocalizerSettings
 from blinkspot.progress import finish
 
 from . import SHARED, truth_movie
+from .drifting import FIELD_NM as WIDE_FIELD_NM
 from .drifting import filaments, origami
 
 FloatArray = NDArray[np.float64]
 
-FIELD_NM = 25_600.0
+FIELD_NM = 12_800.0
 PIXEL_NM = 100.0
 
 
@@ -32,13 +33,15 @@ class Sample:
 
 
 def rings(random: np.random.Generator, n: int) -> FloatArray:
-    """Return ``n`` places on 400 circles of 100 nm diameter, as of nuclear pores."""
-    centres = random.uniform(100.0, FIELD_NM - 100.0, (400, 2))
+    """Return ``n`` places on 200 circles of 100 nm diameter, as of nuclear pores."""
+    centres = random.uniform(100.0, FIELD_NM - 100.0, (200, 2))
     angles = random.uniform(0.0, 2.0 * np.pi, n)
     around = 50.0 * np.column_stack((np.cos(angles), np.sin(angles)))
     return centres[random.integers(len(centres), size=n)] + around
 
 
+# The first two on a field of four times the area, of which a quarter is taken.
+assert WIDE_FIELD_NM == 2.0 * FIELD_NM
 STRUCTURES: dict[str, Callable[[np.random.Generator, int], FloatArray]] = {
     "filaments": filaments,
     "origami": origami,
@@ -47,12 +50,13 @@ STRUCTURES: dict[str, Callable[[np.random.Generator, int], FloatArray]] = {
 
 
 def blinking_sample(
-    structure: str, precision_nm: float, seed: int, blinks: int = 100_000, frames: int = 10_000
+    structure: str, precision_nm: float, seed: int, blinks: int = 40_000, frames: int = 5000
 ) -> Sample:
     """Return molecules that shine for 3 frames on average, found with Gaussian errors of one width."""
     random = np.random.default_rng(seed)
     # Each docks at one of a tenth as many sites: the same place is seen again.
-    sites = STRUCTURES[structure](random, blinks // 10)
+    sites = STRUCTURES[structure](random, blinks * 4 // 10 if structure != "rings" else blinks // 10)
+    sites = sites[np.all(sites < FIELD_NM, axis=1)]
     place = sites[random.integers(len(sites), size=blinks)]
     on = random.geometric(1.0 / 3.0, blinks)
     blink = np.repeat(np.arange(blinks), on)
