@@ -3,8 +3,8 @@
     python benchmarks/resolution.py --picasso PICASSO_ENVIRONMENT/bin/python
 
 Blinking molecules on filaments, DNA origami and rings, found with errors of a known width, and the tables of
-the shared blinking movie and of the real Eos-actin movie. Picasso splits localizations one by one, and has the
-pixel chosen by its NeNA: so do we here, and beside it by blocks of frames, which is our default.
+the shared blinking movie and of the real Eos-actin movie. Picasso splits localizations one by one, and
+has the pixel chosen by its NeNA: so do we here, and beside it by blocks of frames, which is our default.
 """
 
 from __future__ import annotations
@@ -61,7 +61,12 @@ def main() -> None:
     options = parser.parse_args()
     samples = [
         blinking_sample(structure, precision_nm, options.seed)
-        for structure, precision_nm in (("filaments", 10.0), ("origami", 5.0), ("rings", 15.0))
+        for structure, precision_nm in (
+            ("filaments", 10.0),
+            ("origami", 8.0),
+            ("rings", 15.0),
+            ("filaments", 25.0),
+        )
     ]
     samples += shared_samples()
     ours(blinking_sample("rings", 10.0, 0, 2000, 200), "blocks")  # what numba compiles is not counted

@@ -1,7 +1,7 @@
 """Picasso's FRC and NeNA of some tables; runs in Picasso's own environment, started by ``resolution.py``.
 
-Reads molecules from NPZ files (frame, x_nm, y_nm, uncertainty_nm, extent_nm, pixel_size_nm, seeds) and prints,
-for each, a line of JSON: resolutions by several random splits, nm, the precision, nm, and processor seconds.
+Reads molecules from NPZ files (frame, x_nm, y_nm, uncertainty_nm, extent_nm, pixel_size_nm, seeds) and prints
+a line of JSON for each: resolutions by several random splits, nm, the precision, nm, and processor seconds.
 """
 
 # The environment is not ours: nothing of blinkspot may be imported here.

@@ -13,12 +13,11 @@ from blinkspot.localization.settings import LocalizerSettings
 from blinkspot.progress import finish
 
 from . import SHARED, truth_movie
-from .drifting import FIELD_NM as WIDE_FIELD_NM
 from .drifting import filaments, origami
 
 FloatArray = NDArray[np.float64]
 
-FIELD_NM = 12_800.0
+FIELD_NM = 6_400.0
 PIXEL_NM = 100.0
 
 
@@ -33,15 +32,13 @@ class Sample:
 
 
 def rings(random: np.random.Generator, n: int) -> FloatArray:
-    """Return ``n`` places on 200 circles of 100 nm diameter, as of nuclear pores."""
-    centres = random.uniform(100.0, FIELD_NM - 100.0, (200, 2))
+    """Return ``n`` places on 50 circles of 100 nm diameter, as of nuclear pores."""
+    centres = random.uniform(100.0, FIELD_NM - 100.0, (50, 2))
     angles = random.uniform(0.0, 2.0 * np.pi, n)
     around = 50.0 * np.column_stack((np.cos(angles), np.sin(angles)))
     return centres[random.integers(len(centres), size=n)] + around
 
 
-# The first two on a field of four times the area, of which a quarter is taken.
-assert WIDE_FIELD_NM == 2.0 * FIELD_NM
 STRUCTURES: dict[str, Callable[[np.random.Generator, int], FloatArray]] = {
     "filaments": filaments,
     "origami": origami,
@@ -50,13 +47,16 @@ STRUCTURES: dict[str, Callable[[np.random.Generator, int], FloatArray]] = {
 
 
 def blinking_sample(
-    structure: str, precision_nm: float, seed: int, blinks: int = 40_000, frames: int = 5000
+    structure: str, precision_nm: float, seed: int, blinks: int = 20_000, frames: int = 5000
 ) -> Sample:
     """Return molecules that shine for 3 frames on average, found with Gaussian errors of one width."""
     random = np.random.default_rng(seed)
-    # Each docks at one of a tenth as many sites: the same place is seen again.
-    sites = STRUCTURES[structure](random, blinks * 4 // 10 if structure != "rings" else blinks // 10)
-    sites = sites[np.all(sites < FIELD_NM, axis=1)]
+    # The same place is seen ten times. The first two structures are made on a larger field.
+    sites = np.empty((0, 2))
+    while len(sites) < blinks // 10:
+        more = STRUCTURES[structure](random, blinks)
+        sites = np.concatenate((sites, more[np.all(more < FIELD_NM, axis=1)]))
+    sites = sites[: blinks // 10]
     place = sites[random.integers(len(sites), size=blinks)]
     on = random.geometric(1.0 / 3.0, blinks)
     blink = np.repeat(np.arange(blinks), on)
@@ -80,7 +80,7 @@ def blinking_sample(
 def shared_samples() -> Iterator[Sample]:
     """Localize the blinking movie and the real one."""
     shared = truth_movie("blinking_low60")
-    table = finish(Localizer(shared.camera, LocalizerSettings(threshold=2.0)).localize(shared.movie))
+    table = finish(Localizer(shared.camera, LocalizerSettings(threshold=1.3)).localize(shared.movie))
     yield Sample("blinking_low60", table, 12_800.0, None)
     camera = Camera(pixel_size_nm=100.0, offset_adu=1125.0, electrons_per_adu=1.0 / 19.5)
     movie = open_stack(SHARED / "real" / "eos_actin_palm_300x96x96.tif")

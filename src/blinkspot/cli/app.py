@@ -12,6 +12,8 @@ from blinkspot.cli.console import say
 from blinkspot.cli.demo_command import demo
 from blinkspot.cli.drift_command import drift
 from blinkspot.cli.interruption import INTERRUPTED, one_interruption
+from blinkspot.cli.residuals_command import residuals
+from blinkspot.cli.resolution_command import resolution
 from blinkspot.errors import BlinkspotError
 from blinkspot.provenance import package_version
 
@@ -34,6 +36,8 @@ for command in (
     table_commands.convert,
     table_commands.render,
     table_commands.score,
+    resolution,
+    residuals,
     table_commands.compare,
     demo,
 ):

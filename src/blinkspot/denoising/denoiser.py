@@ -346,10 +346,14 @@ class Denoiser:
         BlinkspotError
             If there is no such frame, or the movie is too short for the model's context.
         """
+        nothing = np.empty((2, 0, *movie.shape[1:]), np.float32)
         for first, planes, progress in self._streamed(
-            movie, start, stop, lambda _, prior: torch.stack((prior.single_mean, prior.single_variance), dim=1)
+            movie,
+            start,
+            stop,
+            lambda _, prior: torch.stack((prior.single_mean, prior.single_variance), dim=1),
         ):
-            mean, variance = planes.numpy().swapaxes(0, 1) if len(planes) else np.empty((2, 0, 0, 0))
+            mean, variance = planes.numpy().swapaxes(0, 1) if len(planes) else nothing
             yield PredictedChunk(first, mean, variance, progress)
 
     def _streamed(
@@ -411,9 +415,7 @@ class Denoiser:
             return squared
         return self.camera.photoelectrons_from_counts(estimated.numpy())
 
-    def _computed(
-        self, of_prior: Callable[[Tensor, Prior], Tensor], part: _Part
-    ) -> tuple[_Part, Tensor]:
+    def _computed(self, of_prior: Callable[[Tensor, Prior], Tensor], part: _Part) -> tuple[_Part, Tensor]:
         """Return what the part is, and what is made of its pixels, on the CPU."""
         counts = part.counts.to(self.device).contiguous(memory_format=torch.channels_last)
         read_counts = part.read_counts

@@ -197,7 +197,7 @@ class Prior(NamedTuple):
 
     @property
     def single_variance(self) -> Tensor:
-        """Variance of a pixel's count by the single law, m + m^2 / alpha (negative binomial), ``(N, Y, X)``."""
+        """Variance of a pixel's count by the single law, m + m^2 / alpha (negative binomial)."""
         mean = self.single_mean
         return mean + mean.square() * (-self.single_log_alpha).exp()
 

@@ -9,11 +9,14 @@ from blinkspot.evaluation.denoised_fits import (
 )
 from blinkspot.evaluation.presets import PRESETS
 from blinkspot.evaluation.report import write_report
+from blinkspot.evaluation.residuals import Residuals, ResidualSettings, check_residuals
+from blinkspot.evaluation.resolution import Resolution, ResolutionSettings, measure_resolution
 from blinkspot.evaluation.routes import ComparisonSettings, Route
 from blinkspot.evaluation.scores import Scores, score
 from blinkspot.evaluation.simulation import SimulatedFrames, SimulationSettings, simulate
 from blinkspot.evaluation.simulation_files import SimulatedFiles, simulate_to_files
 from blinkspot.evaluation.summary import summary
+from blinkspot.evaluation.table_figures import TableFigures, before_and_after, table_figures
 from blinkspot.evaluation.verdict import verdict
 
 __all__ = [
@@ -21,19 +24,28 @@ __all__ = [
     "Comparison",
     "ComparisonSettings",
     "Curve",
+    "ResidualSettings",
+    "Residuals",
+    "Resolution",
+    "ResolutionSettings",
     "Route",
     "Scores",
     "SimulatedFiles",
     "SimulatedFrames",
     "SimulationSettings",
+    "TableFigures",
     "TooFewMolecules",
+    "before_and_after",
     "calibrate_uncertainties",
     "check_can_calibrate",
+    "check_residuals",
     "compare",
+    "measure_resolution",
     "score",
     "simulate",
     "simulate_to_files",
     "summary",
+    "table_figures",
     "threshold_curve",
     "verdict",
     "write_report",

@@ -15,15 +15,20 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.spatial import cKDTree
 
 from blinkspot.localization.detection import local_maxima, wavelet_filter
 
 FloatArray = NDArray[np.float64]
 Float32Array = NDArray[np.float32]
 
-# Lower maxima are no spots, in standard deviations of the response.
+# Lower maxima are no spots, in standard deviations of the response to white noise.
 _BEGIN = 2.5
-# That standard deviation in white noise of variance 1: the root of the sum of the filter's squared taps.
+# Around a spot the filter's response dips below 0: no more than so deep, as a part of its height, and so far.
+_LOBE_HEIGHT = 0.5
+_LOBE_PX = 8.0
+_STRONG = 5.0
+# Standard deviation of the response in white noise of variance 1: the root of the filter's sum of squares.
 RESPONSE_STD = 0.200664
 
 
@@ -90,10 +95,14 @@ class Maxima:
         """Add a residual frame, and give a turn to others now and then."""
         response, _, _ = wavelet_filter(frame)
         yield
-        for values, signed in ((self._upwards, response), (self._downwards, -response)):
+        both = []
+        for signed in (response, -response):
             rows, columns = local_maxima(signed, _BEGIN * RESPONSE_STD)
-            values.append(signed[rows, columns])
+            both.append((np.column_stack((rows, columns)), signed[rows, columns]))
             yield
+        upwards, downwards = both
+        self._upwards.append(_without_lobes(upwards, downwards))
+        self._downwards.append(_without_lobes(downwards, upwards))
         self.pixels += frame.size
         self.frames += 1
 
@@ -108,9 +117,21 @@ class Maxima:
         return replace(self, unit=self.unit / factor)
 
 
-def spot_excess(
-    found: Maxima, white: Maxima, false_per_megapixel: float, *, upwards: bool
-) -> SpotExcess:
+def _without_lobes(
+    maxima: tuple[NDArray[np.int64], Float32Array], opposite: tuple[NDArray[np.int64], Float32Array]
+) -> Float32Array:
+    """Return the values of the maxima that are not the lobes that the filter leaves around opposite ones."""
+    (places, values), (others, heights) = maxima, opposite
+    strong = heights >= _STRONG * RESPONSE_STD
+    if not len(places) or not strong.any():
+        return values
+    distance, nearest = cKDTree(others[strong]).query(places, k=1)
+    is_lobe = (distance <= _LOBE_PX) & (values < _LOBE_HEIGHT * heights[strong][nearest])
+    kept: Float32Array = values[~is_lobe]
+    return kept
+
+
+def spot_excess(found: Maxima, white: Maxima, false_per_megapixel: float, *, upwards: bool) -> SpotExcess:
     """Count the spots of a residual beyond those of white noise.
 
     Parameters

@@ -60,7 +60,7 @@ def by_model(noisy: Stack, denoiser: Denoiser) -> Generator[ResidualFrames, None
     """Compare each count with what the model says of it from the other pixels."""
     for chunk in denoiser.predict(noisy):
         counts = denoiser.camera.counts(noisy.frames(chunk.start, chunk.start + len(chunk.mean)))
-        residual = (counts - chunk.mean) / np.sqrt(chunk.variance)
+        residual = ((counts - chunk.mean) / np.sqrt(chunk.variance)).astype(np.float32)
         yield ResidualFrames(chunk.start, residual, chunk.mean, chunk.variance, chunk.progress)
 
 
@@ -83,7 +83,8 @@ def by_denoised(noisy: Stack, denoised: Stack, camera: Camera) -> Generator[Resi
             both.append(camera.counts(frames))
         counts, light = both
         variance = np.maximum(light, np.float32(_LEAST_COUNTS))
-        yield ResidualFrames(start, (counts - light) / np.sqrt(variance), light, variance, clock.at(stop))
+        residual = ((counts - light) / np.sqrt(variance)).astype(np.float32)
+        yield ResidualFrames(start, residual, light, variance, clock.at(stop))
 
 
 def white_residual(

@@ -9,6 +9,8 @@ _VARIANCE = 0.05
 # A denoised movie that keeps more than this of the noise's variance leaves too little to judge it by.
 _LEAST_VARIANCE = 0.5
 _CORRELATION = 0.02
+# Downwards: what molecules explain is less in all movies but the most crowded.
+_FOLLOWED = 0.05
 _STRUCTURE = 0.05
 # The quantile of chance beyond which a finding is one.
 _CHANCE = 1e-3
@@ -20,7 +22,7 @@ def findings(residuals: Residuals) -> list[str]:
 
     Only what is both beyond chance and large enough to matter is one. Beside a molecule whose brightness
     the neighbours leave open, the residuals of neighbouring pixels are less than independent (two pixels that
-    foretell each other leave residuals of the opposite sign): a correlation below 0 is no finding.
+    foretell each other leave residuals of the opposite sign): a slight correlation below 0 is no finding.
     """
     found = []
     p = residuals.p_values()
@@ -36,10 +38,13 @@ def findings(residuals: Residuals) -> list[str]:
     correlation = float(residuals.spatial[0])
     if correlation > max(_CORRELATION, _SURE * residuals.correlation_chance):
         found.append(f"neighbouring pixels are correlated by {correlation:.0%}")
-    if residuals.structure > _STRUCTURE and (p["map"] or 0.0) < _CHANCE:
+    if correlation < -_FOLLOWED:
         found.append(
-            f"its mean over time shows structure of {residuals.structure:.2f} standard deviations of the noise"
+            f"neighbouring pixels are correlated by {correlation:.0%}, as where the denoised movie follows "
+            "their noise"
         )
+    if residuals.structure > _STRUCTURE and (p["map"] or 0.0) < _CHANCE:
+        found.append(f"its mean over time varies over the field by {residuals.structure:.2f} of the noise")
     for spots, name in ((residuals.lost, "lost"), (residuals.invented, "invented")):
         if spots.is_sure:
             error = spots.error / spots.frames

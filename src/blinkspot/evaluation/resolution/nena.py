@@ -17,6 +17,7 @@ from __future__ import annotations
 import math
 from collections.abc import Generator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -34,7 +35,11 @@ FloatArray = NDArray[np.float64]
 
 USUAL_REACH_NM = 100.0
 _BINS = 1000
-_FEWEST_PAIRS = 100
+_FEWEST_PAIRS = 50
+# The histogram reaches so many times as far as the precision, or grows by this factor until it does.
+_REACHED = 6.0
+_GROWTH = 1.5
+_LARGEST_REACH_NM = 1000.0
 # A true part below this share of the pairs, or known to less than this part of itself, is chance.
 _SMALLEST_SHARE = 0.05
 _LARGEST_ERROR = 0.25
@@ -87,8 +92,8 @@ def nena(table: LocalizationTable, largest_nm: float | None = None) -> Generator
     table : LocalizationTable
         As localized: before molecules of successive frames were merged.
     largest_nm : float, optional
-        Largest distance in the histogram, nm; some five times the precision or more. By default the size of
-        a camera pixel, as in Picasso, and 100 nm where the table does not know it.
+        Largest distance in the histogram, nm. By default the size of a camera pixel, as in Picasso, or 100 nm
+        where the table does not know it, and more where that is less than six times the precision.
 
     Yields
     ------
@@ -106,13 +111,17 @@ def nena(table: LocalizationTable, largest_nm: float | None = None) -> Generator
     reach = largest_nm or known_pixel_size_nm(table.provenance) or USUAL_REACH_NM
     if (largest_nm is not None and not largest_nm > 0) or not math.isfinite(reach):
         raise BlinkspotError(f"The largest distance of NeNA must be above 0 nm, not {largest_nm}.")
-    pairs = yield from successor_distances(table, reach, _BINS)
-    distance = (np.arange(_BINS) + 0.5) * reach / _BINS
-    reason = _why_not(table, int(pairs.sum()), reach)
-    if reason is not None:
-        return _unknown(reason, distance, pairs)
     clock = Stopwatch("fitting the distances", 1.0)
-    fit = yield from waited_for(lambda: _fitted(distance, pairs), clock)
+    while True:
+        pairs = yield from successor_distances(table, reach, _BINS)
+        distance = (np.arange(_BINS) + 0.5) * reach / _BINS
+        reason = _why_not(table, int(pairs.sum()), reach)
+        if reason is not None:
+            return _unknown(reason, distance, pairs)
+        fit = yield from waited_for(partial(_fitted, distance, pairs), clock)
+        if largest_nm is not None or fit.precision <= reach / _REACHED or reach >= _LARGEST_REACH_NM:
+            break
+        reach *= _GROWTH
     share = fit.parameters[0] / pairs.sum()
     if share < _SMALLEST_SHARE or fit.error > _LARGEST_ERROR * fit.precision or fit.precision > reach / 2:
         reason = (
@@ -166,7 +175,10 @@ def _density(distance: FloatArray, parameters: FloatArray) -> FloatArray:
     """Return the pairs per nm: of one molecule, of one structure, of anything."""
     true, precision, near, middle, spread, anywhere = parameters
     gaussian = np.exp(-0.5 * ((distance - middle) / spread) ** 2) / (spread * math.sqrt(2.0 * math.pi))
-    return true * _distance_density(distance, precision) + near * gaussian + anywhere * distance
+    density: FloatArray = (
+        true * _distance_density(distance, precision) + near * gaussian + anywhere * distance
+    )
+    return density
 
 
 def _fitted(distance: FloatArray, pairs: NDArray[np.int64]) -> _Fit:

@@ -132,8 +132,8 @@ def ring_correlation(
         product, power, other_power, n = yield from field.ring_sums(whole, half, clock, number + 1.0)
         scale = np.sqrt(power * other_power)
         curves.append(np.divide(product, scale, out=np.zeros_like(product), where=scale > 0))
-    frequency = np.arange(field.n_rings) * field.ring_per_nm
-    mean = np.mean(curves, axis=0)
+    frequency = np.arange(field.n_rings, dtype=np.float64) * field.ring_per_nm
+    mean: FloatArray = np.mean(curves, axis=0)
     found, *of_each = yield from waited_for(
         lambda: [first_crossing(curve, n) for curve in (mean, *curves)], clock, len(curves) + 1.0
     )
@@ -160,9 +160,7 @@ def _why_not(found: Crossing, frequency: FloatArray) -> str | None:
             f"The two halves agree down to the smallest scale, {1.0 / frequency[-1]:.3g} nm: correlate "
             "pictures of smaller pixels."
         )
-    return (
-        "The two halves do not show the same at any scale: there are too few localizations for their structure."
-    )
+    return "The two halves show nothing in common at any scale: there are too few localizations."
 
 
 def _bounds(table: LocalizationTable) -> tuple[FloatArray, FloatArray]:
@@ -198,8 +196,8 @@ def _field(extent_nm: FloatArray, settings: ResolutionSettings, precision_nm: fl
         )
     if min(shape) < _SMALLEST_SIDE_PX:
         raise BlinkspotError(
-            f"The localizations cover only {shape[1]:.0f} x {shape[0]:.0f} pixels of {pixel_nm:.3g} nm, and a "
-            f"ring correlation takes {_SMALLEST_SIDE_PX}: take a larger part of the field, or give smaller "
+            f"The localizations cover only {shape[1]:.0f} x {shape[0]:.0f} pixels of {pixel_nm:.3g} nm, and "
+            f"a ring correlation takes {_SMALLEST_SIDE_PX}: take a larger part of the field, or give smaller "
             "pixels."
         )
     return Field(pixel_nm, (int(shape[0]), int(shape[1])))

@@ -55,7 +55,9 @@ class ResolutionSettings:
         if self.frames_per_block is not None and self.frames_per_block < 1:
             raise BlinkspotError(f"A block must have at least 1 frame, not {self.frames_per_block}.")
         if self.frames_per_block is not None and self.split == "localizations":
-            raise BlinkspotError("Blocks of frames have no effect where each localization is split by itself.")
+            raise BlinkspotError(
+                "Blocks of frames have no effect where each localization is split by itself."
+            )
         if not 1 <= self.splits <= 1000:
             raise BlinkspotError(f"The number of splits must lie between 1 and 1000, not {self.splits}.")
         for name in ("pixel_size_nm", "largest_distance_nm"):

@@ -110,9 +110,7 @@ class Field:
         # In units of a ring.
         step_down, step_along = min(self.padded) / height, min(self.padded) / width
         yield from in_parts(
-            lambda part: _add_rings(
-                whole, half, part.start, part.stop, width, step_down, step_along, sums
-            ),
+            lambda part: _add_rings(whole, half, part.start, part.stop, width, step_down, step_along, sums),
             height,
             clock,
             (done, done),

@@ -56,7 +56,7 @@ def successor_distances(
 def _count(
     frame: IntArray, x: FloatArray, y: FloatArray, start: int, stop: int, largest: float, counts: IntArray
 ) -> None:
-    """Add the pairs whose first is one of the rows ``start`` to ``stop``; rows are in order of frame and x."""
+    """Add the pairs whose first is a row from ``start`` to ``stop``; rows are in order of frame and x."""
     per_nm = counts.size / largest
     for i in range(start, stop):
         # The first row of the next frame whose x is within reach, by halving.
