@@ -11,6 +11,8 @@ from blinkspot.evaluation.figures_calibration import calibration_figure, draw_ca
 from blinkspot.evaluation.molecule_bias import MoleculeBias, molecule_bias
 from blinkspot.evaluation.picture_scores import PictureScores, picture_scores
 from blinkspot.evaluation.report import write_report
+from blinkspot.evaluation.residuals import Residuals, ResidualSettings, check_residuals
+from blinkspot.evaluation.resolution import Resolution, ResolutionSettings, measure_resolution
 from blinkspot.evaluation.routes import ComparisonSettings, Route
 from blinkspot.evaluation.sbr import (
     MovieSignalToBackground,
@@ -28,6 +30,7 @@ from blinkspot.evaluation.simulation import (
     simulate_to_files,
 )
 from blinkspot.evaluation.summary import summary
+from blinkspot.evaluation.table_figures import TableFigures, before_and_after, table_figures
 from blinkspot.evaluation.uncertainty_calibration import UncertaintyCalibration, uncertainty_calibration
 from blinkspot.evaluation.verdict import verdict
 
@@ -39,19 +42,27 @@ __all__ = [
     "MoleculeBias",
     "MovieSignalToBackground",
     "PictureScores",
+    "ResidualSettings",
+    "Residuals",
+    "Resolution",
+    "ResolutionSettings",
     "Route",
     "Scores",
     "SignalToBackground",
     "SimulatedFiles",
     "SimulatedFrames",
     "SimulationSettings",
+    "TableFigures",
     "TooFewMolecules",
     "UncertaintyCalibration",
+    "before_and_after",
     "calibrate_uncertainties",
     "calibration_figure",
     "check_can_calibrate",
+    "check_residuals",
     "compare",
     "draw_calibration",
+    "measure_resolution",
     "molecule_bias",
     "movie_signal_to_background",
     "picture_scores",
@@ -60,6 +71,7 @@ __all__ = [
     "simulate",
     "simulate_to_files",
     "summary",
+    "table_figures",
     "threshold_curve",
     "uncertainty_calibration",
     "verdict",
