@@ -111,9 +111,7 @@ def _check(
 ) -> Generator[Progress, None, HeldOut]:
     whole = Thinning(movie, camera, 1.0, settings.seed)
     tables = yield from _whole_movie(movie, camera, model, settings)
-    thresholds = np.asarray(
-        settings.localizer.threshold * THRESHOLD_STEP ** np.arange(THRESHOLDS), np.float64
-    )
+    thresholds = np.asarray(settings.localizer.threshold * THRESHOLD_STEP ** np.arange(THRESHOLDS), np.float64)
     predictions: tuple[Prediction, ...] = ()
     found: list[dict[RouteName, FoundInSplit]] = []
     for number, kept_share in enumerate(settings.kept_shares):

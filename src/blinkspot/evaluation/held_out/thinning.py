@@ -145,7 +145,9 @@ class Thinning:
             first = random.binomial(whole - kept, 0.5)
             held = np.stack([first, whole - kept - first])
             return kept.astype(np.float32), held.astype(np.float32)
-        kept = split_counts(counts, self.kept_share, self._excess_third_moment, random, self._rounding_counts)
+        kept = split_counts(
+            counts, self.kept_share, self._excess_third_moment, random, self._rounding_counts
+        )
         held_out = counts - kept
         spread = np.sqrt(np.maximum(counts + self._rounding_counts, 0.0) * (1.0 - self.kept_share))
         noise = 0.5 * spread * random.standard_normal(counts.shape, dtype=np.float32)
