@@ -64,8 +64,8 @@ def held_out_settings(
 ) -> HeldOutSettings:
     """Return settings of a held-out check that suit a comparison.
 
-    Molecules are judged from below the default threshold on, so that there are as many false ones on the noisy
-    movie as on the denoised one at some threshold of each. The default is among the thresholds.
+    Molecules are judged from below the default threshold on, so that at some threshold of each movie the
+    noisy and the denoised one have the same share of false ones. The default is among the thresholds.
 
     Parameters
     ----------

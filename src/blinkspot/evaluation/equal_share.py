@@ -1,7 +1,7 @@
 """How many true molecules two routes give at the same share of false ones, by photons held out.
 
-A threshold asks for different things of a noisy and of a denoised movie, so the routes are compared where equally
-many of what they find is false. Nothing here knows the truth: false shares are the estimates of
+A threshold asks for different things of a noisy and of a denoised movie, so the routes are compared where the
+same share of what they find is false. Nothing here knows the truth: false shares are the estimates of
 :mod:`blinkspot.evaluation.held_out`.
 """
 
@@ -81,9 +81,9 @@ class EqualShare:
 def at_equal_share(check: HeldOut) -> EqualShare | None:
     """Compare the noisy route with the better denoised one.
 
-    The interval of the difference joins those of both numbers by their square sum, each on its own side (Zou &
-    Donner 2008, Statistics in Medicine 27:1693), as if they were independent: errors of the same movie that
-    are alike make the true one narrower.
+    The interval of the difference joins those of both numbers by their square sum, each on its own side
+    (Zou & Donner 2008, Statistics in Medicine 27:1693), as if they were independent: what is alike in errors
+    of the same movie makes the true one narrower.
 
     Returns
     -------

@@ -132,7 +132,7 @@ def by_held_out(check: HeldOut, equal: EqualShare | None) -> Conclusion:
     how = ROUTE_TITLES[equal.denoised.route].removeprefix("denoised, ")
     values = (
         f"at {100 * equal.false_share:g} % false ones it gives {after:,.0f} true molecules and the noisy movie "
-        f"{before:,.0f} ({signed(gain.value, 0)}{_interval(gain, 0)}; molecules {how}), estimated by photons held "
+        f"{before:,.0f} ({signed(round(after) - round(before), 0)}{_interval(gain, 0)}; molecules {how}), estimated by photons held "
         "out"
     )
     more = (*_held_out_errors(equal), *pictures)
