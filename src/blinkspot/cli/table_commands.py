@@ -312,7 +312,7 @@ def compare(
     held_out_minutes: Annotated[
         float | None,
         typer.Option(
-            help="With --held-out: train models on the parts alone, three of so many minutes, instead of using --model."
+            help="With --held-out: train on the parts alone, three times so long, instead of --model."
         ),
     ] = None,
     as_json: Json = False,

@@ -1,4 +1,4 @@
-"""How many true molecules two routes give at the same share of false ones, by photons held out.
+"""How many molecules of two routes are confirmed by photons held out, at the same share of false ones.
 
 A threshold asks for different things of a noisy and of a denoised movie, so the routes are compared where the
 same share of what they find is false. Nothing here knows the truth: false shares are the estimates of
@@ -23,7 +23,7 @@ Bound = Literal["value", "low", "high"]
 
 
 @dataclass(frozen=True)
-class TrueMolecules:
+class Confirmed:
     """What a route finds where a given share of it is false.
 
     Attributes
@@ -31,7 +31,7 @@ class TrueMolecules:
     route : str
         Its name.
     number : Estimate
-        True molecules.
+        Molecules that are not false.
     threshold : float
         Where that is, in units of std(Wave.F1).
     error_nm : Estimate
@@ -51,14 +51,14 @@ class EqualShare:
     Attributes
     ----------
     false_share : float
-    noisy, denoised : TrueMolecules
+    noisy, denoised : Confirmed
     gain : Gain
-        True molecules of the denoised route less those of the noisy one, with a 95 % interval.
+        Molecules of the denoised route less those of the noisy one, with a 95 % interval.
     """
 
     false_share: float
-    noisy: TrueMolecules
-    denoised: TrueMolecules
+    noisy: Confirmed
+    denoised: Confirmed
     gain: Gain
 
     def as_dict(self) -> dict[str, Any]:
@@ -70,7 +70,7 @@ class EqualShare:
                 name: {
                     "route": each.route,
                     "threshold": each.threshold,
-                    "true_molecules": each.number.as_dict(),
+                    "confirmed_molecules": each.number.as_dict(),
                     "error_nm": each.error_nm.as_dict(),
                 }
                 for name, each in (("noisy", self.noisy), ("denoised", self.denoised))
@@ -95,8 +95,8 @@ def at_equal_share(check: HeldOut) -> EqualShare | None:
     if noisy is None:
         return None
     for share in FALSE_SHARES:
-        before = _true_molecules(noisy, share)
-        found = [_true_molecules(each, share) for each in others]
+        before = _confirmed(noisy, share)
+        found = [_confirmed(each, share) for each in others]
         told = [each for each in found if each is not None]
         if before is None or not told:
             continue
@@ -112,8 +112,8 @@ def _difference(before: Estimate, after: Estimate) -> Gain:
     return Gain(value, value - down, value + up)
 
 
-def _true_molecules(route: HeldOutRoute, share: float) -> TrueMolecules | None:
-    """Return the true molecules where so many are false; None where the route does not pass this share.
+def _confirmed(route: HeldOutRoute, share: float) -> Confirmed | None:
+    """Return the confirmed molecules where so many are false; None where the route does not pass this share.
 
     More false ones than estimated mean a higher threshold and fewer molecules.
     """
@@ -128,7 +128,7 @@ def _true_molecules(route: HeldOutRoute, share: float) -> TrueMolecules | None:
     )
     nearest = round(value)
     threshold = math.exp(float(np.interp(value, index, np.log(route.thresholds))))
-    return TrueMolecules(route.name, Estimate(number, low, high), threshold, route.error_nm[nearest])
+    return Confirmed(route.name, Estimate(number, low, high), threshold, route.error_nm[nearest])
 
 
 def _place(route: HeldOutRoute, share: float, bound: Bound) -> float | None:

@@ -14,7 +14,7 @@ from blinkspot.evaluation.figures import ROUTE_COLOURS, Theme, capital
 from blinkspot.evaluation.held_out import HeldOut, HeldOutRoute
 from blinkspot.evaluation.resolution import Resolution
 from blinkspot.evaluation.resolution.crossing import THRESHOLD
-from blinkspot.evaluation.routes import ROUTE_TITLES, Route
+from blinkspot.evaluation.routes import ROUTE_TITLES
 
 _BARS = 60
 _PICTURE_TITLES = {"noisy": "noisy", "gaussian": "Gaussian filter", "denoised": "denoised"}
@@ -23,7 +23,7 @@ _PICTURE_TITLES = {"noisy": "noisy", "gaussian": "Gaussian filter", "denoised": 
 def resolutions(comparison: Comparison, theme: Theme) -> Figure:
     """Draw the ring correlation of each route, and its distances in successive frames."""
     figure, (rings, distances) = charts(theme, 2)
-    last = 0.0
+    last = widest = 0.0
     for route in comparison.routes:
         found = comparison.checks.resolution[route.name]
         if not isinstance(found, Resolution):
@@ -32,10 +32,16 @@ def resolutions(comparison: Comparison, theme: Theme) -> Figure:
         _draw_rings(rings, found, colour, title)
         _draw_distances(distances, found, colour)
         last = max(last, float(found.nena.distance_nm[-1]))
+        widest = max(widest, _frequency_shown(found))
     rings.axhline(THRESHOLD, color=LIMIT, linewidth=1, linestyle=(0, (4, 3)))
     rings.annotate("1/7", (1.0, THRESHOLD), xycoords=("axes fraction", "data"), xytext=(3, 0),
                    textcoords="offset points", color=theme.ink, fontsize=8, va="center")  # fmt: skip
-    rings.set(ylim=(-0.15, 1.05), xlim=(0, None), xlabel="periods per µm", ylabel="correlation of the halves")
+    rings.set(
+        ylim=(-0.15, 1.05),
+        xlim=(0, widest or None),
+        xlabel="periods per µm",
+        ylabel="correlation of the halves",
+    )
     distances.set(
         xlim=(0, last or None), ylim=(0, None), xlabel="distance in successive frames (nm)",
         ylabel="pairs per nm",
@@ -44,6 +50,13 @@ def resolutions(comparison: Comparison, theme: Theme) -> Figure:
     entitle(distances, "Nearest neighbours (NeNA): counted, and fitted", theme)
     figure.legend(loc="outside lower center", ncols=3, frameon=False, labelcolor=theme.ink, fontsize=9)
     return figure
+
+
+def _frequency_shown(found: Resolution) -> float:
+    """Return up to which frequency a ring correlation is drawn, periods per micrometre."""
+    rings = found.ring_correlation
+    last = 1000.0 * float(rings.frequency_per_nm[-1])
+    return last if rings.resolution_nm is None else min(last, 4000.0 / rings.resolution_nm)
 
 
 def _draw_rings(axis: Axes, found: Resolution, colour: str, title: str) -> None:
@@ -67,22 +80,22 @@ def _draw_distances(axis: Axes, found: Resolution, colour: str) -> None:
 
 
 def held_out(comparison: Comparison, theme: Theme) -> Figure:
-    """Draw true molecules against the share of false ones, and how well each picture predicts."""
+    """Draw confirmed molecules against the share of false ones, and how well each picture predicts."""
     check = comparison.checks.held_out
     figure, (molecules, pictures) = charts(theme, 2)
     if isinstance(check, HeldOut):
-        for each, route in zip(check.routes, comparison.routes, strict=False):
-            _draw_false_shares(molecules, each, route)
+        for each in check.routes:
+            _draw_false_shares(molecules, each)
         _draw_predictions(pictures, check, theme)
-    if comparison.truth is not None:
-        molecules.plot([], [], color=theme.ink, linestyle=(0, (2, 2)), label="by the truth")
-    molecules.set(xlim=(0, 0.6), ylim=(0, None), xlabel="share of false molecules", ylabel="true molecules")
-    entitle(molecules, "True molecules, by photons held out", theme)
+    molecules.set(
+        xlim=(0, 0.6), ylim=(0, None), xlabel="share of false molecules", ylabel="confirmed molecules"
+    )
+    entitle(molecules, "Molecules confirmed by photons held out", theme)
     figure.legend(loc="outside lower center", ncols=4, frameon=False, labelcolor=theme.ink, fontsize=9)
     return figure
 
 
-def _draw_false_shares(axis: Axes, each: HeldOutRoute, route: Route) -> None:
+def _draw_false_shares(axis: Axes, each: HeldOutRoute) -> None:
     colour = ROUTE_COLOURS[each.name]
     value, low, high = (
         np.array([getattr(share, bound) for share in each.false_share]) for bound in ("value", "low", "high")
@@ -98,9 +111,6 @@ def _draw_false_shares(axis: Axes, each: HeldOutRoute, route: Route) -> None:
         label=capital(ROUTE_TITLES[each.name]),
     )
     axis.hlines(true, low, high, color=colour, linewidth=1, alpha=0.6)
-    if route.truthful is not None:
-        curve = route.truthful.curve
-        axis.plot(1.0 - curve.precision, curve.pairs.sum(axis=1), color=colour, linestyle=(0, (2, 2)))
 
 
 def _draw_predictions(axis: Axes, check: HeldOut, theme: Theme) -> None:

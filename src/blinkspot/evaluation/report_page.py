@@ -66,15 +66,23 @@ def calibration_sentence(calibration: UncertaintyCalibration) -> str:
     """Say whether reported uncertainties are true, and how surely."""
     ratio, reach = calibration.ratio, 2.0 * calibration.ratio_error
     if math.isnan(ratio):
-        return "Whether the reported uncertainties are true cannot be told: the errors do not end before the tolerance."
+        return (
+            "Whether the reported uncertainties are true cannot be told: the errors do not end before the "
+            "tolerance."
+        )
     amount = f"reported over true is {ratio:.2f} ± {calibration.ratio_error:.2f}"
     if max(abs(ratio + reach - 1.0), abs(ratio - reach - 1.0)) <= _TRUE_WITHIN:
         return f"The reported uncertainties are true within {100 * _TRUE_WITHIN:g} %: {amount}."
-    if ratio + reach < 1.0:
-        return f"The reported uncertainties are too small: {amount}; the true errors are {1 / ratio:.2f} times as large."
-    if ratio - reach > 1.0:
-        return f"The reported uncertainties are too large: {amount}; the true errors are {1 / ratio:.2f} times as large."
-    return f"The reported uncertainties are not shown to be untrue, nor true within {100 * _TRUE_WITHIN:g} %: {amount}."
+    if abs(ratio - 1.0) > reach:
+        size = "small" if ratio < 1.0 else "large"
+        return (
+            f"The reported uncertainties are too {size}: {amount}; the true errors are {1 / ratio:.2f} times "
+            "as large."
+        )
+    return (
+        "The reported uncertainties are not shown to be untrue, nor to be true within "
+        f"{100 * _TRUE_WITHIN:g} %: {amount}."
+    )
 
 
 def seeds_of(comparison: Comparison) -> dict[str, int | None]:
@@ -125,7 +133,8 @@ def _number(value: float | None, decimals: int = 3) -> str:
     """Write a number for a table; a dash where there is none."""
     if value is None or math.isnan(value):
         return "–"
-    return f"{value:,.{decimals}f}".replace("-", MINUS)
+    # Adding 0 takes the sign off a zero.
+    return f"{round(value, decimals) + 0.0:,.{decimals}f}".replace("-", MINUS)
 
 
 def _percent(value: float | None, decimals: int = 1) -> str:

@@ -22,8 +22,8 @@ Judgement = Literal["helped", "no difference", "hurt", "unknown"]
 MINUS = "\N{MINUS SIGN}"
 
 _HOW_TO_FIND_OUT = (
-    "To find out on this movie, add the held-out check (--held-out); or simulate a movie like it, whose molecules "
-    "are known."
+    "To find out on this movie, add the held-out check (--held-out); or simulate a movie like it, whose "
+    "molecules are known."
 )
 
 
@@ -56,7 +56,7 @@ def conclude(comparison: Comparison) -> Conclusion:
 
     With truth: whether the best F1 rose or fell by more than chance explains, by the better of the denoised
     routes; where it did neither, whether the molecules found both ways are located better or worse. Without
-    truth, by photons held out, if they were: whether there are more true molecules at the same share of false
+    truth, by photons held out, if they were: whether more molecules are confirmed at the same share of false
     ones. Else nobody can say.
     """
     noisy, denoised = comparison.noisy, comparison.denoised
@@ -79,8 +79,8 @@ def _by_truth(noisy: Route, denoised: Route, gain: Gain, error: SharedError | No
     if gain.low is None or gain.high is None:
         return Conclusion(
             "unknown",
-            f"Nobody can say whether denoising helped: the best F1 went {values}, and the movie is too short to "
-            "tell a difference from chance.",
+            f"Nobody can say whether denoising helped: the best F1 went {values}, and the movie is too short "
+            "to tell a difference from chance.",
             errors,
         )
     if found > 0:
@@ -92,8 +92,8 @@ def _by_truth(noisy: Route, denoised: Route, gain: Gain, error: SharedError | No
         better = "better" if located < 0 else "worse"
         return Conclusion(
             judgement,
-            f"Denoising {judgement}: molecules are located {better}, by {_error_change(error)}; of what is found no "
-            f"difference could be shown, the best F1 went {values}.",
+            f"Denoising {judgement}: molecules are located {better}, by {_error_change(error)}; of what is "
+            f"found no difference could be shown, the best F1 went {values}.",
             errors,
         )
     return Conclusion(
@@ -117,23 +117,23 @@ def by_held_out(check: HeldOut, equal: EqualShare | None) -> Conclusion:
     if check.warnings:
         return Conclusion(
             "unknown",
-            "Nobody can say whether denoising helped: there is no truth, and the held-out photons are not to be "
-            "trusted here.",
+            "Nobody can say whether denoising helped: there is no truth, and the held-out photons are not to "
+            "be trusted here.",
             (*check.warnings, *pictures),
         )
     if equal is None:
         return Conclusion(
             "unknown",
-            "Nobody can say whether denoising helped: there is no truth, and the molecules are too few for the "
-            "held-out photons to tell.",
+            "Nobody can say whether denoising helped: there is no truth, and the molecules are too few for "
+            "the held-out photons to tell.",
             pictures,
         )
     before, after, gain = equal.noisy.number.value, equal.denoised.number.value, equal.gain
     how = ROUTE_TITLES[equal.denoised.route].removeprefix("denoised, ")
     values = (
-        f"at {100 * equal.false_share:g} % false ones it gives {after:,.0f} true molecules and the noisy movie "
-        f"{before:,.0f} ({signed(round(after) - round(before), 0)}{_interval(gain, 0)}; molecules {how}), estimated by photons held "
-        "out"
+        f"at {100 * equal.false_share:g} % false ones it gives {after:,.0f} molecules that photons held out "
+        f"confirm, and the noisy movie {before:,.0f} ({signed(round(after) - round(before), 0)}"
+        f"{_interval(gain, 0)}; molecules {how})"
     )
     more = (*_held_out_errors(equal), *pictures)
     direction = _direction(gain)
@@ -194,7 +194,7 @@ def _held_out_errors(equal: EqualShare) -> tuple[str, ...]:
         f"{each.value:.1f} nm (95 % interval {each.low:.1f} to {each.high:.1f})" for each in errors
     )
     return (
-        f"These true ones lie {after} from their molecules, root mean square, and those of the noisy movie "
+        f"They lie {after} from the true places, root mean square, and those of the noisy movie "
         f"{before}; they are not the same molecules.",
     )
 
@@ -215,9 +215,8 @@ def _picture_sentences(check: HeldOut) -> tuple[str, ...]:
         words.append(f"{how} {title} ({signed(difference, 4)}{_interval(gain, 4)})")
     if not words:
         return ()
-    return (
-        f"The denoised picture predicts photons held out {' and '.join(words)}; log-likelihood per photon, nat.",
-    )
+    both = " and ".join(words)
+    return (f"The denoised picture predicts photons held out {both}; log-likelihood per photon, nat.",)
 
 
 def described(gain: Gain) -> str:

@@ -4,7 +4,7 @@ for (const wipe of document.querySelectorAll(".wipe")) {
   const figures = [...stage.querySelectorAll("figure")];
   const at = (percent) => {
     slider.value = percent;
-    stage.style.setProperty("--at", percent + "%");
+    wipe.style.setProperty("--at", percent + "%");
     slider.setAttribute("aria-valuetext", Math.round(percent) + " % " + figures[0].dataset.title);
   };
   const choose = (name) => {
