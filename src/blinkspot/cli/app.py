@@ -12,6 +12,8 @@ from blinkspot.cli.console import say
 from blinkspot.cli.demo_command import demo
 from blinkspot.cli.drift_command import drift
 from blinkspot.cli.interruption import INTERRUPTED, one_interruption
+from blinkspot.cli.residuals_command import residuals
+from blinkspot.cli.resolution_command import resolution
 from blinkspot.cli.simulate_command import simulate
 from blinkspot.errors import BlinkspotError
 from blinkspot.provenance import package_version
@@ -36,6 +38,8 @@ for command in (
     table_commands.render,
     score_commands.score,
     score_commands.picture_score,
+    resolution,
+    residuals,
     table_commands.compare,
     demo,
 ):
