@@ -78,7 +78,7 @@ def test_all_of_molecules_is_seen(qtbot, viewer):
     check_all_is_seen(qtbot, dock)
 
 
-@pytest.mark.parametrize("name", ["Train", "Denoise", "Localize", "Molecules"])
+@pytest.mark.parametrize("name", ["Train", "Denoise", "Localize", "Molecules", "Report"])
 def test_a_scroll_bar_hides_nothing(qtbot, viewer, name):
     viewer.show()
     dock = open_dock(viewer, name)
