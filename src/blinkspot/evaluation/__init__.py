@@ -7,6 +7,7 @@ from blinkspot.evaluation.denoised_fits import (
     calibrate_uncertainties,
     check_can_calibrate,
 )
+from blinkspot.evaluation.held_out import HeldOut, HeldOutSettings, check_held_out
 from blinkspot.evaluation.presets import PRESETS
 from blinkspot.evaluation.report import write_report
 from blinkspot.evaluation.routes import ComparisonSettings, Route
@@ -21,6 +22,8 @@ __all__ = [
     "Comparison",
     "ComparisonSettings",
     "Curve",
+    "HeldOut",
+    "HeldOutSettings",
     "Route",
     "Scores",
     "SimulatedFiles",
@@ -29,6 +32,7 @@ __all__ = [
     "TooFewMolecules",
     "calibrate_uncertainties",
     "check_can_calibrate",
+    "check_held_out",
     "compare",
     "score",
     "simulate",

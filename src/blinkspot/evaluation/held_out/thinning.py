@@ -4,21 +4,21 @@
 parts are independent Poisson numbers (binomial thinning; Batson & Royer 2019, ICML 97:524; Neufeld et al.
 2024, Journal of Machine Learning Research 25(57)).
 
-**All others**, of a camera with an EM register, read noise or steps of several electrons, are real numbers X of
-which only mean and variance are known to be equal (:mod:`blinkspot.camera`). No split without further
+**All others**, of a camera with an EM register, read noise or steps of several electrons, are real numbers X
+of which only mean and variance are known to be equal (:mod:`blinkspot.camera`). No split without further
 knowledge makes independent parts of them: the compound Poisson law of a register has one that needs the very
 mean that is sought. What can be had without it is
 
     kept = p X + e        held out = (1 - p) X - e        E(e | X) = 0        var(e | X) = p (1 - p) V(X)
 
-(as in Rasines & Young 2023, Biometrika 110:597, and Leiner et al. 2023, JASA 120:135, for Gaussian variables of
-known variance). The covariance of the parts is p (1 - p) (var(X) - E V(X)): none at all, at any light, where V(X)
-estimates the variance without bias. V = X + q does, since the variance is the mean, and q, the variance of
-rounding to whole ADU, comes on top. The parts have 1 - p and p of X's mean and of its variance, as thinned
-counts do. e is a Gamma variate less its mean, with the third moment that makes the held-out part uncorrelated
-with the square of the kept part, too; so what was chosen by its brightness in the kept part is, to third order,
-not chosen by the held-out part. It needs the third moment of X, 1 for photons and 3/2 for a register, in
-units of the mean.
+(as in Rasines & Young 2023, Biometrika 110:597, and Leiner et al. 2023, JASA 120:135, for Gaussian variables
+of known variance). The covariance of the parts is p (1 - p) (var(X) - E V(X)): none at all, at any light,
+where V(X) estimates the variance without bias. V = X + q does, since the variance is the mean, and q, the
+variance of rounding to whole ADU, comes on top. The parts have p and 1 - p of X's mean and of its variance,
+as thinned counts do. e is a Gamma variate less its mean, with the third moment that makes the held-out part
+uncorrelated with the square of the kept part, too; so what was chosen by its brightness in the kept part is,
+to third order, not chosen by the held-out part. It needs the third moment of X, 1 for photons and 3/2 for a
+register, in units of the mean.
 
 Every frame has random numbers of its own, so that a frame is the same however many are read at once.
 """
@@ -145,9 +145,7 @@ class Thinning:
             first = random.binomial(whole - kept, 0.5)
             held = np.stack([first, whole - kept - first])
             return kept.astype(np.float32), held.astype(np.float32)
-        kept = split_counts(
-            counts, self.kept_share, self._excess_third_moment, random, self._rounding_counts
-        )
+        kept = split_counts(counts, self.kept_share, self._excess_third_moment, random, self._rounding_counts)
         held_out = counts - kept
         spread = np.sqrt(np.maximum(counts + self._rounding_counts, 0.0) * (1.0 - self.kept_share))
         noise = 0.5 * spread * random.standard_normal(counts.shape, dtype=np.float32)

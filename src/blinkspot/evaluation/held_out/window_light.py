@@ -1,15 +1,16 @@
 """How much light the held-out part holds where molecules were found, and where in its window.
 
-A molecule found in the kept part has a place and a width. Around it the held-out counts are, to first order in
-the molecule's misplacement (dx, dy),
+A molecule found in the kept part has a place and a width. Around it the held-out counts are, to first order
+in the molecule's misplacement (dx, dy),
 
     counts = A g + A dx dg/dx + A dy dg/dy + background + neighbours
 
-(derivatives by the centre of the spot g), linear in what is sought: A, A dx, A dy, the background and the light of the neighbours, all found by least
-squares. Each is a sum of the held-out counts with coefficients that only the kept part has chosen. So A has the
-mean 0 where there is no molecule, its variance is that sum with squared coefficients, and likewise its third
-moment. Behind an EM register the variance of a held-out count rises with the kept count beside it, and peaks of
-the kept part are where molecules are found: that is reckoned with (:attr:`.Thinning.variance_coupling`).
+(derivatives by the centre of the spot g), linear in what is sought: A, A dx, A dy, the background and the
+light of the neighbours, all found by least squares. Each is a sum of the held-out counts with coefficients
+that only the kept part has chosen. So A has the mean 0 where there is no molecule, its variance is that sum
+with squared coefficients, and likewise its third moment. Behind an EM register the variance of a held-out
+count rises with the kept count beside it, and peaks of the kept part are where molecules are found: that is
+reckoned with (:attr:`.Thinning.variance_coupling`).
 """
 
 from __future__ import annotations
