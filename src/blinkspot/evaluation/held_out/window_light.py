@@ -10,7 +10,7 @@ light of the neighbours, all found by least squares. Each is a sum of the held-o
 that only the kept part has chosen. So A has the mean 0 where there is no molecule, its variance is that sum
 with squared coefficients, and likewise its third moment. Behind an EM register the variance of a held-out
 count rises with the kept count beside it, and peaks of the kept part are where molecules are found: that is
-reckoned with (:attr:`.Thinning.variance_coupling`).
+reckoned with (:meth:`.Thinning.variance_coupling`).
 """
 
 from __future__ import annotations
@@ -96,6 +96,7 @@ def measure_windows(
     sigma_px: FloatArray,
     promised: FloatArray,
     background: FloatArray,
+    light_share: FloatArray,
     thinning: Thinning,
     window_px: int,
 ) -> WindowLight:
@@ -113,6 +114,8 @@ def measure_windows(
         Places (0 is the centre of the first pixel) and widths.
     promised, background : ndarray of float64, shape (n,)
         Light of each molecule and of a pixel around it without molecules, in both held-out parts, counts.
+    light_share : ndarray of float64, shape (n,)
+        Part of that background that is light, the rest being read noise.
     thinning : Thinning
         How the parts were made.
     window_px : int
@@ -127,10 +130,11 @@ def measure_windows(
         np.ascontiguousarray(held_out, dtype=np.float32),
         np.ascontiguousarray(kept, dtype=np.float32),
         frames,
-        np.column_stack([x_px, y_px, sigma_px, promised, background]),
+        np.column_stack(
+            [x_px, y_px, sigma_px, promised, background, thinning.variance_coupling(light_share)]
+        ),
         window_px // 2,
         thinning.kept_share / (1.0 - thinning.kept_share),
-        thinning.variance_coupling,
         results,
     )
     return WindowLight(
@@ -140,7 +144,7 @@ def measure_windows(
         second_moments=results[:, 4:6],
         promised=promised,
         dark_variance=results[:, 6],
-        dark_third_moment=thinning.third_moment * results[:, 7],
+        dark_third_moment=thinning.third_moment(light_share) * results[:, 7],
         variance_per_count=results[:, 8],
         moment_variance=results[:, 9],
     )
@@ -154,7 +158,6 @@ def _measure(
     molecules: FloatArray,
     reach: int,
     kept_over_held_out: float,
-    variance_coupling: float,
     results: FloatArray,
 ) -> None:
     """Fill for each molecule A and its moments of both parts, and what tells their spread."""
@@ -237,7 +240,7 @@ def _measure(
                     values[2 + 2 * part] += a_x * count
                     values[3 + 2 * part] += a_y * count
                 above = kept[frames[index], row, column] - kept_over_held_out * dark[k]
-                values[6] += a * a * max(dark[k] + variance_coupling * above, SMALLEST_SHARE * dark[k])
+                values[6] += a * a * max(dark[k] + molecules[index, 5] * above, SMALLEST_SHARE * dark[k])
                 values[7] += a * a * a * dark[k]
                 values[8] += a * a * columns[0, k]
                 lit = dark[k] + max(molecules[index, 3], 0.0) * columns[0, k]
