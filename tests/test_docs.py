@@ -194,6 +194,7 @@ def test_json_keys_in_the_docs_are_those_that_are_printed(
         "convert": "found.csv -o found.hdf5",
         "render": "found.csv -o found.png",
         "score": "found.csv movie_truth.csv",
+        "residuals": "movie.tif -m m.blinkspot",
         "compare": "movie.tif d.tif -o compared --truth movie_truth.csv",
     }
     monkeypatch.chdir(folder)
