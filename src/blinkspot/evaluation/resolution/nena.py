@@ -207,9 +207,9 @@ def _best_fit(distance: FloatArray, pairs: NDArray[np.int64], *, structured: boo
     free = np.array([True, True, structured, structured, structured, True])
 
     def whole(scaled: FloatArray) -> FloatArray:
-        parameters = np.array([0.0, 1.0, 0.0, 1.0, 1.0, 0.0])
-        parameters[free] = scaled
-        return parameters * scale
+        parameters: FloatArray = np.array([0.0, 1.0, 0.0, 1.0, 1.0, 0.0])
+        parameters[free] = scaled * scale[free]
+        return parameters
 
     def expected(scaled: FloatArray) -> FloatArray:
         return width * _density(distance, whole(scaled))
