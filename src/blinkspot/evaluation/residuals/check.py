@@ -77,7 +77,7 @@ def check_residuals(
         parts, source = by_model(noisy, denoiser), denoiser.provenance
     else:
         yield from waited_for(lambda: check_movie(noisy), clock)
-        check_camera(noisy, camera)
+        yield from waited_for(lambda: check_camera(noisy, camera), clock)
         denoised = as_stack(denoiser_or_denoised)
         if denoised.shape != noisy.shape:
             raise BlinkspotError(
