@@ -197,6 +197,7 @@ def test_json_keys_in_the_docs_are_those_that_are_printed(
         "render": "found.csv -o found.png",
         "score": "found.csv movie_truth.csv",
         "picture-score": "d.tif movie.tif",
+        "residuals": "movie.tif -m m.blinkspot",
         "compare": "movie.tif d.tif -o compared --truth movie_truth.csv",
         "check": "movie.tif",
     }
