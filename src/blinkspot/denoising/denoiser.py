@@ -386,7 +386,7 @@ class Denoiser:
         parts = self._parts(movie, start, stop)
         nothing = torch.empty(0, *movie.shape[1:])
         with Workers(self.device) as workers:
-            for computed in workers.each(partial(self._computed, of_prior), parts, in_hand):
+            for computed in workers.each(partial(self._estimated, of_prior), parts, in_hand):
                 for part, made in computed:
                     if part.number == 0:
                         frames = torch.empty(*made.shape[:-2], movie.height, movie.width)
@@ -424,7 +424,7 @@ class Denoiser:
             return squared
         return self.camera.photoelectrons_from_counts(estimated.numpy())
 
-    def _computed(self, of_prior: Callable[[Tensor, Prior], Tensor], part: _Part) -> tuple[_Part, Tensor]:
+    def _estimated(self, of_prior: Callable[[Tensor, Prior], Tensor], part: _Part) -> tuple[_Part, Tensor]:
         """Return what the part is, and what is made of its pixels, on the CPU."""
         counts = part.counts.to(self.device).contiguous(memory_format=torch.channels_last)
         read_counts = part.read_counts

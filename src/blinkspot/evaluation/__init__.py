@@ -10,6 +10,7 @@ from blinkspot.evaluation.denoised_fits import (
     check_can_calibrate,
 )
 from blinkspot.evaluation.figures_calibration import calibration_figure, draw_calibration
+from blinkspot.evaluation.held_out import HeldOut, HeldOutSettings, check_held_out
 from blinkspot.evaluation.molecule_bias import MoleculeBias, molecule_bias
 from blinkspot.evaluation.not_measured import NotMeasured
 from blinkspot.evaluation.picture_scores import PictureScores, picture_scores
@@ -44,6 +45,8 @@ __all__ = [
     "ComparisonSettings",
     "Conclusion",
     "Curve",
+    "HeldOut",
+    "HeldOutSettings",
     "MoleculeBias",
     "MovieSignalToBackground",
     "NotMeasured",
@@ -65,6 +68,7 @@ __all__ = [
     "calibrate_uncertainties",
     "calibration_figure",
     "check_can_calibrate",
+    "check_held_out",
     "check_residuals",
     "compare",
     "conclude",

@@ -131,6 +131,8 @@ def run_checks(
         ),
         clock, 0.0, RESIDUALS_WEIGHT,
     )  # fmt: skip
+    if isinstance(residuals, Residuals) and not residuals.variance > 0:
+        residuals = NotMeasured("Nothing is left over: the denoised movie is the noisy one.")
     done = RESIDUALS_WEIGHT
     resolution: dict[RouteName, Resolution | NotMeasured] = {}
     for route in routes:

@@ -179,6 +179,7 @@ def _compare(
         run_checks(noisy, denoised, camera, tuple(routes), settings, model),
         clock, len(ROUTE_NAMES) * noisy.n_frames, weight * noisy.n_frames,
     )  # fmt: skip
+    yield clock.at(clock.total)
     on_noisy, fit_raw, fit_denoised = routes
     extent_nm = (noisy.height * camera.pixel_size_nm, noisy.width * camera.pixel_size_nm)
     return Comparison(

@@ -27,7 +27,7 @@ def summary(comparison: Comparison) -> dict[str, Any]:
         "default_threshold": comparison.settings.localizer.threshold,
         "better_denoised_route": comparison.denoised.name,
         "routes": {route.name: _of_route(route) for route in comparison.routes},
-        "checks": comparison.checks.as_dict(),
+        "checks": _without_nan(comparison.checks.as_dict()),
         "at_equal_false_share": None if equal is None else equal.as_dict(),
         "provenance": comparison.provenance,
     }
@@ -73,6 +73,15 @@ def _of_truth(truthful: Truthful) -> dict[str, Any]:
 
 def _of_spread(spread: Spread) -> dict[str, float | None]:
     return {"mean_nm": _number(spread.mean_nm), "std_nm": _number(spread.std_nm)}
+
+
+def _without_nan(value: Any) -> Any:
+    """Return figures with None for every number that is not finite."""
+    if isinstance(value, dict):
+        return {name: _without_nan(each) for name, each in value.items()}
+    if isinstance(value, list):
+        return [_without_nan(each) for each in value]
+    return _number(value) if isinstance(value, float) else value
 
 
 def _number(value: float) -> float | None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Generator
+from functools import partial
+from operator import add
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,15 +13,10 @@ from numpy.typing import NDArray
 from blinkspot.camera import Camera
 from blinkspot.camera_estimate import noise_ratio
 from blinkspot.errors import BlinkspotError
-from blinkspot.evaluation.held_out.full_light import (
-    OF_DENOISED_RATIOS,
-    OF_FALSE_MOLECULES,
-    OF_TRUE_RATIOS,
-    at_full_light,
-)
+from blinkspot.evaluation.held_out.estimates import error_ratio, errors, false_molecules
+from blinkspot.evaluation.held_out.full_light import OF_FALSE_IN_DENOISED, OF_FALSE_IN_NOISY
 from blinkspot.evaluation.held_out.pictures import Prediction
-from blinkspot.evaluation.held_out.precision import within_tolerance
-from blinkspot.evaluation.held_out.result import Estimate, HeldOut, HeldOutRoute
+from blinkspot.evaluation.held_out.result import HeldOut, HeldOutRoute
 from blinkspot.evaluation.held_out.settings import HeldOutSettings
 from blinkspot.evaluation.held_out.split import (
     FoundInSplit,
@@ -32,12 +28,12 @@ from blinkspot.evaluation.held_out.split import (
     routes_of,
     survey,
 )
-from blinkspot.evaluation.held_out.strata import SplitFigures, figures_of
+from blinkspot.evaluation.held_out.strata import BLOCKS, figures_of
 from blinkspot.evaluation.held_out.thinning import Thinning
 from blinkspot.evaluation.routes import RouteName
 from blinkspot.localization import LocalizationTable
 from blinkspot.movie_checks import check_camera, check_movie
-from blinkspot.progress import Progress
+from blinkspot.progress import Progress, Stopwatch, relayed
 from blinkspot.provenance import provenance
 from blinkspot.stack import Stack, as_stack
 
@@ -46,11 +42,9 @@ if TYPE_CHECKING:  # importing it takes seconds
 
 FloatArray = NDArray[np.float64]
 
-WITHIN_95 = 1.96
 THRESHOLDS = 14
 THRESHOLD_STEP = 1.2
-FEWEST_FRAMES = 40
-FEWEST_FOUND = 30
+FEWEST_FRAMES = BLOCKS
 # Of the noise's variance over what the camera predicts: the split is as wrong as that.
 TRUSTED_NOISE = 0.1
 
@@ -61,10 +55,10 @@ def check_held_out(
     model: Denoiser | None = None,
     settings: HeldOutSettings | None = None,
 ) -> Generator[Progress, None, HeldOut]:
-    """Estimate false molecules and errors of localizations by photons held out, and judge the denoising by them.
+    """Estimate false molecules and errors of localizations by photons held out; judge the denoising, too.
 
-    Each pixel's counts are split at random (:mod:`.thinning`). One part is denoised and localized; the other one
-    tells which of the molecules shine (:mod:`.false_share`), how far from where they were found
+    Each pixel's counts are split at random (:mod:`.thinning`). One part is denoised and localized; the other
+    one tells which of the molecules shine (:mod:`.false_share`), how far from where they were found
     (:mod:`.precision`), and which picture predicts it best (:mod:`.pictures`). That is done for two parts of
     the light, and extrapolated to the whole of it (:mod:`.full_light`).
 
@@ -111,7 +105,9 @@ def _check(
 ) -> Generator[Progress, None, HeldOut]:
     whole = Thinning(movie, camera, 1.0, settings.seed)
     tables = yield from _whole_movie(movie, camera, model, settings)
-    thresholds = np.asarray(settings.localizer.threshold * THRESHOLD_STEP ** np.arange(THRESHOLDS), np.float64)
+    thresholds = np.asarray(
+        settings.localizer.threshold * THRESHOLD_STEP ** np.arange(THRESHOLDS), np.float64
+    )
     predictions: tuple[Prediction, ...] = ()
     found: list[dict[RouteName, FoundInSplit]] = []
     for number, kept_share in enumerate(settings.kept_shares):
@@ -122,16 +118,17 @@ def _check(
             if number == 0:
                 predictions = yield from judged_pictures(kept, mean)
             found.append((yield from found_in(kept, background, settings.localizer)))
-    routes = tuple(
-        _route(name, tables[name], [each[name] for each in found], thresholds, movie, camera, settings)
-        for name in tables
-    )
+    routes = []
+    for name, table in tables.items():
+        clock = Stopwatch("telling false molecules from true ones", len(settings.kept_shares))
+        job = _route(name, table, [each[name] for each in found], thresholds, movie, camera, settings)
+        routes.append((yield from relayed(job, clock.at)))
     denoised_by = None
     if len(routes) > 1:
         denoised_by = "the model given" if settings.minutes is None else "models trained on the parts"
     return HeldOut(
         predictions=predictions,
-        routes=routes,
+        routes=tuple(routes),
         split_is_exact=whole.is_exact,
         denoised_by=denoised_by,
         warnings=tuple(_warnings(movie, camera)),
@@ -165,7 +162,8 @@ def _whole_movie(
 def _denoise(
     kept: KeptMovie, model: Denoiser | None, settings: HeldOutSettings
 ) -> Generator[Progress, None, None]:
-    if settings.minutes is not None:
+    is_whole = kept.thinning.kept_share == 1.0
+    if settings.minutes is not None and not (is_whole and model is not None):
         from blinkspot.denoising import Training, TrainingSettings
 
         # A model that has seen the movie would have seen the held-out part: only its build is taken over.
@@ -174,7 +172,7 @@ def _denoise(
         trained = yield from Training(kept.noisy, kept.camera, chosen).run()
         yield from kept.denoise(trained, trained_here=True)
     elif model is not None:
-        yield from kept.denoise(model, trained_here=kept.thinning.kept_share == 1.0)
+        yield from kept.denoise(model, trained_here=is_whole)
 
 
 def _route(
@@ -185,10 +183,11 @@ def _route(
     movie: Stack,
     camera: Camera,
     settings: HeldOutSettings,
-) -> HeldOutRoute:
+) -> Generator[float, None, HeldOutRoute]:
+    """Judge what was found along one route; yield how many splits are done."""
     splits, confirmations = [], []
-    for kept_share, each in zip(settings.kept_shares, found, strict=True):
-        figures, confirmed = figures_of(
+    for number, (kept_share, each) in enumerate(zip(settings.kept_shares, found, strict=True)):
+        job = figures_of(
             kept_share,
             each.light,
             each.table.column("detection_strength"),
@@ -197,90 +196,28 @@ def _route(
             thresholds,
             settings.seed,
         )
+        figures, confirmed = yield from relayed(job, partial(add, number))
         splits.append(figures)
         confirmations.append(confirmed)
     strength = table.column("detection_strength")
     numbers = np.array([int(np.sum(strength >= threshold)) for threshold in thresholds])
-    false = _false_molecules(tuple(splits), numbers)
-    ratio = _error_ratio(tuple(splits), table.uncertainty_is_valid)
-    errors, misplaced = _errors(table, thresholds, numbers, false, ratio, settings.tolerance_nm)
+    prior = OF_FALSE_IN_NOISY if name == "noisy" else OF_FALSE_IN_DENOISED
+    false = false_molecules(tuple(splits), numbers, prior)
+    ratio = error_ratio(tuple(splits), table.uncertainty_is_valid)
+    error_nm, misplaced = errors(table, thresholds, numbers, false, ratio, settings.tolerance_nm)
     return HeldOutRoute(
         name=name,
         table=table,
         thresholds=thresholds,
         found=numbers,
         false=false,
-        error_nm=errors,
+        error_nm=error_nm,
         misplaced=misplaced,
         error_ratio=ratio,
         kept_table=found[0].table,
         confirmed=confirmations[0],
         splits=tuple(splits),
     )
-
-
-def _false_molecules(splits: tuple[SplitFigures, ...], numbers: NDArray[np.int64]) -> tuple[Estimate, ...]:
-    """Extrapolate the number of false molecules to the whole light, at each threshold."""
-    shares = tuple(each.kept_share for each in splits)
-    estimates = []
-    for index, number in enumerate(numbers.tolist()):
-        if min(each.found[index] for each in splits) < FEWEST_FOUND:
-            estimates.append(Estimate(math.nan, math.nan, math.nan))
-            continue
-        # Half a molecule more keeps the logarithm of none finite; counts vary at least as Poisson's do.
-        false = np.array([each.false[index] + 0.5 for each in splits])
-        variance = np.maximum([each.false_variance[index] for each in splits], false)
-        whole = at_full_light(shares, np.log(false), variance / false**2, OF_FALSE_MOLECULES)
-        reach = WITHIN_95 * whole.deviation
-        low, value, high = (
-            min(max(math.exp(whole.log + step) - 0.5, 0.0), float(number)) for step in (-reach, 0.0, reach)
-        )
-        estimates.append(Estimate(value, low, high))
-    return tuple(estimates)
-
-
-def _error_ratio(splits: tuple[SplitFigures, ...], on_recorded: bool) -> Estimate:
-    """Extrapolate the ratio of true to reported errors to the whole light."""
-    told = [each for each in splits if each.ratio > 0 and each.ratio_deviation > 0]
-    if not told:
-        return Estimate(math.nan, math.nan, math.nan)
-    ratios = np.array([each.ratio for each in told])
-    variances = np.array([each.ratio_deviation for each in told]) ** 2 / ratios**2
-    prior = OF_TRUE_RATIOS if on_recorded else OF_DENOISED_RATIOS
-    whole = at_full_light(tuple(each.kept_share for each in told), np.log(ratios), variances, prior)
-    reach = WITHIN_95 * whole.deviation
-    return Estimate(*(math.exp(whole.log + step) for step in (0.0, -reach, reach)))
-
-
-def _errors(
-    table: LocalizationTable,
-    thresholds: FloatArray,
-    numbers: NDArray[np.int64],
-    false: tuple[Estimate, ...],
-    ratio: Estimate,
-    tolerance_nm: float,
-) -> tuple[tuple[Estimate, ...], FloatArray]:
-    """Return the error of the true localizations at each threshold, and the share of them beyond the tolerance."""
-    strength, reported = table.column("detection_strength"), table.column("uncertainty_nm")
-    bin_of = np.searchsorted(thresholds, strength, side="right") - 1
-    # Of each bin, what is false: above its threshold less above the next.
-    above = np.array([0.0 if math.isnan(each.value) else each.value for each in false] + [0.0])
-    in_bin = np.maximum(-np.diff([*numbers.tolist(), 0]), 1)
-    weights = np.clip(1.0 + np.diff(above) / in_bin, 0.0, 1.0)[bin_of]
-    weights[~np.isfinite(reported)] = 0.0
-    reported = np.nan_to_num(reported)
-    errors, misplaced = [], np.full(len(thresholds), np.nan)
-    for index in range(len(thresholds)):
-        shown = bin_of >= index
-        three = [
-            within_tolerance(each * reported[shown], weights[shown], tolerance_nm)
-            if math.isfinite(each)
-            else (math.nan, math.nan)
-            for each in (ratio.value, ratio.low, ratio.high)
-        ]
-        errors.append(Estimate(*(error for error, _ in three)))
-        misplaced[index] = three[0][1]
-    return tuple(errors), misplaced
 
 
 def _warnings(movie: Stack, camera: Camera) -> list[str]:

@@ -1,8 +1,8 @@
 """From what two splits of a movie tell to the movie itself.
 
-A part p of the photons shows more false molecules than all of them, and errors are larger. Both follow a power
-of p closely: log value = log value at p = 1 - k log p. Two values of p tell both numbers, by least squares with
-their variances; a prior for k keeps them sober where few molecules tell it.
+A part p of the photons shows more false molecules than all of them, and errors are larger. Both follow a
+power of p closely: log value = log value at p = 1 - k log p. Two values of p tell both numbers, by least
+squares with their variances; a prior for k keeps them sober where few molecules tell it.
 """
 
 from __future__ import annotations
@@ -23,8 +23,10 @@ class ExponentPrior:
     deviation: float
 
 
-# Measured along thresholds and movies (docs/held_out.md): 0.3 to 0.7 in noisy movies, 0.9 to 4.7 in denoised ones.
-OF_FALSE_MOLECULES = ExponentPrior(1.0, 1.5)
+# In noisy movies k comes of the threshold's unit, std(Wave.F1), in which molecules have their share; in
+# denoised ones of the ripples that a model leaves where light is scarce. Measured, see docs/held_out.md.
+OF_FALSE_IN_NOISY = ExponentPrior(0.6, 0.25)
+OF_FALSE_IN_DENOISED = ExponentPrior(1.5, 1.0)
 # Errors over the uncertainties that fits on recorded pixels report; those shrink with light as errors do.
 OF_TRUE_RATIOS = ExponentPrior(0.0, 0.03)
 # Those that fits on denoised pixels report shrink as the root of the light; their errors less, as the picture

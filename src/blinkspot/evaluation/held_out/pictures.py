@@ -1,13 +1,14 @@
 """Which picture of the kept part predicts the held-out photons best.
 
-The held-out counts of a pixel have the mean m (1 - p) / p, where m is the mean of the kept ones. A picture that
-estimates m by m' has the Poisson log-likelihood ``z log m' - m'`` (up to what no picture changes), m' scaled so.
-It is compared with that of the movie's mean over time, which knows nothing of molecules, per held-out photon, in
-nat. Behind an EM register, z being half a number of photons, it is a quasi-likelihood (Wedderburn 1974,
-Biometrika 61:439): its differences are those of a Poisson movie of half the light.
+The held-out counts of a pixel have the mean m (1 - p) / p, where m is the mean of the kept ones. A picture
+that estimates m by m' has the Poisson log-likelihood ``z log m' - m'`` (up to what no picture changes), m'
+scaled so. It is compared with that of the movie's mean over time, which knows nothing of molecules, per
+held-out photon, in nat. Behind an EM register, z being half a number of photons, it is a quasi-likelihood
+(Wedderburn 1974, Biometrika 61:439): its differences are those of a Poisson movie of half the light.
 
-A single noisy pixel that is 0 would rule out any photon. So the noisy picture is mixed with the mean over time, as
-much as predicts best; no other picture is helped in this way. All are at least a twentieth of the mean.
+A single noisy pixel that is 0 would rule out any photon. So the noisy picture is mixed with the mean over
+time, as much as predicts best; no other picture is helped in this way. All are at least a twentieth of the
+mean.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """How far localizations lie from their molecules, by the light that the held-out parts show beside them.
 
-The kept part found a molecule at x; it is at x + d. Each of two independent held-out parts measures d with noise
-of its own (:mod:`.window_light`), so the product of both measurements has the mean d^2: no noise is to be
-subtracted, and none needs to be known. Where there is no molecule, both products, of displacements and of light,
-have the mean 0. Over many molecules,
+The kept part found a molecule at x; it is at x + d. Each of two independent held-out parts measures d with
+noise of its own (:mod:`.window_light`), so the product of both measurements has the mean d^2: no noise is to
+be subtracted, and none needs to be known. Where there is no molecule, both products, of displacements and of
+light, have the mean 0. Over many molecules,
 
     ratio^2 = sum of (d1 d2 / u^2) / sum of (s1 s2),
 
@@ -28,7 +28,7 @@ FARTHEST = 3.5
 
 
 def products_of(light: WindowLight, uncertainty_px: FloatArray) -> FloatArray:
-    """Return d1 d2 / u^2 (mean of both axes) and s1 s2 of each molecule, shape (n, 2); 0 where they do not count.
+    """Return d1 d2 / u^2 (mean of both axes) and s1 s2 of each molecule, shape (n, 2); 0 if left out.
 
     Parameters
     ----------

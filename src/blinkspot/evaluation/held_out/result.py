@@ -58,8 +58,8 @@ class HeldOutRoute:
     kept_table : LocalizationTable
         Found in the kept part of the first split.
     confirmed : ndarray of float64, shape (n,)
-        Probability of each row of ``kept_table`` that a molecule shines there, by the held-out part; NaN where
-        that cannot be told.
+        Probability of each row of ``kept_table`` that a molecule shines there, by the held-out part; NaN
+        where that cannot be told.
     splits : tuple of SplitFigures
         What each split alone tells.
     """
@@ -86,7 +86,7 @@ class HeldOutRoute:
 
     @property
     def confirmed_share(self) -> float:
-        """Share of the molecules found in the kept part of the first split that the held-out part confirms."""
+        """Share of the molecules found in the first split that the held-out part confirms."""
         told = self.confirmed[np.isfinite(self.confirmed)]
         return float(told.mean()) if len(told) else math.nan
 

@@ -39,7 +39,7 @@ class HeldOutSettings:
         If a value is out of its range.
     """
 
-    kept_shares: tuple[float, float] = (0.5, 0.8)
+    kept_shares: tuple[float, float] = (0.5, 0.7)
     localizer: LocalizerSettings = field(default=LocalizerSettings())
     minutes: float | None = None
     tolerance_nm: float = DEFAULT_TOLERANCE_NM

@@ -151,6 +151,7 @@ def held_out_light(
     sigma_px = np.maximum(table.column("sigma_nm") / pixel_nm, _LEAST_SIGMA_PX)
     promised = table.column("photons") / factor * scale
     dark = np.maximum(background.at(frame, x_px, y_px) * scale, 1e-6)
+    light_share = np.clip(1.0 - (1.0 - p) * float(np.mean(camera.read_counts)) / dark, 0.0, 1.0)
     clock = Stopwatch("looking for the molecules in the held-out part", movie.n_frames)
     parts = []
     for start, stop in _chunks(movie):
@@ -168,6 +169,7 @@ def held_out_light(
                 sigma_px[rows],
                 promised[rows],
                 dark[rows],
+                light_share[rows],
                 thinning,
                 window_px,
             )

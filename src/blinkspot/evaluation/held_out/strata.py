@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,13 +12,14 @@ from numpy.typing import NDArray
 from blinkspot.evaluation.held_out.false_share import fit_mixture
 from blinkspot.evaluation.held_out.precision import products_of
 from blinkspot.evaluation.held_out.window_light import WindowLight
+from blinkspot.progress import relayed
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 
 BLOCKS = 20
 """Blocks of frames that are left out in turn, for errors (grouped jackknife)."""
-FEWEST_IN_STRATUM = 100
+FEWEST_IN_STRATUM = 200
 MOST_FALSE_FOR_PRECISION = 0.5
 
 
@@ -51,7 +54,7 @@ def figures_of(
     uncertainty_px: FloatArray,
     thresholds: FloatArray,
     seed: int,
-) -> tuple[SplitFigures, FloatArray]:
+) -> Generator[float, None, tuple[SplitFigures, FloatArray]]:
     """Estimate false molecules and the errors of true ones.
 
     Parameters
@@ -69,6 +72,11 @@ def figures_of(
         Ascending.
     seed : int
 
+    Yields
+    ------
+    float
+        The part that is done.
+
     Returns
     -------
     SplitFigures
@@ -81,30 +89,36 @@ def figures_of(
     found, false = np.zeros(len(thresholds)), np.zeros(len(thresholds))
     left_out = np.zeros((BLOCKS, len(thresholds)))
     sums = np.zeros((BLOCKS, 2))
-    for first, last in _strata(np.bincount(bin_of[told], minlength=len(thresholds))):
+    strata = _strata(np.bincount(bin_of[told], minlength=len(thresholds)))
+    for done, (first, last) in enumerate(strata):
         rows = np.flatnonzero(told & (bin_of >= first) & (bin_of <= last))
-        chosen = light.chosen(rows)
-        mixture = fit_mixture(chosen, seed)
-        if mixture is None:
+        if not len(rows):
             continue
-        confirmed[rows] = mixture.confirmed
-        of_bin = np.bincount(bin_of[rows], minlength=len(thresholds)).astype(float)
-        found += of_bin
-        false += np.bincount(bin_of[rows], 1.0 - mixture.confirmed, minlength=len(thresholds))
+        chosen, bins, blocks = light.chosen(rows), bin_of[rows], block[rows]
+        mixture = yield from relayed(fit_mixture(chosen, seed), partial(_part, done, len(strata)))
+        dark = mixture.dark
+        confirmed[rows] = 1.0 - dark
+        found += np.bincount(bins, minlength=len(thresholds))
+        false += np.bincount(bins, dark, minlength=len(thresholds))
         for number in range(BLOCKS):
-            counted = (block[rows] != number).astype(float)
-            dark = counted * (1.0 - mixture.again(counted).confirmed)
-            left_out[number] += np.bincount(bin_of[rows], dark, minlength=len(thresholds))
+            counted = (blocks != number).astype(np.float64)
+            dark = counted * mixture.again(counted).dark
+            left_out[number] += np.bincount(bins, dark, minlength=len(thresholds))
+            yield (done + number / BLOCKS) / len(strata)
         if mixture.false_share < MOST_FALSE_FOR_PRECISION:
             products = products_of(chosen, uncertainty_px[rows])
             for column in range(2):
-                sums[:, column] += np.bincount(block[rows], products[:, column], minlength=BLOCKS)
+                sums[:, column] += np.bincount(blocks, products[:, column], minlength=BLOCKS)
     found, false = _from_above(found), _from_above(false)
     left_out = _from_above(left_out)
     # Leaving a block out leaves a part of the molecules out: what is left stands for all.
     left_out *= BLOCKS / (BLOCKS - 1.0)
     variance = (BLOCKS - 1.0) / BLOCKS * np.sum((left_out - left_out.mean(axis=0)) ** 2, axis=0)
     return SplitFigures(kept_share, found, false, variance, *_ratio(sums)), confirmed
+
+
+def _part(done: int, of: int, _: None) -> float:
+    return done / of
 
 
 def _strata(counts: IntArray) -> list[tuple[int, int]]:

@@ -1,15 +1,16 @@
 """How much light the held-out part holds where molecules were found, and where in its window.
 
-A molecule found in the kept part has a place and a width. Around it the held-out counts are, to first order in
-the molecule's misplacement (dx, dy),
+A molecule found in the kept part has a place and a width. Around it the held-out counts are, to first order
+in the molecule's misplacement (dx, dy),
 
     counts = A g + A dx dg/dx + A dy dg/dy + background + neighbours
 
-(derivatives by the centre of the spot g), linear in what is sought: A, A dx, A dy, the background and the light of the neighbours, all found by least
-squares. Each is a sum of the held-out counts with coefficients that only the kept part has chosen. So A has the
-mean 0 where there is no molecule, its variance is that sum with squared coefficients, and likewise its third
-moment. Behind an EM register the variance of a held-out count rises with the kept count beside it, and peaks of
-the kept part are where molecules are found: that is reckoned with (:attr:`.Thinning.variance_coupling`).
+(derivatives by the centre of the spot g), linear in what is sought: A, A dx, A dy, the background and the
+light of the neighbours, all found by least squares. Each is a sum of the held-out counts with coefficients
+that only the kept part has chosen. So A has the mean 0 where there is no molecule, its variance is that sum
+with squared coefficients, and likewise its third moment. Behind an EM register the variance of a held-out
+count rises with the kept count beside it, and peaks of the kept part are where molecules are found: that is
+reckoned with (:meth:`.Thinning.variance_coupling`).
 """
 
 from __future__ import annotations
@@ -95,6 +96,7 @@ def measure_windows(
     sigma_px: FloatArray,
     promised: FloatArray,
     background: FloatArray,
+    light_share: FloatArray,
     thinning: Thinning,
     window_px: int,
 ) -> WindowLight:
@@ -112,6 +114,8 @@ def measure_windows(
         Places (0 is the centre of the first pixel) and widths.
     promised, background : ndarray of float64, shape (n,)
         Light of each molecule and of a pixel around it without molecules, in both held-out parts, counts.
+    light_share : ndarray of float64, shape (n,)
+        Part of that background that is light, the rest being read noise.
     thinning : Thinning
         How the parts were made.
     window_px : int
@@ -126,10 +130,11 @@ def measure_windows(
         np.ascontiguousarray(held_out, dtype=np.float32),
         np.ascontiguousarray(kept, dtype=np.float32),
         frames,
-        np.column_stack([x_px, y_px, sigma_px, promised, background]),
+        np.column_stack(
+            [x_px, y_px, sigma_px, promised, background, thinning.variance_coupling(light_share)]
+        ),
         window_px // 2,
         thinning.kept_share / (1.0 - thinning.kept_share),
-        thinning.variance_coupling,
         results,
     )
     return WindowLight(
@@ -139,7 +144,7 @@ def measure_windows(
         second_moments=results[:, 4:6],
         promised=promised,
         dark_variance=results[:, 6],
-        dark_third_moment=thinning.third_moment * results[:, 7],
+        dark_third_moment=thinning.third_moment(light_share) * results[:, 7],
         variance_per_count=results[:, 8],
         moment_variance=results[:, 9],
     )
@@ -153,7 +158,6 @@ def _measure(
     molecules: FloatArray,
     reach: int,
     kept_over_held_out: float,
-    variance_coupling: float,
     results: FloatArray,
 ) -> None:
     """Fill for each molecule A and its moments of both parts, and what tells their spread."""
@@ -236,7 +240,7 @@ def _measure(
                     values[2 + 2 * part] += a_x * count
                     values[3 + 2 * part] += a_y * count
                 above = kept[frames[index], row, column] - kept_over_held_out * dark[k]
-                values[6] += a * a * max(dark[k] + variance_coupling * above, SMALLEST_SHARE * dark[k])
+                values[6] += a * a * max(dark[k] + molecules[index, 5] * above, SMALLEST_SHARE * dark[k])
                 values[7] += a * a * a * dark[k]
                 values[8] += a * a * columns[0, k]
                 lit = dark[k] + max(molecules[index, 3], 0.0) * columns[0, k]

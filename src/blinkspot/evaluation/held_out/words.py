@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 
 from blinkspot.evaluation.held_out.result import HeldOut, HeldOutRoute
-from blinkspot.evaluation.verdict import ROUTE_TITLES
 
 _PICTURES = {
     "noisy": "the noisy picture",
@@ -16,17 +15,16 @@ _PICTURES = {
 
 def sentence(route: HeldOutRoute) -> str:
     """Say how many of a route's molecules are false and how far the others lie from their molecules."""
-    title = ROUTE_TITLES[route.name].capitalize()
     number = int(route.found[0])
     threshold = f"{route.thresholds[0]:g}"
     if not number:
-        return f"{title}: nothing is found at threshold {threshold}."
+        return f"Nothing is found at threshold {threshold}."
     false, error = route.false[0], route.error_nm[0]
     if math.isnan(false.value):
-        return f"{title}: the {number:,} molecules at threshold {threshold} are too few to be judged."
+        return f"The {number:,} molecules at threshold {threshold} are too few to be judged."
     share = route.false_share[0]
     words = (
-        f"{title}: of the {number:,} molecules at threshold {threshold}, {false.value:,.0f} are false "
+        f"Of the {number:,} molecules at threshold {threshold}, {false.value:,.0f} are false "
         f"({100 * share.value:.2g} %, 95 % interval {100 * share.low:.2g} to {100 * share.high:.2g} %)"
     )
     if math.isnan(error.value):
@@ -43,6 +41,6 @@ def picture_sentence(check: HeldOut) -> str:
     best, *others = ordered
     beaten = ", ".join(f"{_PICTURES[each.picture]} {each.gain:+.4f}" for each in others)
     return (
-        f"{_PICTURES[best.picture].capitalize()} predicts the held-out photons best: {best.gain:+.4f} nat per "
-        f"photon over the movie's mean; {beaten}."
+        f"{_PICTURES[best.picture].capitalize()} predicts the held-out photons best: {best.gain:+.4f} nat "
+        f"per photon over the movie's mean; {beaten}."
     )

@@ -19,8 +19,9 @@ from blinkspot.evaluation.residuals.standardised import (
     by_model,
     white_residual,
 )
+from blinkspot.localization.processing.paced import waited_for
 from blinkspot.movie_checks import check_camera, check_movie
-from blinkspot.progress import Progress
+from blinkspot.progress import Progress, Stopwatch
 from blinkspot.provenance import provenance
 from blinkspot.stack import Stack, as_stack
 
@@ -66,16 +67,17 @@ def check_residuals(
     """
     settings = settings or ResidualSettings()
     noisy = as_stack(noisy)
+    clock = Stopwatch("checking the movie", 1.0)
     # By what it can do: importing its class takes seconds.
     is_model = hasattr(denoiser_or_denoised, "predict")
     source: dict[str, Any] | None
     if is_model:
         denoiser = cast("Denoiser", denoiser_or_denoised)
-        denoiser.check_matches(noisy, camera)
+        yield from waited_for(lambda: denoiser.check_matches(noisy, camera), clock)
         parts, source = by_model(noisy, denoiser), denoiser.provenance
     else:
-        check_movie(noisy)
-        check_camera(noisy, camera)
+        yield from waited_for(lambda: check_movie(noisy), clock)
+        yield from waited_for(lambda: check_camera(noisy, camera), clock)
         denoised = as_stack(denoiser_or_denoised)
         if denoised.shape != noisy.shape:
             raise BlinkspotError(

@@ -16,6 +16,7 @@ Float32Array = NDArray[np.float32]
 
 # Frames are cut into tiles of at most this side for their spectrum.
 _LARGEST_TILE_PX = 256
+_PIXELS_AT_ONCE = 2**20
 
 
 @dataclass
@@ -75,11 +76,14 @@ class Moments:
     def add(self, frame: Float32Array) -> Iterator[None]:
         """Add a frame, and give a turn to others now and then."""
         self.n_frames += 1
-        self.total += frame
-        square = frame.astype(np.float64) ** 2
-        self.squares += square
-        self.fourth += float(np.sum(square**2))
-        yield
+        rows = max(1, _PIXELS_AT_ONCE // frame.shape[1])
+        for top in range(0, len(frame), rows):
+            some = slice(top, top + rows)
+            square = np.square(frame[some], dtype=np.float64)
+            self.total[some] += frame[some]
+            self.squares[some] += square
+            self.fourth += float(np.vdot(square, square))
+            yield
         for lag, earlier in enumerate(reversed(self._before)):
             self.products[lag] += float(np.vdot(frame, earlier))
         self._before.append(frame)

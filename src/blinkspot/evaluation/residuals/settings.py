@@ -27,7 +27,7 @@ class ResidualSettings:
         If a value is out of its range.
     """
 
-    false_per_megapixel: float = 20.0
+    false_per_megapixel: float = 5.0
     largest_lag: int = 5
     seed: int = 1
 

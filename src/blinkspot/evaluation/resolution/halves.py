@@ -25,8 +25,9 @@ def frames_per_block(frame: NDArray[np.int64], settings: ResolutionSettings) -> 
     if settings.split == "localizations":
         return None
     n_frames = int(np.ptp(frame)) + 1
-    length = settings.frames_per_block or min(max(-(-n_frames // _BLOCKS), _FEWEST_FRAMES), n_frames // 2)
-    if not 1 <= length <= n_frames / 2:
+    n_blocks = max(2, min(_BLOCKS, n_frames // _FEWEST_FRAMES))
+    length = settings.frames_per_block or -(-n_frames // n_blocks)
+    if n_frames < 2 or (settings.frames_per_block is not None and 2 * length > n_frames):
         raise BlinkspotError(
             f"The localizations span {n_frames} frame(s), too few for two blocks of frames: choose shorter "
             "blocks, or split localizations one by one."

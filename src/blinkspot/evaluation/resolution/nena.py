@@ -5,7 +5,7 @@ Of errors that are Gaussian with the standard deviation s along each axis, the d
 d / (2 s^2) exp(-d^2 / (4 s^2)). Other molecules are found nearby, too: those of the same structure at some
 usual distance, taken for Gaussian, those anywhere in numbers that grow as d (Endesfelder et al. 2014,
 Histochemistry and Cell Biology 141:629). The sum of the three is fitted to the histogram by least
-squares.
+squares; the Gaussian only where it is needed.
 
 All pairs within reach are counted, as Picasso does, and not the nearest of each localization only: in sparse
 frames that is the same, and in dense ones a molecule that happens to lie closer than the true partner would
@@ -23,6 +23,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import least_squares
+from scipy.special import xlogy
 
 from blinkspot.errors import BlinkspotError
 from blinkspot.evaluation.resolution.successors import successor_distances
@@ -131,8 +132,7 @@ def nena(table: LocalizationTable, largest_nm: float | None = None) -> Generator
         return _unknown(reason, distance, pairs)
     width = reach / _BINS
     one_molecule = width * fit.parameters[0] * _distance_density(distance, fit.precision)
-    fitted = width * _density(distance, fit.parameters)
-    return Nena(fit.precision, fit.error, None, distance, pairs, fitted, one_molecule)
+    return Nena(fit.precision, fit.error, None, distance, pairs, fit.expected, one_molecule)
 
 
 def _why_not(table: LocalizationTable, pairs: int, reach_nm: float) -> str | None:
@@ -158,6 +158,7 @@ def _unknown(reason: str, distance_nm: FloatArray, pairs: NDArray[np.int64]) -> 
 class _Fit:
     parameters: FloatArray
     error: float
+    expected: FloatArray
 
     @property
     def precision(self) -> float:
@@ -182,24 +183,50 @@ def _density(distance: FloatArray, parameters: FloatArray) -> FloatArray:
 
 
 def _fitted(distance: FloatArray, pairs: NDArray[np.int64]) -> _Fit:
+    """Fit with and without the molecules of one structure, and take the simpler law unless it misfits.
+
+    Without need for it, the Gaussian would take its share of the true part, which would seem narrower.
+    """
+    simple = _best_fit(distance, pairs, structured=False)
+    whole = _best_fit(distance, pairs, structured=True)
+    needed = 3.0 * math.log(len(distance))
+    return whole if _deviance(pairs, simple) - _deviance(pairs, whole) > needed else simple
+
+
+def _deviance(pairs: NDArray[np.int64], fit: _Fit) -> float:
+    """Return twice the log-likelihood ratio of the counts themselves against a fit, by Poisson's law."""
+    expected = np.maximum(fit.expected, 1e-9)
+    return float(2.0 * np.sum(xlogy(pairs, pairs / expected) - pairs + expected))
+
+
+def _best_fit(distance: FloatArray, pairs: NDArray[np.int64], *, structured: bool) -> _Fit:
     """Fit from several starts, and take the best."""
     reach, width, n = float(distance[-1]), float(distance[1] - distance[0]), float(pairs.sum())
     scale = np.array([n, reach, n, reach, reach, n / reach**2])
     smallest = np.array([0.0, width, 0.0, 0.0, width, 0.0])
+    free = np.array([True, True, structured, structured, structured, True])
 
-    def misfit(scaled: FloatArray) -> FloatArray:
-        return width * _density(distance, scaled * scale) - pairs
+    def whole(scaled: FloatArray) -> FloatArray:
+        parameters: FloatArray = np.array([0.0, 1.0, 0.0, 1.0, 1.0, 0.0])
+        parameters[free] = scaled * scale[free]
+        return parameters
+
+    def expected(scaled: FloatArray) -> FloatArray:
+        return width * _density(distance, whole(scaled))
 
     best = None
     for precision in (0.03 * reach, 0.1 * reach, 0.25 * reach):
         for middle, spread in ((2.0 * precision, precision), (0.7 * reach, 0.3 * reach)):
             start = np.array([0.7 * n, precision, 0.1 * n, middle, spread, 0.2 * n / reach**2])
-            tried = least_squares(misfit, start / scale, bounds=(smallest / scale, np.inf))
+            tried = least_squares(
+                lambda scaled: expected(scaled) - pairs,
+                (start / scale)[free],
+                bounds=((smallest / scale)[free], np.inf),
+            )
             if best is None or tried.cost < best.cost:
                 best = tried
     assert best is not None
     # Counts vary as Poisson's: the covariance of an unweighted fit to them, by its slopes.
-    parameters: FloatArray = best.x * scale
-    inverse = np.linalg.pinv(best.jac)
-    variance = (inverse**2) @ (width * _density(distance, parameters))
-    return _Fit(parameters, float(math.sqrt(variance[1]) * reach))
+    counts = expected(best.x)
+    variance = (np.linalg.pinv(best.jac) ** 2) @ counts
+    return _Fit(whole(best.x), float(math.sqrt(variance[1]) * reach), counts)

@@ -48,6 +48,7 @@ class RingCorrelation:
     reason : str or None
         Why there is no resolution, in one sentence.
     frequency_per_nm : ndarray of float64, shape (rings,)
+        From one period in the picture to one in two pixels.
     correlation, smoothed : ndarray of float64, shape (rings,)
         Mean over the splits, and that smoothed.
     pixel_size_nm : float
@@ -130,6 +131,7 @@ def ring_correlation(
         of_first = first[order]
         half = yield from field.spectrum(rows[of_first], columns[of_first], clock, (number, number + 1.0))
         product, power, other_power, n = yield from field.ring_sums(whole, half, clock, number + 1.0)
+        n[0] = product[0] = 0.0  # the mean was taken off
         scale = np.sqrt(power * other_power)
         curves.append(np.divide(product, scale, out=np.zeros_like(product), where=scale > 0))
     frequency = np.arange(field.n_rings, dtype=np.float64) * field.ring_per_nm
@@ -143,9 +145,9 @@ def ring_correlation(
         resolution_nm=None if found.ring is None else 1.0 / (found.ring * field.ring_per_nm),
         error_nm=None if found.ring is None else error,
         reason=_why_not(found, frequency),
-        frequency_per_nm=frequency,
-        correlation=mean,
-        smoothed=found.smoothed,
+        frequency_per_nm=frequency[1:],
+        correlation=mean[1:],
+        smoothed=found.smoothed[1:],
         pixel_size_nm=field.pixel_size_nm,
         frames_per_block=length,
         splits=len(curves),

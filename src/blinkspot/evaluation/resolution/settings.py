@@ -24,8 +24,8 @@ class ResolutionSettings:
         localization by itself. A molecule that shines through several frames is in both halves of the last
         kind, and correlates with itself.
     frames_per_block : int, optional
-        Well above the time for which a molecule shines. By default 50 blocks, or fewer of 10 frames; at
-        least 2 blocks.
+        Well above the time for which a molecule shines. By default 50 blocks, or fewer of some 10
+        frames, at least 2.
     splits : int
         Random splits that are averaged; ``"odd-even"`` has only one.
     pixel_size_nm : float, optional
