@@ -3,7 +3,7 @@
 
     python3 run.py demo [FOLDER]       simulate, train, denoise, localize and score, without a display
     python3 run.py test [ARGUMENTS]    run the tests, viewer tests included; pytest gets the arguments
-    python3 run.py gui                 open napari with the four docks and a sample movie
+    python3 run.py gui                 open napari with the five docks and a sample movie
 
 It needs Python 3.11 or later and nothing that has to be installed first. What an earlier run has done is
 not done again, and an install that was interrupted goes on where it stopped.

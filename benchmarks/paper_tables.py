@@ -136,8 +136,8 @@ def _simulated(page: Page, run: Run, options: argparse.Namespace) -> None:
         "paper's own gain wherever the noise-free movie allows it, and fewer false positives. The "
         "simulations were set so that their *noisy* row is the paper's; nothing else was fitted to "
         "it. *Told what is there*: all that is found without noise is found, and nothing else, but "
-        "each molecule is where a maximum likelihood fit of the noisy frame puts it; what that loses "
-        "lies in the photons, and no denoiser of single frames can be expected to return it."
+        "each molecule is where a maximum likelihood fit of the noisy frame puts it. What that loses "
+        "lies in the frame's photons: no denoiser of single frames can return much of it."
     )
     data_sets = QUICK_SETS if options.quick else DATA_SETS
     lines = [(data_set, paper_line(run, data_set)) for data_set in data_sets]

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import itertools
+import tempfile
 import time
 from pathlib import Path
 from typing import Any
@@ -31,8 +32,8 @@ class Photographer:
         self, movie: Path | None, camera: Path | None, minutes: float, frame: int | None, folder: Path
     ) -> None:
         self.viewer, docks = open_window(movie)
-        names = ("Train", "Denoise", "Localize", "Molecules")
-        self.train, self.denoise, self.localize, self.molecules = (docks[name] for name in names)
+        names = ("Train", "Denoise", "Localize", "Molecules", "Report")
+        self.train, self.denoise, self.localize, self.molecules, self.report = (docks[name] for name in names)
         self.viewer.window.resize(*WINDOW_PX)
         self.minutes = minutes
         self.folder = folder
@@ -71,6 +72,7 @@ class Photographer:
         self.denoising()
         self.localizing()
         self.processing()
+        self.reporting()
         self.three_docks()
         self.viewer.close()
 
@@ -105,8 +107,8 @@ class Photographer:
         """Preview one frame, then localize all, noisy and denoised."""
         dock = self.localize
         dock.parent().raise_()
-        dock.preview_box.click()
-        while not dock.counts.text().startswith("Frame"):
+        dock.preview.box.click()
+        while not dock.preview.counts.text().startswith("Frame"):
             self.wait(0.2)
         self.shoot("localize_preview")
         dock.target.setCurrentIndex(dock.target.count() - 1)
@@ -135,13 +137,24 @@ class Photographer:
         self.viewer.reset_view()
         self.shoot("molecules")
 
+    def reporting(self) -> None:
+        """Write a report into a folder that is thrown away."""
+        dock = self.report
+        dock.parent().raise_()
+        with tempfile.TemporaryDirectory() as folder:
+            dock.write(Path(folder) / "report")
+            self.wait_for(dock)
+            # Where the folder lies is nobody's business.
+            dock.job_bar.say("The report is .../movie report/index.html.")
+            self.shoot("report")
+
     def three_docks(self) -> None:
         """Show the docks that make a table beside one another."""
         window = self.viewer.window
         window.resize(*WIDE_WINDOW_PX)
         panels = [dock.parent() for dock in (self.train, self.denoise, self.localize)]
         main = panels[0].window()
-        for panel in (*panels, self.molecules.parent()):
+        for panel in (*panels, self.molecules.parent(), self.report.parent()):
             main.removeDockWidget(panel)
         for panel in panels:
             main.addDockWidget(Qt.DockWidgetArea.RightDockWidgetArea, panel)
@@ -150,7 +163,7 @@ class Photographer:
             main.splitDockWidget(left, right, Qt.Orientation.Horizontal)
         main.resizeDocks(panels, [360] * 3, Qt.Orientation.Horizontal)
         self.localize.side_by_side.click()
-        self.localize.preview_box.click()
+        self.localize.preview.box.click()
         self.wait(1)
         self.viewer.reset_view()
         self.shoot("three_docks")

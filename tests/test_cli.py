@@ -448,6 +448,21 @@ def test_compare_calibrates_by_the_model(work: Path, command: Command, tmp_path:
     page = (tmp_path / "report" / "index.html").read_text()
     assert "calibrated on simulated frames" in page
     assert "not calibrated" not in page
+    assert answer["checks"]["residuals"]["compared_with"] == "model"
+
+
+@pytest.mark.usefixtures("few_errors")
+def test_compare_holds_photons_out(work: Path, command: Command, tmp_path: Path) -> None:
+    movies = (work / "movie.tif", work / "denoised.tif")
+    model = ("-m", work / "a model", "--held-out")
+    answer = command("compare", *movies, "-o", tmp_path / "report", *model, "--json").answer
+    held_out = answer["checks"]["held_out"]
+    page = (tmp_path / "report" / "index.html").read_text()
+    if "not_measured" in held_out:
+        assert held_out["not_measured"] in page
+    else:
+        assert list(held_out["routes"]) == list(answer["routes"])
+        assert "denoised by the model given" in page
 
 
 def test_nothing_found_is_an_answer_too(work: Path, command: Command, tmp_path: Path) -> None:

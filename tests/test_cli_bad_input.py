@@ -181,6 +181,8 @@ MISUSES = {
     "render T -o out.png --method gaussian --shifts 4": "--shifts has no effect with --method gaussian",
     "render T -o out.tif --gamma 0.5": "--gamma has no effect on the numbers of a .tif",
     "compare M D -o out --tolerance-nm 30": "--tolerance-nm has no effect without --truth",
+    "compare M D -o out --held-out-minutes 1": "--held-out-minutes has no effect without --held-out",
+    "compare M D -o out --held-out": "--held-out needs the model that denoised the movie",
     "drift T -o out.csv --load d.csv --method rcc": "--method has no effect with --load",
     "drift T -o out.csv --undo --segment-frames 9": "--segment-frames has no effect with --undo",
     "drift T -o out.csv --fiducials auto --largest-shift-nm 9": "no effect with --fiducials",

@@ -11,13 +11,18 @@ from blinkspot.errors import BlinkspotError
 from blinkspot.evaluation import (
     PRESETS,
     ComparisonSettings,
+    check_residuals,
     compare,
+    held_out_settings,
+    measure_resolution,
     score,
     simulate,
     summary,
+    uncertainty_calibration,
     verdict,
 )
 from blinkspot.evaluation.curve import Curve
+from blinkspot.evaluation.held_out.check import THRESHOLD_STEP, THRESHOLDS
 from blinkspot.evaluation.resampling import best_f1_gain, held_out_f1
 from blinkspot.localization import LocalizationTable, Localizer, LocalizerSettings
 from blinkspot.progress import finish
@@ -56,7 +61,7 @@ def test_a_movie_without_noise_is_better(against_clean):
     assert gain.low < gain.value < gain.high
     assert gain.value == pytest.approx(against_clean.denoised.best_f1 - against_clean.noisy.best_f1)
     assert against_clean.denoised is against_clean.denoised_fit_denoised
-    assert verdict(against_clean).startswith("Denoising raised the best F1 from 0.")
+    assert verdict(against_clean).startswith("Denoising helped: the best F1 rose from 0.")
     assert f"{gain.value:+.3f}" in verdict(against_clean)
 
 
@@ -67,7 +72,7 @@ def test_a_movie_with_noise_is_worse(movie):
     noisier = clean + 3.0 * (noisy - clean)
     comparison = finish(compare(clean, noisier.astype(np.float32), CAMERA, truth))
     assert comparison.denoised.truthful.gain.high < 0
-    assert verdict(comparison).startswith("Denoising lowered the best F1 from 0.")
+    assert verdict(comparison).startswith("Denoising hurt: the best F1 fell from 0.")
 
 
 def test_the_same_movie_makes_no_difference(movie):
@@ -86,7 +91,7 @@ def test_a_short_movie_makes_no_claim(movie):
     comparison = finish(compare(noisy[:30], clean[:30], CAMERA, early))
     assert comparison.denoised.truthful.gain.low is None
     assert "too short" in verdict(comparison)
-    assert "raised" not in verdict(comparison)
+    assert "Denoising helped" not in verdict(comparison)
 
 
 @pytest.mark.parametrize("name", ["noisy", "denoised_fit_raw", "denoised_fit_denoised"])
@@ -133,7 +138,7 @@ def test_without_truth_nothing_is_said_of_correctness(movie, against_clean):
     words = verdict(comparison)
     assert f"{comparison.noisy.n_default:,} localizations" in words
     assert "without the truth" in words
-    for claim in ("F1", "raised", "lowered", "better"):
+    for claim in ("F1", "helped", "hurt", "better"):
         assert claim not in words
     assert comparison.truth_picture is None
 
@@ -176,7 +181,37 @@ def test_the_summary_holds_all_scores(against_clean):
         assert of_route["at_best"] == route.truthful.at_best.as_dict()
         assert of_route["at_default"] == route.truthful.at_default.as_dict()
         assert max(of_route["curve"]["f1"]) == route.truthful.at_best.f1
+        assert of_route["calibration"] == route.truthful.calibration.as_dict()
+        assert of_route["bias"] == route.truthful.bias.as_dict()
+        resolution = against_clean.checks.resolution[route.name].as_dict()
+        assert figures["checks"]["resolution"][route.name] == resolution
     assert figures["routes"]["noisy"]["gain_in_best_f1"] is None
+    assert figures["judgement"] == "helped"
+    assert figures["checks"]["residuals"]["compared_with"] == "denoised movie"
+    assert "not_measured" in figures["checks"]["held_out"]
+
+
+def test_the_checks_are_those_of_the_single_functions(movie, against_clean):
+    noisy, clean, truth = movie
+    residuals = finish(check_residuals(as_stack(noisy), CAMERA, as_stack(clean)))
+    assert against_clean.checks.residuals.variance == residuals.variance
+    for route in against_clean.routes:
+        found = against_clean.checks.resolution[route.name]
+        assert found.nena.precision_nm == finish(measure_resolution(route.table)).nena.precision_nm
+        alone = uncertainty_calibration(route.table, truth)
+        assert route.truthful.calibration.ratio == pytest.approx(alone.ratio, nan_ok=True)
+
+
+def test_holding_out_needs_a_model_or_time(movie):
+    noisy, clean, _ = movie
+    with pytest.raises(BlinkspotError, match="needs the model"):
+        compare(noisy, clean, CAMERA, settings=ComparisonSettings(held_out=held_out_settings()))
+
+
+def test_the_default_threshold_is_among_those_of_the_held_out_check():
+    lowest = held_out_settings(LocalizerSettings(threshold=1.5)).localizer.threshold
+    assert lowest < 1.0
+    assert np.min(np.abs(lowest * THRESHOLD_STEP ** np.arange(THRESHOLDS) - 1.5)) < 1e-12
 
 
 @pytest.mark.parametrize(

@@ -200,7 +200,9 @@ def test_json_keys_in_the_docs_are_those_that_are_printed(
         "render": "found.csv -o found.png",
         "score": "found.csv movie_truth.csv",
         "picture-score": "d.tif movie.tif",
+        "residuals": "movie.tif -m m.blinkspot",
         "compare": "movie.tif d.tif -o compared --truth movie_truth.csv",
+        "check": "movie.tif",
     }
     monkeypatch.chdir(folder)
     Path("drift.csv").write_text("frame,x [nm],y [nm]\n1,0,0\n30,9,-9\n")

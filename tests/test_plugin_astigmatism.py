@@ -134,9 +134,9 @@ def test_a_calibration_of_other_pixels_is_said_beside_the_preview(qtbot, viewer,
     path = tmp_path / "other.toml"
     replace(CALIBRATION, provenance={"camera": {"pixel_size_nm": 160.0}}).save(path)
     add_movie(viewer)
-    click(qtbot, dock.preview_box)
+    click(qtbot, dock.preview.box)
     choose(qtbot, dock, path, monkeypatch)
-    qtbot.waitUntil(lambda: "calibrated with pixels of 160 nm" in dock.counts.text(), timeout=60_000)
+    qtbot.waitUntil(lambda: "calibrated with pixels of 160 nm" in dock.preview.counts.text(), timeout=60_000)
 
 
 @pytest.mark.parametrize(("wrong", "by_number"), [(3.0, True), (1.0, True), (3.0, False)])

@@ -69,7 +69,7 @@ def abuse_both(qtbot, viewer, files, tmp_path, monkeypatch, choose):
         any_of(options.accept, options.fit, options.fit_on, options.widths),
         lambda: options.emitters.setValue(choose.choice([1, 1, 2])),
         lambda: options.astigmatism.load(choose.choice(files)),
-        click_any(localize.preview_box),
+        click_any(localize.preview.box),
         click_any(localize.side_by_side),
         click_any(localize.run_button, localize.export_button),
         click_any(molecules.open_button, molecules.export_button, molecules.drift.save_button),

@@ -37,6 +37,7 @@ def test_the_manifest_is_valid_and_its_commands_exist():
         "Denoise",
         "Localize",
         "Molecules",
+        "Report",
     ]
 
 
@@ -45,7 +46,9 @@ def test_each_dock_opens_from_the_plugins_menu_and_from_layers_filter(viewer):
     from napari._app_model import get_app_model
 
     menus = get_app_model().menus
-    commands = [f"napari-blinkspot.{name}" for name in ("train", "denoise", "localize", "molecules")]
+    commands = [
+        f"napari-blinkspot.{name}" for name in ("train", "denoise", "localize", "molecules", "report")
+    ]
     for menu in ("napari/layers/filter", "napari/plugins/napari-blinkspot"):
         items = [item.command.id for item in menus.get_menu(menu) if isinstance(item, MenuItem)]
         assert set(commands) <= set(items), menu
@@ -56,6 +59,7 @@ def test_each_dock_opens_from_the_plugins_menu_and_from_layers_filter(viewer):
         "DenoiseDock",
         "LocalizeDock",
         "MoleculesDock",
+        "ReportDock",
     }
 
 

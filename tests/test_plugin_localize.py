@@ -60,13 +60,13 @@ def found(index, denoised=False, **settings):
 
 def preview(qtbot, dock, frame=None):
     """Switch the preview on and wait for what it finds."""
-    if not dock.preview_box.isChecked():
-        click(qtbot, dock.preview_box)
-    qtbot.waitUntil(lambda: dock.counts.text().startswith("Frame"), timeout=60_000)
+    if not dock.preview.box.isChecked():
+        click(qtbot, dock.preview.box)
+    qtbot.waitUntil(lambda: dock.preview.counts.text().startswith("Frame"), timeout=60_000)
 
 
 def wait_for_counts(qtbot, dock, text):
-    qtbot.waitUntil(lambda: dock.counts.text() == text, timeout=10_000)
+    qtbot.waitUntil(lambda: dock.preview.counts.text() == text, timeout=10_000)
 
 
 def test_the_preview_circles_the_molecules_of_the_frame_on_both_movies(qtbot, viewer, dock):
@@ -117,7 +117,7 @@ def test_molecules_are_accepted_by_the_number_of_false_ones(qtbot, viewer, dock)
     wait_for_counts(qtbot, dock, f"Frame 12, molecules: noisy: {len(found(12, false_per_frame=0.5))}")
     # Only fits of the raw counts' likelihood can be tested.
     dock.options.fit.setCurrentIndex(1)
-    qtbot.waitUntil(lambda: "needs maximum likelihood fits" in dock.counts.text(), timeout=5000)
+    qtbot.waitUntil(lambda: "needs maximum likelihood fits" in dock.preview.counts.text(), timeout=5000)
 
 
 def test_widths_and_their_start_are_the_movies_unless_chosen(qtbot, dock):
@@ -148,9 +148,9 @@ def test_emitters_per_spot(qtbot, dock):
 def test_switching_the_preview_off_hides_the_circles(qtbot, viewer, dock):
     add_movie(viewer)
     preview(qtbot, dock)
-    click(qtbot, dock.preview_box)
+    click(qtbot, dock.preview.box)
     assert not viewer.layers["found in noisy"].visible
-    assert dock.counts.text() == ""
+    assert dock.preview.counts.text() == ""
     preview(qtbot, dock)
     assert viewer.layers["found in noisy"].visible
 
@@ -176,7 +176,7 @@ def test_deleting_the_circles_ends_the_preview(qtbot, viewer, dock):
     add_movie(viewer)
     preview(qtbot, dock)
     viewer.layers.remove("found in noisy")
-    assert not dock.preview_box.isChecked()
+    assert not dock.preview.box.isChecked()
     viewer.dims.set_current_step(0, 3)
     qtbot.wait(200)
     assert "found in noisy" not in viewer.layers
@@ -187,7 +187,7 @@ def test_a_setting_that_does_not_fit_is_said_beside_the_preview(qtbot, viewer, d
     preview(qtbot, dock)
     with notifications() as shown:
         dock.options.sigma.setValue(9.0)
-        qtbot.waitUntil(lambda: "initial sigma" in dock.counts.text(), timeout=5000)
+        qtbot.waitUntil(lambda: "initial sigma" in dock.preview.counts.text(), timeout=5000)
     assert shown == []
 
 

@@ -119,8 +119,8 @@ def test_all_docks_work_at_once(qtbot, viewer):
     for dock in (denoise, localize):
         dock.movies.choose(layer)
         click(qtbot, dock.run_button)
-    click(qtbot, localize.preview_box)
-    qtbot.waitUntil(lambda: localize.counts.text().startswith("Frame"), timeout=60_000)
+    click(qtbot, localize.preview.box)
+    qtbot.waitUntil(lambda: localize.preview.counts.text().startswith("Frame"), timeout=60_000)
     assert train.runner.busy
     stop_all(qtbot, [train, denoise, localize])
 
@@ -168,7 +168,7 @@ def test_random_actions_do_no_harm(qtbot, viewer, seed):
         lambda: choose_any(denoise.frames, choose),
         lambda: denoise.run_button.click(),
         lambda: localize.run_button.click(),
-        lambda: localize.preview_box.click(),
+        lambda: localize.preview.box.click(),
         lambda: localize.options.threshold.slider.setValue(choose.randrange(10, 60)),
         lambda: choose.choice(docks).side_by_side.click(),
         lambda: choose_any(choose.choice(docks).movies, choose),

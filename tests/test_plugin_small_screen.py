@@ -57,7 +57,7 @@ def test_all_of_localize_is_seen_but_what_is_asked_for_by_more(qtbot, viewer):
     add_movie(viewer)
     check_all_is_seen(qtbot, dock)
     dock.options.accept.setCurrentIndex(1)
-    dock.counts.setText("Frame 12, molecules: noisy: 12, denoised: 12")
+    dock.preview.counts.setText("Frame 12, molecules: noisy: 12, denoised: 12")
     check_all_is_seen(qtbot, dock)
     assert dock.options.astigmatism.isHidden()
     click(qtbot, dock.options.more_button)
@@ -78,7 +78,7 @@ def test_all_of_molecules_is_seen(qtbot, viewer):
     check_all_is_seen(qtbot, dock)
 
 
-@pytest.mark.parametrize("name", ["Train", "Denoise", "Localize", "Molecules"])
+@pytest.mark.parametrize("name", ["Train", "Denoise", "Localize", "Molecules", "Report"])
 def test_a_scroll_bar_hides_nothing(qtbot, viewer, name):
     viewer.show()
     dock = open_dock(viewer, name)

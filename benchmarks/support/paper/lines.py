@@ -91,8 +91,6 @@ def ablation_lines(run: Run, data_set: DataSet) -> dict[str, Figures]:
             lines[f"estimate: {estimate}"] = _ablation(run, movie, {}, estimate)
     others: dict[str, dict[str, object]] = {
         "loss: Gaussian, its variance the mean": {"loss": "gaussian"},
-        "loss: squared error": {"loss": "squared-error"},
-        "one Gamma law a pixel, as in the paper": {"components": 1},
         "network: laine (16 channels)": {"network": "laine", "channels": 16},
         "frames: all": {"min_relative_signal": 0.0},
         "frames: of average signal or more": {"min_relative_signal": 1.0},

@@ -50,7 +50,8 @@ def told_f1(movie: Movie) -> float:
 
     All that the paper's protocol finds without noise is found, and nothing else; each of those molecules is
     fitted in the noisy frame by maximum likelihood that starts from the noise-free picture. Where its photons
-    put it more than 50 nm away, it is lost. A denoiser that sees one frame cannot be expected to return more.
+    put it more than 50 nm away, it is lost. A denoiser that sees one frame cannot return much
+    more: it has learned what spots look like, but has the same photons.
     """
     found = finish(Localizer(movie.camera, PAPERS).localize(as_stack(movie.camera.adu(movie.clean))))
     pairs = match(pairs_within(found, movie.truth, DEFAULT_TOLERANCE_NM))

@@ -8,10 +8,13 @@ import typer
 
 from blinkspot.cli import movie_commands, processing_commands, score_commands, table_commands
 from blinkspot.cli.astigmatism_command import calibrate_astigmatism
+from blinkspot.cli.check_command import check
 from blinkspot.cli.console import say
 from blinkspot.cli.demo_command import demo
 from blinkspot.cli.drift_command import drift
 from blinkspot.cli.interruption import INTERRUPTED, one_interruption
+from blinkspot.cli.residuals_command import residuals
+from blinkspot.cli.resolution_command import resolution
 from blinkspot.cli.simulate_command import simulate
 from blinkspot.errors import BlinkspotError
 from blinkspot.provenance import package_version
@@ -36,7 +39,10 @@ for command in (
     table_commands.render,
     score_commands.score,
     score_commands.picture_score,
+    resolution,
+    residuals,
     table_commands.compare,
+    check,
     demo,
 ):
     app.command()(command)

@@ -54,7 +54,7 @@ def demo(
     say(f"4/4 Localizing both and comparing -> {target / 'comparison'}")
     denoised = open_stack(target / "denoised.tif")
     comparison = run(compare(movie, denoised, camera, read_table(files.truth), model=model))
-    page = write_report(comparison, target / "comparison")
+    page = run(write_report(comparison, target / "comparison"))
 
     seconds = time.perf_counter() - started
     answer({"verdict": summary(comparison)["verdict"], "page": str(page), "seconds": seconds}, as_json)

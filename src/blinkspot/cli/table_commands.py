@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -22,6 +21,7 @@ from blinkspot.evaluation import (
     TooFewMolecules,
     calibrate_uncertainties,
     check_can_calibrate,
+    held_out_settings,
     summary,
     write_report,
 )
@@ -294,23 +294,55 @@ def compare(
     ] = None,
     tolerance_nm: Tolerance = 50.0,
     fit: Fit = "mle",
-    model: DenoisedBy = None,
+    model: Annotated[
+        Path | None,
+        typer.Option(
+            "-m",
+            "--model",
+            metavar="MODEL",
+            help="Model that denoised it: true uncertainties, its residual, and --held-out.",
+        ),
+    ] = None,
+    held_out: Annotated[
+        bool,
+        typer.Option(
+            "--held-out", help="Judge by photons held out, too: false molecules and errors without the truth."
+        ),
+    ] = False,
+    held_out_minutes: Annotated[
+        float | None,
+        typer.Option(
+            help="With --held-out: train on the parts alone, three times so long, instead of --model."
+        ),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Compare what is found in the noisy and in the denoised movie, each at its best; one HTML page."""
     if truth is None:
         refuse_idle(context, "without --truth", "tolerance_nm")
+    if not held_out:
+        refuse_idle(context, "without --held-out", "held_out_minutes")
+    elif model is None and held_out_minutes is None:
+        raise BlinkspotError(
+            "--held-out needs the model that denoised the movie: give it with --model, or give "
+            "--held-out-minutes, in which models are trained on parts of the photons."
+        )
     check_new_folder(output)
     movie, restored = open_recorded(noisy), open_denoised(denoised)
     given = camera.given()
     check_movie(movie)
     used = find_camera(given, movie, restored)
     check_camera(movie, used)
-    settings = replace(ComparisonSettings(), localizer=LocalizerSettings(fit=fit), tolerance_nm=tolerance_nm)
+    localizer = LocalizerSettings(fit=fit)
+    settings = ComparisonSettings(
+        localizer=localizer,
+        tolerance_nm=tolerance_nm,
+        held_out=held_out_settings(localizer, held_out_minutes) if held_out else None,
+    )
     known = None if truth is None else read_table(truth)
     denoiser = None if model is None else _loaded(model)
     comparison = run(compare_movies(movie, restored, used, known, settings, denoiser))
-    page = write_report(comparison, output)
+    page = run(write_report(comparison, output))
     result = summary(comparison) if as_json else {"verdict": summary(comparison)["verdict"]}
     answer({**result, "page": str(page)}, as_json)
 

@@ -7,7 +7,7 @@ import dataclasses
 import hashlib
 import json
 import os
-from collections.abc import Generator, Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -23,7 +23,7 @@ from blinkspot.denoising.context import check_length, counts_with_context
 from blinkspot.denoising.devices import fast_precision
 from blinkspot.denoising.model_file import ModelRecord, load_model, save_model
 from blinkspot.denoising.networks import NetworkName
-from blinkspot.denoising.noise import ESTIMATES, Estimate, LossName, estimate_counts
+from blinkspot.denoising.noise import ESTIMATES, Estimate, LossName, Prior, estimate_counts
 from blinkspot.denoising.prior import PriorNetwork
 from blinkspot.denoising.tiles import Tile, tiles
 from blinkspot.denoising.workers import Workers
@@ -53,6 +53,26 @@ class DenoisedChunk:
 
     start: int
     frames: FloatArray
+    progress: Progress
+
+
+@dataclass(frozen=True)
+class PredictedChunk:
+    """What is known of some frames' counts before they are seen, from their neighbours alone.
+
+    Attributes
+    ----------
+    start : int
+        Number of the first frame.
+    mean, variance : ndarray of float32, (n, Y, X)
+        Of each pixel's count as :meth:`blinkspot.camera.Camera.counts` has it; counts, and counts squared.
+    progress : Progress
+        How far the job is.
+    """
+
+    start: int
+    mean: FloatArray
+    variance: FloatArray
     progress: Progress
 
 
@@ -302,13 +322,58 @@ class Denoiser:
         BlinkspotError
             If there is no such frame or estimate, or the movie is too short for the model's context.
         """
-        stop = movie.n_frames if stop is None else stop
         if estimate not in ESTIMATES:
             raise BlinkspotError(f"There is no estimate {estimate!r}: choose one of {', '.join(ESTIMATES)}.")
         if estimate == "posterior-variance" and self._model.mean_only:
             raise BlinkspotError(
                 "A model trained with squared error knows no posterior variance: train with another loss."
             )
+        for first, frames, progress in self._streamed(
+            movie, start, stop, lambda counts, prior: estimate_counts(counts, prior, estimate)
+        ):
+            yield DenoisedChunk(first, self._photoelectrons(frames, estimate), progress)
+
+    def predict(
+        self, movie: Stack, start: int = 0, stop: int | None = None
+    ) -> Generator[PredictedChunk, None, None]:
+        """Tell, in a stream, what is known of each pixel's count before it is seen.
+
+        Parameters
+        ----------
+        movie : Stack
+            Movie in ADU of this model's camera.
+        start, stop : int
+            First frame, and the one after the last; the whole movie by default.
+
+        Yields
+        ------
+        PredictedChunk
+            Frames in their order. Within a large frame also chunks of no frames, for their progress.
+
+        Raises
+        ------
+        BlinkspotError
+            If there is no such frame, or the movie is too short for the model's context.
+        """
+        nothing = np.empty((2, 0, *movie.shape[1:]), np.float32)
+        for first, planes, progress in self._streamed(
+            movie,
+            start,
+            stop,
+            lambda _, prior: torch.stack((prior.single_mean, prior.single_variance), dim=1),
+        ):
+            mean, variance = planes.numpy().swapaxes(0, 1) if len(planes) else nothing
+            yield PredictedChunk(first, mean, variance, progress)
+
+    def _streamed(
+        self,
+        movie: Stack,
+        start: int,
+        stop: int | None,
+        of_prior: Callable[[Tensor, Prior], Tensor],
+    ) -> Generator[tuple[int, Tensor, Progress], None, None]:
+        """Yield what ``of_prior`` makes of counts (n, Y, X) and their prior, for frames in their order."""
+        stop = movie.n_frames if stop is None else stop
         if not 0 <= start < stop <= movie.n_frames:
             raise BlinkspotError(
                 f"Frames {start} to {stop - 1} (counting from 0) are asked for, "
@@ -319,19 +384,18 @@ class Denoiser:
         frames, done = torch.empty(0), float(start)
         in_hand = max(1, self._model.network.pixels_in_hand // self._pixels_at_once)
         parts = self._parts(movie, start, stop)
+        nothing = torch.empty(0, *movie.shape[1:])
         with Workers(self.device) as workers:
-            for computed in workers.each(partial(self._estimated, estimate), parts, in_hand):
-                for part, estimated in computed:
+            for computed in workers.each(partial(self._estimated, of_prior), parts, in_hand):
+                for part, made in computed:
                     if part.number == 0:
-                        frames = torch.empty(part.n_frames, movie.height, movie.width)
-                    frames[:, *part.tile.inside] = estimated
+                        frames = torch.empty(*made.shape[:-2], movie.height, movie.width)
+                    frames[..., *part.tile.inside] = made
                     done = part.done
                     if part.is_last:
-                        photoelectrons = self._photoelectrons(frames, estimate)
-                        yield DenoisedChunk(part.start, photoelectrons, watch.at(done - start))
+                        yield part.start, frames, watch.at(done - start)
                 if not computed or not computed[-1][0].is_last:
-                    nothing = np.empty((0, *movie.shape[1:]), np.float32)
-                    yield DenoisedChunk(int(done), nothing, watch.at(done - start))
+                    yield int(done), nothing, watch.at(done - start)
 
     @property
     def _pixels_at_once(self) -> int:
@@ -360,8 +424,8 @@ class Denoiser:
             return squared
         return self.camera.photoelectrons_from_counts(estimated.numpy())
 
-    def _estimated(self, estimate: Estimate, part: _Part) -> tuple[_Part, Tensor]:
-        """Return what the part is, and the estimate of its pixels, on the CPU."""
+    def _estimated(self, of_prior: Callable[[Tensor, Prior], Tensor], part: _Part) -> tuple[_Part, Tensor]:
+        """Return what the part is, and what is made of its pixels, on the CPU."""
         counts = part.counts.to(self.device).contiguous(memory_format=torch.channels_last)
         read_counts = part.read_counts
         if read_counts is not None:
@@ -369,8 +433,8 @@ class Denoiser:
         with torch.inference_mode():
             with fast_precision(self.device):
                 prior = self._model(counts, read_counts)
-            estimated = estimate_counts(counts[:, self.context_frames], prior, estimate)
-            return part, estimated[:, *part.tile.keep].cpu()
+            made = of_prior(counts[:, self.context_frames], prior)
+            return part, made[..., *part.tile.keep].cpu()
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the model as one new file (safetensors, its description in the header).

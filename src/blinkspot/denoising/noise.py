@@ -196,6 +196,12 @@ class Prior(NamedTuple):
         return (self.log_share.exp() * self.mean).sum(dim=1)
 
     @property
+    def single_variance(self) -> Tensor:
+        """Variance of a pixel's count by the single law, m + m^2 / alpha (negative binomial)."""
+        mean = self.single_mean
+        return mean + mean.square() * (-self.single_log_alpha).exp()
+
+    @property
     def own_weight(self) -> Tensor:
         """Weight that a pixel's own count has in its posterior mean, ``(N, Y, X)``."""
         return own_weight(self.single_mean, self.single_log_alpha)

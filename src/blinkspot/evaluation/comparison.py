@@ -16,13 +16,18 @@ from numpy.typing import NDArray
 
 from blinkspot.camera import Camera
 from blinkspot.errors import BlinkspotError
+from blinkspot.evaluation.checks import Checks, run_checks, weight_of_checks
+from blinkspot.evaluation.comparison_settings import ComparisonSettings
 from blinkspot.evaluation.denoised_fits import check_can_calibrate
 from blinkspot.evaluation.examples import Example, example_of
 from blinkspot.evaluation.resampling import best_f1_gain
-from blinkspot.evaluation.routes import ROUTE_NAMES, ComparisonSettings, Route, follow
+from blinkspot.evaluation.routes import ROUTE_NAMES, Route, follow
 from blinkspot.evaluation.same_movie import MovieFacts, check_truth
+from blinkspot.evaluation.shared_errors import shared_error
+from blinkspot.evaluation.versions import versions
 from blinkspot.localization import LocalizationTable, Localizer, render
-from blinkspot.progress import Progress, Stopwatch, relayed
+from blinkspot.progress import Progress, Stopwatch
+from blinkspot.progress_parts import as_part
 from blinkspot.provenance import provenance
 from blinkspot.stack import Stack, as_stack
 
@@ -45,6 +50,8 @@ class Comparison:
         Its super-resolved picture.
     example : Example
         A typical frame.
+    checks : Checks
+        What can be told without the truth.
     n_frames, height, width : int
         Size of the movie.
     camera : Camera
@@ -61,6 +68,7 @@ class Comparison:
     truth: LocalizationTable | None
     truth_picture: NDArray[np.float32] | None
     example: Example
+    checks: Checks
     n_frames: int
     height: int
     width: int
@@ -101,12 +109,13 @@ def compare(
         How to compare.
     model : Denoiser, optional
         What denoised the movie. With it, fits on the denoised movie get true uncertainties
-        (:func:`.calibrate_uncertainties`), unless there are too few molecules.
+        (:func:`.calibrate_uncertainties`), unless there are too few molecules; the residual is that of the
+        model; and photons can be held out.
 
     Yields
     ------
     Progress
-        In frames, counted once for each of the three routes.
+        In frames, counted once for each of the three routes, and for the checks by the time they take.
 
     Returns
     -------
@@ -116,12 +125,18 @@ def compare(
     Raises
     ------
     BlinkspotError
-        If the movies are not of the same shape, the truth is empty or of another movie, or another model or
-        camera made the denoised movie.
+        If the movies are not of the same shape, the truth is empty or of another movie, another model or
+        camera made the denoised movie, or photons are to be held out and there is neither a model nor time to
+        train one.
     """
     settings = ComparisonSettings() if settings is None else settings
     noisy, denoised = as_stack(noisy), as_stack(denoised)
     _check(noisy, denoised, camera, truth)
+    if settings.held_out is not None and settings.held_out.minutes is None and model is None:
+        raise BlinkspotError(
+            "The held-out check needs the model that denoised the movie, or minutes in which to train models "
+            "on parts of its photons: give one of them."
+        )
     if model is not None:
         on_denoised = replace(settings.localizer, fit_on="denoised")
         check_can_calibrate(denoised, model, Localizer(camera, on_denoised))
@@ -151,14 +166,20 @@ def _compare(
     settings: ComparisonSettings,
     model: Denoiser | None,
 ) -> Generator[Progress, None, Comparison]:
-    clock = Stopwatch("comparing", len(ROUTE_NAMES) * noisy.n_frames)
+    weight = weight_of_checks(settings)
+    clock = Stopwatch("comparing", (len(ROUTE_NAMES) + weight) * noisy.n_frames)
     routes: list[Route] = []
     for name in ROUTE_NAMES:
         done = len(routes) * noisy.n_frames
-        route = yield from _as_part(
+        route = yield from as_part(
             follow(name, noisy, denoised, camera, truth, settings, model), clock, done, noisy.n_frames
         )
-        routes.append(_with_gain(route, routes[0], settings) if routes else route)
+        routes.append(_with_gain(route, routes[0], truth, settings, noisy.n_frames) if routes else route)
+    checks = yield from as_part(
+        run_checks(noisy, denoised, camera, tuple(routes), settings, model),
+        clock, len(ROUTE_NAMES) * noisy.n_frames, weight * noisy.n_frames,
+    )  # fmt: skip
+    yield clock.at(clock.total)
     on_noisy, fit_raw, fit_denoised = routes
     extent_nm = (noisy.height * camera.pixel_size_nm, noisy.width * camera.pixel_size_nm)
     return Comparison(
@@ -175,6 +196,7 @@ def _compare(
             truth,
             settings.tolerance_nm,
         ),
+        checks=checks,
         n_frames=noisy.n_frames,
         height=noisy.height,
         width=noisy.width,
@@ -187,31 +209,22 @@ def _compare(
             seed=settings.seed,
             noisy=_source(noisy),
             denoised=_source(denoised),
+            model=None if model is None else model.provenance,
+            versions=versions(),
             truth=None if truth is None else truth.provenance,
         ),
     )
 
 
-def _as_part(
-    job: Generator[Progress, None, Route], clock: Stopwatch, done: float, share: float
-) -> Generator[Progress, None, Route]:
-    """Run one job as a part of a longer one, whose progress never goes back."""
-    furthest = 0.0
-
-    def at(value: Progress) -> Progress:
-        # Scoring counts from 0 again, and so does a search that goes lower.
-        nonlocal furthest
-        furthest = max(furthest, value.fraction)
-        return clock.at(done + share * furthest)
-
-    return (yield from relayed(job, at))
-
-
-def _with_gain(route: Route, noisy: Route, settings: ComparisonSettings) -> Route:
-    if route.truthful is None or noisy.truthful is None:
+def _with_gain(
+    route: Route, noisy: Route, truth: LocalizationTable | None, settings: ComparisonSettings, n_frames: int
+) -> Route:
+    if route.truthful is None or noisy.truthful is None or truth is None:
         return route
-    gain = best_f1_gain(noisy.truthful.curve, route.truthful.curve, settings.frames_per_block, settings.seed)
-    return replace(route, truthful=replace(route.truthful, gain=gain))
+    block, seed = settings.frames_per_block, settings.seed
+    gain = best_f1_gain(noisy.truthful.curve, route.truthful.curve, block, seed)
+    shared = shared_error(noisy.table, route.table, truth, settings.tolerance_nm, n_frames, block, seed)
+    return replace(route, truthful=replace(route.truthful, gain=gain, shared_error=shared))
 
 
 def _better(fit_raw: Route, fit_denoised: Route) -> Route:

@@ -10,22 +10,22 @@ import numpy as np
 from matplotlib import patheffects
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.colors import Normalize, PowerNorm
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
-from matplotlib.patches import Rectangle
 from matplotlib.ticker import FormatStrFormatter, LogLocator, NullFormatter
 from numpy.typing import NDArray
 
 from blinkspot.evaluation.comparison import Comparison
-from blinkspot.evaluation.examples import Detections
+from blinkspot.evaluation.examples import Detections, Example
 from blinkspot.evaluation.matching import FloatArray
-from blinkspot.evaluation.verdict import ROUTE_TITLES
+from blinkspot.evaluation.routes import ROUTE_TITLES
 
 _INCHES_WIDE = 11.0
 _DPI = 130
 
 # Told apart by readers of all colour visions (Okabe & Ito), on white and on black.
-_ROUTE_COLOURS = {"noisy": "#D55E00", "denoised_fit_raw": "#0090D0", "denoised_fit_denoised": "#00A37A"}
+ROUTE_COLOURS = {"noisy": "#D55E00", "denoised_fit_raw": "#0090D0", "denoised_fit_denoised": "#00A37A"}
 _TRUE, _FALSE, _MISSED, _FOUND = "#3DDC97", "#FF6B4A", "#FFD23F", "#4CC9F0"
 
 _OUTLINED = [patheffects.withStroke(linewidth=2.5, foreground="black")]
@@ -54,79 +54,37 @@ def png(figure: Figure) -> bytes:
     return held.getvalue()
 
 
-def example_frame(comparison: Comparison, theme: Theme) -> Figure:
-    """Draw the example's frame, noisy beside denoised, and below it the busiest part with what was found."""
-    example, pixel_size_nm = comparison.example, comparison.camera.pixel_size_nm
+def frame_limits(example: Example) -> tuple[float, float]:
+    """Return the photoelectrons that are black and white in both pictures of an example's frame."""
     black, white = np.percentile(example.noisy, [_BLACK_PERCENT, 100.0 - _WHITE_PERCENT]).tolist()
-    contrast = Normalize(black, max(white, black + 1e-6))
-    aspect = comparison.height / comparison.width
-    figure, axes = _panels(theme, 2, _INCHES_WIDE * 0.45 * (1.0 + min(aspect, 1.6)) + 0.9, [aspect, 1.0])
-    for column, (picture, detections, title) in enumerate(
-        (
-            (example.noisy, example.noisy_detections, "Noisy"),
-            (example.denoised, example.denoised_detections, "Denoised"),
-        )
+    return black, max(white, black + 1e-6)
+
+
+def example_part(comparison: Comparison, theme: Theme) -> Figure:
+    """Draw the busiest part of the example's frame, noisy beside denoised, with what was found."""
+    example = comparison.example
+    figure, axes = _panels(theme, 1, _INCHES_WIDE * 0.45 + 0.9, [1.0])
+    contrast = Normalize(*frame_limits(example))
+    for axis, picture, detections, title in zip(
+        axes[0],
+        (example.noisy, example.denoised),
+        (example.noisy_detections, example.denoised_detections),
+        ("Noisy", "Denoised"),
+        strict=True,
     ):
-        whole, part = axes[0, column], axes[1, column]
-        shown = whole.imshow(picture, cmap="gray", norm=contrast)
-        whole.set_title(title, color=theme.ink, loc="left", fontweight="bold")
-        whole.add_patch(
-            Rectangle(
-                (example.columns.start - 0.5, example.rows.start - 0.5),
-                example.columns.stop - example.columns.start,
-                example.rows.stop - example.rows.start,
-                fill=False,
-                edgecolor=_MISSED,
-                linewidth=1.4,
-            )
-        )
-        _scale_bar(whole, picture.shape[1], pixel_size_nm)
-        part.imshow(picture, cmap="gray", norm=contrast, interpolation="nearest")
-        part.set_xlim(example.columns.start - 0.5, example.columns.stop - 0.5)
-        part.set_ylim(example.rows.stop - 0.5, example.rows.start - 0.5)
-        part.set_title("The marked part, with what was found", color=theme.ink, loc="left", fontsize=10)
-        _scale_bar(part, example.columns.stop - example.columns.start, pixel_size_nm)
-        _mark(part, detections, comparison.settings.tolerance_nm)
-    bar = figure.colorbar(shown, ax=axes, fraction=0.025, pad=0.015, shrink=0.6)
-    bar.set_label("photoelectrons per pixel", color=theme.ink)
-    bar.ax.tick_params(colors=theme.ink)
-    bar.outline.set_edgecolor(theme.faint)
-    handles, labels = axes[1, 1].get_legend_handles_labels()
+        shown = axis.imshow(picture, cmap="gray", norm=contrast, interpolation="nearest")
+        axis.set_xlim(example.columns.start - 0.5, example.columns.stop - 0.5)
+        axis.set_ylim(example.rows.stop - 0.5, example.rows.start - 0.5)
+        axis.set_title(title, color=theme.ink, loc="left", fontweight="bold")
+        _scale_bar(axis, example.columns.stop - example.columns.start, comparison.camera.pixel_size_nm)
+        _mark(axis, detections, comparison.settings.tolerance_nm)
+    _colour_bar(figure, shown, axes, "photoelectrons per pixel", theme)
+    handles, labels = axes[0, 1].get_legend_handles_labels()
     if handles:
         figure.legend(
-            handles,
-            labels,
-            loc="outside lower center",
-            ncols=len(handles),
-            frameon=False,
+            handles, labels, loc="outside lower center", ncols=len(handles), frameon=False,
             labelcolor=theme.ink,
-        )
-    return figure
-
-
-def reconstructions(comparison: Comparison, theme: Theme) -> Figure:
-    """Draw the super-resolved pictures of all routes, and of the truth, at the same contrast."""
-    pictures = [
-        (_capital(ROUTE_TITLES[route.name]), route.picture, len(route.table)) for route in comparison.routes
-    ]
-    if comparison.truth is not None and comparison.truth_picture is not None:
-        pictures.insert(0, ("Truth", comparison.truth_picture, len(comparison.truth)))
-    aspect = comparison.height / comparison.width
-    n_rows = (len(pictures) + 1) // 2
-    figure, axes = _panels(theme, n_rows, n_rows * (_INCHES_WIDE * 0.46 * aspect + 0.35), [1.0] * n_rows)
-    # Brightness as the square root: places of one localization are seen beside those of many.
-    contrast = PowerNorm(0.5, vmin=0.0, vmax=_white_of([picture for _, picture, _ in pictures]))
-    pixel_size_nm = comparison.settings.picture_pixel_size_nm
-    for axis in axes.flat[len(pictures) :]:
-        axis.set_visible(False)
-    for axis, (title, picture, count) in zip(axes.flat, pictures, strict=False):
-        shown = axis.imshow(picture, cmap="inferno", norm=contrast, interpolation="antialiased")
-        axis.set_title(f"{title}: {count:,}", color=theme.ink, loc="left", fontsize=10, fontweight="bold")
-        _scale_bar(axis, picture.shape[1], pixel_size_nm)
-    bar = figure.colorbar(shown, ax=axes, fraction=0.025, pad=0.015, shrink=0.6)
-    bar.set_label(f"localizations per pixel of {pixel_size_nm:g} nm", color=theme.ink)
-    bar.ax.tick_params(colors=theme.ink)
-    bar.outline.set_edgecolor(theme.faint)
+        )  # fmt: skip
     return figure
 
 
@@ -154,8 +112,8 @@ def precision_recall(comparison: Comparison, theme: Theme) -> Figure:
     for route in comparison.routes:
         if route.truthful is None:
             continue
-        curve, colour = route.truthful.curve, _ROUTE_COLOURS[route.name]
-        label = _capital(ROUTE_TITLES[route.name])
+        curve, colour = route.truthful.curve, ROUTE_COLOURS[route.name]
+        label = capital(ROUTE_TITLES[route.name])
         curve_axis.plot(curve.recall, curve.precision, color=colour, linewidth=2, label=label)
         f1_axis.plot(curve.threshold, curve.f1, color=colour, linewidth=2)
         best, default = route.truthful.at_best, route.truthful.at_default
@@ -183,15 +141,22 @@ def counts(comparison: Comparison, theme: Theme) -> Figure:
         axis.plot(
             route.counted_thresholds,
             route.counts,
-            color=_ROUTE_COLOURS[route.name],
+            color=ROUTE_COLOURS[route.name],
             linewidth=2,
-            label=_capital(ROUTE_TITLES[route.name]),
+            label=capital(ROUTE_TITLES[route.name]),
         )
     _threshold_axis(axis, comparison, theme)
     found_any = any(np.any(route.counts) for route in comparison.routes)
     axis.set(ylabel="localizations", yscale="log" if found_any else "linear")
     figure.legend(loc="outside lower center", ncols=3, frameon=False, labelcolor=theme.ink, fontsize=9)
     return figure
+
+
+def _colour_bar(figure: Figure, shown: ScalarMappable, axes: NDArray[Any], label: str, theme: Theme) -> None:
+    bar = figure.colorbar(shown, ax=axes, fraction=0.025, pad=0.015, shrink=0.6)
+    bar.set_label(label, color=theme.ink)
+    bar.ax.tick_params(colors=theme.ink)
+    bar.outline.set_edgecolor(theme.faint)
 
 
 def _panels(
@@ -273,8 +238,7 @@ def _rings(axis: Axes, places: FloatArray, colour: str, label: str, style: str =
 def _scale_bar(axis: Axes, width_px: int, pixel_size_nm: float) -> None:
     """Draw a bar of a round length, about a fifth of the picture, in its lower left corner."""
     width_um = width_px * pixel_size_nm / 1000.0
-    lengths_um = np.array([factor * 10.0**power for power in range(-3, 4) for factor in (1, 2, 5)])
-    length_um = float(lengths_um[lengths_um <= width_um / 4.0].max(initial=lengths_um[0]))
+    length_um = round_length_um(width_um)
     fraction = length_um / width_um
     axis.plot(
         [0.04, 0.04 + fraction],
@@ -299,11 +263,18 @@ def _scale_bar(axis: Axes, width_px: int, pixel_size_nm: float) -> None:
     )
 
 
-def _white_of(pictures: list[NDArray[np.float32]]) -> float:
+def round_length_um(width_um: float) -> float:
+    """Return a round length of at most a quarter of a picture's width, for its scale bar."""
+    lengths_um = np.array([factor * 10.0**power for power in range(-3, 4) for factor in (1, 2, 5)])
+    return float(lengths_um[lengths_um <= width_um / 4.0].max(initial=lengths_um[0]))
+
+
+def white_of(pictures: list[NDArray[np.float32]]) -> float:
     """Return the value that is white in pictures shown together: a high percentile of their filled pixels."""
     filled = [picture[picture > 0] for picture in pictures]
     return max([float(np.percentile(values, 98.0)) for values in filled if len(values)], default=1.0)
 
 
-def _capital(text: str) -> str:
+def capital(text: str) -> str:
+    """Write a title with a capital letter, all others as they are."""
     return text[:1].upper() + text[1:]

@@ -2,37 +2,35 @@
 
 from __future__ import annotations
 
-import base64
 import contextlib
 import json
-import math
 import os
 import shutil
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
+from functools import partial
 from pathlib import Path
 
-from jinja2 import Environment, PackageLoader
-from matplotlib.figure import Figure
-
 from blinkspot.errors import BlinkspotError
-from blinkspot.evaluation import figures
 from blinkspot.evaluation.comparison import Comparison
-from blinkspot.evaluation.figures import DARK, LIGHT, Theme
+from blinkspot.evaluation.report_drawings import Drawings, drawings_of, in_both_themes
+from blinkspot.evaluation.report_page import page_of
 from blinkspot.evaluation.summary import summary
-from blinkspot.evaluation.verdict import MINUS, ROUTE_TITLES, described, verdict
 from blinkspot.files import check_new_folder
 from blinkspot.localization import save_picture
+from blinkspot.localization.processing.paced import waited_for
+from blinkspot.progress import Progress, Stopwatch
 
-Drawing = Callable[[Comparison, Theme], Figure]
+_BESIDE = ("frame", "precision_recall", "counts")
+"""Drawings that are files beside the page, too."""
 
 
-def write_report(comparison: Comparison, folder: str | os.PathLike[str]) -> Path:
+def write_report(comparison: Comparison, folder: str | os.PathLike[str]) -> Generator[Progress, None, Path]:
     """Write a comparison into a new folder.
 
     ``index.html`` needs nothing else to be read. Beside it lie ``scores.json``, the tables (``noisy.csv``,
     ``denoised_fit_raw.csv``, ``denoised_fit_denoised.csv``), the super-resolved pictures
-    (``reconstruction_NAME.png`` and ``.tif``), the example frame (``frame.png``) and the curve
+    (``reconstruction_NAME.png`` and ``.tif``), a part of the example frame (``frame.png``) and the curve
     (``precision_recall.png``, or ``counts.png`` without truth).
 
     Parameters
@@ -41,6 +39,11 @@ def write_report(comparison: Comparison, folder: str | os.PathLike[str]) -> Path
         What to write about.
     folder : path
         Must not exist, or be empty.
+
+    Yields
+    ------
+    Progress
+        In drawings and files. Closed before its end, nothing is left behind.
 
     Returns
     -------
@@ -52,59 +55,48 @@ def write_report(comparison: Comparison, folder: str | os.PathLike[str]) -> Path
     BlinkspotError
         If the folder holds something already, or cannot be written.
     """
-    with _folder_written_whole(Path(folder)) as temporary:
-        drawings: dict[str, Drawing] = {
-            "frame": figures.example_frame,
-            "reconstructions": figures.reconstructions,
-            "curve": figures.counts if comparison.truth is None else figures.precision_recall,
-        }
-        pictures = {name: _in_both_themes(draw, comparison) for name, draw in drawings.items()}
-        (temporary / "frame.png").write_bytes(pictures["frame"][0])
-        curve_name = "counts.png" if comparison.truth is None else "precision_recall.png"
-        (temporary / curve_name).write_bytes(pictures["curve"][0])
-        page = _page(comparison, pictures)
-        (temporary / "index.html").write_text(page, encoding="utf-8")
-        scores = json.dumps(summary(comparison), indent=2, allow_nan=False)
-        (temporary / "scores.json").write_text(scores + "\n", encoding="utf-8")
-        pixel_size_nm = comparison.settings.picture_pixel_size_nm
-        for route in comparison.routes:
-            route.table.save(temporary / f"{route.name}.csv")
-            for suffix in (".png", ".tif"):
-                target = temporary / f"reconstruction_{route.name}{suffix}"
-                save_picture(route.picture, target, pixel_size_nm, route.table.provenance)
-    return Path(folder) / "index.html"
+    return _write(comparison, check_new_folder(Path(folder)))
 
 
-def _page(comparison: Comparison, pictures: dict[str, tuple[bytes, bytes]]) -> str:
-    environment = Environment(
-        loader=PackageLoader("blinkspot.evaluation", "templates"),
-        autoescape=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {"number": _number, "capital": lambda text: text[:1].upper() + text[1:]}
-    return environment.get_template("report.html").render(
-        comparison=comparison,
-        verdict=verdict(comparison),
-        titles=ROUTE_TITLES,
-        described=described,
-        pictures={name: tuple(map(_data_uri, both)) for name, both in pictures.items()},
-    )
+def _write(comparison: Comparison, folder: Path) -> Generator[Progress, None, Path]:
+    drawings = drawings_of(comparison)
+    clock = Stopwatch("writing the report", len(drawings) + 1.0 + len(comparison.routes))
+    done = 0.0
+    with _folder_written_whole(folder) as temporary:
+        drawn: Drawings = {}
+        for name, draw in drawings.items():
+            drawn[name] = yield from waited_for(partial(in_both_themes, draw), clock, done)
+            if name in _BESIDE:
+                (temporary / f"{name}.png").write_bytes(drawn[name][0])
+            done += 1.0
+            yield clock.at(done)
+        yield from waited_for(partial(_write_page, comparison, drawn, temporary), clock, done)
+        for write in _files_of_routes(comparison, temporary):
+            yield from waited_for(write, clock, done)
+            done += 1.0
+            yield clock.at(done)
+    yield clock.at(clock.total)
+    return folder / "index.html"
 
 
-def _in_both_themes(draw: Drawing, comparison: Comparison) -> tuple[bytes, bytes]:
-    return figures.png(draw(comparison, LIGHT)), figures.png(draw(comparison, DARK))
+def _write_page(comparison: Comparison, drawn: Drawings, folder: Path) -> None:
+    (folder / "index.html").write_text(page_of(comparison, drawn), encoding="utf-8")
+    scores = json.dumps(summary(comparison), indent=2, allow_nan=False)
+    (folder / "scores.json").write_text(scores + "\n", encoding="utf-8")
 
 
-def _data_uri(png: bytes) -> str:
-    return "data:image/png;base64," + base64.b64encode(png).decode("ascii")
+def _files_of_routes(comparison: Comparison, folder: Path) -> Iterator[Callable[[], None]]:
+    pixel_size_nm = comparison.settings.picture_pixel_size_nm
 
+    def write(index: int) -> None:
+        route = comparison.routes[index]
+        route.table.save(folder / f"{route.name}.csv")
+        for suffix in (".png", ".tif"):
+            target = folder / f"reconstruction_{route.name}{suffix}"
+            save_picture(route.picture, target, pixel_size_nm, route.table.provenance)
 
-def _number(value: float | None, decimals: int = 3) -> str:
-    """Write a number for a table; a dash where there is none."""
-    if value is None or math.isnan(value):
-        return "–"
-    return f"{value:,.{decimals}f}".replace("-", MINUS)
+    for index in range(len(comparison.routes)):
+        yield partial(write, index)
 
 
 @contextlib.contextmanager

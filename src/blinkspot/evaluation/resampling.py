@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from blinkspot.evaluation.curve import Curve, best_of
+from blinkspot.evaluation.matching import FloatArray
 
 _RESAMPLES = 2000
 _LEAST_BLOCKS = 8
@@ -48,14 +49,27 @@ def best_f1_gain(before: Curve, after: Curve, frames_per_block: int, seed: int) 
     """
     value = float(after.f1[after.best_index] - before.f1[before.best_index])
     blocks = [curve.in_blocks(frames_per_block) for curve in (before, after)]
-    n_blocks = len(blocks[0].truth)
-    if n_blocks < _LEAST_BLOCKS:
+    draws = block_draws(len(blocks[0].truth), seed)
+    if draws is None:
         return Gain(value, None, None)
-    draws = np.random.default_rng(seed).multinomial(n_blocks, np.full(n_blocks, 1 / n_blocks), _RESAMPLES)
     # Draws without any molecule have no F1; there is no difference in them.
-    best = [np.nan_to_num(curve.f1_of(draws.astype(np.float64))).max(axis=1) for curve in blocks]
+    best = [np.nan_to_num(curve.f1_of(draws)).max(axis=1) for curve in blocks]
     low, high = np.quantile(best[1] - best[0], [0.025, 0.975])
     return Gain(value, float(low), float(high))
+
+
+def block_draws(n_blocks: int, seed: int) -> FloatArray | None:
+    """Draw as many blocks as there are, with replacement, 2,000 times.
+
+    Returns
+    -------
+    ndarray of float64, shape (2000, n_blocks), or None
+        How often each block was drawn; None where the blocks are too few (under 8) to tell an interval.
+    """
+    if n_blocks < _LEAST_BLOCKS:
+        return None
+    draws = np.random.default_rng(seed).multinomial(n_blocks, np.full(n_blocks, 1 / n_blocks), _RESAMPLES)
+    return draws.astype(np.float64)
 
 
 def held_out_f1(curve: Curve) -> float:

@@ -4,21 +4,31 @@ from __future__ import annotations
 
 from collections.abc import Generator
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from blinkspot.camera import Camera
-from blinkspot.errors import BlinkspotError
+from blinkspot.evaluation.comparison_settings import ComparisonSettings
 from blinkspot.evaluation.curve import Curve, curve_steps
 from blinkspot.evaluation.denoised_fits import TooFewMolecules, calibrate_uncertainties
 from blinkspot.evaluation.matching import FloatArray, IndexArray
+from blinkspot.evaluation.molecule_bias import MoleculeBias, molecule_bias
+from blinkspot.evaluation.not_measured import NotMeasured, attempted
 from blinkspot.evaluation.resampling import Gain, held_out_f1
-from blinkspot.evaluation.scores import DEFAULT_TOLERANCE_NM, Scores, score
-from blinkspot.localization import LocalizationTable, Localizer, LocalizerSettings, render
-from blinkspot.progress import Progress
+from blinkspot.evaluation.scores import Scores, score
+from blinkspot.evaluation.shared_errors import SharedError
+from blinkspot.evaluation.uncertainty_calibration import (
+    CALIBRATION_TOLERANCE_NM,
+    UncertaintyCalibration,
+    uncertainty_calibration,
+)
+from blinkspot.localization import LocalizationTable, Localizer, render
+from blinkspot.localization.processing.paced import waited_for
+from blinkspot.progress import Progress, Stopwatch
 from blinkspot.stack import Stack
 
 if TYPE_CHECKING:  # importing it takes seconds
@@ -26,54 +36,16 @@ if TYPE_CHECKING:  # importing it takes seconds
 
 RouteName = Literal["noisy", "denoised_fit_raw", "denoised_fit_denoised"]
 ROUTE_NAMES: tuple[RouteName, ...] = ("noisy", "denoised_fit_raw", "denoised_fit_denoised")
+ROUTE_TITLES = {
+    "noisy": "noisy",
+    "denoised_fit_raw": "denoised, fitted on raw counts",
+    "denoised_fit_denoised": "denoised, fitted on the denoised picture",
+}
 
 _COUNTED_THRESHOLDS = 60
 # A best threshold this close to the lowest that was searched may be the best of what was searched only.
 _CLOSE_TO_BOUND = 1.05
 _MOST_EXTENSIONS = 3
-
-
-@dataclass(frozen=True)
-class ComparisonSettings:
-    """How a noisy and a denoised movie are compared.
-
-    Attributes
-    ----------
-    localizer : LocalizerSettings
-        How molecules are found and fitted. Its threshold is the default one, at which all are scored too;
-        which pixels are fitted follows from the route.
-    search_threshold : float
-        Lowest threshold looked at, in units of std(Wave.F1). It is halved where the best lies there.
-    tolerance_nm : float
-        Greatest distance between a localization and its molecule, nm.
-    picture_pixel_size_nm : float
-        Pixel of the super-resolved pictures, nm.
-    frames_per_block : int
-        Frames drawn together for the 95 % interval; well above the time for which a molecule shines.
-    seed : int
-        Seed of these draws.
-
-    Raises
-    ------
-    BlinkspotError
-        If a value is out of its range.
-    """
-
-    localizer: LocalizerSettings = field(default=LocalizerSettings())
-    search_threshold: float = 0.5
-    tolerance_nm: float = DEFAULT_TOLERANCE_NM
-    picture_pixel_size_nm: float = 20.0
-    frames_per_block: int = 10
-    seed: int = 1
-
-    def __post_init__(self) -> None:
-        if not 0 < self.search_threshold <= self.localizer.threshold:
-            raise BlinkspotError(
-                "The lowest threshold searched must be above 0 and at most the default threshold "
-                f"({self.localizer.threshold:g}), not {self.search_threshold:g}."
-            )
-        if self.frames_per_block < 1:
-            raise BlinkspotError(f"A block must have at least 1 frame, not {self.frames_per_block}.")
 
 
 @dataclass(frozen=True)
@@ -96,15 +68,24 @@ class Truthful:
         Scores along the threshold.
     best_f1_held_out : float
         F1 at thresholds that were chosen on the other half of the frames.
+    calibration : UncertaintyCalibration or NotMeasured
+        Reported uncertainties against true errors, at the best threshold.
+    bias : MoleculeBias
+        Photons and widths found over the true ones, at the best threshold.
     gain : Gain or None
         Best F1 minus that of the noisy route; None for that route itself.
+    shared_error : SharedError or None
+        Errors of the molecules that were found on the noisy movie, too; None for that route itself.
     """
 
     at_default: Scores
     at_best: Scores
     curve: Curve
     best_f1_held_out: float
+    calibration: UncertaintyCalibration | NotMeasured
+    bias: MoleculeBias
     gain: Gain | None = None
+    shared_error: SharedError | None = None
 
 
 @dataclass(frozen=True)
@@ -211,12 +192,7 @@ def follow(
     extent_nm = (noisy.height * camera.pixel_size_nm, noisy.width * camera.pixel_size_nm)
     truthful = None
     if truth is not None and curve is not None:
-        truthful = Truthful(
-            at_default=score(at_default, truth, settings.tolerance_nm),
-            at_best=curve.scores(curve.best_index),
-            curve=curve,
-            best_f1_held_out=held_out_f1(curve),
-        )
+        truthful = yield from _truthful(at_default, shown, curve, truth, settings)
     return Route(
         name=name,
         table=replace(shown, provenance={**found.provenance, "shown_above_threshold": threshold}),
@@ -229,6 +205,32 @@ def follow(
         counts=len(strengths) - np.searchsorted(strengths, thresholds),
         picture=render(shown, settings.picture_pixel_size_nm, extent_nm),
         truthful=truthful,
+    )
+
+
+def _truthful(
+    at_default: LocalizationTable,
+    at_best: LocalizationTable,
+    curve: Curve,
+    truth: LocalizationTable,
+    settings: ComparisonSettings,
+) -> Generator[Progress, None, Truthful]:
+    clock = Stopwatch("scoring", 1.0)
+    # Errors must end before the tolerance: it is wider here than that of a score.
+    wide_nm = max(CALIBRATION_TOLERANCE_NM, settings.tolerance_nm)
+    calibration = yield from attempted(
+        waited_for(partial(uncertainty_calibration, at_best, truth, wide_nm), clock, 0.5)
+    )
+    bias = yield from waited_for(
+        partial(molecule_bias, at_best, truth, settings.tolerance_nm, seed=settings.seed), clock, 0.5
+    )
+    return Truthful(
+        at_default=score(at_default, truth, settings.tolerance_nm),
+        at_best=curve.scores(curve.best_index),
+        curve=curve,
+        best_f1_held_out=held_out_f1(curve),
+        calibration=calibration,
+        bias=bias,
     )
 
 

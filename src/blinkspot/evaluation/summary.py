@@ -7,19 +7,28 @@ import math
 from typing import Any
 
 from blinkspot.evaluation.comparison import Comparison
+from blinkspot.evaluation.equal_share import at_equal_share
+from blinkspot.evaluation.not_measured import NotMeasured
 from blinkspot.evaluation.routes import Route, Spread, Truthful
-from blinkspot.evaluation.verdict import verdict
+from blinkspot.evaluation.verdict import conclude
 
 
 def summary(comparison: Comparison) -> dict[str, Any]:
     """Return all figures of a comparison by name, JSON-ready; None stands for what is not known."""
+    conclusion = conclude(comparison)
+    held_out = comparison.checks.held_out
+    equal = None if isinstance(held_out, NotMeasured) else at_equal_share(held_out)
     return {
-        "verdict": verdict(comparison),
+        "verdict": conclusion.sentence,
+        "judgement": conclusion.judgement,
+        "remarks": list(conclusion.more),
         "frames": comparison.n_frames,
         "tolerance_nm": comparison.settings.tolerance_nm,
         "default_threshold": comparison.settings.localizer.threshold,
         "better_denoised_route": comparison.denoised.name,
         "routes": {route.name: _of_route(route) for route in comparison.routes},
+        "checks": _without_nan(comparison.checks.as_dict()),
+        "at_equal_false_share": None if equal is None else equal.as_dict(),
         "provenance": comparison.provenance,
     }
 
@@ -48,6 +57,11 @@ def _of_truth(truthful: Truthful) -> dict[str, Any]:
         "best_threshold": curve.best,
         "best_f1_held_out": _number(truthful.best_f1_held_out),
         "gain_in_best_f1": None if truthful.gain is None else dataclasses.asdict(truthful.gain),
+        "error_of_shared_molecules": None
+        if truthful.shared_error is None
+        else truthful.shared_error.as_dict(),
+        "calibration": truthful.calibration.as_dict(),
+        "bias": truthful.bias.as_dict(),
         "curve": {
             "threshold": curve.threshold.tolist(),
             "precision": [_number(value) for value in curve.precision.tolist()],
@@ -59,6 +73,15 @@ def _of_truth(truthful: Truthful) -> dict[str, Any]:
 
 def _of_spread(spread: Spread) -> dict[str, float | None]:
     return {"mean_nm": _number(spread.mean_nm), "std_nm": _number(spread.std_nm)}
+
+
+def _without_nan(value: Any) -> Any:
+    """Return figures with None for every number that is not finite."""
+    if isinstance(value, dict):
+        return {name: _without_nan(each) for name, each in value.items()}
+    if isinstance(value, list):
+        return [_without_nan(each) for each in value]
+    return _number(value) if isinstance(value, float) else value
 
 
 def _number(value: float) -> float | None:

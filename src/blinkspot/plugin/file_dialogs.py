@@ -38,6 +38,14 @@ def ask_save(parent: QWidget, title: str, suggested: str, kinds: str) -> Path | 
     return path
 
 
+def ask_new_folder(parent: QWidget, title: str, suggested: str) -> Path | None:
+    """Ask for the name of a new folder; None where the user cancels."""
+    name, _ = QFileDialog.getSaveFileName(
+        parent, title, str(Path(_last_folder()) / suggested), options=QFileDialog.Option.DontConfirmOverwrite
+    )
+    return _chosen(name)
+
+
 def _settings() -> QSettings:
     return QSettings("napari-blinkspot", "napari-blinkspot")
 

@@ -1,4 +1,4 @@
-"""Open napari with the four docks and a movie: ``python -m blinkspot.plugin.launch [MOVIE]``."""
+"""Open napari with the five docks and a movie: ``python -m blinkspot.plugin.launch [MOVIE]``."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _SIZE_PX = (1320, 720)
 
 
 def open_window(movie: Path | None = None, show: bool = True) -> tuple[napari.Viewer, dict[str, Any]]:
-    """Open a viewer with the four docks as tabs.
+    """Open a viewer with the five docks as tabs.
 
     Parameters
     ----------
@@ -29,7 +29,7 @@ def open_window(movie: Path | None = None, show: bool = True) -> tuple[napari.Vi
     -------
     viewer : napari.Viewer
     docks : dict
-        The docks by name: ``"Train"``, ``"Denoise"``, ``"Localize"``, ``"Molecules"``.
+        The docks by name: ``"Train"``, ``"Denoise"``, ``"Localize"``, ``"Molecules"``, ``"Report"``.
     """
     viewer = napari.Viewer(title="Blinkspot", show=show, show_welcome_screen=False)
     viewer.window.resize(*_SIZE_PX)
@@ -39,7 +39,7 @@ def open_window(movie: Path | None = None, show: bool = True) -> tuple[napari.Vi
         viewer.open(str(movie), plugin=PLUGIN)
     docks = {
         name: viewer.window.add_plugin_dock_widget(PLUGIN, name, tabify=True)[1]
-        for name in ("Train", "Denoise", "Localize", "Molecules")
+        for name in ("Train", "Denoise", "Localize", "Molecules", "Report")
     }
     # Later: each dock comes to the front once it is shown.
     QTimer.singleShot(0, docks["Train"].parent().raise_)

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
 from blinkspot.errors import BlinkspotError
 from blinkspot.plugin.movies import PROVENANCE, TABLE
+
+if TYPE_CHECKING:  # importing it takes seconds
+    from blinkspot.localization import LocalizationTable
 
 
 def write_localizations(path: str, data: Any, attributes: dict[str, Any]) -> list[str]:
@@ -34,19 +38,21 @@ def write_localizations(path: str, data: Any, attributes: dict[str, Any]) -> lis
     BlinkspotError
         If the layer holds no localizations, or the file exists or cannot be written.
     """
-    from blinkspot.localization import LocalizationTable
-
-    metadata = attributes.get("metadata", {})
-    table = metadata.get(TABLE)
-    if isinstance(table, LocalizationTable):
-        table.save(path)
-        return [path]
-    features = pd.DataFrame(attributes.get("features", {}))
-    if not {"frame", "x_nm", "y_nm"} <= set(features.columns):
+    metadata, features = attributes.get("metadata", {}), pd.DataFrame(attributes.get("features", {}))
+    if metadata.get(TABLE) is None and not {"frame", "x_nm", "y_nm"} <= set(features.columns):
         raise BlinkspotError(
             f"The layer {attributes.get('name', '')!r} holds no localizations (features frame, x_nm, y_nm): "
             "save a layer that the Localize or the Molecules dock made."
         )
-    provenance = metadata.get(PROVENANCE, {})
-    LocalizationTable.from_features(features, provenance).save(path)
+    table_of(metadata, features).save(path)
     return [path]
+
+
+def table_of(metadata: Mapping[str, Any], features: pd.DataFrame) -> LocalizationTable:
+    """Return the table behind a points layer, or else of its features."""
+    from blinkspot.localization import LocalizationTable
+
+    table = metadata.get(TABLE)
+    if isinstance(table, LocalizationTable):
+        return table
+    return LocalizationTable.from_features(features, metadata.get(PROVENANCE) or {})

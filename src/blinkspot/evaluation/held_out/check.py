@@ -1,0 +1,230 @@
+"""Check a movie, and its denoising, by photons that were held out: no truth is needed."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from functools import partial
+from operator import add
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from blinkspot.camera import Camera
+from blinkspot.camera_estimate import noise_ratio
+from blinkspot.errors import BlinkspotError
+from blinkspot.evaluation.held_out.estimates import error_ratio, errors, false_molecules
+from blinkspot.evaluation.held_out.full_light import OF_FALSE_IN_DENOISED, OF_FALSE_IN_NOISY
+from blinkspot.evaluation.held_out.pictures import Prediction
+from blinkspot.evaluation.held_out.result import HeldOut, HeldOutRoute
+from blinkspot.evaluation.held_out.settings import HeldOutSettings
+from blinkspot.evaluation.held_out.split import (
+    FoundInSplit,
+    KeptMovie,
+    block_of,
+    found_in,
+    judged_pictures,
+    localized,
+    routes_of,
+    survey,
+)
+from blinkspot.evaluation.held_out.strata import BLOCKS, figures_of
+from blinkspot.evaluation.held_out.thinning import Thinning
+from blinkspot.evaluation.routes import RouteName
+from blinkspot.localization import LocalizationTable
+from blinkspot.movie_checks import check_camera, check_movie
+from blinkspot.progress import Progress, Stopwatch, relayed
+from blinkspot.provenance import provenance
+from blinkspot.stack import Stack, as_stack
+
+if TYPE_CHECKING:  # importing it takes seconds
+    from blinkspot.denoising import Denoiser
+
+FloatArray = NDArray[np.float64]
+
+THRESHOLDS = 14
+THRESHOLD_STEP = 1.2
+FEWEST_FRAMES = BLOCKS
+# Of the noise's variance over what the camera predicts: the split is as wrong as that.
+TRUSTED_NOISE = 0.1
+
+
+def check_held_out(
+    noisy: Any,
+    camera: Camera,
+    model: Denoiser | None = None,
+    settings: HeldOutSettings | None = None,
+) -> Generator[Progress, None, HeldOut]:
+    """Estimate false molecules and errors of localizations by photons held out; judge the denoising, too.
+
+    Each pixel's counts are split at random (:mod:`.thinning`). One part is denoised and localized; the other
+    one tells which of the molecules shine (:mod:`.false_share`), how far from where they were found
+    (:mod:`.precision`), and which picture predicts it best (:mod:`.pictures`). That is done for two parts of
+    the light, and extrapolated to the whole of it (:mod:`.full_light`).
+
+    Parameters
+    ----------
+    noisy : Stack or array, shape (T, Y, X)
+        The movie as recorded, ADU.
+    camera : Camera
+        Its camera.
+    model : Denoiser, optional
+        What denoises it. Without it, and without minutes for a training, only the noisy movie is judged.
+    settings : HeldOutSettings, optional
+
+    Yields
+    ------
+    Progress
+        Step by step.
+
+    Returns
+    -------
+    HeldOut
+
+    Raises
+    ------
+    BlinkspotError
+        If the movie or the camera cannot be used, the model was made for another camera, or the movie is too
+        short.
+    """
+    settings = HeldOutSettings() if settings is None else settings
+    movie = as_stack(noisy)
+    check_movie(movie)
+    check_camera(movie, camera)
+    if movie.n_frames < FEWEST_FRAMES:
+        raise BlinkspotError(
+            f"The held-out check needs {FEWEST_FRAMES} frames or more, and the movie has {movie.n_frames}."
+        )
+    if model is not None:
+        model.check_matches(movie, camera)
+    return _check(movie, camera, model, settings)
+
+
+def _check(
+    movie: Stack, camera: Camera, model: Denoiser | None, settings: HeldOutSettings
+) -> Generator[Progress, None, HeldOut]:
+    whole = Thinning(movie, camera, 1.0, settings.seed)
+    tables = yield from _whole_movie(movie, camera, model, settings)
+    thresholds = np.asarray(
+        settings.localizer.threshold * THRESHOLD_STEP ** np.arange(THRESHOLDS), np.float64
+    )
+    predictions: tuple[Prediction, ...] = ()
+    found: list[dict[RouteName, FoundInSplit]] = []
+    for number, kept_share in enumerate(settings.kept_shares):
+        thinning = Thinning(movie, camera, kept_share, settings.seed)
+        with KeptMovie(thinning) as kept:
+            yield from _denoise(kept, model, settings)
+            background, mean = yield from survey(kept)
+            if number == 0:
+                predictions = yield from judged_pictures(kept, mean)
+            found.append((yield from found_in(kept, background, settings.localizer)))
+    routes = []
+    for name, table in tables.items():
+        clock = Stopwatch("telling false molecules from true ones", len(settings.kept_shares))
+        job = _route(name, table, [each[name] for each in found], thresholds, movie, camera, settings)
+        routes.append((yield from relayed(job, clock.at)))
+    denoised_by = None
+    if len(routes) > 1:
+        denoised_by = "the model given" if settings.minutes is None else "models trained on the parts"
+    return HeldOut(
+        predictions=predictions,
+        routes=tuple(routes),
+        split_is_exact=whole.is_exact,
+        denoised_by=denoised_by,
+        warnings=tuple(_warnings(movie, camera)),
+        settings=settings,
+        provenance=provenance(
+            "check",
+            camera=camera,
+            settings=settings,
+            seed=settings.seed,
+            movie=None if movie.path is None else movie.path.name,
+            movie_shape=list(movie.shape),
+            model=None if model is None else model.provenance,
+        ),
+    )
+
+
+def _whole_movie(
+    movie: Stack, camera: Camera, model: Denoiser | None, settings: HeldOutSettings
+) -> Generator[Progress, None, dict[RouteName, LocalizationTable]]:
+    """Localize the movie itself along each route."""
+    with KeptMovie(Thinning(movie, camera, 1.0, settings.seed)) as kept:
+        # All of the light is kept: the movie as it is.
+        kept.noisy, kept.camera = movie, camera
+        yield from _denoise(kept, model, settings)
+        tables = {}
+        for name in routes_of(kept.denoised):
+            tables[name] = yield from localized(name, movie, kept.denoised, camera, settings.localizer)
+        return tables
+
+
+def _denoise(
+    kept: KeptMovie, model: Denoiser | None, settings: HeldOutSettings
+) -> Generator[Progress, None, None]:
+    is_whole = kept.thinning.kept_share == 1.0
+    if settings.minutes is not None and not (is_whole and model is not None):
+        from blinkspot.denoising import Training, TrainingSettings
+
+        # A model that has seen the movie would have seen the held-out part: only its build is taken over.
+        build = {} if model is None else model.architecture
+        chosen = TrainingSettings(minutes=settings.minutes, seed=settings.seed, **build)
+        trained = yield from Training(kept.noisy, kept.camera, chosen).run()
+        yield from kept.denoise(trained, trained_here=True)
+    elif model is not None:
+        yield from kept.denoise(model, trained_here=is_whole)
+
+
+def _route(
+    name: RouteName,
+    table: LocalizationTable,
+    found: list[FoundInSplit],
+    thresholds: FloatArray,
+    movie: Stack,
+    camera: Camera,
+    settings: HeldOutSettings,
+) -> Generator[float, None, HeldOutRoute]:
+    """Judge what was found along one route; yield how many splits are done."""
+    splits, confirmations = [], []
+    for number, (kept_share, each) in enumerate(zip(settings.kept_shares, found, strict=True)):
+        job = figures_of(
+            kept_share,
+            each.light,
+            each.table.column("detection_strength"),
+            block_of(each.table.column("frame"), movie.n_frames),
+            each.table.column("uncertainty_nm") / camera.pixel_size_nm,
+            thresholds,
+            settings.seed,
+        )
+        figures, confirmed = yield from relayed(job, partial(add, number))
+        splits.append(figures)
+        confirmations.append(confirmed)
+    strength = table.column("detection_strength")
+    numbers = np.array([int(np.sum(strength >= threshold)) for threshold in thresholds])
+    prior = OF_FALSE_IN_NOISY if name == "noisy" else OF_FALSE_IN_DENOISED
+    false = false_molecules(tuple(splits), numbers, prior)
+    ratio = error_ratio(tuple(splits), table.uncertainty_is_valid)
+    error_nm, misplaced = errors(table, thresholds, numbers, false, ratio, settings.tolerance_nm)
+    return HeldOutRoute(
+        name=name,
+        table=table,
+        thresholds=thresholds,
+        found=numbers,
+        false=false,
+        error_nm=error_nm,
+        misplaced=misplaced,
+        error_ratio=ratio,
+        kept_table=found[0].table,
+        confirmed=confirmations[0],
+        splits=tuple(splits),
+    )
+
+
+def _warnings(movie: Stack, camera: Camera) -> list[str]:
+    found = noise_ratio(movie, camera)
+    if abs(found - 1.0) <= TRUSTED_NOISE:
+        return []
+    return [
+        f"The background's noise has {found:.2f} times the variance that the camera predicts: the parts are "
+        "correlated, and false molecules look confirmed or true ones not; correct the camera."
+    ]

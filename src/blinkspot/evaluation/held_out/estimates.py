@@ -1,0 +1,91 @@
+"""Estimates for the whole movie, from what two splits of its light tell."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+from blinkspot.evaluation.held_out.full_light import (
+    OF_DENOISED_RATIOS,
+    OF_TRUE_RATIOS,
+    ExponentPrior,
+    at_full_light,
+)
+from blinkspot.evaluation.held_out.precision import within_tolerance
+from blinkspot.evaluation.held_out.result import Estimate
+from blinkspot.evaluation.held_out.strata import SplitFigures
+from blinkspot.localization import LocalizationTable
+
+FloatArray = NDArray[np.float64]
+
+WITHIN_95 = 1.96
+FEWEST_FOUND = 30
+_UNKNOWN = Estimate(math.nan, math.nan, math.nan)
+
+
+def false_molecules(
+    splits: tuple[SplitFigures, ...], numbers: NDArray[np.int64], prior: ExponentPrior
+) -> tuple[Estimate, ...]:
+    """Extrapolate the number of false molecules to the whole light, at each threshold."""
+    shares = tuple(each.kept_share for each in splits)
+    estimates = []
+    for index, number in enumerate(numbers.tolist()):
+        if min(each.found[index] for each in splits) < FEWEST_FOUND:
+            estimates.append(_UNKNOWN)
+            continue
+        # Half a molecule more keeps the logarithm of none finite; counts vary at least as Poisson's do.
+        false = np.array([each.false[index] + 0.5 for each in splits])
+        variance = np.maximum([each.false_variance[index] for each in splits], false)
+        whole = at_full_light(shares, np.log(false), variance / false**2, prior)
+        reach = WITHIN_95 * whole.deviation
+        value, low, high = (
+            min(max(math.exp(whole.log + step) - 0.5, 0.0), float(number)) for step in (0.0, -reach, reach)
+        )
+        estimates.append(Estimate(value, low, high))
+    return tuple(estimates)
+
+
+def error_ratio(splits: tuple[SplitFigures, ...], on_recorded: bool) -> Estimate:
+    """Extrapolate the ratio of true to reported errors to the whole light."""
+    told = [each for each in splits if each.ratio > 0 and each.ratio_deviation > 0]
+    if not told:
+        return _UNKNOWN
+    ratios = np.array([each.ratio for each in told])
+    variances = np.array([each.ratio_deviation for each in told]) ** 2 / ratios**2
+    prior = OF_TRUE_RATIOS if on_recorded else OF_DENOISED_RATIOS
+    whole = at_full_light(tuple(each.kept_share for each in told), np.log(ratios), variances, prior)
+    reach = WITHIN_95 * whole.deviation
+    return Estimate(*(math.exp(whole.log + step) for step in (0.0, -reach, reach)))
+
+
+def errors(
+    table: LocalizationTable,
+    thresholds: FloatArray,
+    numbers: NDArray[np.int64],
+    false: tuple[Estimate, ...],
+    ratio: Estimate,
+    tolerance_nm: float,
+) -> tuple[tuple[Estimate, ...], FloatArray]:
+    """Return the error of the true ones at each threshold, and the share of them beyond the tolerance."""
+    strength, reported = table.column("detection_strength"), table.column("uncertainty_nm")
+    bin_of = np.searchsorted(thresholds, strength, side="right") - 1
+    # Of each bin, what is false: above its threshold less above the next.
+    above = np.array([0.0 if math.isnan(each.value) else each.value for each in false] + [0.0])
+    in_bin = np.maximum(-np.diff([*numbers.tolist(), 0]), 1)
+    weights = np.clip(1.0 + np.diff(above) / in_bin, 0.0, 1.0)[bin_of]
+    weights[~np.isfinite(reported)] = 0.0
+    reported = np.nan_to_num(reported)
+    errors, misplaced = [], np.full(len(thresholds), np.nan)
+    for index in range(len(thresholds)):
+        shown = bin_of >= index
+        three = [
+            within_tolerance(each * reported[shown], weights[shown], tolerance_nm)
+            if math.isfinite(each)
+            else (math.nan, math.nan)
+            for each in (ratio.value, ratio.low, ratio.high)
+        ]
+        errors.append(Estimate(*(error for error, _ in three)))
+        misplaced[index] = three[0][1]
+    return tuple(errors), misplaced

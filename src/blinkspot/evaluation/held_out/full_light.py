@@ -1,0 +1,70 @@
+"""From what two splits of a movie tell to the movie itself.
+
+A part p of the photons shows more false molecules than all of them, and errors are larger. Both follow a
+power of p closely: log value = log value at p = 1 - k log p. Two values of p tell both numbers, by least
+squares with their variances; a prior for k keeps them sober where few molecules tell it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+FloatArray = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class ExponentPrior:
+    """What is known beforehand of k: mean and standard deviation."""
+
+    mean: float
+    deviation: float
+
+
+# In noisy movies k comes of the threshold's unit, std(Wave.F1), in which molecules have their share; in
+# denoised ones of the ripples that a model leaves where light is scarce. Measured, see docs/held_out.md.
+OF_FALSE_IN_NOISY = ExponentPrior(0.6, 0.25)
+OF_FALSE_IN_DENOISED = ExponentPrior(1.5, 1.0)
+# Errors over the uncertainties that fits on recorded pixels report; those shrink with light as errors do.
+OF_TRUE_RATIOS = ExponentPrior(0.0, 0.03)
+# Those that fits on denoised pixels report shrink as the root of the light; their errors less, as the picture
+# owes less to the single frame.
+OF_DENOISED_RATIOS = ExponentPrior(-0.25, 0.12)
+
+
+@dataclass(frozen=True)
+class AtFullLight:
+    """A logarithm at p = 1, and its standard deviation."""
+
+    log: float
+    deviation: float
+
+
+def at_full_light(
+    kept_shares: tuple[float, ...], logs: FloatArray, variances: FloatArray, prior: ExponentPrior
+) -> AtFullLight:
+    """Extrapolate a logarithm to the whole light.
+
+    Parameters
+    ----------
+    kept_shares : tuple of float
+        p of each split.
+    logs, variances : ndarray of float64, shape (splits,)
+        Logarithm found in each, and its variance, above 0.
+    prior : ExponentPrior
+
+    Returns
+    -------
+    AtFullLight
+        Posterior mean and standard deviation, the prior of the value itself being flat.
+    """
+    design = np.column_stack([np.ones(len(kept_shares)), -np.log(kept_shares)])
+    weighted = design / variances[:, np.newaxis]
+    information = design.T @ weighted
+    right = weighted.T @ logs
+    information[1, 1] += prior.deviation**-2
+    right[1] += prior.mean * prior.deviation**-2
+    covariance = np.linalg.inv(information)
+    return AtFullLight(float((covariance @ right)[0]), float(np.sqrt(covariance[0, 0])))

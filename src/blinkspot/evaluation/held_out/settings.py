@@ -1,0 +1,69 @@
+"""How a movie is checked by its held-out photons."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+
+from blinkspot.errors import BlinkspotError
+from blinkspot.evaluation.scores import DEFAULT_TOLERANCE_NM
+from blinkspot.localization import LocalizerSettings
+
+_MOST_KEPT, _LEAST_KEPT = 0.9, 0.3
+_SMALLEST_STEP = 1.2
+
+
+@dataclass(frozen=True)
+class HeldOutSettings:
+    """How a movie is checked by its held-out photons.
+
+    Attributes
+    ----------
+    kept_shares : (float, float)
+        Parts of the photons that are kept in the two splits, ascending. What both find is extrapolated to the
+        whole light; the first one, in which the held-out part is larger, tells which molecules are confirmed.
+    localizer : LocalizerSettings
+        How molecules are found and fitted; which pixels are fitted follows from the route. Molecules are
+        judged from its threshold on.
+    minutes : float, optional
+        Train a model on the kept part alone, for so long, in each split, and one on the movie. Without it the
+        model given denoises the kept parts, scaled up to the brightness that it was trained at.
+    tolerance_nm : float
+        Distance beyond which a localization counts as misplaced, nm.
+    seed : int
+        Seed of the splits.
+
+    Raises
+    ------
+    BlinkspotError
+        If a value is out of its range.
+    """
+
+    kept_shares: tuple[float, float] = (0.5, 0.7)
+    localizer: LocalizerSettings = field(default=LocalizerSettings())
+    minutes: float | None = None
+    tolerance_nm: float = DEFAULT_TOLERANCE_NM
+    seed: int = 1
+
+    def __post_init__(self) -> None:
+        low, high = self.kept_shares
+        if low < _LEAST_KEPT or not low * _SMALLEST_STEP <= high <= _MOST_KEPT:
+            raise BlinkspotError(
+                f"The kept shares must be two, from {_LEAST_KEPT:g} to {_MOST_KEPT:g}, the second at least "
+                f"{_SMALLEST_STEP:g} times the first, not {low:g} and {high:g}."
+            )
+        if self.minutes is not None and not (math.isfinite(self.minutes) and self.minutes > 0):
+            raise BlinkspotError(f"The minutes of a training must be above 0, not {self.minutes}.")
+        if not (math.isfinite(self.tolerance_nm) and self.tolerance_nm > 0):
+            raise BlinkspotError(f"The tolerance must be above 0 nm, not {self.tolerance_nm}.")
+        if self.seed < 0:
+            raise BlinkspotError(f"The seed of the splits must be 0 or more, not {self.seed}.")
+        if self.localizer.false_per_frame is not None or self.localizer.preset != "blinkspot":
+            raise BlinkspotError(
+                "The held-out check follows molecules along the detection threshold of our own analysis: "
+                "leave the preset and the number of false molecules per frame as they are."
+            )
+        if self.localizer.astigmatism is not None or self.localizer.widths == "elliptical":
+            raise BlinkspotError(
+                "The held-out check knows round molecules only: leave out astigmatism and elliptical widths."
+            )

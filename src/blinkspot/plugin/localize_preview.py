@@ -1,0 +1,157 @@
+"""The molecules of the frame shown, found anew as settings change."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any
+
+from napari.components import ViewerModel
+from napari.layers import Image, Layer
+from qtpy.QtCore import QObject, QTimer, Signal  # type: ignore[attr-defined]
+from qtpy.QtWidgets import QCheckBox, QLabel
+
+from blinkspot.camera import Camera
+from blinkspot.errors import BlinkspotError
+from blinkspot.plugin import localizing_steps
+from blinkspot.plugin.comparison_view import ComparisonView
+from blinkspot.plugin.latest_only import LatestOnly
+from blinkspot.plugin.layer_choice import follow
+from blinkspot.plugin.movies import frame_index, frame_shown, stack_of, why_not_a_movie
+from blinkspot.plugin.preview_markers import PreviewMarkers
+
+_DEBOUNCE_MS = 25
+
+# Layers, camera, and the settings of each movie as `LocalizerOptions.settings` gives them.
+Previewed = tuple[Layer | None, Image | None, Camera, Mapping[str, dict[str, Any]]]
+
+
+class LocalizePreview(QObject):
+    """Circles the molecules of the frame shown, and says how many there are.
+
+    Parameters
+    ----------
+    viewer : ViewerModel
+        Where they are shown.
+    comparison : ComparisonView
+        Its side-by-side view.
+    ask : callable
+        Returns what to look at now: the movie, its denoised version, the camera and the settings; raises
+        BlinkspotError where settings contradict one another.
+    parent : QObject
+
+    Attributes
+    ----------
+    box : QCheckBox
+        Turns the preview on.
+    counts : QLabel
+        Says how many molecules there are, or why none are shown.
+
+    Signals
+    -------
+    failed : object
+        An exception: a defect.
+    """
+
+    failed = Signal(object)
+
+    def __init__(
+        self, viewer: ViewerModel, comparison: ComparisonView, ask: Callable[[], Previewed], parent: QObject
+    ) -> None:
+        super().__init__(parent)
+        self._viewer = viewer
+        self._ask_what = ask
+        self._markers = PreviewMarkers(viewer, comparison)
+        self._is_counted = False
+        self.box = QCheckBox("Preview")
+        self.box.setToolTip("Circle the molecules found in the frame shown, as the settings change.")
+        self.box.toggled.connect(self._on_toggled)
+        self.counts = QLabel()
+        self.counts.setWordWrap(True)
+        self._finding = LatestOnly(self)
+        self._finding.answered.connect(self._on_found)
+        self._finding.failed.connect(self._on_failed)
+        self._debounce = QTimer(self)
+        self._debounce.setSingleShot(True)
+        self._debounce.setInterval(_DEBOUNCE_MS)
+        self._debounce.timeout.connect(self._find)
+        follow(self, viewer.dims.events.current_step, self.soon)
+        follow(self, viewer.layers.events.removed, self._on_layer_removed)
+        follow(self, comparison.changed, self._on_comparison_changed)
+
+    def soon(self, *_: object) -> None:
+        """Find the molecules anew when nothing changes for a moment."""
+        if self.box.isChecked():
+            self._debounce.start()
+
+    def end(self) -> None:
+        """Turn the preview off."""
+        self.box.setChecked(False)
+
+    def _on_toggled(self, checked: bool) -> None:
+        if checked:
+            self.soon()
+        else:
+            self._debounce.stop()
+            self._finding.forget()
+            self._markers.hide()
+            self._say("")
+
+    def _find(self) -> None:
+        try:
+            layer, denoised, camera, settings = self._ask_what()
+        except BlinkspotError as error:
+            self._say(str(error))
+            return
+        if layer is None or why_not_a_movie(layer) is not None:
+            self._finding.forget()
+            self._markers.remove()
+            self._say("")
+            return
+        self._markers.begin(layer, denoised)
+        denoised_index = None if denoised is None else frame_index(self._viewer, denoised)
+        question = localizing_steps.PreviewQuestion(
+            camera=camera,
+            settings=settings,
+            movie=stack_of(layer),
+            index=frame_shown(self._viewer, layer),
+            denoised=None if denoised_index is None else stack_of(denoised),
+            denoised_index=denoised_index or 0,
+        )
+        if not self._is_counted:
+            self.counts.setText("Looking for molecules (the first time takes some seconds)...")
+        self._finding.ask(partial(localizing_steps.localize_frame, question))
+
+    def _on_found(self, answer: localizing_steps.PreviewAnswer) -> None:
+        if not self.box.isChecked():
+            return
+        if not self._markers.exist:
+            # The user has deleted the circles: that ends the preview.
+            self.end()
+            return
+        self._is_counted = True
+        self._markers.show(answer.noisy, answer.denoised)
+        counts = [f"noisy: {len(answer.noisy)}"]
+        if answer.denoised is not None:
+            counts.append(f"denoised: {len(answer.denoised)}")
+        self.counts.setText(f"Frame {answer.index}, molecules: {', '.join(counts)}")
+
+    def _on_failed(self, error: Exception) -> None:
+        if isinstance(error, BlinkspotError):
+            # Turning a knob passes through settings that do not fit: no notification for each.
+            self._say(str(error))
+        else:
+            self.failed.emit(error)
+
+    def _say(self, text: str) -> None:
+        """Say something other than how many molecules were found."""
+        self._is_counted = False
+        self.counts.setText(text)
+
+    def _on_comparison_changed(self, active: object) -> None:
+        if active:
+            self._markers.arrange()
+
+    def _on_layer_removed(self, event: object) -> None:
+        if self.box.isChecked() and not self._markers.exist and self._markers.noisy is not None:
+            self.end()

@@ -1,0 +1,179 @@
+"""The dock that writes what denoising did to a movie as a page."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+
+from napari.components import ViewerModel
+from napari.layers import Layer
+from qtpy.QtCore import QUrl
+from qtpy.QtGui import QDesktopServices
+from qtpy.QtWidgets import QCheckBox, QFormLayout, QLabel, QPushButton
+
+from blinkspot.errors import BlinkspotError
+from blinkspot.plugin import file_dialogs, report_steps
+from blinkspot.plugin.camera_widget import CameraWidget
+from blinkspot.plugin.dock import Dock
+from blinkspot.plugin.forms import row, section
+from blinkspot.plugin.jobs import End, Outcome
+from blinkspot.plugin.layer_choice import MOVIE_TIP, LayerChoice, is_source, may_be_denoised
+from blinkspot.plugin.molecules_layers import holds_molecules
+from blinkspot.plugin.movies import PROVENANCE, ROLE, stack_of, why_not_a_movie
+from blinkspot.plugin.writer import table_of
+
+
+class ReportDock(Dock):
+    """Compares a movie with its denoised version and writes one page about it."""
+
+    title = "Report"
+
+    def __init__(self, napari_viewer: ViewerModel) -> None:
+        super().__init__(napari_viewer, "Cancel", "Stop comparing; nothing is written.")
+        self._page: Path | None = None
+        self._build()
+        self.movies.chosen.connect(self._on_movie_chosen)
+        self.denoised.chosen.connect(self._refresh)
+        self.session.denoised_added.connect(self._on_denoised_added)
+        self.session.model_added.connect(self._refresh)
+        self.runner.started.connect(self._refresh)
+        self.runner.ended.connect(self._on_ended)
+        self._on_movie_chosen(self.movies.layer)
+
+    def _build(self) -> None:
+        self.movies = LayerChoice(self.viewer, is_source, MOVIE_TIP)
+        self.open_button = self.make_open_button(self.movies)
+        self.denoised = LayerChoice(
+            self.viewer,
+            lambda layer: may_be_denoised(layer) and layer is not self.movies.layer,
+            "The denoised version of the movie: all of its frames.",
+            none_text="none",
+        )
+        self.truth = LayerChoice(
+            self.viewer,
+            holds_molecules,
+            "A table of the molecules that are there, where the movie was simulated: open its truth in the "
+            "Molecules dock. Without it, the page says what can be said without.",
+            none_text="not known",
+        )
+        form = QFormLayout()
+        form.setVerticalSpacing(4)
+        form.addRow("Movie", row(self.movies, self.open_button))
+        form.addRow("Denoised", self.denoised)
+        form.addRow("Truth", self.truth)
+        self.controls.addLayout(form)
+        self.camera = CameraWidget(self.session.cameras)
+        self.controls.addWidget(section("Camera", self.camera))
+        self.hold_out = QCheckBox("Hold photons out")
+        self.hold_out.setToolTip(
+            "Split the photons of each pixel at random into two parts, denoise and localize one, and judge "
+            "by the other: how many molecules are false, without knowing the truth. Needs the model that "
+            "denoised the movie. Takes several times as long as all the rest."
+        )
+        self.controls.addWidget(self.hold_out)
+        self.words = QLabel()
+        self.words.setWordWrap(True)
+        self.controls.addWidget(self.words)
+        self.controls.addStretch(1)
+        self.run_button = QPushButton("Write report...")
+        self.run_button.setToolTip(
+            "Localize both movies with the default settings, compare them, and write one page and the tables "
+            "behind it into a new folder."
+        )
+        self.run_button.clicked.connect(self._ask)
+        self.page_button = QPushButton("Open the page")
+        self.page_button.setToolTip("Show the last report in the web browser.")
+        self.page_button.clicked.connect(self._open_page)
+        self.footer.addLayout(row(self.run_button, self.page_button, stretch_all=True))
+
+    def _on_movie_chosen(self, layer: Layer | None) -> None:
+        reason = None if layer is None else why_not_a_movie(layer)
+        self.camera.show_layer(layer if reason is None else None)
+        self.denoised.refresh()
+        self.denoised.choose(self.session.denoised_of(layer, self.viewer.layers))
+        self.truth.refresh()
+        self.truth.choose(self._truth_of(layer))
+        self._refresh()
+
+    def _truth_of(self, movie: Layer | None) -> Layer | None:
+        """Return the truth of a simulated movie, where it was opened with it."""
+        if movie is None or why_not_a_movie(movie) is not None:
+            return None
+        made_by = stack_of(movie).metadata.get("provenance")
+        return next(
+            (
+                layer
+                for layer in self.viewer.layers
+                if layer.metadata.get(ROLE) == "truth"
+                and made_by is not None
+                and layer.metadata.get(PROVENANCE) == made_by
+            ),
+            None,
+        )
+
+    def _on_denoised_added(self, layer: Layer) -> None:
+        if self.session.denoised_of(self.movies.layer, [layer]) is not None:
+            self.denoised.refresh()
+            self.denoised.choose(layer)
+
+    def _refresh(self, *_: object) -> None:
+        layer = self.movies.layer
+        obstacle = None if layer is None else why_not_a_movie(layer)
+        if layer is not None and not obstacle and self.denoised.layer is None:
+            obstacle = "Denoise the movie in the Denoise dock, or open its denoised version."
+        self.job_bar.hint(obstacle or "")
+        has_model = self.session.model_behind(self.denoised.layer) is not None
+        self.hold_out.setEnabled(has_model)
+        if not has_model:
+            self.hold_out.setChecked(False)
+        self.run_button.setEnabled(layer is not None and not obstacle and not self.runner.busy)
+        self.page_button.setEnabled(self._page is not None)
+
+    def _ask(self) -> None:
+        layer = self.movies.layer
+        if layer is None:
+            return
+        folder = file_dialogs.ask_new_folder(self, "Write a report into a new folder", f"{layer.name} report")
+        if folder is not None:
+            self.write(folder)
+
+    def write(self, folder: Path) -> None:
+        """Write a report into a new folder, in another thread."""
+        try:
+            layer = self.usable_movie(self.movies.layer)
+            denoised, truth = self.denoised.layer, self.truth.layer
+            if denoised is None:
+                raise BlinkspotError("There is no denoised movie yet: denoise it in the Denoise dock.")
+            task = report_steps.ReportTask(
+                noisy=stack_of(layer),
+                denoised=stack_of(denoised),
+                camera=self.camera.checked_camera(),
+                truth=None
+                if truth is None
+                else partial(table_of, dict(truth.metadata), truth.features.copy()),
+                model=self.session.model_behind(denoised),
+                holds_out=self.hold_out.isChecked(),
+                folder=folder,
+            )
+        except BlinkspotError as error:
+            self.complain(error, "The report")
+            return
+        self.words.setText("")
+        self.start_job(f"Report on {layer.name}", partial(report_steps.report, task), [layer, denoised])
+
+    def _on_ended(self, outcome: Outcome) -> None:
+        if outcome.end is End.DONE:
+            self._page = outcome.result.page
+            self.words.setText(outcome.result.sentence)
+            self.job_bar.say(f"The report is {outcome.result.page}.")
+        self._refresh()
+        if outcome.end is End.FAILED:
+            self.job_bar.say(outcome.message)
+
+    def _open_page(self) -> None:
+        if self._page is not None and self._page.exists():
+            QDesktopServices.openUrl(QUrl.fromLocalFile(str(self._page)))
+        else:
+            self._page = None
+            self._refresh()
+            self.job_bar.say("The last report is no longer there.")
