@@ -8,7 +8,9 @@ from pathlib import Path
 
 from blinkspot.camera import FloatArray
 from blinkspot.denoising.noise import ESTIMATES, Estimate
+from blinkspot.evaluation import movie_signal_to_background
 from blinkspot.evaluation.picture_scores import psnr_db
+from blinkspot.progress import finish
 
 from ..trainings import Movie
 from .data_sets import DataSet, movie_of
@@ -80,6 +82,18 @@ def cross_line(run: Run, trained_on: DataSet, applied_to: DataSet) -> Figures:
         return _of_paper(movie, denoised(movie.stack, other.for_camera(movie.camera)))
 
     return run.results.of(f"{trained_on.preset} applied to {applied_to.preset}", measure)
+
+
+def contrast_line(run: Run, data_set: DataSet) -> Figures:
+    """Signal-to-background ratio by iterative threshold selection, which the paper reports."""
+
+    def measure() -> Figures:
+        movie = run.movie(data_set)
+        model = run.models.trained(movie.name, movie.stack, movie.camera, context_frames=0).model
+        versions = {"noisy": movie.noisy, "denoised": denoised(movie.stack, model), "clean": movie.clean}
+        return {name: finish(movie_signal_to_background(frames)).mean for name, frames in versions.items()}
+
+    return run.results.of(f"{data_set.preset} contrast", measure)
 
 
 def ablation_lines(run: Run, data_set: DataSet) -> dict[str, Figures]:
