@@ -11,7 +11,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from blinkspot.evaluation.figures import LIGHT, Theme
+from blinkspot.evaluation.theme import LIGHT, Theme
 from blinkspot.evaluation.uncertainty_calibration import UncertaintyCalibration
 from blinkspot.figure_writing import X_COLOUR, Y_COLOUR, check_figure_path, new_figure, save_figure
 

@@ -10,11 +10,12 @@ from matplotlib.figure import Figure
 
 from blinkspot.evaluation.chart_axes import LIMIT, charts, entitle
 from blinkspot.evaluation.comparison import Comparison
-from blinkspot.evaluation.figures import ROUTE_COLOURS, Theme, capital
+from blinkspot.evaluation.figures import ROUTE_COLOURS, capital
 from blinkspot.evaluation.held_out import HeldOut, HeldOutRoute
 from blinkspot.evaluation.resolution import Resolution
 from blinkspot.evaluation.resolution.crossing import THRESHOLD
 from blinkspot.evaluation.routes import ROUTE_TITLES
+from blinkspot.evaluation.theme import Theme
 
 _BARS = 60
 _PICTURE_TITLES = {"noisy": "noisy", "gaussian": "Gaussian filter", "denoised": "denoised"}

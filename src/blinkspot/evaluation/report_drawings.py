@@ -9,12 +9,12 @@ from matplotlib.figure import Figure
 
 from blinkspot.evaluation import figures, figures_checks
 from blinkspot.evaluation.comparison import Comparison
-from blinkspot.evaluation.figures import DARK, LIGHT, Theme
 from blinkspot.evaluation.figures_calibration import calibration_figure
 from blinkspot.evaluation.held_out import HeldOut
 from blinkspot.evaluation.residual_figures import residual_maps, residual_spectrum
 from blinkspot.evaluation.residuals import Residuals
 from blinkspot.evaluation.resolution import Resolution
+from blinkspot.evaluation.theme import DARK, LIGHT, Theme, png
 from blinkspot.evaluation.uncertainty_calibration import UncertaintyCalibration
 
 Drawing = Callable[[Theme], Figure]
@@ -47,4 +47,4 @@ def drawings_of(comparison: Comparison) -> dict[str, Drawing]:
 
 def in_both_themes(draw: Drawing) -> tuple[bytes, bytes]:
     """Draw a chart as PNG for a light and for a dark page."""
-    return figures.png(draw(LIGHT)), figures.png(draw(DARK))
+    return png(draw(LIGHT)), png(draw(DARK))
