@@ -27,8 +27,8 @@ from blinkspot.evaluation import (
     verdict,
     write_report,
 )
-from blinkspot.evaluation.report_page import calibration_sentence
-from blinkspot.evaluation.report_pictures import _smaller
+from blinkspot.evaluation.report.page import calibration_sentence
+from blinkspot.evaluation.report.pictures import _smaller
 from blinkspot.evaluation.residuals.verdict import verdict as residual_verdict
 from blinkspot.localization import read_table
 from blinkspot.progress import finish

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass, field
 
 from blinkspot.errors import BlinkspotError
-from blinkspot.evaluation.scores import DEFAULT_TOLERANCE_NM
+from blinkspot.evaluation.scoring.scores import DEFAULT_TOLERANCE_NM
 from blinkspot.localization import LocalizerSettings
 
 _MOST_KEPT, _LEAST_KEPT = 0.9, 0.3

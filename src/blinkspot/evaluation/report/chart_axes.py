@@ -9,7 +9,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.cm import ScalarMappable
 from matplotlib.figure import Figure
 
-from blinkspot.evaluation.theme import PAGE_INCHES, Theme
+from blinkspot.evaluation.report.theme import PAGE_INCHES, Theme
 
 MEASURED, FITTED, PART, LIMIT = "#0090D0", "#D55E00", "#00A37A", "#8A6FD1"
 

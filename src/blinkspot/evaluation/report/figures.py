@@ -14,12 +14,12 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FormatStrFormatter, LogLocator, NullFormatter
 from numpy.typing import NDArray
 
-from blinkspot.evaluation.chart_axes import charts
-from blinkspot.evaluation.comparison import Comparison
-from blinkspot.evaluation.examples import Detections, Example
-from blinkspot.evaluation.matching import FloatArray
-from blinkspot.evaluation.routes import ROUTE_TITLES
-from blinkspot.evaluation.theme import PAGE_INCHES, Theme
+from blinkspot.evaluation.comparing.comparison import Comparison
+from blinkspot.evaluation.comparing.examples import Detections, Example
+from blinkspot.evaluation.comparing.routes import ROUTE_TITLES
+from blinkspot.evaluation.report.chart_axes import charts
+from blinkspot.evaluation.report.theme import PAGE_INCHES, Theme
+from blinkspot.evaluation.scoring.matching import FloatArray
 
 # Told apart by readers of all colour visions (Okabe & Ito), on white and on black.
 ROUTE_COLOURS = {"noisy": "#D55E00", "denoised_fit_raw": "#0090D0", "denoised_fit_denoised": "#00A37A"}
