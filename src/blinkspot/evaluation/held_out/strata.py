@@ -84,7 +84,7 @@ def figures_of(
         Probability of each molecule that the held-out part confirms it.
     """
     told = np.isfinite(light.light) & (light.dark_variance > 0.0)
-    bin_of = np.searchsorted(thresholds, strength, side="right") - 1
+    bin_of = np.maximum(np.searchsorted(thresholds, strength, side="right") - 1, 0)
     confirmed = np.full(len(light), np.nan)
     found, false = np.zeros(len(thresholds)), np.zeros(len(thresholds))
     left_out = np.zeros((BLOCKS, len(thresholds)))
