@@ -12,9 +12,9 @@ import pytest
 from PIL import Image
 
 from blinkspot.camera import Camera
+from blinkspot.evaluation.report import theme as theming
 from blinkspot.evaluation.report.residual_figures import residual_maps, residual_spectrum
 from blinkspot.evaluation.report.resolution_figures import resolution_figure
-from blinkspot.evaluation.report.writing import theme as theming
 from blinkspot.evaluation.residuals import check_residuals
 from blinkspot.evaluation.resolution import ResolutionSettings, measure_resolution
 from blinkspot.localization import LocalizationTable

@@ -9,10 +9,10 @@ from matplotlib.figure import Figure
 
 from blinkspot.evaluation.comparing.comparison import Comparison
 from blinkspot.evaluation.held_out import HeldOut
+from blinkspot.evaluation.report import check_figures, figures
 from blinkspot.evaluation.report.calibration_figures import calibration_figure
 from blinkspot.evaluation.report.residual_figures import residual_maps, residual_spectrum
 from blinkspot.evaluation.report.theme import DARK, LIGHT, Theme, png
-from blinkspot.evaluation.report.writing import check_figures, figures
 from blinkspot.evaluation.residuals import Residuals
 from blinkspot.evaluation.resolution import Resolution
 from blinkspot.evaluation.scoring.uncertainty_calibration import UncertaintyCalibration

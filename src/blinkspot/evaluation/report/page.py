@@ -35,7 +35,7 @@ def page_of(comparison: Comparison, drawn: Drawings) -> str:
         The charts, see :func:`.drawings_of`.
     """
     environment = Environment(
-        loader=PackageLoader("blinkspot.evaluation.report.writing", "templates"),
+        loader=PackageLoader("blinkspot.evaluation.report", "templates"),
         autoescape=True,
         trim_blocks=True,
         lstrip_blocks=True,
