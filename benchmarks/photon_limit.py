@@ -27,7 +27,7 @@ from support import print_table, truth_movie
 from support.clean_frames import clean_frames, settings_of
 from support.limit import LAWS, photon_limit
 
-from blinkspot.evaluation.picture_scores import psnr_db
+from blinkspot.evaluation.scoring.picture_scores import psnr_db
 
 MOVIES = ("low120", "yfp4_bg100", "default", "yfp3_bg100")
 

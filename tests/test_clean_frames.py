@@ -16,7 +16,7 @@ from scipy.special import ive, ndtr
 
 from blinkspot import LocalizationTable
 from blinkspot.evaluation import PRESETS
-from blinkspot.evaluation.picture_scores import psnr_db
+from blinkspot.evaluation.scoring.picture_scores import psnr_db
 
 BENCHMARKS = Path(__file__).resolve().parents[1] / "benchmarks"
 

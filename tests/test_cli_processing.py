@@ -146,7 +146,7 @@ def test_a_step_is_read_from_its_words(text, step):
         ("polygon vertices_nm=a,b;c,d;e,f", "pairs of numbers"),
         ("rectangle keep=both", "inside or outside, not 'both'"),
         ("filter", "condition is empty"),
-        ("filter photons >", "cannot be understood"),
+        ("filter photons >", "something is missing at its end"),
     ],
 )
 def test_a_step_that_cannot_be_read_gets_one_sentence(text, words):

@@ -21,9 +21,9 @@ from blinkspot.evaluation import (
     uncertainty_calibration,
     verdict,
 )
-from blinkspot.evaluation.curve import Curve
 from blinkspot.evaluation.held_out.check import THRESHOLD_STEP, THRESHOLDS
-from blinkspot.evaluation.resampling import best_f1_gain, held_out_f1
+from blinkspot.evaluation.scoring.curve import Curve
+from blinkspot.evaluation.scoring.resampling import best_f1_gain, held_out_f1
 from blinkspot.localization import LocalizationTable, Localizer, LocalizerSettings
 from blinkspot.progress import finish
 from blinkspot.stack import as_stack

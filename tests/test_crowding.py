@@ -410,7 +410,7 @@ def test_no_emitter_below_the_ratio_asked_for():
         ({"most_emitters": 6}, "1 to 5"),
         ({"equal_photons": True}, "more than 1"),
         ({"most_emitters": 2, "fit": "lsq"}, "maximum likelihood"),
-        ({"most_emitters": 2, "fit_on": "denoised"}, "raw"),
+        ({"most_emitters": 2, "fit_on": "denoised"}, "noisy"),
         ({"most_emitters": 2, "widths": "elliptical"}, "round"),
         ({"most_emitters": 2, "preset": "thunderstorm"}, "allow 1"),
     ],

@@ -206,12 +206,8 @@ def test_spread_of_the_light_is_as_predicted() -> None:
     dark = random.poisson(1.0, (2, n, 9, 9)).astype(np.float32)
     spot = one_frame([(4.0, 4.0, 40.0)], 1.2, 0.0, 9)
     for picture, lit in ((dark, 0.0), (dark + random.poisson(spot, dark.shape), 80.0)):
-        light = measure_windows(
-            picture, np.full((n, 9, 9), 2.0),
-            frames,
-            *(np.full(n, v) for v in (4.0, 4.0, 1.2, 80.0, 2.0, 1.0)),
-            thinning, 7,
-        )  # fmt: skip
+        molecules = [np.full(n, value) for value in (4.0, 4.0, 1.2, 80.0, 2.0, 1.0)]
+        light = measure_windows(picture, np.full((n, 9, 9), 2.0), frames, *molecules, thinning, 7)
         variance = light.dark_variance[0] + lit * light.variance_per_count[0]
         assert light.light.var() == pytest.approx(variance, rel=0.08)
         assert light.light.mean() == pytest.approx(lit, abs=4 * math.sqrt(variance / n))

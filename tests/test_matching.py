@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from blinkspot.errors import BlinkspotError
 from blinkspot.evaluation import assignment
-from blinkspot.evaluation.matching import match, pairs_within
+from blinkspot.evaluation.scoring.matching import match, pairs_within
 from blinkspot.localization import LocalizationTable
 
 

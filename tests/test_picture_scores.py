@@ -18,7 +18,7 @@ from blinkspot.evaluation import (
     picture_scores,
     signal_to_background,
 )
-from blinkspot.evaluation.picture_scores import psnr_db
+from blinkspot.evaluation.scoring.picture_scores import psnr_db
 from blinkspot.localization import LocalizationTable
 from blinkspot.progress import finish
 

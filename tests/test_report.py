@@ -22,13 +22,13 @@ from blinkspot.evaluation import (
     check_held_out,
     compare,
     held_out_settings,
-    report,
     simulate,
     verdict,
     write_report,
 )
-from blinkspot.evaluation.report_page import calibration_sentence
-from blinkspot.evaluation.report_pictures import _smaller
+from blinkspot.evaluation.report import writing
+from blinkspot.evaluation.report.page import calibration_sentence
+from blinkspot.evaluation.report.pictures import _smaller
 from blinkspot.evaluation.residuals.verdict import verdict as residual_verdict
 from blinkspot.localization import read_table
 from blinkspot.progress import finish
@@ -185,7 +185,7 @@ def test_a_report_that_fails_leaves_nothing(with_truth, tmp_path, monkeypatch):
     def fail(*_args):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(report, "save_picture", fail)
+    monkeypatch.setattr(writing, "save_picture", fail)
     with pytest.raises(BlinkspotError, match="No space left"):
         finish(write_report(with_truth, tmp_path / "report"))
     assert list(tmp_path.iterdir()) == []

@@ -45,11 +45,37 @@ def test_a_loss_that_stays_settles_and_the_training_ends_early():
     at = schedule.fall_from
     assert 1000 <= at < 4200
     assert schedule.end == pytest.approx(at / 0.7)
-    # At that point the last third had lowered the loss by less than 0.09 dB costs, and just before not.
-    assert math.exp(-(2 * at / 3 // 100) / 2.5) - math.exp(-(at / 100) / 2.5) < 1e-4
-    before = at - 100
+    # At that point and at the two validations before, the last third had lowered the loss by less than 0.09
+    # dB costs, and just before these not.
+    for when in (at, at - 100, at - 200):
+        assert math.exp(-(2 * when / 3 // 100) / 2.5) - math.exp(-(when / 100) / 2.5) < 1e-4
+    before = at - 300
     if before >= 1000:
         assert math.exp(-(2 * before / 3 // 100) / 2.5) - math.exp(-(before / 100) / 2.5) >= 1e-4
+
+
+def test_one_low_validation_does_not_settle_a_training():
+    falling = [2.0 - 1e-3 * math.log(number) * 3 for number in range(1, 60)]
+    # What comes a third later is then no better than this one.
+    falling[11] -= 2e-3
+    assert not course(falling, end=6000).settled
+
+
+def test_a_training_has_lost_its_way_where_much_of_the_gain_is_gone():
+    schedule = Schedule(largest=1.0, end=6000)
+    assert not schedule.has_lost_its_way(1000, 3.509, 4.0, 3.5)
+    assert schedule.has_lost_its_way(1000, 3.511, 4.0, 3.5)
+    assert schedule.has_lost_its_way(1000, math.nan, 4.0, 3.5)
+    # At first it goes up and down.
+    assert not schedule.has_lost_its_way(400, 3.9, 4.0, 3.5)
+
+
+def test_a_training_goes_on_with_half_the_step_size():
+    schedule = Schedule(largest=1.0, end=6000)
+    schedule.restart(1000)
+    sizes = [schedule.learning_rate(step, step) for step in range(1001, 1041)]
+    assert sizes[0] == pytest.approx(0.5 / 20)
+    assert sizes[19:] == [0.5] * 21
 
 
 def test_too_few_steps_never_settle():

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from blinkspot.errors import BlinkspotError
 from blinkspot.evaluation import Scores, score, threshold_curve
-from blinkspot.evaluation.curve import best_of
+from blinkspot.evaluation.scoring.curve import best_of
 from blinkspot.localization import LocalizationTable, read_table
 
 

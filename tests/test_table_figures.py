@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from blinkspot.evaluation.table_figures import before_and_after, table_figures
+from blinkspot.evaluation.comparing.table_figures import before_and_after, table_figures
 from blinkspot.localization import LocalizationTable
 
 

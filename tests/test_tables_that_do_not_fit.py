@@ -13,7 +13,7 @@ from blinkspot import Camera, LocalizationTable, compare, score
 from blinkspot.cli import main
 from blinkspot.errors import BlinkspotError
 from blinkspot.evaluation import SimulationSettings, simulate
-from blinkspot.evaluation.same_movie import MovieFacts
+from blinkspot.evaluation.scoring.same_movie import MovieFacts
 from blinkspot.localization import read_table
 from blinkspot.progress import finish
 

@@ -77,6 +77,35 @@ def test_progress_tells_losses_and_time(trained):
     assert not training.settled
 
 
+def test_a_training_that_loses_its_way_goes_on_from_its_best(scene, monkeypatch):
+    from blinkspot.denoising import schedule
+    from blinkspot.denoising.learner import Learner
+
+    monkeypatch.setattr(schedule, "_LEAST_STEPS_TO_LOSE", 50)
+    take_step, taken = Learner.step, itertools.count(1)
+
+    def spoiling(self, *arguments):
+        loss = yield from take_step(self, *arguments)
+        if next(taken) == 100:
+            with torch.no_grad():
+                for weights in (self.model, self.averaged):
+                    for parameter in weights.parameters():
+                        parameter.mul_(3.0)
+        return loss
+
+    monkeypatch.setattr(Learner, "step", spoiling)
+    training = Training(scene[0], CAMERA, dataclasses.replace(QUICK, epochs=16))
+    validated = [value for value in training.run() if getattr(value, "validated", False)]
+    losses = {round(value.done): value.validation_loss for value in validated}
+    before = min(loss for step, loss in losses.items() if step < 100)
+    spoilt = next(step for step in sorted(losses) if step > 100)
+    assert losses[spoilt] > before + 0.1
+    after = next(step for step in sorted(losses) if step > spoilt)
+    assert losses[after] < before + 0.02
+    assert training.best.provenance["steps"] > spoilt
+    assert min(losses.values()) < before
+
+
 def test_same_seed_same_model_and_another_seed_another(scene):
     quick = dataclasses.replace(QUICK, epochs=1)
     first, again = (finish(Training(scene[0], CAMERA, quick).run()) for _ in range(2))

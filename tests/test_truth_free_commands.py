@@ -12,11 +12,11 @@ import pytest
 from PIL import Image
 
 from blinkspot.camera import Camera
-from blinkspot.evaluation import figures
-from blinkspot.evaluation.residual_figures import residual_maps, residual_spectrum
+from blinkspot.evaluation.report import theme as theming
+from blinkspot.evaluation.report.residual_figures import residual_maps, residual_spectrum
+from blinkspot.evaluation.report.resolution_figures import resolution_figure
 from blinkspot.evaluation.residuals import check_residuals
 from blinkspot.evaluation.resolution import ResolutionSettings, measure_resolution
-from blinkspot.evaluation.resolution_figures import resolution_figure
 from blinkspot.localization import LocalizationTable
 from blinkspot.progress import finish
 
@@ -131,8 +131,8 @@ def test_the_denoised_movie_is_not_taken_for_the_noisy_one(work: Path, command: 
     assert outcome.refuses("is a denoised movie")
 
 
-@pytest.mark.parametrize("theme", [figures.LIGHT, figures.DARK], ids=["light", "dark"])
-def test_figures_are_drawn_in_the_themes_paper(theme: figures.Theme) -> None:
+@pytest.mark.parametrize("theme", [theming.LIGHT, theming.DARK], ids=["light", "dark"])
+def test_figures_are_drawn_in_the_themes_paper(theme: theming.Theme) -> None:
     random = np.random.default_rng(1)
     noisy = random.poisson(10.0, (20, 32, 48)) + 0.0
     residuals = finish(check_residuals(noisy, Camera(), np.full(noisy.shape, 10.0)))
@@ -146,7 +146,7 @@ def test_figures_are_drawn_in_the_themes_paper(theme: figures.Theme) -> None:
         resolution_figure(found, theme),
         resolution_figure(nothing, theme),
     ):
-        assert figures.png(figure).startswith(b"\x89PNG")
+        assert theming.png(figure).startswith(b"\x89PNG")
         assert figure.get_facecolor()[:3] == pytest.approx(
             [int(theme.paper[i : i + 2], 16) / 255 for i in (1, 3, 5)]
         )

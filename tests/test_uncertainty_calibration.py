@@ -11,7 +11,7 @@ from scipy.special import erf
 
 from blinkspot.errors import BlinkspotError
 from blinkspot.evaluation import calibration_figure, draw_calibration, uncertainty_calibration
-from blinkspot.evaluation.truncated_errors import (
+from blinkspot.evaluation.scoring.truncated_errors import (
     PairedErrors,
     _kept,
     _log_likelihood,

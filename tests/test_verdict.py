@@ -8,14 +8,14 @@ import numpy as np
 import pytest
 
 from blinkspot.evaluation import conclude
-from blinkspot.evaluation.equal_share import Confirmed as Found
-from blinkspot.evaluation.equal_share import EqualShare, at_equal_share
+from blinkspot.evaluation.comparing.equal_share import Confirmed as Found
+from blinkspot.evaluation.comparing.equal_share import EqualShare, at_equal_share
+from blinkspot.evaluation.comparing.not_measured import NotMeasured
+from blinkspot.evaluation.comparing.shared_errors import SharedError, shared_error
+from blinkspot.evaluation.comparing.verdict import by_held_out
 from blinkspot.evaluation.held_out import Estimate, Prediction
-from blinkspot.evaluation.not_measured import NotMeasured
-from blinkspot.evaluation.report_page import calibration_sentence
-from blinkspot.evaluation.resampling import Gain
-from blinkspot.evaluation.shared_errors import SharedError, shared_error
-from blinkspot.evaluation.verdict import by_held_out
+from blinkspot.evaluation.report.page import calibration_sentence
+from blinkspot.evaluation.scoring.resampling import Gain
 from blinkspot.localization import LocalizationTable
 
 UP, DOWN, EITHER = Gain(0.2, 0.1, 0.3), Gain(-0.2, -0.3, -0.1), Gain(0.01, -0.02, 0.04)

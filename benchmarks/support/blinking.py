@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from blinkspot import LocalizationTable, as_stack
 from blinkspot.evaluation import SimulationSettings
 from blinkspot.evaluation.forward_model import record
-from blinkspot.evaluation.matching import pairs_within
+from blinkspot.evaluation.scoring.matching import pairs_within
 from blinkspot.evaluation.simulation import FWHM_PER_SIGMA, expected_photons
 
 from .trainings import Movie

@@ -11,7 +11,7 @@ import numpy as np
 from blinkspot import LocalizationTable, Localizer, LocalizerSettings, as_stack, score
 from blinkspot.camera import FloatArray
 from blinkspot.evaluation import PRESETS, molecule_bias, threshold_curve
-from blinkspot.evaluation.curve import Curve
+from blinkspot.evaluation.scoring.curve import Curve
 from blinkspot.localization.fitting import FitMethod, FitPixels
 from blinkspot.progress import finish
 

@@ -14,7 +14,7 @@ from blinkspot import Camera, Denoiser, Training, TrainingSettings, as_stack
 from blinkspot.camera import FloatArray
 from blinkspot.denoising import LOSSES, TrainingProgress
 from blinkspot.evaluation import PRESETS
-from blinkspot.evaluation.picture_scores import psnr_db
+from blinkspot.evaluation.scoring.picture_scores import psnr_db
 from blinkspot.progress import Progress, finish
 
 from . import truth_movie

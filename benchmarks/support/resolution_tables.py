@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from blinkspot import Camera, LocalizationTable, Localizer, open_stack
-from blinkspot.evaluation.matching import match, pairs_within
+from blinkspot.evaluation.scoring.matching import match, pairs_within
 from blinkspot.localization.settings import LocalizerSettings
 from blinkspot.progress import finish
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from blinkspot.camera import FloatArray
 from blinkspot.denoising.noise import ESTIMATES, Estimate
 from blinkspot.evaluation import movie_signal_to_background
-from blinkspot.evaluation.picture_scores import psnr_db
+from blinkspot.evaluation.scoring.picture_scores import psnr_db
 from blinkspot.progress import finish
 
 from ..trainings import Movie

@@ -9,8 +9,8 @@ import numpy as np
 from blinkspot import LocalizationTable, Localizer, LocalizerSettings, as_stack, score
 from blinkspot.camera import FloatArray
 from blinkspot.evaluation import Comparison, Scores, compare
-from blinkspot.evaluation.matching import IndexArray, match, pairs_within
-from blinkspot.evaluation.scores import DEFAULT_TOLERANCE_NM
+from blinkspot.evaluation.scoring.matching import IndexArray, match, pairs_within
+from blinkspot.evaluation.scoring.scores import DEFAULT_TOLERANCE_NM
 from blinkspot.localization.fitting import fit_molecules
 from blinkspot.progress import finish
 

@@ -75,8 +75,8 @@ def residuals(
         used = find_camera(camera.given(), movie, restored)
         found = run(check_residuals(movie, used, restored, settings))
     if any(pictures.values()):
-        from blinkspot.evaluation.figures import LIGHT
-        from blinkspot.evaluation.residual_figures import residual_maps, residual_spectrum
+        from blinkspot.evaluation.report.residual_figures import residual_maps, residual_spectrum
+        from blinkspot.evaluation.report.theme import LIGHT
 
         for name, draw in (("maps_picture", residual_maps), ("spectrum_picture", residual_spectrum)):
             target = pictures[name]

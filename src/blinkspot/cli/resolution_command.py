@@ -53,8 +53,8 @@ def resolution(
         if sentence is not None:
             say(sentence)
     if target is not None:
-        from blinkspot.evaluation.figures import LIGHT
-        from blinkspot.evaluation.resolution_figures import resolution_figure
+        from blinkspot.evaluation.report.resolution_figures import resolution_figure
+        from blinkspot.evaluation.report.theme import LIGHT
 
         save_figure(resolution_figure(found, LIGHT), target, found.provenance)
     result: dict[str, object] = {"table": str(table), **found.as_dict()}

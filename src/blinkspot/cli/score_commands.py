@@ -23,9 +23,9 @@ from blinkspot.evaluation import (
     uncertainty_calibration,
 )
 from blinkspot.evaluation import score as score_tables
-from blinkspot.evaluation.figures_calibration import check_calibration_path
-from blinkspot.evaluation.matching import Matching
-from blinkspot.evaluation.uncertainty_calibration import CALIBRATION_TOLERANCE_NM
+from blinkspot.evaluation.report.calibration_figures import check_calibration_path
+from blinkspot.evaluation.scoring.matching import Matching
+from blinkspot.evaluation.scoring.uncertainty_calibration import CALIBRATION_TOLERANCE_NM
 from blinkspot.localization import read_table
 from blinkspot.provenance import provenance
 from blinkspot.stack import Stack, open_stack

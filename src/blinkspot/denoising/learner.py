@@ -81,7 +81,7 @@ class Learner:
         self.device = next(model.parameters()).device
         self._loss = loss
         self._average = AveragedModel(model, multi_avg_fn=_move_towards)
-        self._optimiser = torch.optim.AdamW(model.parameters(), weight_decay=_WEIGHT_DECAY, foreach=True)
+        self._optimiser = self._new_optimiser()
 
     @property
     def averaged(self) -> PriorNetwork:
@@ -116,6 +116,15 @@ class Learner:
             self._optimiser.step()
             self._average.update_parameters(self.model)
         return loss
+
+    def go_back_to(self, weights: dict[str, Tensor]) -> None:
+        """Go on from averaged weights, as :meth:`.Denoiser.weights` gives them; the optimiser begins anew."""
+        self.model.load_state_dict(weights)
+        self.averaged.load_state_dict(weights)
+        self._optimiser = self._new_optimiser()
+
+    def _new_optimiser(self) -> torch.optim.AdamW:
+        return torch.optim.AdamW(self.model.parameters(), weight_decay=_WEIGHT_DECAY, foreach=True)
 
     def validate(self, batches: list[Tensor]) -> Generator[None, None, Validation]:
         """Apply the averaged weights to held-out crops; yield while they are computed."""

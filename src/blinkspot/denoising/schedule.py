@@ -2,6 +2,7 @@
 
 The step size rises for a few steps, stays at its largest, and falls to zero at the end. The fall begins when
 the budget is nearly spent, or earlier, when the validation loss has settled: then the training ends early.
+Where a training has lost its way, it goes on from its best weights with half the step size.
 """
 
 from __future__ import annotations
@@ -16,6 +17,12 @@ _FALL_SHARE = 0.3
 _SETTLED_SHARE = 0.02
 _SETTLED_OVER = 1.0 / 3.0
 _LEAST_STEPS_TO_SETTLE = 1000
+# One validation may lie low by chance: so many in a row must say so.
+_SETTLED_IN_A_ROW = 3
+# A training has lost its way when it has lost this part of what it had gained: twenty times and more what
+# validations scatter by. The first steps go up and down.
+_LOST_SHARE = 0.02
+_LEAST_STEPS_TO_LOSE = 500
 
 
 @dataclass
@@ -32,6 +39,10 @@ class Schedule:
         Where the step size begins to fall; None until that is decided.
     settled : bool
         Whether the loss settled before the fall began.
+    restarted_at : int
+        Step after which the training last went on from its best weights; 0 if it never did.
+    in_a_row : int
+        Successive validations that found the loss settled.
     losses : list of (float, float)
         ``done`` and validation loss while the step size was constant.
     """
@@ -40,13 +51,15 @@ class Schedule:
     end: float
     fall_from: float | None = None
     settled: bool = False
+    restarted_at: int = 0
+    in_a_row: int = 0
     losses: list[tuple[float, float]] = field(default_factory=list)
 
     def learning_rate(self, step: int, done: float) -> float:
         """Return the step size of a step (from 1) before which ``done`` of the budget was spent."""
         if self.fall_from is None and done >= (1.0 - _FALL_SHARE) * self.end:
             self.fall_from = done
-        size = self.largest * min(1.0, step / _WARM_UP_STEPS)
+        size = self.largest * min(1.0, (step - self.restarted_at) / _WARM_UP_STEPS)
         if self.fall_from is not None:
             length = max(self.end - self.fall_from, 1e-9)
             size *= max(1e-3, 1.0 - (done - self.fall_from) / length)
@@ -74,7 +87,28 @@ class Schedule:
         before = [past for when, past in self.losses if when <= (1.0 - _SETTLED_OVER) * done]
         if step < _LEAST_STEPS_TO_SETTLE or not before:
             return
-        if before[-1] - loss < _SETTLED_SHARE * 0.5 * own_weight:
+        has_settled = before[-1] - loss < _SETTLED_SHARE * 0.5 * own_weight
+        self.in_a_row = self.in_a_row + 1 if has_settled else 0
+        if self.in_a_row == _SETTLED_IN_A_ROW:
             self.settled = True
             self.fall_from = done
             self.end = min(self.end, done / (1.0 - _FALL_SHARE))
+
+    def has_lost_its_way(self, step: int, loss: float, first_loss: float, best_loss: float) -> bool:
+        """Tell whether a validation loss is much worse than the best so far.
+
+        Parameters
+        ----------
+        step : int
+            Steps made.
+        loss, first_loss, best_loss : float
+            This validation loss, the first of the training, and the best, nat per pixel.
+        """
+        lost = loss - best_loss
+        return step >= _LEAST_STEPS_TO_LOSE and not lost <= _LOST_SHARE * (first_loss - best_loss)
+
+    def restart(self, step: int) -> None:
+        """Go on from the best weights with half the step size, which rises anew."""
+        self.largest *= 0.5
+        self.restarted_at = step
+        self.in_a_row = 0

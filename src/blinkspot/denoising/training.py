@@ -286,13 +286,16 @@ class Training:
             warning = None if self._residual_ratio is None else residual_warning(self._residual_ratio)
             if warning is not None and noise_fits(self._noise_ratio):  # else it has been said
                 self.warnings.append(warning)
-        best_before = state.best_loss
+        best_before, is_lost = state.best_loss, state.has_lost_its_way(found.loss)
         report = state.finish_validation(found.loss, found.own_weight)
         if found.loss < best_before:
             share = min(1.0, independent_crops / len(found.losses))
             self.best = self._snapshot(learner.averaged, state, found.loss).calibrated(
                 line(share * found.sums)
             )
+        elif is_lost and self.best is not None:
+            learner.go_back_to(self.best.weights())
+            state.schedule.restart(state.step)
         yield report
 
     def _snapshot(self, model: PriorNetwork, state: TrainingState, validation_loss: float) -> Denoiser:

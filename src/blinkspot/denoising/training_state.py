@@ -126,7 +126,8 @@ class TrainingState:
         interval = min(_MOST_VALIDATION_INTERVAL, max(_LEAST_VALIDATION_INTERVAL, self.steps_per_epoch))
         self.next_validation = self.step + min(self.step, interval)
         improved = loss < self.best_loss
-        self.schedule.note_validation(self.step, self.done, loss, own_weight)
+        if not self.has_lost_its_way(loss):
+            self.schedule.note_validation(self.step, self.done, loss, own_weight)
         train_loss = float(np.mean(self.losses)) if self.losses else None
         self.losses.clear()
         report = dataclasses.replace(
@@ -134,6 +135,13 @@ class TrainingState:
         )
         self.history.append(report)
         return report
+
+    def has_lost_its_way(self, loss: float) -> bool:
+        """Tell whether a validation loss is much worse than the best so far."""
+        if not self.history:
+            return False
+        first = self.history[0].validation_loss or math.inf
+        return self.schedule.has_lost_its_way(self.step, loss, first, self.best_loss)
 
     def progress(self) -> TrainingProgress:
         """Return how far the training is."""

@@ -16,12 +16,14 @@ from blinkspot.plugin.camera_widget import CameraWidget
 from blinkspot.plugin.dock import Dock
 from blinkspot.plugin.forms import combo, row, section
 from blinkspot.plugin.jobs import End, Outcome
-from blinkspot.plugin.layer_choice import MOVIE_TIP, LayerChoice, follow, is_source, may_be_denoised
+from blinkspot.plugin.layer_choice import follow
 from blinkspot.plugin.localization_layers import add_localizations
 from blinkspot.plugin.localize_preview import LocalizePreview, Previewed
 from blinkspot.plugin.localizer_options import LocalizerOptions
+from blinkspot.plugin.movie_pair import MoviePair
 from blinkspot.plugin.movies import Place, stack_of, why_not_a_movie
 from blinkspot.plugin.notify import warn
+from blinkspot.plugin.opener import OpenButton
 from blinkspot.plugin.picture_options import PictureOptions
 from blinkspot.plugin.side_by_side import SideBySideButton
 from blinkspot.plugin.table_writer import THUNDERSTORM, TableWriter
@@ -49,19 +51,16 @@ class LocalizeDock(Dock):
         self._on_movie_chosen(self.movies.layer)
 
     def _build(self) -> None:
-        self.movies = LayerChoice(self.viewer, is_source, MOVIE_TIP)
-        self.open_button = self.make_open_button(self.movies)
-        self.denoised = LayerChoice(
+        self.open_button = OpenButton(self.viewer)
+        self.pair = MoviePair(
             self.viewer,
-            lambda layer: may_be_denoised(layer) and layer is not self.movies.layer,
+            self.session,
+            self.open_button,
             "The denoised version of the movie, in which to find the molecules.",
-            none_text="none: find them in the noisy movie",
+            "none: find them in the noisy movie",
         )
-        form = QFormLayout()
-        form.setVerticalSpacing(4)
-        form.addRow("Movie", row(self.movies, self.open_button))
-        form.addRow("Denoised", self.denoised)
-        self.controls.addLayout(form)
+        self.movies, self.denoised = self.pair.movies, self.pair.denoised
+        self.controls.addWidget(self.pair)
         self.camera = CameraWidget(self.session.cameras)
         self.controls.addWidget(section("Camera", self.camera))
         self.options = LocalizerOptions()
@@ -92,13 +91,12 @@ class LocalizeDock(Dock):
         self.footer.addLayout(row(self.run_button, self.export_button))
 
     def _connect(self) -> None:
-        self.movies.chosen.connect(self._on_movie_chosen)
+        self.pair.movie_chosen.connect(self._on_movie_chosen)
         self.denoised.chosen.connect(self._on_denoised_chosen)
         self.camera.changed.connect(self.preview.soon)
         self.options.changed.connect(self.preview.soon)
         self.run_button.clicked.connect(self._run)
         self.export_button.clicked.connect(self._ask_export)
-        self.session.denoised_added.connect(self._on_denoised_added)
         self.runner.started.connect(self._refresh)
         self.runner.progressed.connect(self._on_progressed)
         self.runner.ended.connect(self._on_ended)
@@ -109,8 +107,6 @@ class LocalizeDock(Dock):
     def _on_movie_chosen(self, layer: Layer | None) -> None:
         reason = None if layer is None else why_not_a_movie(layer)
         self.camera.show_layer(layer if reason is None else None)
-        self.denoised.refresh()
-        self.denoised.choose(self.session.denoised_of(layer, self.viewer.layers))
         if not self.runner.busy:
             self.job_bar.say(reason or "")
         self._refresh()
@@ -119,11 +115,6 @@ class LocalizeDock(Dock):
     def _on_denoised_chosen(self, layer: Layer | None) -> None:
         self._refresh()
         self.preview.soon()
-
-    def _on_denoised_added(self, layer: Layer) -> None:
-        if self.session.denoised_of(self.movies.layer, [layer]) is not None:
-            self.denoised.refresh()
-            self.denoised.choose(layer)
 
     def _usable(self) -> bool:
         layer = self.movies.layer

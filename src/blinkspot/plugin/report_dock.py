@@ -9,7 +9,7 @@ from napari.components import ViewerModel
 from napari.layers import Layer
 from qtpy.QtCore import QUrl
 from qtpy.QtGui import QDesktopServices
-from qtpy.QtWidgets import QCheckBox, QFormLayout, QLabel, QPushButton
+from qtpy.QtWidgets import QCheckBox, QLabel, QPushButton
 
 from blinkspot.errors import BlinkspotError
 from blinkspot.plugin import file_dialogs, report_steps
@@ -17,9 +17,11 @@ from blinkspot.plugin.camera_widget import CameraWidget
 from blinkspot.plugin.dock import Dock
 from blinkspot.plugin.forms import row, section
 from blinkspot.plugin.jobs import End, Outcome
-from blinkspot.plugin.layer_choice import MOVIE_TIP, LayerChoice, is_source, may_be_denoised
+from blinkspot.plugin.layer_choice import LayerChoice
 from blinkspot.plugin.molecules_layers import holds_molecules
+from blinkspot.plugin.movie_pair import MoviePair
 from blinkspot.plugin.movies import PROVENANCE, ROLE, stack_of, why_not_a_movie
+from blinkspot.plugin.opener import OpenButton
 from blinkspot.plugin.writer import table_of
 
 
@@ -32,23 +34,23 @@ class ReportDock(Dock):
         super().__init__(napari_viewer, "Cancel", "Stop comparing; nothing is written.")
         self._page: Path | None = None
         self._build()
-        self.movies.chosen.connect(self._on_movie_chosen)
+        self.pair.movie_chosen.connect(self._on_movie_chosen)
         self.denoised.chosen.connect(self._refresh)
-        self.session.denoised_added.connect(self._on_denoised_added)
         self.session.model_added.connect(self._refresh)
         self.runner.started.connect(self._refresh)
         self.runner.ended.connect(self._on_ended)
         self._on_movie_chosen(self.movies.layer)
 
     def _build(self) -> None:
-        self.movies = LayerChoice(self.viewer, is_source, MOVIE_TIP)
-        self.open_button = self.make_open_button(self.movies)
-        self.denoised = LayerChoice(
+        self.open_button = OpenButton(self.viewer)
+        self.pair = MoviePair(
             self.viewer,
-            lambda layer: may_be_denoised(layer) and layer is not self.movies.layer,
+            self.session,
+            self.open_button,
             "The denoised version of the movie: all of its frames.",
-            none_text="none",
+            "none",
         )
+        self.movies, self.denoised = self.pair.movies, self.pair.denoised
         self.truth = LayerChoice(
             self.viewer,
             holds_molecules,
@@ -56,12 +58,8 @@ class ReportDock(Dock):
             "Molecules dock. Without it, the page says what can be said without.",
             none_text="not known",
         )
-        form = QFormLayout()
-        form.setVerticalSpacing(4)
-        form.addRow("Movie", row(self.movies, self.open_button))
-        form.addRow("Denoised", self.denoised)
-        form.addRow("Truth", self.truth)
-        self.controls.addLayout(form)
+        self.pair.form.addRow("Truth", self.truth)
+        self.controls.addWidget(self.pair)
         self.camera = CameraWidget(self.session.cameras)
         self.controls.addWidget(section("Camera", self.camera))
         self.hold_out = QCheckBox("Hold photons out")
@@ -89,8 +87,6 @@ class ReportDock(Dock):
     def _on_movie_chosen(self, layer: Layer | None) -> None:
         reason = None if layer is None else why_not_a_movie(layer)
         self.camera.show_layer(layer if reason is None else None)
-        self.denoised.refresh()
-        self.denoised.choose(self.session.denoised_of(layer, self.viewer.layers))
         self.truth.refresh()
         self.truth.choose(self._truth_of(layer))
         self._refresh()
@@ -110,11 +106,6 @@ class ReportDock(Dock):
             ),
             None,
         )
-
-    def _on_denoised_added(self, layer: Layer) -> None:
-        if self.session.denoised_of(self.movies.layer, [layer]) is not None:
-            self.denoised.refresh()
-            self.denoised.choose(layer)
 
     def _refresh(self, *_: object) -> None:
         layer = self.movies.layer

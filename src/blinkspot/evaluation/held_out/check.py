@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from blinkspot.camera import Camera
 from blinkspot.camera_estimate import noise_ratio
 from blinkspot.errors import BlinkspotError
+from blinkspot.evaluation.comparing.routes import RouteName
 from blinkspot.evaluation.held_out.estimates import error_ratio, errors, false_molecules
 from blinkspot.evaluation.held_out.full_light import OF_FALSE_IN_DENOISED, OF_FALSE_IN_NOISY
 from blinkspot.evaluation.held_out.pictures import Prediction
@@ -30,7 +31,6 @@ from blinkspot.evaluation.held_out.split import (
 )
 from blinkspot.evaluation.held_out.strata import BLOCKS, figures_of
 from blinkspot.evaluation.held_out.thinning import Thinning
-from blinkspot.evaluation.routes import RouteName
 from blinkspot.localization import LocalizationTable
 from blinkspot.movie_checks import check_camera, check_movie
 from blinkspot.progress import Progress, Stopwatch, relayed
@@ -97,11 +97,15 @@ def check_held_out(
         )
     if model is not None:
         model.check_matches(movie, camera)
-    return _check(movie, camera, model, settings)
+    return _check(movie, camera, model, settings, _warnings(movie, camera))
 
 
 def _check(
-    movie: Stack, camera: Camera, model: Denoiser | None, settings: HeldOutSettings
+    movie: Stack,
+    camera: Camera,
+    model: Denoiser | None,
+    settings: HeldOutSettings,
+    warnings: tuple[str, ...],
 ) -> Generator[Progress, None, HeldOut]:
     whole = Thinning(movie, camera, 1.0, settings.seed)
     tables = yield from _whole_movie(movie, camera, model, settings)
@@ -131,7 +135,7 @@ def _check(
         routes=tuple(routes),
         split_is_exact=whole.is_exact,
         denoised_by=denoised_by,
-        warnings=tuple(_warnings(movie, camera)),
+        warnings=warnings,
         settings=settings,
         provenance=provenance(
             "check",
@@ -220,11 +224,11 @@ def _route(
     )
 
 
-def _warnings(movie: Stack, camera: Camera) -> list[str]:
+def _warnings(movie: Stack, camera: Camera) -> tuple[str, ...]:
     found = noise_ratio(movie, camera)
     if abs(found - 1.0) <= TRUSTED_NOISE:
-        return []
-    return [
+        return ()
+    return (
         f"The background's noise has {found:.2f} times the variance that the camera predicts: the parts are "
-        "correlated, and false molecules look confirmed or true ones not; correct the camera."
-    ]
+        "correlated, and false molecules look confirmed or true ones not; correct the camera.",
+    )

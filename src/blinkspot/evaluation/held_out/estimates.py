@@ -70,7 +70,7 @@ def errors(
 ) -> tuple[tuple[Estimate, ...], FloatArray]:
     """Return the error of the true ones at each threshold, and the share of them beyond the tolerance."""
     strength, reported = table.column("detection_strength"), table.column("uncertainty_nm")
-    bin_of = np.searchsorted(thresholds, strength, side="right") - 1
+    bin_of = np.maximum(np.searchsorted(thresholds, strength, side="right") - 1, 0)
     # Of each bin, what is false: above its threshold less above the next.
     above = np.array([0.0 if math.isnan(each.value) else each.value for each in false] + [0.0])
     in_bin = np.maximum(-np.diff([*numbers.tolist(), 0]), 1)

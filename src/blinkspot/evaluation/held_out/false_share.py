@@ -30,6 +30,8 @@ from blinkspot.evaluation.held_out.window_light import WindowLight
 FloatArray = NDArray[np.float64]
 
 DIMMEST = 1.5
+# How little is known of it: what differs between these two is a part of the error.
+DIMMEST_AT_LEAST, DIMMEST_AT_MOST = 1.0, 2.0
 LIGHTS = 24
 MOST_STEPS = 100
 TOLERANCE = 1e-5
@@ -83,7 +85,7 @@ class Mixture:
         return replace(self, weights=weights)
 
 
-def fit_mixture(light: WindowLight, seed: int) -> Generator[None, None, Mixture]:
+def fit_mixture(light: WindowLight, seed: int, dimmest: float = DIMMEST) -> Generator[None, None, Mixture]:
     """Fit the mixture of one stratum, a little at a time.
 
     Parameters
@@ -92,6 +94,8 @@ def fit_mixture(light: WindowLight, seed: int) -> Generator[None, None, Mixture]
         Of its molecules, one at least, all finite.
     seed : int
         Chooses the 10,000 molecules that are fitted where they are more.
+    dimmest : float
+        Where lights begin, standard deviations of the dark.
 
     Returns
     -------
@@ -102,8 +106,8 @@ def fit_mixture(light: WindowLight, seed: int) -> Generator[None, None, Mixture]
     if n > MOST_FITTED:
         fitted = np.random.default_rng(seed).choice(fitted, MOST_FITTED, replace=False)
     in_deviations = light.light[fitted] / np.sqrt(light.dark_variance[fitted])
-    brightest = max(float(np.quantile(in_deviations, 0.995)), 2.0 * DIMMEST)
-    lights = np.concatenate([[0.0], np.geomspace(DIMMEST, brightest, LIGHTS)])
+    brightest = max(float(np.quantile(in_deviations, 0.995)), 2.0 * dimmest)
+    lights = np.concatenate([[0.0], np.geomspace(dimmest, brightest, LIGHTS)])
     likelihood = np.empty((n, len(lights)))
     for start in range(0, n, ROWS_AT_ONCE):
         rows = np.arange(start, min(start + ROWS_AT_ONCE, n))

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from dataclasses import dataclass, field
 
 from blinkspot.errors import BlinkspotError
-from blinkspot.evaluation.scores import DEFAULT_TOLERANCE_NM
+from blinkspot.evaluation.scoring.scores import DEFAULT_TOLERANCE_NM
 from blinkspot.localization import LocalizerSettings
 
 _MOST_KEPT, _LEAST_KEPT = 0.9, 0.3
-_SMALLEST_STEP = 1.2
+_SMALLEST_STEP = 1.1
 
 
 @dataclass(frozen=True)
@@ -19,9 +20,10 @@ class HeldOutSettings:
 
     Attributes
     ----------
-    kept_shares : (float, float)
-        Parts of the photons that are kept in the two splits, ascending. What both find is extrapolated to the
-        whole light; the first one, in which the held-out part is larger, tells which molecules are confirmed.
+    kept_shares : tuple of float
+        Parts of the photons that are kept in the splits, two or more, ascending. What they find is
+        extrapolated to the whole light; the first one, in which the held-out part is larger, tells which
+        molecules are confirmed.
     localizer : LocalizerSettings
         How molecules are found and fitted; which pixels are fitted follows from the route. Molecules are
         judged from its threshold on.
@@ -39,18 +41,19 @@ class HeldOutSettings:
         If a value is out of its range.
     """
 
-    kept_shares: tuple[float, float] = (0.5, 0.7)
+    kept_shares: tuple[float, ...] = (0.5, 0.7, 0.8)
     localizer: LocalizerSettings = field(default=LocalizerSettings())
     minutes: float | None = None
     tolerance_nm: float = DEFAULT_TOLERANCE_NM
     seed: int = 1
 
     def __post_init__(self) -> None:
-        low, high = self.kept_shares
-        if low < _LEAST_KEPT or not low * _SMALLEST_STEP <= high <= _MOST_KEPT:
+        shares = self.kept_shares
+        rising = all(low * _SMALLEST_STEP <= high for low, high in itertools.pairwise(shares))
+        if len(shares) < 2 or not rising or shares[0] < _LEAST_KEPT or shares[-1] > _MOST_KEPT:
             raise BlinkspotError(
-                f"The kept shares must be two, from {_LEAST_KEPT:g} to {_MOST_KEPT:g}, the second at least "
-                f"{_SMALLEST_STEP:g} times the first, not {low:g} and {high:g}."
+                f"The kept shares must be two or more, from {_LEAST_KEPT:g} to {_MOST_KEPT:g}, each at least "
+                f"{_SMALLEST_STEP:g} times the one before, not {', '.join(f'{share:g}' for share in shares)}."
             )
         if self.minutes is not None and not (math.isfinite(self.minutes) and self.minutes > 0):
             raise BlinkspotError(f"The minutes of a training must be above 0, not {self.minutes}.")

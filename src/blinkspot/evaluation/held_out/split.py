@@ -13,12 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from blinkspot.camera import Camera
+from blinkspot.evaluation.comparing.routes import ROUTE_NAMES, RouteName
 from blinkspot.evaluation.held_out.background import Background, BackgroundMeter
 from blinkspot.evaluation.held_out.pictures import PictureJudge, Prediction
 from blinkspot.evaluation.held_out.strata import BLOCKS
 from blinkspot.evaluation.held_out.thinning import Thinning
 from blinkspot.evaluation.held_out.window_light import WindowLight, measure_windows
-from blinkspot.evaluation.routes import ROUTE_NAMES, RouteName
 from blinkspot.localization import LocalizationTable, Localizer, LocalizerSettings
 from blinkspot.localization.fitting import FitPixels
 from blinkspot.progress import Progress, Stopwatch
@@ -30,7 +30,7 @@ if TYPE_CHECKING:  # importing it takes seconds
 
 FloatArray = NDArray[np.float64]
 
-PIXELS_AT_ONCE = 2**18
+PIXELS_AT_ONCE = 2**17
 # A fit may promise less light than nothing, or so little that it has no window.
 _LEAST_SIGMA_PX = 0.3
 
@@ -126,10 +126,16 @@ def judged_pictures(kept: KeptMovie, mean: FloatArray) -> Generator[Progress, No
     judge = PictureJudge(mean, thinning.kept_share, camera.read_counts, camera.excess_noise_factor, BLOCKS)
     blocks = block_of(np.arange(movie.n_frames), movie.n_frames)
     clock = Stopwatch("predicting the held-out photons", movie.n_frames)
+    at_hand: dict[int, NDArray[np.float32]] = {}
     for start, stop in _chunks(movie):
         held_out = thinning.held_out_counts(start, stop).sum(axis=0)
         first, last = judge.around(start, stop, movie.n_frames)
-        around = thinning.kept_counts(first, last)
+        at_hand = {index: frame for index, frame in at_hand.items() if index >= first}
+        for index in range(first, last):
+            if index not in at_hand:
+                at_hand[index] = thinning.kept_counts(index, index + 1)[0]
+                yield clock.at(start)
+        around = np.stack([at_hand[index] for index in range(first, last)])
         denoised = None
         if kept.denoised is not None:
             denoised = kept.camera.counts(kept.denoised.frames(start, stop))

@@ -9,7 +9,7 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
-from blinkspot.evaluation.held_out.false_share import fit_mixture
+from blinkspot.evaluation.held_out.false_share import DIMMEST_AT_LEAST, DIMMEST_AT_MOST, fit_mixture
 from blinkspot.evaluation.held_out.precision import products_of
 from blinkspot.evaluation.held_out.window_light import WindowLight
 from blinkspot.progress import relayed
@@ -33,6 +33,7 @@ class SplitFigures:
     found, false : ndarray of float64, shape (K,)
         Molecules found in the kept part at each threshold and above, and how many of them are false.
     false_variance : ndarray of float64, shape (K,)
+        By leaving out blocks of frames, and by what is taken for the dimmest light.
     ratio, ratio_deviation : float
         True errors over those that the fits report (root of the mean square), and its standard deviation; NaN
         where too few molecules tell it.
@@ -84,10 +85,11 @@ def figures_of(
         Probability of each molecule that the held-out part confirms it.
     """
     told = np.isfinite(light.light) & (light.dark_variance > 0.0)
-    bin_of = np.searchsorted(thresholds, strength, side="right") - 1
+    bin_of = np.maximum(np.searchsorted(thresholds, strength, side="right") - 1, 0)
     confirmed = np.full(len(light), np.nan)
     found, false = np.zeros(len(thresholds)), np.zeros(len(thresholds))
     left_out = np.zeros((BLOCKS, len(thresholds)))
+    otherwise = np.zeros((2, len(thresholds)))
     sums = np.zeros((BLOCKS, 2))
     strata = _strata(np.bincount(bin_of[told], minlength=len(thresholds)))
     for done, (first, last) in enumerate(strata):
@@ -100,6 +102,9 @@ def figures_of(
         confirmed[rows] = 1.0 - dark
         found += np.bincount(bins, minlength=len(thresholds))
         false += np.bincount(bins, dark, minlength=len(thresholds))
+        for column, dimmest in enumerate((DIMMEST_AT_LEAST, DIMMEST_AT_MOST)):
+            other = yield from relayed(fit_mixture(chosen, seed, dimmest), partial(_part, done, len(strata)))
+            otherwise[column] += np.bincount(bins, other.dark, minlength=len(thresholds))
         for number in range(BLOCKS):
             counted = (blocks != number).astype(np.float64)
             dark = counted * mixture.again(counted).dark
@@ -114,6 +119,8 @@ def figures_of(
     # Leaving a block out leaves a part of the molecules out: what is left stands for all.
     left_out *= BLOCKS / (BLOCKS - 1.0)
     variance = (BLOCKS - 1.0) / BLOCKS * np.sum((left_out - left_out.mean(axis=0)) ** 2, axis=0)
+    at_least, at_most = _from_above(otherwise)
+    variance += (0.5 * (at_most - at_least)) ** 2
     return SplitFigures(kept_share, found, false, variance, *_ratio(sums)), confirmed
 
 

@@ -25,7 +25,7 @@ def sentence(route: HeldOutRoute) -> str:
     share = route.false_share[0]
     words = (
         f"Of the {number:,} molecules at threshold {threshold}, {false.value:,.0f} are false "
-        f"({100 * share.value:.2g} %, 95 % interval {100 * share.low:.2g} to {100 * share.high:.2g} %)"
+        f"({100 * share.value:.3g} %, 95 % interval {100 * share.low:.3g} to {100 * share.high:.3g} %)"
     )
     if math.isnan(error.value):
         return f"{words}; how far the others lie from their molecules cannot be told from so few."
@@ -40,7 +40,8 @@ def picture_sentence(check: HeldOut) -> str:
     ordered = sorted(check.predictions, key=lambda each: -each.gain)
     best, *others = ordered
     beaten = ", ".join(f"{_PICTURES[each.picture]} {each.gain:+.4f}" for each in others)
+    name = _PICTURES[best.picture]
     return (
-        f"{_PICTURES[best.picture].capitalize()} predicts the held-out photons best: {best.gain:+.4f} nat "
+        f"{name[:1].upper()}{name[1:]} predicts the held-out photons best: {best.gain:+.4f} nat "
         f"per photon over the movie's mean; {beaten}."
     )

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from blinkspot.errors import BlinkspotError
-from blinkspot.evaluation.assignment import assigned
+from blinkspot.evaluation.scoring.assignment import assigned
 from blinkspot.localization import LocalizationTable
 
 IndexArray = NDArray[np.int64]
@@ -73,7 +73,7 @@ def match(pairs: Pairs, matching: Matching = "nearest") -> Pairs:
         ``"nearest"``: the nearest of all, then the nearest of what it leaves, and so on. This is
         ThunderSTORM's stable matching, and how the SMLM challenge pairs (Sage et al. 2019, Nature Methods
         16:387). ``"optimal"``: the most pairs, and of all such choices the one with the smallest sum of
-        squared distances (:mod:`~blinkspot.evaluation.assignment`). It has never fewer pairs, and the two
+        squared distances (:mod:`.assignment`). It has never fewer pairs, and the two
         differ only where molecules are crowded.
 
     Returns

@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from blinkspot.evaluation.matching import FloatArray, IndexArray, match, pairs_within
-from blinkspot.evaluation.resampling import Gain, block_draws
+from blinkspot.evaluation.scoring.matching import FloatArray, IndexArray, match, pairs_within
+from blinkspot.evaluation.scoring.resampling import Gain, block_draws
 from blinkspot.localization import LocalizationTable
 
 _FEWEST_FOR_INTERVAL = 30

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from blinkspot.evaluation.border import check_border, field_of, in_border
-from blinkspot.evaluation.matching import FloatArray, Matching, Pairs, match, pairs_within
-from blinkspot.evaluation.same_movie import check_same_movie
+from blinkspot.evaluation.scoring.border import check_border, field_of, in_border
+from blinkspot.evaluation.scoring.matching import FloatArray, Matching, Pairs, match, pairs_within
+from blinkspot.evaluation.scoring.same_movie import check_same_movie
 from blinkspot.localization import LocalizationTable
 
 DEFAULT_TOLERANCE_NM = 50.0
@@ -153,7 +153,7 @@ def score(
     tolerance_nm : float
         Greatest distance within a pair, nm.
     matching : {"nearest", "optimal"}
-        Nearest pairs first, or the optimal assignment; see :func:`~blinkspot.evaluation.matching.match`.
+        Nearest pairs first, or the optimal assignment; see :func:`.matching.match`.
     border_nm : float
         Width of the border whose molecules do not count, nm. The SMLM challenge leaves out 450 nm.
     field_nm : (height, width), optional

@@ -14,7 +14,7 @@ from typing import Any, Literal
 import numpy as np
 
 from blinkspot.evaluation.held_out import Estimate, HeldOut, HeldOutRoute
-from blinkspot.evaluation.resampling import Gain
+from blinkspot.evaluation.scoring.resampling import Gain
 
 FALSE_SHARES = (0.05, 0.1, 0.2, 0.4)
 """Compared at the first of these that each route passes somewhere along the threshold."""

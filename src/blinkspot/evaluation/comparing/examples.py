@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from blinkspot.camera import Camera
-from blinkspot.evaluation.matching import FloatArray, IndexArray, match, pairs_within
+from blinkspot.evaluation.scoring.matching import FloatArray, IndexArray, match, pairs_within
 from blinkspot.localization import LocalizationTable
 from blinkspot.stack import Stack
 

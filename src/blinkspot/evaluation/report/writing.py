@@ -12,10 +12,10 @@ from functools import partial
 from pathlib import Path
 
 from blinkspot.errors import BlinkspotError
-from blinkspot.evaluation.comparison import Comparison
-from blinkspot.evaluation.report_drawings import Drawings, drawings_of, in_both_themes
-from blinkspot.evaluation.report_page import page_of
-from blinkspot.evaluation.summary import summary
+from blinkspot.evaluation.comparing.comparison import Comparison
+from blinkspot.evaluation.comparing.summary import summary
+from blinkspot.evaluation.report.drawings import Drawings, drawings_of, in_both_themes
+from blinkspot.evaluation.report.page import page_of
 from blinkspot.files import check_new_folder
 from blinkspot.localization import save_picture
 from blinkspot.localization.processing.paced import waited_for

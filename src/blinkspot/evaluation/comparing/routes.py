@@ -12,16 +12,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from blinkspot.camera import Camera
-from blinkspot.evaluation.comparison_settings import ComparisonSettings
-from blinkspot.evaluation.curve import Curve, curve_steps
+from blinkspot.evaluation.comparing.comparison_settings import ComparisonSettings
+from blinkspot.evaluation.comparing.not_measured import NotMeasured, attempted
+from blinkspot.evaluation.comparing.shared_errors import SharedError
 from blinkspot.evaluation.denoised_fits import TooFewMolecules, calibrate_uncertainties
-from blinkspot.evaluation.matching import FloatArray, IndexArray
-from blinkspot.evaluation.molecule_bias import MoleculeBias, molecule_bias
-from blinkspot.evaluation.not_measured import NotMeasured, attempted
-from blinkspot.evaluation.resampling import Gain, held_out_f1
-from blinkspot.evaluation.scores import Scores, score
-from blinkspot.evaluation.shared_errors import SharedError
-from blinkspot.evaluation.uncertainty_calibration import (
+from blinkspot.evaluation.scoring.curve import Curve, curve_steps
+from blinkspot.evaluation.scoring.matching import FloatArray, IndexArray
+from blinkspot.evaluation.scoring.molecule_bias import MoleculeBias, molecule_bias
+from blinkspot.evaluation.scoring.resampling import Gain, held_out_f1
+from blinkspot.evaluation.scoring.scores import Scores, score
+from blinkspot.evaluation.scoring.uncertainty_calibration import (
     CALIBRATION_TOLERANCE_NM,
     UncertaintyCalibration,
     uncertainty_calibration,

@@ -9,14 +9,14 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.cm import ScalarMappable
 from matplotlib.figure import Figure
 
-from blinkspot.evaluation.figures import Theme
+from blinkspot.evaluation.report.theme import PAGE_INCHES, Theme
 
 MEASURED, FITTED, PART, LIMIT = "#0090D0", "#D55E00", "#00A37A", "#8A6FD1"
 
 
 def charts(theme: Theme, n_columns: int, inches_high: float = 4.2) -> tuple[Figure, list[Axes]]:
     """Return a figure as wide as a page, and axes beside each other with lines at the left and below."""
-    figure = Figure(figsize=(11.0, inches_high), layout="constrained", facecolor=theme.paper)
+    figure = Figure(figsize=(PAGE_INCHES, inches_high), layout="constrained", facecolor=theme.paper)
     FigureCanvasAgg(figure)
     axes = list(figure.subplots(1, n_columns, squeeze=False).flat)
     for axis in axes:

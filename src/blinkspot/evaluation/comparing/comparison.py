@@ -16,15 +16,15 @@ from numpy.typing import NDArray
 
 from blinkspot.camera import Camera
 from blinkspot.errors import BlinkspotError
-from blinkspot.evaluation.checks import Checks, run_checks, weight_of_checks
-from blinkspot.evaluation.comparison_settings import ComparisonSettings
+from blinkspot.evaluation.comparing.checks import Checks, run_checks, weight_of_checks
+from blinkspot.evaluation.comparing.comparison_settings import ComparisonSettings
+from blinkspot.evaluation.comparing.examples import Example, example_of
+from blinkspot.evaluation.comparing.routes import ROUTE_NAMES, Route, follow
+from blinkspot.evaluation.comparing.shared_errors import shared_error
+from blinkspot.evaluation.comparing.versions import versions
 from blinkspot.evaluation.denoised_fits import check_can_calibrate
-from blinkspot.evaluation.examples import Example, example_of
-from blinkspot.evaluation.resampling import best_f1_gain
-from blinkspot.evaluation.routes import ROUTE_NAMES, Route, follow
-from blinkspot.evaluation.same_movie import MovieFacts, check_truth
-from blinkspot.evaluation.shared_errors import shared_error
-from blinkspot.evaluation.versions import versions
+from blinkspot.evaluation.scoring.resampling import best_f1_gain
+from blinkspot.evaluation.scoring.same_movie import MovieFacts, check_truth
 from blinkspot.localization import LocalizationTable, Localizer, render
 from blinkspot.progress import Progress, Stopwatch
 from blinkspot.progress_parts import as_part

@@ -7,8 +7,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from blinkspot.evaluation.chart_axes import LIMIT, MEASURED, PART, charts, colour_bar, entitle, legend
-from blinkspot.evaluation.figures import Theme
+from blinkspot.evaluation.report.chart_axes import LIMIT, MEASURED, PART, charts, colour_bar, entitle, legend
+from blinkspot.evaluation.report.theme import Theme
 from blinkspot.evaluation.residuals import Residuals
 
 # Standard deviations of chance at the ends of a map's colours.

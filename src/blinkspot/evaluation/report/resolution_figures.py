@@ -8,8 +8,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from blinkspot.evaluation.chart_axes import FITTED, LIMIT, MEASURED, PART, charts, entitle, legend, say
-from blinkspot.evaluation.figures import Theme
+from blinkspot.evaluation.report.chart_axes import FITTED, LIMIT, MEASURED, PART, charts, entitle, legend, say
+from blinkspot.evaluation.report.theme import Theme
 from blinkspot.evaluation.resolution import Nena, Resolution, RingCorrelation
 from blinkspot.evaluation.resolution.crossing import THRESHOLD
 

@@ -7,15 +7,15 @@ from functools import partial
 
 from matplotlib.figure import Figure
 
-from blinkspot.evaluation import figures, figures_checks
-from blinkspot.evaluation.comparison import Comparison
-from blinkspot.evaluation.figures import DARK, LIGHT, Theme
-from blinkspot.evaluation.figures_calibration import calibration_figure
+from blinkspot.evaluation.comparing.comparison import Comparison
 from blinkspot.evaluation.held_out import HeldOut
-from blinkspot.evaluation.residual_figures import residual_maps, residual_spectrum
+from blinkspot.evaluation.report import check_figures, figures
+from blinkspot.evaluation.report.calibration_figures import calibration_figure
+from blinkspot.evaluation.report.residual_figures import residual_maps, residual_spectrum
+from blinkspot.evaluation.report.theme import DARK, LIGHT, Theme, png
 from blinkspot.evaluation.residuals import Residuals
 from blinkspot.evaluation.resolution import Resolution
-from blinkspot.evaluation.uncertainty_calibration import UncertaintyCalibration
+from blinkspot.evaluation.scoring.uncertainty_calibration import UncertaintyCalibration
 
 Drawing = Callable[[Theme], Figure]
 Drawings = dict[str, tuple[bytes, bytes]]
@@ -31,9 +31,9 @@ def drawings_of(comparison: Comparison) -> dict[str, Drawing]:
         of_comparison["precision_recall"] = figures.precision_recall
     checks = comparison.checks
     if isinstance(checks.held_out, HeldOut):
-        of_comparison["held_out"] = figures_checks.held_out
+        of_comparison["held_out"] = check_figures.held_out
     if any(isinstance(each, Resolution) for each in checks.resolution.values()):
-        of_comparison["resolution"] = figures_checks.resolutions
+        of_comparison["resolution"] = check_figures.resolutions
     found: dict[str, Drawing] = {name: partial(draw, comparison) for name, draw in of_comparison.items()}
     for route in comparison.routes:
         calibration = None if route.truthful is None else route.truthful.calibration
@@ -47,4 +47,4 @@ def drawings_of(comparison: Comparison) -> dict[str, Drawing]:
 
 def in_both_themes(draw: Drawing) -> tuple[bytes, bytes]:
     """Draw a chart as PNG for a light and for a dark page."""
-    return figures.png(draw(LIGHT)), figures.png(draw(DARK))
+    return png(draw(LIGHT)), png(draw(DARK))

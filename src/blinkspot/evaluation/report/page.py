@@ -8,18 +8,18 @@ from typing import Any
 from jinja2 import Environment, PackageLoader
 from markupsafe import Markup
 
-from blinkspot.evaluation.comparison import Comparison
-from blinkspot.evaluation.equal_share import at_equal_share
-from blinkspot.evaluation.figures import capital
+from blinkspot.evaluation.comparing.comparison import Comparison
+from blinkspot.evaluation.comparing.equal_share import at_equal_share
+from blinkspot.evaluation.comparing.not_measured import NotMeasured
+from blinkspot.evaluation.comparing.routes import ROUTE_TITLES
+from blinkspot.evaluation.comparing.verdict import MINUS, conclude, described
 from blinkspot.evaluation.held_out import HeldOut, picture_sentence, sentence
-from blinkspot.evaluation.not_measured import NotMeasured
-from blinkspot.evaluation.report_drawings import Drawings
-from blinkspot.evaluation.report_pictures import data_uri, frame_wipe, reconstruction_wipe
+from blinkspot.evaluation.report.drawings import Drawings
+from blinkspot.evaluation.report.figures import capital
+from blinkspot.evaluation.report.pictures import data_uri, frame_wipe, reconstruction_wipe
 from blinkspot.evaluation.residuals import Residuals
 from blinkspot.evaluation.residuals.verdict import verdict as residual_sentence
-from blinkspot.evaluation.routes import ROUTE_TITLES
-from blinkspot.evaluation.uncertainty_calibration import UncertaintyCalibration
-from blinkspot.evaluation.verdict import MINUS, conclude, described
+from blinkspot.evaluation.scoring.uncertainty_calibration import UncertaintyCalibration
 
 # An uncertainty is called true where it is so within this part of itself, two standard errors included.
 _TRUE_WITHIN = 0.1
@@ -35,7 +35,7 @@ def page_of(comparison: Comparison, drawn: Drawings) -> str:
         The charts, see :func:`.drawings_of`.
     """
     environment = Environment(
-        loader=PackageLoader("blinkspot.evaluation", "templates/report"),
+        loader=PackageLoader("blinkspot.evaluation.report", "templates"),
         autoescape=True,
         trim_blocks=True,
         lstrip_blocks=True,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from blinkspot.errors import BlinkspotError
 from blinkspot.evaluation.residuals import ResidualSettings
 from blinkspot.evaluation.resolution import ResolutionSettings
-from blinkspot.evaluation.scores import DEFAULT_TOLERANCE_NM
+from blinkspot.evaluation.scoring.scores import DEFAULT_TOLERANCE_NM
 from blinkspot.localization import LocalizerSettings
 
 if TYPE_CHECKING:  # it follows the routes that are compared

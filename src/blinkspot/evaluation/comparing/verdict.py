@@ -6,14 +6,14 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from blinkspot.evaluation.not_measured import NotMeasured
-from blinkspot.evaluation.resampling import Gain
-from blinkspot.evaluation.routes import ROUTE_TITLES, Route
-from blinkspot.evaluation.shared_errors import SharedError
+from blinkspot.evaluation.comparing.not_measured import NotMeasured
+from blinkspot.evaluation.comparing.routes import ROUTE_TITLES, Route
+from blinkspot.evaluation.comparing.shared_errors import SharedError
+from blinkspot.evaluation.scoring.resampling import Gain
 
 if TYPE_CHECKING:  # both use words of this module
-    from blinkspot.evaluation.comparison import Comparison
-    from blinkspot.evaluation.equal_share import EqualShare
+    from blinkspot.evaluation.comparing.comparison import Comparison
+    from blinkspot.evaluation.comparing.equal_share import EqualShare
     from blinkspot.evaluation.held_out import HeldOut
 
 __all__ = ["MINUS", "ROUTE_TITLES", "Conclusion", "Judgement", "conclude", "described", "signed", "verdict"]
@@ -66,7 +66,7 @@ def conclude(comparison: Comparison) -> Conclusion:
     if isinstance(held_out, NotMeasured):
         return _by_nothing(comparison, held_out)
     # Not above: it follows the routes, whose words are here.
-    from blinkspot.evaluation.equal_share import at_equal_share
+    from blinkspot.evaluation.comparing.equal_share import at_equal_share
 
     return by_held_out(held_out, at_equal_share(held_out))
 

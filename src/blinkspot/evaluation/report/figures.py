@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import io
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -16,13 +14,12 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FormatStrFormatter, LogLocator, NullFormatter
 from numpy.typing import NDArray
 
-from blinkspot.evaluation.comparison import Comparison
-from blinkspot.evaluation.examples import Detections, Example
-from blinkspot.evaluation.matching import FloatArray
-from blinkspot.evaluation.routes import ROUTE_TITLES
-
-_INCHES_WIDE = 11.0
-_DPI = 130
+from blinkspot.evaluation.comparing.comparison import Comparison
+from blinkspot.evaluation.comparing.examples import Detections, Example
+from blinkspot.evaluation.comparing.routes import ROUTE_TITLES
+from blinkspot.evaluation.report.chart_axes import charts
+from blinkspot.evaluation.report.theme import PAGE_INCHES, Theme
+from blinkspot.evaluation.scoring.matching import FloatArray
 
 # Told apart by readers of all colour visions (Okabe & Ito), on white and on black.
 ROUTE_COLOURS = {"noisy": "#D55E00", "denoised_fit_raw": "#0090D0", "denoised_fit_denoised": "#00A37A"}
@@ -34,26 +31,6 @@ _WHITE_PERCENT = 0.4
 _BLACK_PERCENT = 5.0
 
 
-@dataclass(frozen=True)
-class Theme:
-    """Colours of what surrounds a picture."""
-
-    ink: str
-    faint: str
-    paper: str
-
-
-LIGHT = Theme(ink="#1c2430", faint="#d5dae1", paper="#ffffff")
-DARK = Theme(ink="#e4e8ee", faint="#3a4350", paper="#12161c")
-
-
-def png(figure: Figure) -> bytes:
-    """Return a figure as the bytes of a PNG."""
-    held = io.BytesIO()
-    figure.savefig(held, format="png", dpi=_DPI)
-    return held.getvalue()
-
-
 def frame_limits(example: Example) -> tuple[float, float]:
     """Return the photoelectrons that are black and white in both pictures of an example's frame."""
     black, white = np.percentile(example.noisy, [_BLACK_PERCENT, 100.0 - _WHITE_PERCENT]).tolist()
@@ -63,7 +40,7 @@ def frame_limits(example: Example) -> tuple[float, float]:
 def example_part(comparison: Comparison, theme: Theme) -> Figure:
     """Draw the busiest part of the example's frame, noisy beside denoised, with what was found."""
     example = comparison.example
-    figure, axes = _panels(theme, 1, _INCHES_WIDE * 0.45 + 0.9, [1.0])
+    figure, axes = _panels(theme, 1, PAGE_INCHES * 0.45 + 0.9, [1.0])
     contrast = Normalize(*frame_limits(example))
     for axis, picture, detections, title in zip(
         axes[0],
@@ -90,7 +67,7 @@ def example_part(comparison: Comparison, theme: Theme) -> Figure:
 
 def precision_recall(comparison: Comparison, theme: Theme) -> Figure:
     """Draw precision against recall, and F1 against the threshold; needs the truth."""
-    figure, (curve_axis, f1_axis) = _charts(theme, 2)
+    figure, (curve_axis, f1_axis) = charts(theme, 2, 5.2)
     f1_levels = np.linspace(0.2, 0.9, 8)
     recalls = np.linspace(0.01, 1.0, 200)
     for f1 in f1_levels:
@@ -136,7 +113,7 @@ def precision_recall(comparison: Comparison, theme: Theme) -> Figure:
 
 def counts(comparison: Comparison, theme: Theme) -> Figure:
     """Draw the number of localizations against the threshold: all that can be drawn without truth."""
-    figure, (axis,) = _charts(theme, 1)
+    figure, (axis,) = charts(theme, 1, 5.2)
     for route in comparison.routes:
         axis.plot(
             route.counted_thresholds,
@@ -162,7 +139,7 @@ def _colour_bar(figure: Figure, shown: ScalarMappable, axes: NDArray[Any], label
 def _panels(
     theme: Theme, n_rows: int, inches_high: float, height_ratios: list[float]
 ) -> tuple[Figure, NDArray[Any]]:
-    figure = Figure(figsize=(_INCHES_WIDE, inches_high), layout="constrained", facecolor=theme.paper)
+    figure = Figure(figsize=(PAGE_INCHES, inches_high), layout="constrained", facecolor=theme.paper)
     FigureCanvasAgg(figure)
     axes: NDArray[Any] = figure.subplots(n_rows, 2, squeeze=False, height_ratios=height_ratios)
     for axis in axes.flat:
@@ -170,21 +147,6 @@ def _panels(
         axis.set_yticks([])
         for spine in axis.spines.values():
             spine.set_visible(False)
-    return figure, axes
-
-
-def _charts(theme: Theme, n_columns: int) -> tuple[Figure, list[Axes]]:
-    figure = Figure(figsize=(_INCHES_WIDE, 5.2), layout="constrained", facecolor=theme.paper)
-    FigureCanvasAgg(figure)
-    axes = list(figure.subplots(1, n_columns, squeeze=False).flat)
-    for axis in axes:
-        axis.set_facecolor("none")
-        axis.tick_params(colors=theme.ink, which="both")
-        axis.xaxis.label.set_color(theme.ink)
-        axis.yaxis.label.set_color(theme.ink)
-        for side, spine in axis.spines.items():
-            spine.set_visible(side in ("left", "bottom"))
-            spine.set_edgecolor(theme.faint)
     return figure, axes
 
 

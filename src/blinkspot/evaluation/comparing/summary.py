@@ -6,11 +6,11 @@ import dataclasses
 import math
 from typing import Any
 
-from blinkspot.evaluation.comparison import Comparison
-from blinkspot.evaluation.equal_share import at_equal_share
-from blinkspot.evaluation.not_measured import NotMeasured
-from blinkspot.evaluation.routes import Route, Spread, Truthful
-from blinkspot.evaluation.verdict import conclude
+from blinkspot.evaluation.comparing.comparison import Comparison
+from blinkspot.evaluation.comparing.equal_share import at_equal_share
+from blinkspot.evaluation.comparing.not_measured import NotMeasured
+from blinkspot.evaluation.comparing.routes import Route, Spread, Truthful
+from blinkspot.evaluation.comparing.verdict import conclude
 
 
 def summary(comparison: Comparison) -> dict[str, Any]:

@@ -11,10 +11,15 @@ import numpy as np
 from scipy.special import erf
 
 from blinkspot.errors import BlinkspotError
-from blinkspot.evaluation.border import check_border, field_of, in_border
-from blinkspot.evaluation.matching import FloatArray, IndexArray, Matching, match, pairs_within
-from blinkspot.evaluation.same_movie import check_same_movie
-from blinkspot.evaluation.truncated_errors import ErrorScale, PairedErrors, coverage_expected, fit_error_scale
+from blinkspot.evaluation.scoring.border import check_border, field_of, in_border
+from blinkspot.evaluation.scoring.matching import FloatArray, IndexArray, Matching, match, pairs_within
+from blinkspot.evaluation.scoring.same_movie import check_same_movie
+from blinkspot.evaluation.scoring.truncated_errors import (
+    ErrorScale,
+    PairedErrors,
+    coverage_expected,
+    fit_error_scale,
+)
 from blinkspot.localization import LocalizationTable
 
 CALIBRATION_TOLERANCE_NM = 100.0
@@ -133,7 +138,7 @@ def uncertainty_calibration(
     ``uncertainty_y_nm`` where the table has both, else ``uncertainty_nm`` for both axes. Errors are found
     minus true positions of the pairs, as in :func:`~blinkspot.evaluation.score`. The tolerance cuts the
     largest of them off, and some pairs are by chance; both are modelled
-    (:mod:`~blinkspot.evaluation.truncated_errors`). Standard errors take the movie in up to 100 blocks of
+    (:mod:`.truncated_errors`). Standard errors take the movie in up to 100 blocks of
     successive frames, since neighbouring frames show the same molecules.
 
     Parameters

@@ -7,9 +7,9 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 
-from blinkspot.evaluation.matching import FloatArray, IndexArray, Matching, match, pairs_within
-from blinkspot.evaluation.same_movie import check_same_movie
-from blinkspot.evaluation.scores import DEFAULT_TOLERANCE_NM
+from blinkspot.evaluation.scoring.matching import FloatArray, IndexArray, Matching, match, pairs_within
+from blinkspot.evaluation.scoring.same_movie import check_same_movie
+from blinkspot.evaluation.scoring.scores import DEFAULT_TOLERANCE_NM
 from blinkspot.localization import LocalizationTable
 
 _RESAMPLES = 200

@@ -42,7 +42,7 @@ class PictureScores:
     Attributes
     ----------
     psnr_db, scale_invariant_psnr_db : float
-        See :mod:`~blinkspot.evaluation.picture_scores`; infinite where nothing differs.
+        See :mod:`~blinkspot.evaluation.scoring.picture_scores`; infinite where nothing differs.
     ssim : float
         Up to 1; NaN where frames are smaller than 11 x 11 pixels.
     data_range : float

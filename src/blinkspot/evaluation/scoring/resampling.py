@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from blinkspot.evaluation.curve import Curve, best_of
-from blinkspot.evaluation.matching import FloatArray
+from blinkspot.evaluation.scoring.curve import Curve, best_of
+from blinkspot.evaluation.scoring.matching import FloatArray
 
 _RESAMPLES = 2000
 _LEAST_BLOCKS = 8

@@ -11,8 +11,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from blinkspot.evaluation.figures import LIGHT, Theme
-from blinkspot.evaluation.uncertainty_calibration import UncertaintyCalibration
+from blinkspot.evaluation.report.theme import LIGHT, Theme
+from blinkspot.evaluation.scoring.uncertainty_calibration import UncertaintyCalibration
 from blinkspot.figure_writing import X_COLOUR, Y_COLOUR, check_figure_path, new_figure, save_figure
 
 _HISTOGRAM_EDGES = np.linspace(-5.0, 5.0, 51)

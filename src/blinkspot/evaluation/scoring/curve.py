@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from blinkspot.errors import BlinkspotError
-from blinkspot.evaluation.matching import FloatArray, IndexArray, match, pairs_within
-from blinkspot.evaluation.scores import DEFAULT_TOLERANCE_NM, Scores
+from blinkspot.evaluation.scoring.matching import FloatArray, IndexArray, match, pairs_within
+from blinkspot.evaluation.scoring.scores import DEFAULT_TOLERANCE_NM, Scores
 from blinkspot.localization import LocalizationTable
 from blinkspot.progress import Progress, Stopwatch, finish
 

@@ -7,12 +7,12 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from blinkspot.camera import Camera
-from blinkspot.evaluation.comparison_settings import ComparisonSettings
+from blinkspot.evaluation.comparing.comparison_settings import ComparisonSettings
+from blinkspot.evaluation.comparing.not_measured import NotMeasured, attempted
+from blinkspot.evaluation.comparing.routes import Route, RouteName
 from blinkspot.evaluation.held_out import HeldOut, HeldOutSettings, check_held_out
-from blinkspot.evaluation.not_measured import NotMeasured, attempted
 from blinkspot.evaluation.residuals import Residuals, check_residuals
 from blinkspot.evaluation.resolution import Resolution, measure_resolution
-from blinkspot.evaluation.routes import Route, RouteName
 from blinkspot.localization import LocalizerSettings
 from blinkspot.progress import Progress, Stopwatch
 from blinkspot.progress_parts import as_part

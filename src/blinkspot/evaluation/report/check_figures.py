@@ -8,13 +8,14 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from blinkspot.evaluation.chart_axes import LIMIT, charts, entitle
-from blinkspot.evaluation.comparison import Comparison
-from blinkspot.evaluation.figures import ROUTE_COLOURS, Theme, capital
+from blinkspot.evaluation.comparing.comparison import Comparison
+from blinkspot.evaluation.comparing.routes import ROUTE_TITLES
 from blinkspot.evaluation.held_out import HeldOut, HeldOutRoute
+from blinkspot.evaluation.report.chart_axes import LIMIT, charts, entitle
+from blinkspot.evaluation.report.figures import ROUTE_COLOURS, capital
+from blinkspot.evaluation.report.theme import Theme
 from blinkspot.evaluation.resolution import Resolution
 from blinkspot.evaluation.resolution.crossing import THRESHOLD
-from blinkspot.evaluation.routes import ROUTE_TITLES
 
 _BARS = 60
 _PICTURE_TITLES = {"noisy": "noisy", "gaussian": "Gaussian filter", "denoised": "denoised"}

@@ -1,0 +1,1 @@
+"""Localizations and pictures against what is true."""
