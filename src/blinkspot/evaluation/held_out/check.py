@@ -59,8 +59,8 @@ def check_held_out(
 
     Each pixel's counts are split at random (:mod:`.thinning`). One part is denoised and localized; the other
     one tells which of the molecules shine (:mod:`.false_share`), how far from where they were found
-    (:mod:`.precision`), and which picture predicts it best (:mod:`.pictures`). That is done for two parts of
-    the light, and extrapolated to the whole of it (:mod:`.full_light`).
+    (:mod:`.precision`), and which picture predicts it best (:mod:`.pictures`). That is done for several parts
+    of the light, and extrapolated to the whole of it (:mod:`.full_light`).
 
     Parameters
     ----------

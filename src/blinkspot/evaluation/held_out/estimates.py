@@ -1,4 +1,4 @@
-"""Estimates for the whole movie, from what two splits of its light tell."""
+"""Estimates for the whole movie, from what its splits tell."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""From what two splits of a movie tell to the movie itself.
+"""From what the splits of a movie tell to the movie itself.
 
 A part p of the photons shows more false molecules than all of them, and errors are larger. Both follow a
-power of p closely: log value = log value at p = 1 - k log p. Two values of p tell both numbers, by least
-squares with their variances; a prior for k keeps them sober where few molecules tell it.
+power of p closely: log value = log value at p = 1 - k log p. Two values of p or more tell both numbers, by
+least squares with their variances; a prior for k keeps them sober where few molecules tell it.
 """
 
 from __future__ import annotations

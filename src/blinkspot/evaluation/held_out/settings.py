@@ -22,7 +22,7 @@ class HeldOutSettings:
     ----------
     kept_shares : tuple of float
         Parts of the photons that are kept in the splits, two or more, ascending. What they find is
-        extrapolated to the whole light; the first one, in which the held-out part is larger, tells which
+        extrapolated to the whole light; the first one, in which the held-out part is largest, tells which
         molecules are confirmed.
     localizer : LocalizerSettings
         How molecules are found and fitted; which pixels are fitted follows from the route. Molecules are

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Generator
 from dataclasses import dataclass
 from functools import partial
@@ -9,7 +10,12 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
-from blinkspot.evaluation.held_out.false_share import DIMMEST_AT_LEAST, DIMMEST_AT_MOST, fit_mixture
+from blinkspot.evaluation.held_out.false_share import (
+    DIMMEST,
+    DIMMEST_AT_LEAST,
+    DIMMEST_AT_MOST,
+    fit_mixture,
+)
 from blinkspot.evaluation.held_out.precision import products_of
 from blinkspot.evaluation.held_out.window_light import WindowLight
 from blinkspot.progress import relayed
@@ -84,6 +90,8 @@ def figures_of(
     confirmed : ndarray of float64, shape (n,)
         Probability of each molecule that the held-out part confirms it.
     """
+    # The same light in all splits, where that of half the movie is the measure.
+    dimmest = math.sqrt(2.0 * (1.0 - kept_share))
     told = np.isfinite(light.light) & (light.dark_variance > 0.0)
     bin_of = np.maximum(np.searchsorted(thresholds, strength, side="right") - 1, 0)
     confirmed = np.full(len(light), np.nan)
@@ -97,13 +105,17 @@ def figures_of(
         if not len(rows):
             continue
         chosen, bins, blocks = light.chosen(rows), bin_of[rows], block[rows]
-        mixture = yield from relayed(fit_mixture(chosen, seed), partial(_part, done, len(strata)))
+        mixture = yield from relayed(
+            fit_mixture(chosen, seed, dimmest * DIMMEST), partial(_part, done, len(strata))
+        )
         dark = mixture.dark
         confirmed[rows] = 1.0 - dark
         found += np.bincount(bins, minlength=len(thresholds))
         false += np.bincount(bins, dark, minlength=len(thresholds))
-        for column, dimmest in enumerate((DIMMEST_AT_LEAST, DIMMEST_AT_MOST)):
-            other = yield from relayed(fit_mixture(chosen, seed, dimmest), partial(_part, done, len(strata)))
+        for column, other_dimmest in enumerate((DIMMEST_AT_LEAST, DIMMEST_AT_MOST)):
+            other = yield from relayed(
+                fit_mixture(chosen, seed, dimmest * other_dimmest), partial(_part, done, len(strata))
+            )
             otherwise[column] += np.bincount(bins, other.dark, minlength=len(thresholds))
         for number in range(BLOCKS):
             counted = (blocks != number).astype(np.float64)
