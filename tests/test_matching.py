@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from blinkspot.errors import BlinkspotError
-from blinkspot.evaluation import assignment
+from blinkspot.evaluation.scoring import assignment
 from blinkspot.evaluation.scoring.matching import match, pairs_within
 from blinkspot.localization import LocalizationTable
 
