@@ -25,6 +25,14 @@ from blinkspot.evaluation.held_out.thinning import Thinning
 
 FALSE_BEYOND_SIGMAS = 2.0
 FEWEST_FALSE = 30
+# The presets that are like ThunderSTORM's movies.
+KINDS = {
+    "default": "default",
+    "low120": "low120",
+    "yfp3_bg100": "yfp3",
+    "yfp4_bg100": "yfp4",
+    "blinking_low60": "low-light",
+}
 TOLERANCE_NM = 50.0
 OURS = {
     "blinking": dataclasses.replace(PRESETS["low-light"], min_truth_photons=5.0, seed=903),
@@ -38,9 +46,11 @@ OURS = {
 }
 
 
-def movie_of(name: str) -> tuple[Stack, Camera, LocalizationTable]:
-    if name in OURS:
-        made = simulated(name, OURS[name])
+def movie_of(name: str, fresh: int | None) -> tuple[Stack, Camera, LocalizationTable]:
+    """Return a movie, its camera and its truth; where a seed is given, one of the same kind made anew."""
+    if name in OURS or fresh is not None:
+        settings = OURS[name] if name in OURS else PRESETS[KINDS[name]]
+        made = simulated(name, dataclasses.replace(settings, seed=settings.seed if fresh is None else fresh))
         return made.stack, made.camera, made.truth
     shared = truth_movie(name)
     return shared.movie, shared.camera, shared.truth
@@ -54,20 +64,18 @@ def distances_nm(found: LocalizationTable, truth: LocalizationTable) -> np.ndarr
     return cKDTree(places[1]).query(places[0])[0]
 
 
-def checked(
-    name: str, minutes: float, retrain: bool, threshold: float, seed: int
-) -> list[tuple[object, ...]]:
+def checked(name: str, options: argparse.Namespace) -> list[tuple[object, ...]]:
     """Check one movie, and set what is estimated beside the truth."""
-    movie, camera, truth = movie_of(name)
+    movie, camera, truth = movie_of(name, options.fresh)
     model = None
-    if minutes:
-        chosen = TrainingSettings(minutes=minutes, seed=seed)
+    if options.minutes:
+        chosen = TrainingSettings(minutes=options.minutes, seed=options.seed)
         model = run(Training(movie, camera, chosen).run(), training_words)
     settings = HeldOutSettings(
-        localizer=LocalizerSettings(threshold=threshold),
+        localizer=LocalizerSettings(threshold=options.threshold),
         tolerance_nm=TOLERANCE_NM,
-        minutes=minutes if retrain else None,
-        seed=seed,
+        minutes=options.minutes if options.retrain else None,
+        seed=options.seed,
     )
     found = done(check_held_out(movie, camera, model, settings))
     print(f"{name}: {picture_sentence(found)}", *found.warnings, flush=True)
@@ -107,7 +115,7 @@ def leak_of(name: str, minutes: float, seed: int) -> tuple[object, ...]:
     Both models see the same kept part A and predict the held-out part B of half the light; one was trained on
     A, the other on B.
     """
-    movie, camera, _ = movie_of(name)
+    movie, camera, _ = movie_of(name, None)
     thinning = Thinning(movie, camera, 0.5, seed)
     kept = thinning.kept_counts(0, movie.n_frames)
     held_out = thinning.held_out_counts(0, movie.n_frames).sum(axis=0)
@@ -154,6 +162,7 @@ def main() -> None:
     parser.add_argument("--retrain", action="store_true", help="train models on the parts alone, too")
     parser.add_argument("--threshold", type=float, default=0.7)
     parser.add_argument("--parts", action="store_true", help="what parts and models know of held-out photons")
+    parser.add_argument("--fresh", type=int, metavar="SEED", help="simulate movies of these kinds anew")
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
 
@@ -178,7 +187,7 @@ def main() -> None:
         return
     rows = []
     for name in options.movies:
-        rows += checked(name, options.minutes, options.retrain, options.threshold, options.seed)
+        rows += checked(name, options)
     estimated = ("false", "estimated", "off", "RMSE nm", "estimated", "off")
     print_table(("movie", "route", "threshold", "found", *estimated), rows)
 

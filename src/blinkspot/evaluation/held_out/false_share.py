@@ -6,9 +6,10 @@ has its light for a mean. So the light of all molecules of a stratum (of like de
     p(A) = f p(A | dark) + sum over k of w(k) p(A | lit by k),       f + sum of w = 1,
 
 whose weights are found by maximum likelihood (Kiefer & Wolfowitz 1956, Annals of Mathematical Statistics
-27:887). f is the share of false molecules. Lights begin at 1.5
-standard deviations of the dark: what is dimmer cannot be told from nothing. Nothing is assumed of how bright
-molecules are, nor that the fit in the kept part, which chose the bright by mistake too, tells it.
+27:887). f is the share of false molecules. Lights begin at 1.5 standard deviations of the dark, in a split of
+half the light, and at the same light in others: what is dimmer cannot be told from nothing. Nothing is
+assumed of how bright molecules are, nor that the fit in the kept part, which chose the bright by mistake too,
+tells it.
 
 Each p is a Gamma law, shifted and mirrored as its mean, variance and skewness ask (Pearson's type III): noise
 of few photons is skewed.

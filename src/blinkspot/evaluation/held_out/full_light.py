@@ -17,16 +17,17 @@ FloatArray = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class ExponentPrior:
-    """What is known beforehand of k: mean and standard deviation."""
+    """What is known beforehand of k: mean and standard deviation, and how far logarithms lie off the line."""
 
     mean: float
     deviation: float
+    misfit: float = 0.0
 
 
 # In noisy movies k comes of the threshold's unit, std(Wave.F1), in which molecules have their share; in
 # denoised ones of the ripples that a model leaves where light is scarce. Measured, see docs/held_out.md.
-OF_FALSE_IN_NOISY = ExponentPrior(0.6, 0.25)
-OF_FALSE_IN_DENOISED = ExponentPrior(1.5, 1.0)
+OF_FALSE_IN_NOISY = ExponentPrior(0.6, 0.25, misfit=0.03)
+OF_FALSE_IN_DENOISED = ExponentPrior(1.5, 1.0, misfit=0.1)
 # Errors over the uncertainties that fits on recorded pixels report; those shrink with light as errors do.
 OF_TRUE_RATIOS = ExponentPrior(0.0, 0.03)
 # Those that fits on denoised pixels report shrink as the root of the light; their errors less, as the picture
@@ -61,7 +62,7 @@ def at_full_light(
         Posterior mean and standard deviation, the prior of the value itself being flat.
     """
     design = np.column_stack([np.ones(len(kept_shares)), -np.log(kept_shares)])
-    weighted = design / variances[:, np.newaxis]
+    weighted = design / (variances + prior.misfit**2)[:, np.newaxis]
     information = design.T @ weighted
     right = weighted.T @ logs
     information[1, 1] += prior.deviation**-2
