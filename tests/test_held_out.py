@@ -389,7 +389,10 @@ def test_false_molecules_and_errors_agree_with_the_truth(simulated) -> None:
     assert not found.split_is_exact
     assert {each.picture for each in found.predictions} == {"noisy", "gaussian"}
     assert sentence(route).startswith(f"Of the {len(route.table):,} molecules at threshold 0.75, ")
-    assert "predicts the held-out photons best" in picture_sentence(found)
+    words = picture_sentence(found)
+    assert "predicts the held-out photons best" in words
+    assert " -0." not in words
+    assert ("\N{MINUS SIGN}" in words) == any(round(each.gain, 4) < 0 for each in found.predictions)
     json.dumps(found.as_dict(), allow_nan=False)
 
 

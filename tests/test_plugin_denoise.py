@@ -35,16 +35,16 @@ def slow(monkeypatch):
     """Make the denoiser take its time, frame by frame."""
     import time
 
-    from blinkspot.denoising import denoiser
+    from blinkspot.denoising import frame_stream
 
-    monkeypatch.setitem(denoiser._PIXELS_AT_ONCE, "cpu", 32 * 32)
-    original = denoiser.Denoiser._estimated
+    monkeypatch.setitem(frame_stream._PIXELS_AT_ONCE, "cpu", 32 * 32)
+    original = frame_stream.FrameStream._computed
 
     def slowly(self, *arguments):
         time.sleep(0.05)
         return original(self, *arguments)
 
-    monkeypatch.setattr(denoiser.Denoiser, "_estimated", slowly)
+    monkeypatch.setattr(frame_stream.FrameStream, "_computed", slowly)
 
 
 def expected(index, estimate="posterior-mean"):

@@ -271,7 +271,8 @@ def test_calibration_resolution_and_residual_are_in_the_page(folder, with_truth)
     residuals = with_truth.checks.residuals
     assert f"{residuals.variance:.3f} ± {residuals.variance_error:.3f}" in text
     assert residual_verdict(residuals) in text
-    assert "add --held-out and the model" in text
+    assert "tick 'Hold photons out' in napari" in text.replace("&#39;", "'")
+    assert "--held-out and the model" in text
 
 
 def test_versions_and_seeds_are_in_the_page(folder, with_truth):
@@ -302,6 +303,6 @@ def test_held_out_photons_are_in_the_page(movies, tmp_path):
     share = check.routes[0].false_share[4]
     assert check.routes[0].thresholds[4] == pytest.approx(1.0)
     assert f"{100 * share.value:.1f} % ({100 * share.low:.1f} % to {100 * share.high:.1f} %)" in text
-    assert "add --held-out" not in text
+    assert "Hold photons out" not in text
     figures = json.loads((tmp_path / "report" / "scores.json").read_text(), parse_constant=pytest.fail)
     assert figures["checks"]["held_out"] == json.loads(json.dumps(check.as_dict()))

@@ -270,6 +270,13 @@ def test_a_movie_that_was_not_denoised_is_told():
     assert "keeps the noise" in checked(noisy, noisy + 0.01).as_dict()["verdict"]
 
 
+@pytest.mark.filterwarnings("error")
+def test_the_noisy_movie_itself_is_refused():
+    noisy, _, _ = movie_of_spots(4)
+    with pytest.raises(BlinkspotError, match="the denoised movie is the noisy one"):
+        checked(noisy, noisy)
+
+
 def test_an_em_register_is_taken_into_account():
     camera = dataclasses.replace(CAMERA, em_gain=100.0)
     random = np.random.default_rng(6)

@@ -29,6 +29,11 @@ def drawn(structure, number=20_000, field=FIELD):
     return structure.places_in(field).draw(number, np.random.default_rng(7))
 
 
+def test_a_structure_that_misses_the_field_is_refused():
+    with pytest.raises(BlinkspotError, match="No part of the structure lies in the field"):
+        Rings(diameter_nm=5000.0).places_in(Field((8, 8), 100.0))
+
+
 @pytest.mark.parametrize("name", NAMED_STRUCTURES)
 @pytest.mark.parametrize("shape_px", [(8, 8), (30, 9)])
 def test_structures_lie_within_the_field(name, shape_px):

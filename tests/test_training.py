@@ -13,7 +13,7 @@ from safetensors.torch import load_file, save_file
 from blinkspot.camera import Camera
 from blinkspot.denoising import Denoiser, Training, TrainingProgress, TrainingSettings, denoise_to_file
 from blinkspot.denoising.calibration import Calibration
-from blinkspot.denoising.denoiser import _PIXELS_AT_ONCE
+from blinkspot.denoising.frame_stream import _PIXELS_AT_ONCE
 from blinkspot.errors import BlinkspotError
 from blinkspot.evaluation import PRESETS, simulate
 from blinkspot.progress import Stopwatch, finish

@@ -7,9 +7,8 @@ import dataclasses
 import hashlib
 import json
 import os
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from collections.abc import Generator, Iterable, Mapping
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -19,22 +18,17 @@ from torch import Tensor
 from blinkspot.camera import Camera, FloatArray
 from blinkspot.camera_estimate import noise_ratio
 from blinkspot.denoising.calibration import Calibration, calibrate
-from blinkspot.denoising.context import check_length, counts_with_context
-from blinkspot.denoising.devices import fast_precision
+from blinkspot.denoising.context import check_length
+from blinkspot.denoising.frame_stream import FrameStream
 from blinkspot.denoising.model_file import ModelRecord, load_model, save_model
 from blinkspot.denoising.networks import NetworkName
-from blinkspot.denoising.noise import ESTIMATES, Estimate, LossName, Prior, estimate_counts
+from blinkspot.denoising.noise import ESTIMATES, Estimate, LossName, estimate_counts
 from blinkspot.denoising.prior import PriorNetwork
-from blinkspot.denoising.tiles import Tile, tiles
 from blinkspot.denoising.workers import Workers
 from blinkspot.errors import BlinkspotError
 from blinkspot.movie_checks import check_camera, check_movie
-from blinkspot.progress import Progress, Stopwatch
+from blinkspot.progress import Progress
 from blinkspot.stack import Stack
-
-# Pixels computed in one go: on a processor so few that what the network makes of them stays near the core.
-_PIXELS_AT_ONCE = {"cpu": 88_000}
-_PIXELS_AT_ONCE_ELSEWHERE = 1 << 18
 
 
 @dataclass(frozen=True)
@@ -76,32 +70,6 @@ class PredictedChunk:
     progress: Progress
 
 
-@dataclass(frozen=True)
-class _Part:
-    """A part of some frames, that is computed in one go."""
-
-    start: int
-    counts: Tensor  # (n, 2c + 1, y, x), halo included
-    read_counts: Tensor | None
-    tile: Tile
-    number: int
-    of: int
-
-    @property
-    def n_frames(self) -> int:
-        return len(self.counts)
-
-    @property
-    def is_last(self) -> bool:
-        """Whether it is the last of its frames."""
-        return self.number == self.of - 1
-
-    @property
-    def done(self) -> float:
-        """Number of the frame up to which all is done with it."""
-        return self.start + self.n_frames * (self.number + 1) / self.of
-
-
 class Denoiser:
     """A trained model with the camera it was trained for.
 
@@ -124,6 +92,7 @@ class Denoiser:
         self.network_name = network_name
         self.camera = camera
         self.provenance = record
+        self._stream = FrameStream(self._model, camera)
 
     @property
     def context_frames(self) -> int:
@@ -328,7 +297,7 @@ class Denoiser:
             raise BlinkspotError(
                 "A model trained with squared error knows no posterior variance: train with another loss."
             )
-        for first, frames, progress in self._streamed(
+        for first, frames, progress in self._stream.of(
             movie, start, stop, lambda counts, prior: estimate_counts(counts, prior, estimate)
         ):
             yield DenoisedChunk(first, self._photoelectrons(frames, estimate), progress)
@@ -356,7 +325,7 @@ class Denoiser:
             If there is no such frame, or the movie is too short for the model's context.
         """
         nothing = np.empty((2, 0, *movie.shape[1:]), np.float32)
-        for first, planes, progress in self._streamed(
+        for first, planes, progress in self._stream.of(
             movie,
             start,
             stop,
@@ -365,76 +334,11 @@ class Denoiser:
             mean, variance = planes.numpy().swapaxes(0, 1) if len(planes) else nothing
             yield PredictedChunk(first, mean, variance, progress)
 
-    def _streamed(
-        self,
-        movie: Stack,
-        start: int,
-        stop: int | None,
-        of_prior: Callable[[Tensor, Prior], Tensor],
-    ) -> Generator[tuple[int, Tensor, Progress], None, None]:
-        """Yield what ``of_prior`` makes of counts (n, Y, X) and their prior, for frames in their order."""
-        stop = movie.n_frames if stop is None else stop
-        if not 0 <= start < stop <= movie.n_frames:
-            raise BlinkspotError(
-                f"Frames {start} to {stop - 1} (counting from 0) are asked for, "
-                f"but the movie has frames 0 to {movie.n_frames - 1}."
-            )
-        check_length(movie.n_frames, self.context_frames)
-        watch = Stopwatch("denoising", stop - start)
-        frames, done = torch.empty(0), float(start)
-        in_hand = max(1, self._model.network.pixels_in_hand // self._pixels_at_once)
-        parts = self._parts(movie, start, stop)
-        nothing = torch.empty(0, *movie.shape[1:])
-        with Workers(self.device) as workers:
-            for computed in workers.each(partial(self._estimated, of_prior), parts, in_hand):
-                for part, made in computed:
-                    if part.number == 0:
-                        frames = torch.empty(*made.shape[:-2], movie.height, movie.width)
-                    frames[..., *part.tile.inside] = made
-                    done = part.done
-                    if part.is_last:
-                        yield part.start, frames, watch.at(done - start)
-                if not computed or not computed[-1][0].is_last:
-                    yield int(done), nothing, watch.at(done - start)
-
-    @property
-    def _pixels_at_once(self) -> int:
-        return _PIXELS_AT_ONCE.get(self.device.type, _PIXELS_AT_ONCE_ELSEWHERE)
-
-    def _parts(self, movie: Stack, start: int, stop: int) -> Iterator[_Part]:
-        """Read frames with their context, and cut them into what is computed in one go."""
-        # Where it differs from pixel to pixel; else it is part of what the network predicts.
-        maps = self.camera.maps
-        variance = None if maps is None else torch.from_numpy(np.array(self.camera.read_counts))
-        most = self._pixels_at_once
-        cut = tiles((movie.height, movie.width), self._model.network, most)
-        at_once = max(1, most // (movie.height * movie.width))
-        for first in range(start, stop, at_once):
-            last = min(stop, first + at_once)
-            counts = torch.from_numpy(
-                counts_with_context(movie, self.camera, first, last, self.context_frames)
-            )
-            for number, tile in enumerate(cut):
-                read_counts = None if variance is None else variance[tile.read]
-                yield _Part(first, counts[:, :, *tile.read], read_counts, tile, number, len(cut))
-
     def _photoelectrons(self, estimated: Tensor, estimate: Estimate) -> FloatArray:
         if estimate == "posterior-variance":
             squared: FloatArray = (self.camera.excess_noise_factor**2 * estimated).numpy()
             return squared
         return self.camera.photoelectrons_from_counts(estimated.numpy())
-
-    def _estimated(self, of_prior: Callable[[Tensor, Prior], Tensor], part: _Part) -> tuple[_Part, Tensor]:
-        """Return what the part is, and what is made of its pixels, on the CPU."""
-        counts = part.counts.to(self.device).contiguous(memory_format=torch.channels_last)
-        read_counts = part.read_counts
-        if read_counts is not None:
-            read_counts = read_counts.to(self.device).expand(len(counts), -1, -1)
-        with torch.inference_mode():
-            with fast_precision(self.device):
-                prior = self._model(counts, read_counts)
-            made = of_prior(counts[:, self.context_frames], prior)
-            return part, made[..., *part.tile.keep].cpu()
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the model as one new file (safetensors, its description in the header).

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 from blinkspot.camera import Camera
 from blinkspot.evaluation.comparing.comparison_settings import ComparisonSettings
 from blinkspot.evaluation.comparing.not_measured import NotMeasured, attempted
-from blinkspot.evaluation.comparing.routes import Route, RouteName
+from blinkspot.evaluation.comparing.routes import Route
 from blinkspot.evaluation.held_out import HeldOut, HeldOutSettings, check_held_out
 from blinkspot.evaluation.residuals import Residuals, check_residuals
 from blinkspot.evaluation.resolution import Resolution, measure_resolution
+from blinkspot.evaluation.route_names import RouteName
 from blinkspot.localization import LocalizerSettings
 from blinkspot.progress import Progress, Stopwatch
 from blinkspot.progress_parts import as_part
@@ -22,8 +23,9 @@ if TYPE_CHECKING:  # importing it takes seconds
     from blinkspot.denoising import Denoiser
 
 HOW_TO_HOLD_OUT = (
-    "It was not asked for: add --held-out and the model (blinkspot compare ... --model MODEL --held-out), or "
-    "give held_out_settings() to ComparisonSettings."
+    "It was not asked for: tick 'Hold photons out' in napari's Report dock; on the command line, add "
+    "--held-out and the model (blinkspot compare ... --model MODEL --held-out); in Python, give "
+    "held_out_settings() to ComparisonSettings."
 )
 RESIDUALS_WEIGHT, RESOLUTION_WEIGHT, HELD_OUT_WEIGHT = 1.0, 0.3, 10.0
 """Time that each takes, about, in that of one route."""
@@ -131,8 +133,6 @@ def run_checks(
         ),
         clock, 0.0, RESIDUALS_WEIGHT,
     )  # fmt: skip
-    if isinstance(residuals, Residuals) and not residuals.variance > 0:
-        residuals = NotMeasured("Nothing is left over: the denoised movie is the noisy one.")
     done = RESIDUALS_WEIGHT
     resolution: dict[RouteName, Resolution | NotMeasured] = {}
     for route in routes:

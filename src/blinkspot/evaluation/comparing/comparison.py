@@ -19,10 +19,11 @@ from blinkspot.errors import BlinkspotError
 from blinkspot.evaluation.comparing.checks import Checks, run_checks, weight_of_checks
 from blinkspot.evaluation.comparing.comparison_settings import ComparisonSettings
 from blinkspot.evaluation.comparing.examples import Example, example_of
-from blinkspot.evaluation.comparing.routes import ROUTE_NAMES, Route, follow
+from blinkspot.evaluation.comparing.routes import Route, follow
 from blinkspot.evaluation.comparing.shared_errors import shared_error
 from blinkspot.evaluation.comparing.versions import versions
 from blinkspot.evaluation.denoised_fits import check_can_calibrate
+from blinkspot.evaluation.route_names import ROUTE_NAMES
 from blinkspot.evaluation.scoring.resampling import best_f1_gain
 from blinkspot.evaluation.scoring.same_movie import MovieFacts, check_truth
 from blinkspot.localization import LocalizationTable, Localizer, render

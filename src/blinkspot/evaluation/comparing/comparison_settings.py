@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 from blinkspot.errors import BlinkspotError
+from blinkspot.evaluation.held_out.settings import HeldOutSettings
 from blinkspot.evaluation.residuals import ResidualSettings
 from blinkspot.evaluation.resolution import ResolutionSettings
 from blinkspot.evaluation.scoring.scores import DEFAULT_TOLERANCE_NM
 from blinkspot.localization import LocalizerSettings
-
-if TYPE_CHECKING:  # it follows the routes that are compared
-    from blinkspot.evaluation.held_out import HeldOutSettings
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from blinkspot.evaluation.comparing.comparison_settings import ComparisonSetting
 from blinkspot.evaluation.comparing.not_measured import NotMeasured, attempted
 from blinkspot.evaluation.comparing.shared_errors import SharedError
 from blinkspot.evaluation.denoised_fits import TooFewMolecules, calibrate_uncertainties
+from blinkspot.evaluation.route_names import RouteName
 from blinkspot.evaluation.scoring.curve import Curve, curve_steps
 from blinkspot.evaluation.scoring.matching import FloatArray, IndexArray
 from blinkspot.evaluation.scoring.molecule_bias import MoleculeBias, molecule_bias
@@ -33,14 +34,6 @@ from blinkspot.stack import Stack
 
 if TYPE_CHECKING:  # importing it takes seconds
     from blinkspot.denoising import Denoiser
-
-RouteName = Literal["noisy", "denoised_fit_raw", "denoised_fit_denoised"]
-ROUTE_NAMES: tuple[RouteName, ...] = ("noisy", "denoised_fit_raw", "denoised_fit_denoised")
-ROUTE_TITLES = {
-    "noisy": "noisy",
-    "denoised_fit_raw": "denoised, fitted on raw counts",
-    "denoised_fit_denoised": "denoised, fitted on the denoised picture",
-}
 
 _COUNTED_THRESHOLDS = 60
 # A best threshold this close to the lowest that was searched may be the best of what was searched only.

@@ -4,26 +4,23 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
+from blinkspot.evaluation.comparing.comparison import Comparison
+from blinkspot.evaluation.comparing.equal_share import EqualShare, at_equal_share
 from blinkspot.evaluation.comparing.not_measured import NotMeasured
-from blinkspot.evaluation.comparing.routes import ROUTE_TITLES, Route
+from blinkspot.evaluation.comparing.routes import Route
 from blinkspot.evaluation.comparing.shared_errors import SharedError
+from blinkspot.evaluation.held_out import HeldOut
+from blinkspot.evaluation.route_names import ROUTE_TITLES
 from blinkspot.evaluation.scoring.resampling import Gain
-
-if TYPE_CHECKING:  # both use words of this module
-    from blinkspot.evaluation.comparing.comparison import Comparison
-    from blinkspot.evaluation.comparing.equal_share import EqualShare
-    from blinkspot.evaluation.held_out import HeldOut
-
-__all__ = ["MINUS", "ROUTE_TITLES", "Conclusion", "Judgement", "conclude", "described", "signed", "verdict"]
+from blinkspot.evaluation.wording import signed
 
 Judgement = Literal["helped", "no difference", "hurt", "unknown"]
-MINUS = "\N{MINUS SIGN}"
 
 _HOW_TO_FIND_OUT = (
-    "To find out on this movie, add the held-out check (--held-out); or simulate a movie like it, whose "
-    "molecules are known."
+    "To find out on this movie, hold photons out (tick it in napari's Report dock, or blinkspot compare ... "
+    "--held-out); or simulate a movie like it, whose molecules are known."
 )
 
 
@@ -65,9 +62,6 @@ def conclude(comparison: Comparison) -> Conclusion:
     held_out = comparison.checks.held_out
     if isinstance(held_out, NotMeasured):
         return _by_nothing(comparison, held_out)
-    # Not above: it follows the routes, whose words are here.
-    from blinkspot.evaluation.comparing.equal_share import at_equal_share
-
     return by_held_out(held_out, at_equal_share(held_out))
 
 
@@ -228,8 +222,3 @@ def _interval(gain: Gain, decimals: int, unit: str = "") -> str:
     if gain.low is None or gain.high is None:
         return ""
     return f", 95 % interval {signed(gain.low, decimals)} to {signed(gain.high, decimals)}{unit}"
-
-
-def signed(value: float, decimals: int = 3) -> str:
-    """Write a difference, its sign always before it."""
-    return f"{value:+,.{decimals}f}".replace("-", MINUS)

@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from blinkspot.camera import Camera
 from blinkspot.camera_estimate import noise_ratio
 from blinkspot.errors import BlinkspotError
-from blinkspot.evaluation.comparing.routes import RouteName
 from blinkspot.evaluation.held_out.estimates import error_ratio, errors, false_molecules
 from blinkspot.evaluation.held_out.full_light import OF_FALSE_IN_DENOISED, OF_FALSE_IN_NOISY
 from blinkspot.evaluation.held_out.pictures import Prediction
@@ -31,6 +30,7 @@ from blinkspot.evaluation.held_out.split import (
 )
 from blinkspot.evaluation.held_out.strata import BLOCKS, figures_of
 from blinkspot.evaluation.held_out.thinning import Thinning
+from blinkspot.evaluation.route_names import RouteName
 from blinkspot.localization import LocalizationTable
 from blinkspot.movie_checks import check_camera, check_movie
 from blinkspot.progress import Progress, Stopwatch, relayed

@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from blinkspot.evaluation.comparing.routes import RouteName
 from blinkspot.evaluation.held_out.pictures import Prediction
 from blinkspot.evaluation.held_out.settings import HeldOutSettings
 from blinkspot.evaluation.held_out.strata import SplitFigures
+from blinkspot.evaluation.route_names import RouteName
 from blinkspot.localization import LocalizationTable
 
 FloatArray = NDArray[np.float64]

@@ -13,12 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from blinkspot.camera import Camera
-from blinkspot.evaluation.comparing.routes import ROUTE_NAMES, RouteName
 from blinkspot.evaluation.held_out.background import Background, BackgroundMeter
 from blinkspot.evaluation.held_out.pictures import PictureJudge, Prediction
 from blinkspot.evaluation.held_out.strata import BLOCKS
 from blinkspot.evaluation.held_out.thinning import Thinning
 from blinkspot.evaluation.held_out.window_light import WindowLight, measure_windows
+from blinkspot.evaluation.route_names import ROUTE_NAMES, RouteName
 from blinkspot.localization import LocalizationTable, Localizer, LocalizerSettings
 from blinkspot.localization.fitting import FitPixels
 from blinkspot.progress import Progress, Stopwatch

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 from blinkspot.evaluation.held_out.result import HeldOut, HeldOutRoute
+from blinkspot.evaluation.wording import signed
 
 _PICTURES = {
     "noisy": "the noisy picture",
@@ -39,9 +40,9 @@ def picture_sentence(check: HeldOut) -> str:
     """Say which picture predicts the held-out photons best."""
     ordered = sorted(check.predictions, key=lambda each: -each.gain)
     best, *others = ordered
-    beaten = ", ".join(f"{_PICTURES[each.picture]} {each.gain:+.4f}" for each in others)
+    beaten = ", ".join(f"{_PICTURES[each.picture]} {signed(each.gain, 4)}" for each in others)
     name = _PICTURES[best.picture]
     return (
-        f"{name[:1].upper()}{name[1:]} predicts the held-out photons best: {best.gain:+.4f} nat "
+        f"{name[:1].upper()}{name[1:]} predicts the held-out photons best: {signed(best.gain, 4)} nat "
         f"per photon over the movie's mean; {beaten}."
     )

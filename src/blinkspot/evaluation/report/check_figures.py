@@ -9,13 +9,13 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from blinkspot.evaluation.comparing.comparison import Comparison
-from blinkspot.evaluation.comparing.routes import ROUTE_TITLES
 from blinkspot.evaluation.held_out import HeldOut, HeldOutRoute
 from blinkspot.evaluation.report.chart_axes import LIMIT, charts, entitle
 from blinkspot.evaluation.report.figures import ROUTE_COLOURS, capital
 from blinkspot.evaluation.report.theme import Theme
 from blinkspot.evaluation.resolution import Resolution
 from blinkspot.evaluation.resolution.crossing import THRESHOLD
+from blinkspot.evaluation.route_names import ROUTE_TITLES
 
 _BARS = 60
 _PICTURE_TITLES = {"noisy": "noisy", "gaussian": "Gaussian filter", "denoised": "denoised"}

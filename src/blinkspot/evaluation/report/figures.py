@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 
 from blinkspot.evaluation.comparing.comparison import Comparison
 from blinkspot.evaluation.comparing.examples import Detections, Example
-from blinkspot.evaluation.comparing.routes import ROUTE_TITLES
 from blinkspot.evaluation.report.chart_axes import charts
 from blinkspot.evaluation.report.theme import PAGE_INCHES, Theme
+from blinkspot.evaluation.route_names import ROUTE_TITLES
 from blinkspot.evaluation.scoring.matching import FloatArray
 
 # Told apart by readers of all colour visions (Okabe & Ito), on white and on black.

@@ -11,15 +11,16 @@ from markupsafe import Markup
 from blinkspot.evaluation.comparing.comparison import Comparison
 from blinkspot.evaluation.comparing.equal_share import at_equal_share
 from blinkspot.evaluation.comparing.not_measured import NotMeasured
-from blinkspot.evaluation.comparing.routes import ROUTE_TITLES
-from blinkspot.evaluation.comparing.verdict import MINUS, conclude, described
+from blinkspot.evaluation.comparing.verdict import conclude, described
 from blinkspot.evaluation.held_out import HeldOut, picture_sentence, sentence
 from blinkspot.evaluation.report.drawings import Drawings
 from blinkspot.evaluation.report.figures import capital
 from blinkspot.evaluation.report.pictures import data_uri, frame_wipe, reconstruction_wipe
 from blinkspot.evaluation.residuals import Residuals
 from blinkspot.evaluation.residuals.verdict import verdict as residual_sentence
+from blinkspot.evaluation.route_names import ROUTE_TITLES
 from blinkspot.evaluation.scoring.uncertainty_calibration import UncertaintyCalibration
+from blinkspot.evaluation.wording import MINUS
 
 # An uncertainty is called true where it is so within this part of itself, two standard errors included.
 _TRUE_WITHIN = 0.1

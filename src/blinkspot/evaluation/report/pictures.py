@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from blinkspot.evaluation.comparing.comparison import Comparison
-from blinkspot.evaluation.comparing.routes import ROUTE_TITLES
 from blinkspot.evaluation.report.figures import capital, frame_limits, round_length_um, white_of
+from blinkspot.evaluation.route_names import ROUTE_TITLES
 
 # Wider ones would make the page heavy, and no screen shows them whole.
 _MOST_PIXELS_WIDE = 1400

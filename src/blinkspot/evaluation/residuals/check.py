@@ -63,7 +63,8 @@ def check_residuals(
     Raises
     ------
     BlinkspotError
-        If the movie cannot be used, the model is of another camera, or the denoised movie of another shape.
+        If the movie cannot be used, the model is of another camera, or the denoised movie of another shape or
+        the noisy one itself.
     """
     settings = settings or ResidualSettings()
     noisy = as_stack(noisy)
@@ -98,6 +99,8 @@ def check_residuals(
             for turn in turns:
                 for _ in turn:
                     yield part.progress
+    if not moments.variance > 0:
+        raise BlinkspotError("Nothing is left over: the denoised movie is the noisy one. Denoise it first.")
     if not is_model:
         white = white.scaled(np.sqrt(moments.variance))
     frequency, power, power_n = moments.spectrum()

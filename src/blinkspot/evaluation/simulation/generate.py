@@ -80,6 +80,11 @@ def simulate(
     LocalizationTable
         The truth: one row per molecule and frame. Where molecules blink, with a column ``molecule``, the
         same number in all frames of a molecule.
+
+    Raises
+    ------
+    BlinkspotError
+        If no part of the structure lies in the field.
     """
     height, width = settings.shape_px
     chunk = chunk_frames or max(1, _PIXELS_PER_CHUNK // (height * width))

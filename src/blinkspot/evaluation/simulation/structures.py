@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from blinkspot.errors import BlinkspotError
 from blinkspot.evaluation.simulation.checks import check_above_0, check_seed
 from blinkspot.evaluation.simulation.field import Field
 from blinkspot.evaluation.simulation.structure import Independent, Places, Structure
@@ -185,6 +186,10 @@ class _OnLines(Independent):
         """Take segments (n, 4): x and y of the start, and of the way to the end, nm; those in the field."""
         middle_nm = segments[:, :2] + segments[:, 2:] / 2.0
         self._segments = segments[field.contains(*middle_nm.T)]
+        if not len(self._segments):
+            raise BlinkspotError(
+                "No part of the structure lies in the field: choose larger frames, or more of it."
+            )
         lengths = np.hypot(*self._segments[:, 2:].T)
         self._normals = np.column_stack([-self._segments[:, 3], self._segments[:, 2]]) / lengths[:, None]
         self._cumulated = np.cumsum(lengths)

@@ -1,0 +1,156 @@
+"""The frames of a movie through a model, in order: read with their context, cut into parts, put together."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Iterator
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from blinkspot.camera import Camera
+from blinkspot.denoising.context import check_length, counts_with_context
+from blinkspot.denoising.devices import fast_precision
+from blinkspot.denoising.noise import Prior
+from blinkspot.denoising.prior import PriorNetwork
+from blinkspot.denoising.tiles import Tile, tiles
+from blinkspot.denoising.workers import Workers
+from blinkspot.errors import BlinkspotError
+from blinkspot.progress import Progress, Stopwatch
+from blinkspot.stack import Stack
+
+OfPrior = Callable[[Tensor, Prior], Tensor]
+"""Makes something of counts (n, Y, X) and their prior: (n, ..., Y, X)."""
+
+# Pixels computed in one go: on a processor so few that what the network makes of them stays near the core.
+_PIXELS_AT_ONCE = {"cpu": 88_000}
+_PIXELS_AT_ONCE_ELSEWHERE = 1 << 18
+
+
+@dataclass(frozen=True)
+class _Part:
+    """A part of some frames, that is computed in one go."""
+
+    start: int
+    counts: Tensor  # (n, 2c + 1, y, x), halo included
+    read_counts: Tensor | None
+    tile: Tile
+    number: int
+    of: int
+
+    @property
+    def n_frames(self) -> int:
+        return len(self.counts)
+
+    @property
+    def is_last(self) -> bool:
+        """Whether it is the last of its frames."""
+        return self.number == self.of - 1
+
+    @property
+    def done(self) -> float:
+        """Number of the frame up to which all is done with it."""
+        return self.start + self.n_frames * (self.number + 1) / self.of
+
+
+class FrameStream:
+    """Applies a model to the frames of movies.
+
+    Parameters
+    ----------
+    model : PriorNetwork
+        On the device where it is to run.
+    camera : Camera
+        Of the movies.
+    """
+
+    def __init__(self, model: PriorNetwork, camera: Camera) -> None:
+        self._model = model
+        self._camera = camera
+        self._context_frames = model.network.context_frames
+        self._device = next(model.parameters()).device
+
+    def of(
+        self, movie: Stack, start: int, stop: int | None, of_prior: OfPrior
+    ) -> Generator[tuple[int, Tensor, Progress], None, None]:
+        """Yield what ``of_prior`` makes of a range of frames, in their order.
+
+        Parameters
+        ----------
+        movie : Stack
+            ADU.
+        start, stop : int
+            First frame, and the one after the last; up to the end of the movie where that is None.
+        of_prior : callable
+
+        Yields
+        ------
+        int
+            Number of the first frame.
+        Tensor
+            On the CPU. Within a large frame also of no frames, for their progress.
+        Progress
+
+        Raises
+        ------
+        BlinkspotError
+            If there is no such frame, or the movie is too short for the model's context.
+        """
+        stop = movie.n_frames if stop is None else stop
+        if not 0 <= start < stop <= movie.n_frames:
+            raise BlinkspotError(
+                f"Frames {start} to {stop - 1} (counting from 0) are asked for, "
+                f"but the movie has frames 0 to {movie.n_frames - 1}."
+            )
+        check_length(movie.n_frames, self._context_frames)
+        watch = Stopwatch("denoising", stop - start)
+        frames, done = torch.empty(0), float(start)
+        in_hand = max(1, self._model.network.pixels_in_hand // self._pixels_at_once)
+        parts = self._parts(movie, start, stop)
+        nothing = torch.empty(0, *movie.shape[1:])
+        with Workers(self._device) as workers:
+            for computed in workers.each(partial(self._computed, of_prior), parts, in_hand):
+                for part, made in computed:
+                    if part.number == 0:
+                        frames = torch.empty(*made.shape[:-2], movie.height, movie.width)
+                    frames[..., *part.tile.inside] = made
+                    done = part.done
+                    if part.is_last:
+                        yield part.start, frames, watch.at(done - start)
+                if not computed or not computed[-1][0].is_last:
+                    yield int(done), nothing, watch.at(done - start)
+
+    @property
+    def _pixels_at_once(self) -> int:
+        return _PIXELS_AT_ONCE.get(self._device.type, _PIXELS_AT_ONCE_ELSEWHERE)
+
+    def _parts(self, movie: Stack, start: int, stop: int) -> Iterator[_Part]:
+        """Read frames with their context, and cut them into what is computed in one go."""
+        # Where it differs from pixel to pixel; else it is part of what the network predicts.
+        maps = self._camera.maps
+        variance = None if maps is None else torch.from_numpy(np.array(self._camera.read_counts))
+        most = self._pixels_at_once
+        cut = tiles((movie.height, movie.width), self._model.network, most)
+        at_once = max(1, most // (movie.height * movie.width))
+        for first in range(start, stop, at_once):
+            last = min(stop, first + at_once)
+            counts = torch.from_numpy(
+                counts_with_context(movie, self._camera, first, last, self._context_frames)
+            )
+            for number, tile in enumerate(cut):
+                read_counts = None if variance is None else variance[tile.read]
+                yield _Part(first, counts[:, :, *tile.read], read_counts, tile, number, len(cut))
+
+    def _computed(self, of_prior: OfPrior, part: _Part) -> tuple[_Part, Tensor]:
+        """Return what the part is, and what is made of its pixels, on the CPU."""
+        counts = part.counts.to(self._device).contiguous(memory_format=torch.channels_last)
+        read_counts = part.read_counts
+        if read_counts is not None:
+            read_counts = read_counts.to(self._device).expand(len(counts), -1, -1)
+        with torch.inference_mode():
+            with fast_precision(self._device):
+                prior = self._model(counts, read_counts)
+            made = of_prior(counts[:, self._context_frames], prior)
+            return part, made[..., *part.tile.keep].cpu()
