@@ -131,7 +131,13 @@ def fair_rows(lines: Sequence[tuple[str, Figures]]) -> list[list[str]]:
     ]
 
 
-TABLE_1_HEADER = ("", "located", "sigma, nm: mean ± std (median)", "uncertainty, nm: mean ± std (median)")
+TABLE_1_HEADER = (
+    "",
+    "located",
+    "of them standing",
+    "sigma, nm: mean ± std (median)",
+    "uncertainty, nm: mean ± std (median)",
+)
 
 
 def table_1_rows(lines: dict[str, Figures]) -> list[list[str]]:
@@ -140,6 +146,7 @@ def table_1_rows(lines: dict[str, Figures]) -> list[list[str]]:
         [
             name,
             f"{row['located']:,}",
+            percent(row["standing"]),
             f"{row['sigma_mean_nm']:.1f} ± {row['sigma_std_nm']:.1f} ({row['sigma_median_nm']:.1f})",
             f"{row['uncertainty_mean_nm']:.1f} ± {row['uncertainty_std_nm']:.1f} "
             f"({row['uncertainty_median_nm']:.1f})"
@@ -180,5 +187,7 @@ def _arrow(before: float | None, after: float | None) -> str:
 
 
 def _gain(figures: Figures) -> str:
+    if math.isnan(figures["fair_low"]):
+        return f"{figures['fair_gain']:+.3f} (too short for an interval)".replace("-", "−")
     gain, low, high = (f"{figures[f'fair_{name}']:+.3f}" for name in ("gain", "low", "high"))
     return f"{gain} ({low} to {high})".replace("-", "−")

@@ -5,9 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import PowerNorm
 from matplotlib.figure import Figure
+from mpl_toolkits.axes_grid1.anchored_artists import AnchoredSizeBar
 
 from blinkspot import LocalizationTable, render
 from blinkspot.camera import FloatArray
@@ -27,11 +29,13 @@ def frames_figure(rows: list[tuple[str, Movie, FloatArray]], target: Path) -> No
         index = int(np.argsort(np.bincount(movie.truth.column("frame")))[movie.stack.n_frames // 2])
         pictures = (movie.noisy[index], frames[index], movie.clean[index])
         black, white = np.percentile(pictures[2], 1.0), float(pictures[2].max())
+        pixel_um = movie.camera.pixel_size_nm / 1000.0
         for column, (picture, what) in enumerate(
             zip(pictures, ("noisy", "denoised", "noise-free"), strict=True)
         ):
             axes[line, column].imshow(picture, cmap="gray", vmin=black, vmax=white)
             axes[line, column].set_title(f"{name}: {what}", fontsize=9, loc="left")
+            _scale_bar(axes[line, column], 5.0, pixel_um)
     _save(figure, target)
 
 
@@ -45,6 +49,7 @@ def reconstructions_figure(movie: RealMovie, tables: dict[str, LocalizationTable
     for axis, picture, (name, table) in zip(axes.flat, pictures, tables.items(), strict=True):
         axis.imshow(picture, cmap="inferno", norm=PowerNorm(0.6, 0.0, white))
         axis.set_title(f"{name}: {len(table):,}", fontsize=9, loc="left")
+        _scale_bar(axis, 2.0, _PICTURE_PIXEL_NM / 1000.0)
     _save(figure, target)
 
 
@@ -64,8 +69,21 @@ def spreads_figure(tables: dict[str, LocalizationTable], target: Path) -> None:
         axis.set_xlabel(words)
         axis.set_ylabel("molecules")
         axis.spines[["top", "right"]].set_visible(False)
-    axes[0].legend(frameon=False, fontsize=9)
+    axes[1].legend(frameon=False, fontsize=9, loc="upper right")
     _save(figure, target)
+
+
+def _scale_bar(axis: Axes, length_um: float, pixel_um: float) -> None:
+    bar = AnchoredSizeBar(
+        axis.transData,
+        length_um / pixel_um,
+        f"{length_um:g} µm",
+        "lower left",
+        frameon=False,
+        color="white",
+        size_vertical=2.0,
+    )
+    axis.add_artist(bar)
 
 
 def _panels(rows: int, columns: int, inches: float) -> tuple[Figure, np.ndarray]:
