@@ -1,5 +1,5 @@
 # Short names for the usual commands. ARGS is passed on: make test ARGS="-k camera".
-.PHONY: demo test gui environment lint format types bench
+.PHONY: demo test gui environment lint format types docs bench
 
 demo test gui:
 	python3 run.py $@ $(ARGS)
@@ -18,6 +18,10 @@ format: environment
 types: environment
 	.venv/bin/mypy
 	.venv/bin/mypy run.py
+
+docs: environment
+	.venv/bin/python -m pip install --quiet --editable ".[docs]"
+	.venv/bin/python -m mkdocs build --strict
 
 bench: environment
 	set -e; for script in benchmarks/*.py; do echo "==> $$script"; .venv/bin/python "$$script"; done

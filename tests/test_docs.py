@@ -3,6 +3,7 @@
 import contextlib
 import dataclasses
 import json
+import pkgutil
 import re
 import shlex
 import tomllib
@@ -16,8 +17,9 @@ import pytest
 import typer
 import zarr
 
+import blinkspot
 import run as run_script
-from blinkspot import Camera, LocalizationTable, open_stack
+from blinkspot import Camera, LocalizationTable, open_stack, read_table
 from blinkspot.cli.app import app, main
 from blinkspot.cli.step_options import parse_step
 from blinkspot.evaluation import PRESETS, ComparisonSettings
@@ -30,8 +32,10 @@ PROJECT = Path(__file__).resolve().parents[1]
 README = PROJECT / "README.md"
 COMMAND_LINE = PROJECT / "docs" / "command_line.md"
 FILE_FORMATS = PROJECT / "docs" / "file_formats.md"
-IMAGES = PROJECT / "docs" / "images"
-PAGES = [README, PROJECT / "CHANGELOG.md", *sorted((PROJECT / "docs").glob("*.md"))]
+DOCS = PROJECT / "docs"
+IMAGES = DOCS / "images"
+SITE_PAGES = sorted(DOCS.rglob("*.md"))
+PAGES = [README, PROJECT / "CHANGELOG.md", *SITE_PAGES]
 COMMANDS: dict[str, Any] = typer.main.get_command(app).commands  # type: ignore[attr-defined]
 OPTIONS = {
     name: {option for parameter in command.params for option in parameter.opts if option.startswith("-")}
@@ -43,10 +47,17 @@ OTHER_OPTIONS = {"--help", "--version", "--index-url", "--parts", "--limit", "--
 FENCED = re.compile(r"^ *```(\w*)\n(.*?)^ *```$", re.MULTILINE | re.DOTALL)
 INLINE = re.compile(r"`([^`\n]+)`")
 LINK = re.compile(r"!?\[[^\]]*\]\(([^)\s]+)\)")
+# Of mkdocstrings: what stands for an object's docstring, and a link to one.
+DOCUMENTED = re.compile(r"^::: ([\w.]+)$", re.MULTILINE)
+OBJECT_LINK = re.compile(r"\]\[([\w.]+)\]")
 
 
 def text_of(page: Path) -> str:
     return page.read_text(encoding="utf-8")
+
+
+def name_of(page: Path) -> str:
+    return page.relative_to(PROJECT).as_posix()
 
 
 def without_code(text: str) -> str:
@@ -105,7 +116,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 # -- commands and options
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
 def test_commands_named_in_the_docs_exist(page: Path) -> None:
     for words in commands_in(page):
         name, *arguments = words
@@ -121,7 +132,7 @@ def test_commands_named_in_the_docs_exist(page: Path) -> None:
         COMMANDS[name].make_context(name, arguments)
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
 def test_options_named_in_the_docs_exist(page: Path) -> None:
     known = set().union(OTHER_OPTIONS, *OPTIONS.values())
     named = {word for code in inline_code(page) for word in code.split() if re.match(r"--?[a-z]", word)}
@@ -269,6 +280,34 @@ def test_readme_python_has_about_ten_lines() -> None:
     assert len(on_files.split("\n\n")[1].strip().splitlines()) <= 10
 
 
+def test_example_of_the_python_page_runs(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (example,) = blocks(DOCS / "api" / "index.md", "python")
+    for as_written, for_test in (
+        ("frames=300, size_px=128", "frames=30, size_px=48"),
+        ("minutes=3", "epochs=1"),
+        ("threshold=4", "threshold=1"),
+    ):
+        assert as_written in example
+        example = example.replace(as_written, for_test)
+    names: dict[str, Any] = {}
+    monkeypatch.chdir(folder)
+    Path("molecules.csv").unlink(missing_ok=True)
+    exec(example, names)
+    assert 0 < len(names["molecules"]) <= len(names["found"])
+    assert names["picture"].sum() == pytest.approx(len(names["molecules"]), rel=0.05)
+    assert len(read_table("molecules.csv")) == len(names["molecules"])
+
+
+def test_python_pages_document_all_public_names() -> None:
+    documented = [name for page in SITE_PAGES for name in DOCUMENTED.findall(text_of(page))]
+    assert len(set(documented)) == len(documented)
+    for name in documented:
+        assert pkgutil.resolve_name(name) is not None
+    assert {f"blinkspot.{name}" for name in blinkspot.__all__} <= set(documented)
+    linked = {name for page in SITE_PAGES for name in OBJECT_LINK.findall(text_of(page))}
+    assert linked <= set(documented)
+
+
 def test_names_in_the_docs_exist_in_the_library() -> None:
     for page in PAGES:
         for code in inline_code(page):
@@ -334,31 +373,34 @@ def test_figures_of_the_comparison_in_the_docs() -> None:
 PROSE = {
     "Drag a TIFF stack, or a folder of TIFF files, into the window",
     "When to stop",
+    "sCMOS cameras",
 }
 OF_NAPARI = {"File", "Filter", "Layers", "Open Sample", "Plugins", "Save Selected Layers..."}
 
 
-def test_docks_in_the_docs_bear_the_texts_of_the_docks() -> None:
+@pytest.mark.parametrize(
+    "page", [*sorted((DOCS / "docks").glob("*.md")), DOCS / "tutorial.md", DOCS / "faq.md"], ids=name_of
+)
+def test_docks_in_the_docs_bear_the_texts_of_the_docks(page: Path) -> None:
     package = PROJECT / "src" / "blinkspot"
     sources = [*(package / "plugin").glob("*.py"), package / "napari.yaml"]
     shown = "\n".join(text_of(path) for path in sources)
-    page = " ".join(text_of(PROJECT / "docs" / "docks.md").split())
-    # Texts of the window stand in italics, of its main fields and buttons in bold at the start of an item.
-    named = re.findall(r"(?<!\*)\*([^*]+)\*(?!\*)", page) + re.findall(
-        r"(?:\d\.|-) \*\*([^*]+?)\.?\*\*", page
-    )
+    # Texts of the window stand in italics, on the docks' pages its main fields and buttons in bold at the
+    # start of an item or a paragraph.
+    named = re.findall(r"(?<!\*)\*([^*]+)\*(?!\*)", " ".join(text_of(page).split()))
+    if page.parent.name == "docks":
+        named += re.findall(r"^(?:\d\. |- )?\*\*([^*]+?)\.?\*\*", text_of(page), re.MULTILINE)
+    # What stands for a layer's name or a number, or is put together by napari.
+    variable = r"^(?:NAME|blinking molecules) | ± error$|\(Blinkspot\)$|\(denoised\)$|^Blinkspot (?=Thunder)"
     for text in (piece for name in named for piece in name.split(" > ")):
-        # What stands for a layer's name or a number, or is put together by napari.
-        fixed = re.sub(
-            r"^NAME | ± error$|\(Blinkspot\)$|\(denoised\)$|^Blinkspot (?=Thunder)", "", text
-        ).strip()
+        fixed = re.sub(variable, "", text).strip()
         assert fixed in OF_NAPARI or fixed in shown or fixed in PROSE, text
 
 
 # -- links, pictures, files
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
 def test_links_lead_somewhere(page: Path) -> None:
     missing = []
     for target in LINK.findall(without_code(text_of(page))):
@@ -376,14 +418,21 @@ def test_links_lead_somewhere(page: Path) -> None:
         pytest.skip(f"docs/make_screenshots.py has not been run yet: no {', '.join(missing)}")
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
 def test_pages_name_no_folder_of_a_machine(page: Path) -> None:
     assert not re.search(r"(?<![\w.:/])/(home|work|tmp|Users|root|opt)/", text_of(page))
 
 
-def test_every_page_is_in_the_index() -> None:
-    linked = LINK.findall(text_of(PROJECT / "docs" / "index.md"))
-    assert {page.name for page in PAGES if page.parent.name == "docs"} - {"index.md"} <= set(linked)
+@pytest.mark.parametrize("folder", [DOCS, DOCS / "docks", DOCS / "api"], ids=name_of)
+def test_every_page_is_in_its_folders_index(folder: Path) -> None:
+    linked = LINK.findall(text_of(folder / "index.md"))
+    assert {page.name for page in folder.glob("*.md")} - {"index.md"} <= set(linked)
+
+
+def test_every_page_is_once_in_the_sites_navigation() -> None:
+    navigation = text_of(PROJECT / "mkdocs.yml").partition("\nnav:\n")[2].partition("\n\n")[0]
+    listed = re.findall(r"[\w/]+\.md$", navigation, re.MULTILINE)
+    assert sorted(listed) == [page.relative_to(DOCS).as_posix() for page in SITE_PAGES]
 
 
 def test_every_picture_of_the_docs_is_shown() -> None:
