@@ -72,10 +72,23 @@ def test_a_training_has_lost_its_way_where_much_of_the_gain_is_gone():
 
 def test_a_training_goes_on_with_half_the_step_size():
     schedule = Schedule(largest=1.0, end=6000)
-    schedule.restart(1000)
+    schedule.restart(1000, 1000.0)
     sizes = [schedule.learning_rate(step, step) for step in range(1001, 1041)]
     assert sizes[0] == pytest.approx(0.5 / 20)
     assert sizes[19:] == [0.5] * 21
+
+
+def test_whether_the_loss_has_settled_is_judged_anew_after_a_restart():
+    schedule = Schedule(largest=1.0, end=20_000)
+    for done in range(100, 1800, 100):
+        schedule.note_validation(done, done, 2.0 + math.exp(-done / 300.0), 0.01)
+    schedule.restart(1800, 1800.0)
+    # At first no better than before, as an optimiser that has forgotten everything is; then better.
+    recovering = [2.005] * 4 + [2.005 - 5e-4 * math.log(number) for number in range(1, 40)]
+    for number, loss in enumerate(recovering, start=1):
+        done = 1800 + 100 * number
+        schedule.note_validation(done, done, loss, 0.01)
+        assert not schedule.settled
 
 
 def test_too_few_steps_never_settle():

@@ -41,10 +41,12 @@ class Schedule:
         Whether the loss settled before the fall began.
     restarted_at : int
         Step after which the training last went on from its best weights; 0 if it never did.
+    restarted_when : float
+        What of the budget was spent then.
     in_a_row : int
         Successive validations that found the loss settled.
     losses : list of (float, float)
-        ``done`` and validation loss while the step size was constant.
+        ``done`` and validation loss while the step size was constant, since the last restart.
     """
 
     largest: float
@@ -52,6 +54,7 @@ class Schedule:
     fall_from: float | None = None
     settled: bool = False
     restarted_at: int = 0
+    restarted_when: float = 0.0
     in_a_row: int = 0
     losses: list[tuple[float, float]] = field(default_factory=list)
 
@@ -84,8 +87,9 @@ class Schedule:
         if self.fall_from is not None:
             return
         self.losses.append((done, loss))
-        before = [past for when, past in self.losses if when <= (1.0 - _SETTLED_OVER) * done]
-        if step < _LEAST_STEPS_TO_SETTLE or not before:
+        third = _SETTLED_OVER * (done - self.restarted_when)
+        before = [past for when, past in self.losses if when <= done - third]
+        if step - self.restarted_at < _LEAST_STEPS_TO_SETTLE or not before:
             return
         has_settled = before[-1] - loss < _SETTLED_SHARE * 0.5 * own_weight
         self.in_a_row = self.in_a_row + 1 if has_settled else 0
@@ -107,8 +111,13 @@ class Schedule:
         lost = loss - best_loss
         return step >= _LEAST_STEPS_TO_LOSE and not lost <= _LOST_SHARE * (first_loss - best_loss)
 
-    def restart(self, step: int) -> None:
-        """Go on from the best weights with half the step size, which rises anew."""
+    def restart(self, step: int, done: float) -> None:
+        """Go on from the best weights with half the step size, which rises anew.
+
+        What was gained before does not tell whether the smaller steps still gain anything: whether the loss
+        has settled is judged anew.
+        """
         self.largest *= 0.5
-        self.restarted_at = step
+        self.restarted_at, self.restarted_when = step, done
         self.in_a_row = 0
+        self.losses.clear()
