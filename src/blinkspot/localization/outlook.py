@@ -218,7 +218,8 @@ def judge(table: LocalizationTable, camera: Camera, run_frames: int) -> Outlook:
     )
     bounds_nm = _bounds_nm(sigma_nm, photons, background, camera)
     typical = float(np.median(sigma_nm)), float(np.median(photons)), float(np.median(background))
-    typical_bound_nm = _bounds_nm(*np.array(typical)[:, np.newaxis], camera)
+    as_arrays = np.array(typical)[:, np.newaxis]
+    typical_bound_nm = _bounds_nm(as_arrays[0], as_arrays[1], as_arrays[2], camera)
     needed = float(table.provenance["learned"]["acceptance"]["log_likelihood_ratio"])
     distance = np.sqrt(2.0 * np.maximum(table.column("log_likelihood_ratio"), needed))
     weights = 1.0 / ndtr(distance - math.sqrt(2.0 * needed))

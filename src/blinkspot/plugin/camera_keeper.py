@@ -14,6 +14,7 @@ from blinkspot.camera_estimate import CameraEstimate
 from blinkspot.errors import BlinkspotError
 from blinkspot.plugin.camera_maps_choice import ChosenMaps
 from blinkspot.plugin.camera_record import CameraRecord, Origin, Source, measure_camera
+from blinkspot.plugin.evidence_keeper import EvidenceKeeper
 from blinkspot.plugin.latest_only import LatestOnly
 from blinkspot.plugin.movies import stack_of, why_not_a_movie
 from blinkspot.plugin.notify import tell_error
@@ -21,6 +22,11 @@ from blinkspot.plugin.notify import tell_error
 
 class CameraKeeper(QObject):
     """The cameras of a viewer's movies.
+
+    Attributes
+    ----------
+    evidence : EvidenceKeeper
+        What the movies say of them.
 
     Signals
     -------
@@ -37,6 +43,7 @@ class CameraKeeper(QObject):
         super().__init__(parent)
         self._records: WeakKeyDictionary[Layer, CameraRecord] = WeakKeyDictionary()
         self._estimates: WeakKeyDictionary[Layer, LatestOnly] = WeakKeyDictionary()
+        self.evidence = EvidenceKeeper(self)
 
     def record(self, layer: Layer) -> CameraRecord | None:
         """Return the camera of a movie, None where it was neither set nor sought yet."""

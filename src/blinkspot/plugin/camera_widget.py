@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from napari.components import ViewerModel
 from napari.layers import Layer
 from qtpy.QtCore import Signal  # type: ignore[attr-defined]
 from qtpy.QtWidgets import QDoubleSpinBox, QGridLayout, QHBoxLayout, QLabel, QPushButton, QSizePolicy, QWidget
@@ -15,7 +16,9 @@ from blinkspot.plugin import file_dialogs
 from blinkspot.plugin.camera_keeper import CameraKeeper
 from blinkspot.plugin.camera_maps_choice import ChosenMaps
 from blinkspot.plugin.camera_maps_editor import MapsEditor
+from blinkspot.plugin.camera_plot import CameraPlot
 from blinkspot.plugin.camera_record import OF_ANY_CAMERA, CameraRecord, Origin, Source
+from blinkspot.plugin.camera_warning import CameraWarning
 from blinkspot.plugin.movies import stack_of
 from blinkspot.plugin.notify import tell_error
 
@@ -74,6 +77,8 @@ class CameraWidget(QWidget):
     ----------
     keeper : CameraKeeper
         Keeps the cameras of the viewer's movies.
+    viewer : ViewerModel, optional
+        Whose theme the plot of the noise follows; without it there is no plot.
 
     Signals
     -------
@@ -83,7 +88,9 @@ class CameraWidget(QWidget):
 
     changed = Signal(object)
 
-    def __init__(self, keeper: CameraKeeper, parent: QWidget | None = None) -> None:
+    def __init__(
+        self, keeper: CameraKeeper, viewer: ViewerModel | None = None, parent: QWidget | None = None
+    ) -> None:
         super().__init__(parent)
         self._keeper = keeper
         self._layer: Layer | None = None
@@ -112,12 +119,21 @@ class CameraWidget(QWidget):
         layout.addWidget(self.maps.button, row, 1)
         layout.addWidget(self.maps.beside, row, 2)
         layout.addWidget(self.maps.details, row + 1, 0, 1, 3)
-        layout.addLayout(self._buttons(), row + 2, 0, 1, 3)
+        buttons = self._buttons()
+        layout.addLayout(buttons, row + 2, 0, 1, 3)
         self.remark = QLabel()
         self.remark.setWordWrap(True)
         layout.addWidget(self.remark, row + 3, 0, 1, 3)
+        self.warning = CameraWarning()
+        layout.addWidget(self.warning, row + 4, 0, 1, 3)
+        self.plot: CameraPlot | None = None
+        if viewer is not None:
+            self.plot = CameraPlot(viewer)
+            buttons.insertWidget(1, self.plot.button)
+            layout.addWidget(self.plot, row + 5, 0, 1, 3)
         keeper.changed.connect(self._on_kept)
         keeper.estimating_changed.connect(self._on_kept)
+        keeper.evidence.measured.connect(self._on_kept)
         self.show_layer(None)
 
     @property
@@ -141,6 +157,7 @@ class CameraWidget(QWidget):
         self._layer = layer
         if layer is not None:
             self._keeper.ensure(layer)
+            self._keeper.evidence.ensure(layer)
         self._refresh()
 
     @property
@@ -227,6 +244,10 @@ class CameraWidget(QWidget):
         self.maps.show_maps(record.chosen, self._frame_size())
         self.remark.setText(record.remark)
         self.remark.setVisible(bool(record.remark))
+        evidence = None if self._layer is None else self._keeper.evidence.of(self._layer)
+        self.warning.show_evidence(evidence, record)
+        if self.plot is not None:
+            self.plot.show_evidence(evidence, record)
         self.changed.emit(record.camera)
 
     def _frame_size(self) -> tuple[int, int]:
