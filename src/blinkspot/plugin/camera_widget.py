@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,10 +13,10 @@ from qtpy.QtWidgets import QDoubleSpinBox, QGridLayout, QHBoxLayout, QLabel, QPu
 
 from blinkspot.camera import Camera
 from blinkspot.errors import BlinkspotError
-from blinkspot.plugin import file_dialogs
 from blinkspot.plugin.camera_keeper import CameraKeeper
 from blinkspot.plugin.camera_maps_choice import ChosenMaps
 from blinkspot.plugin.camera_maps_editor import MapsEditor
+from blinkspot.plugin.camera_menus import LoadCameraButton, SaveCameraButton
 from blinkspot.plugin.camera_plot import CameraPlot
 from blinkspot.plugin.camera_record import OF_ANY_CAMERA, CameraRecord, Origin, Source
 from blinkspot.plugin.camera_warning import CameraWarning
@@ -193,14 +194,10 @@ class CameraWidget(QWidget):
             "in a straight line with its mean."
         )
         self.estimate_button.clicked.connect(self._estimate)
-        self.load_button = QPushButton("Load...")
-        self.load_button.setToolTip("Read the camera from a TOML file.")
-        self.load_button.clicked.connect(self._load)
-        self.save_button = QPushButton("Save...")
-        self.save_button.setToolTip(
-            "Write the camera to a new TOML file, for other movies and the command line."
-        )
-        self.save_button.clicked.connect(self._save)
+        self.load_button = LoadCameraButton(self._keeper.remembered)
+        self.load_button.file_chosen.connect(self.load)
+        self.load_button.remembered_chosen.connect(self.recall)
+        self.save_button = SaveCameraButton(self._keeper.remembered)
         row = QHBoxLayout()
         for button in (self.estimate_button, self.load_button, self.save_button):
             row.addWidget(button)
@@ -248,7 +245,16 @@ class CameraWidget(QWidget):
         self.warning.show_evidence(evidence, record)
         if self.plot is not None:
             self.plot.show_evidence(evidence, record)
+        self.save_button.show_camera(record.camera, self._name)
         self.changed.emit(record.camera)
+
+    @property
+    def _name(self) -> str:
+        """What the movie's file calls its camera; may be empty."""
+        try:
+            return "" if self._layer is None else str(stack_of(self._layer).metadata.get("camera_name", ""))
+        except BlinkspotError:
+            return ""
 
     def _frame_size(self) -> tuple[int, int]:
         """Height and width of the movie shown, pixels."""
@@ -273,28 +279,20 @@ class CameraWidget(QWidget):
         if self._layer is not None:
             self._keeper.estimate(self._layer)
 
-    def _load(self) -> None:
-        path = file_dialogs.ask_open(self, "Load a camera", "Camera (*.toml)")
-        if path is not None:
-            self.load(path)
-
     def load(self, path: Path) -> None:
         """Read the camera from a TOML file."""
+        self._take(lambda: Camera.load(path), Source(Origin.LOADED, note=path.name))
+
+    def recall(self, name: str) -> None:
+        """Take a camera that is remembered by a name."""
+        self._take(lambda: self._keeper.remembered.load(name), Source(Origin.REMEMBERED, note=f"As {name}."))
+
+    def _take(self, load: Callable[[], Camera], source: Source) -> None:
         if self._layer is None:
             return
         try:
-            source = Source(Origin.LOADED, note=path.name)
-            record = self._record.loaded(Camera.load(path), source, *self._frame_size())
+            record = self._record.loaded(load(), source, *self._frame_size())
         except BlinkspotError as error:
             tell_error(error, "Loading the camera")
             return
         self._keeper.set(self._layer, record)
-
-    def _save(self) -> None:
-        path = file_dialogs.ask_save(self, "Save the camera", "camera.toml", "Camera (*.toml)")
-        if path is None:
-            return
-        try:
-            self.camera.save(path)
-        except BlinkspotError as error:
-            tell_error(error, "Saving the camera")
