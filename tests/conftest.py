@@ -24,6 +24,13 @@ def quick_context_choice(request: pytest.FixtureRequest, monkeypatch: pytest.Mon
         monkeypatch.setattr("blinkspot.denoising.context_choice._STEPS", 10)
 
 
+@pytest.fixture(autouse=True)
+def own_cameras(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tests of the window never see, or touch, the cameras that their user has remembered."""
+    if request.path.name.startswith("test_plugin"):
+        monkeypatch.setattr("blinkspot.plugin.camera_keeper.cameras_folder", lambda: tmp_path / "cameras")
+
+
 @pytest.fixture
 def viewer(qtbot: Any, make_napari_viewer: Callable[[], Any]) -> Iterator[Any]:
     """An empty viewer, not on the screen; a worker thread that outlives the test fails it."""

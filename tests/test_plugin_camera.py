@@ -199,13 +199,13 @@ def test_a_camera_goes_to_a_file_and_comes_back(qtbot, widget, keeper, tmp_path,
     widget.show_layer(layer)
     monkeypatch.setattr(file_dialogs, "ask_save", lambda *_: tmp_path / "camera.toml")
     monkeypatch.setattr(file_dialogs, "ask_open", lambda *_: tmp_path / "camera.toml")
-    click(qtbot, widget.save_button)
+    widget.save_button.menu().actions()[0].trigger()
     assert Camera.load(tmp_path / "camera.toml") == CAMERA
     with notifications() as shown:
-        click(qtbot, widget.save_button)
+        widget.save_button.menu().actions()[0].trigger()
     assert "exists already" in shown[0][1]
     keeper.set(layer, CameraRecord())
-    click(qtbot, widget.load_button)
+    widget.load_button.menu().actions()[0].trigger()
     assert keeper.record(layer).camera == CAMERA
     assert widget.origins["em_gain"].text() == "loaded"
 
@@ -218,7 +218,7 @@ def test_a_file_that_is_no_camera_is_refused(qtbot, widget, keeper, tmp_path, mo
     path.write_text("offset = 12\n")
     monkeypatch.setattr(file_dialogs, "ask_open", lambda *_: path)
     with notifications() as shown:
-        click(qtbot, widget.load_button)
+        widget.load_button.menu().actions()[0].trigger()
     assert "unknown entry 'offset'" in shown[0][1]
     assert keeper.record(layer).camera == Camera()
 
@@ -361,10 +361,10 @@ def test_a_camera_with_maps_goes_to_a_file_and_comes_back(qtbot, mapped, keeper,
     camera = mapped.camera
     monkeypatch.setattr(file_dialogs, "ask_save", lambda *_: tmp_path / "camera.toml")
     monkeypatch.setattr(file_dialogs, "ask_open", lambda *_: tmp_path / "camera.toml")
-    click(qtbot, mapped.save_button)
+    mapped.save_button.menu().actions()[0].trigger()
     click(qtbot, mapped.maps.remove_button)
     settle(qtbot, mapped)
-    click(qtbot, mapped.load_button)
+    mapped.load_button.menu().actions()[0].trigger()
     assert mapped.camera == camera
     assert mapped.maps.button.text() == "camera_maps.npy"
     # A file without maps takes them away.

@@ -11,7 +11,7 @@ A movie cannot tell an EM gain from a conversion factor: only their ratio, with 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +20,7 @@ from blinkspot.background_noise import BlockNoise, measure_background
 from blinkspot.camera import Camera
 from blinkspot.errors import BlinkspotError
 from blinkspot.movie_checks import check_movie
+from blinkspot.noise_points import NoisePoints, noise_points
 from blinkspot.stack import Stack
 
 Array = NDArray[np.float64]
@@ -54,6 +55,8 @@ class CameraEstimate:
         Its standard error, ADU; 0 where it was given.
     reason : str
         Why slope or offset cannot be told, a clause; empty where they can.
+    points : NoisePoints or None
+        What was measured, to be drawn with the line.
     """
 
     level_adu: float
@@ -63,6 +66,7 @@ class CameraEstimate:
     offset_adu: float | None = None
     offset_error_adu: float | None = None
     reason: str = ""
+    points: NoisePoints | None = field(default=None, compare=False, repr=False)
 
     @property
     def identifiable(self) -> bool:
@@ -156,6 +160,7 @@ def estimate_camera(stack: Stack) -> CameraEstimate:
         slope_error,
         float(offset),
         offset_error,
+        points=noise_points(background),
     )
 
 
@@ -196,7 +201,13 @@ def estimate_slope(stack: Stack, offset_adu: float) -> CameraEstimate:
             background, f"the background is too near to the offset of {offset_adu:g} ADU to tell the slope"
         )
     return CameraEstimate(
-        background.mean_level, math.sqrt(background.mean_variance), slope, slope_error, offset_adu, 0.0
+        background.mean_level,
+        math.sqrt(background.mean_variance),
+        slope,
+        slope_error,
+        offset_adu,
+        0.0,
+        points=noise_points(background),
     )
 
 
@@ -238,6 +249,7 @@ def estimate_offset(stack: Stack, camera: Camera) -> CameraEstimate:
         0.0,
         camera.offset_adu + float(excess / weight) * adu_per_count,
         float(np.std(excesses / weights)) * adu_per_count,
+        points=noise_points(background),
     )
 
 
@@ -264,7 +276,12 @@ def noise_ratio(stack: Stack, camera: Camera) -> float:
 
 
 def _undecided(background: BlockNoise, reason: str) -> CameraEstimate:
-    return CameraEstimate(background.mean_level, math.sqrt(background.mean_variance), reason=reason)
+    return CameraEstimate(
+        background.mean_level,
+        math.sqrt(background.mean_variance),
+        reason=reason,
+        points=noise_points(background),
+    )
 
 
 def _usable_blocks(background: BlockNoise) -> BlockNoise | None:

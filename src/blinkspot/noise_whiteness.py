@@ -128,6 +128,12 @@ class NoiseCorrelation:
     @property
     def description(self) -> str | None:
         """What the noise looks like and what to do, in one sentence; None where it is white or unknown."""
+        found = self.finding
+        return found and f"{found}; a denoiser keeps what is shared: {self._remedy()}."
+
+    @property
+    def finding(self) -> str | None:
+        """What the noise looks like, a sentence without its full stop; None where it is white or unknown."""
         found, causes = [], []
         if self.in_blocks:
             found.append("is tied together within blocks of 8 x 8 pixels")
@@ -141,10 +147,7 @@ class NoiseCorrelation:
             causes.append("averaging or repeating frames")
         if not found:
             return None
-        return (
-            f"The noise {' and '.join(found)}, as from {' and '.join(causes)}; a denoiser keeps what is "
-            f"shared: {self._remedy()}."
-        )
+        return f"The noise {' and '.join(found)}, as from {' and '.join(causes)}"
 
     @property
     def _axes(self) -> dict[str, tuple[Array, Array]]:

@@ -42,7 +42,7 @@ class Stack:
     camera_hints : dict
         Settings of :class:`~blinkspot.camera.Camera` that the file states, by name.
     metadata : dict
-        ``"provenance"``, where the file is one of ours.
+        ``"provenance"``, where the file is one of ours, and ``"camera_name"``, where the file has one.
     """
 
     data: Any

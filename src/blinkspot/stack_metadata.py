@@ -14,6 +14,7 @@ from xml.etree import ElementTree
 import tifffile
 
 from blinkspot.camera import Camera
+from blinkspot.camera_names import MICRO_MANAGER_TAG, camera_name
 
 # Beyond these it is a printer's resolution, a default of 1 um, or a mistake.
 SMALLEST_PIXEL_NM, LARGEST_PIXEL_NM = 10.0, 999.0
@@ -36,7 +37,6 @@ NM_PER_UNIT = {
     "meter": 1e9,
 }
 _RESOLUTION_UNITS = {2: "inch", 3: "cm"}  # TIFF 6.0, tag 296
-_MICRO_MANAGER_TAG = 51123
 
 
 def read_metadata(tif: tifffile.TiffFile) -> tuple[dict[str, float], dict[str, Any]]:
@@ -53,7 +53,7 @@ def read_metadata(tif: tifffile.TiffFile) -> tuple[dict[str, float], dict[str, A
         Some of the settings of :class:`~blinkspot.camera.Camera` by name: only those that the file states.
     metadata : dict
         ``"provenance"``: what :func:`~blinkspot.provenance.provenance` gave when we wrote
-        the file, if we did.
+        the file, if we did. ``"camera_name"``: what the file calls its camera, if it does.
     """
     made_by = _tiff_provenance(tif)
     hints = provenance_hints(made_by) | _micro_manager_hints(tif)
@@ -61,7 +61,8 @@ def read_metadata(tif: tifffile.TiffFile) -> tuple[dict[str, float], dict[str, A
     for pixel_size_nm in (_resolution_pixel_size(tif), _ome_pixel_size(tif)):
         if pixel_size_nm is not None:
             hints["pixel_size_nm"] = pixel_size_nm
-    return hints, {"provenance": made_by} if made_by else {}
+    stated = {"provenance": made_by, "camera_name": camera_name(tif)}
+    return hints, {name: value for name, value in stated.items() if value}
 
 
 def _believable(pixel_size_nm: float) -> bool:
@@ -114,7 +115,7 @@ def _micro_manager_hints(tif: tifffile.TiffFile) -> dict[str, float]:
 
     Other cameras' gain properties are in units of their own, so they are not taken.
     """
-    values = tif.pages.first.tags.valueof(_MICRO_MANAGER_TAG)
+    values = tif.pages.first.tags.valueof(MICRO_MANAGER_TAG)
     if not isinstance(values, dict):
         return {}
     hints = {}

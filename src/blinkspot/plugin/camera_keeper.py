@@ -14,13 +14,23 @@ from blinkspot.camera_estimate import CameraEstimate
 from blinkspot.errors import BlinkspotError
 from blinkspot.plugin.camera_maps_choice import ChosenMaps
 from blinkspot.plugin.camera_record import CameraRecord, Origin, Source, measure_camera
+from blinkspot.plugin.evidence_keeper import EvidenceKeeper
 from blinkspot.plugin.latest_only import LatestOnly
 from blinkspot.plugin.movies import stack_of, why_not_a_movie
 from blinkspot.plugin.notify import tell_error
+from blinkspot.plugin.remembered_cameras import RememberedCameras, cameras_folder
+from blinkspot.stack import Stack
 
 
 class CameraKeeper(QObject):
     """The cameras of a viewer's movies.
+
+    Attributes
+    ----------
+    evidence : EvidenceKeeper
+        What the movies say of them.
+    remembered : RememberedCameras
+        Cameras that the user has named.
 
     Signals
     -------
@@ -37,6 +47,8 @@ class CameraKeeper(QObject):
         super().__init__(parent)
         self._records: WeakKeyDictionary[Layer, CameraRecord] = WeakKeyDictionary()
         self._estimates: WeakKeyDictionary[Layer, LatestOnly] = WeakKeyDictionary()
+        self.evidence = EvidenceKeeper(self)
+        self.remembered = RememberedCameras(cameras_folder())
 
     def record(self, layer: Layer) -> CameraRecord | None:
         """Return the camera of a movie, None where it was neither set nor sought yet."""
@@ -52,17 +64,33 @@ class CameraKeeper(QObject):
             self.changed.emit(layer)
 
     def ensure(self, layer: Layer) -> None:
-        """Fill in the camera of a movie that is new here: from its file, and else from its noise."""
+        """Fill in the camera of a movie that is new here.
+
+        From its file; else from the remembered camera that the file names; else from its noise.
+        """
         if layer in self._records or why_not_a_movie(layer) is not None:
             return
         record = CameraRecord()
         try:
-            record = record.with_values(stack_of(layer).camera_hints, Source(Origin.FILE))
+            movie = stack_of(layer)
+            record = self._remembered(movie).with_values(movie.camera_hints, Source(Origin.FILE))
         except BlinkspotError as error:
             tell_error(error, "Reading the camera from the file")
         self.set(layer, record)
         if record.lacks:
             self.estimate(layer, keep_offset=True)
+
+    def _remembered(self, movie: Stack) -> CameraRecord:
+        """Return the camera that the user has remembered by the name in a movie's file, if there is one."""
+        name = movie.metadata.get("camera_name")
+        if name not in self.remembered.names:
+            return CameraRecord()
+        source = Source(Origin.REMEMBERED, note=f"As {name}.")
+        try:
+            return CameraRecord().loaded(self.remembered.load(name), source, movie.height, movie.width)
+        except BlinkspotError as error:
+            tell_error(error, "Taking the remembered camera")
+            return CameraRecord()
 
     def type(self, layer: Layer, name: str, value: float) -> None:
         """Set one value as the user typed it.

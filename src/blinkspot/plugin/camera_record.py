@@ -31,6 +31,7 @@ class Origin(enum.Enum):
     ESTIMATED = "estimated from the movie"
     TYPED = "typed"
     LOADED = "from a camera file"
+    REMEMBERED = "remembered"
     MAPS = "mean of the maps"
 
 

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from napari.components import ViewerModel
 from napari.layers import Layer
 from qtpy.QtCore import Signal  # type: ignore[attr-defined]
 from qtpy.QtWidgets import QDoubleSpinBox, QGridLayout, QHBoxLayout, QLabel, QPushButton, QSizePolicy, QWidget
 
 from blinkspot.camera import Camera
 from blinkspot.errors import BlinkspotError
-from blinkspot.plugin import file_dialogs
 from blinkspot.plugin.camera_keeper import CameraKeeper
 from blinkspot.plugin.camera_maps_choice import ChosenMaps
 from blinkspot.plugin.camera_maps_editor import MapsEditor
+from blinkspot.plugin.camera_menus import LoadCameraButton, SaveCameraButton
+from blinkspot.plugin.camera_plot import CameraPlot
 from blinkspot.plugin.camera_record import OF_ANY_CAMERA, CameraRecord, Origin, Source
+from blinkspot.plugin.camera_warning import CameraWarning
 from blinkspot.plugin.movies import stack_of
 from blinkspot.plugin.notify import tell_error
 
@@ -74,6 +78,8 @@ class CameraWidget(QWidget):
     ----------
     keeper : CameraKeeper
         Keeps the cameras of the viewer's movies.
+    viewer : ViewerModel, optional
+        Whose theme the plot of the noise follows; without it there is no plot.
 
     Signals
     -------
@@ -83,7 +89,9 @@ class CameraWidget(QWidget):
 
     changed = Signal(object)
 
-    def __init__(self, keeper: CameraKeeper, parent: QWidget | None = None) -> None:
+    def __init__(
+        self, keeper: CameraKeeper, viewer: ViewerModel | None = None, parent: QWidget | None = None
+    ) -> None:
         super().__init__(parent)
         self._keeper = keeper
         self._layer: Layer | None = None
@@ -112,12 +120,21 @@ class CameraWidget(QWidget):
         layout.addWidget(self.maps.button, row, 1)
         layout.addWidget(self.maps.beside, row, 2)
         layout.addWidget(self.maps.details, row + 1, 0, 1, 3)
-        layout.addLayout(self._buttons(), row + 2, 0, 1, 3)
+        buttons = self._buttons()
+        layout.addLayout(buttons, row + 2, 0, 1, 3)
         self.remark = QLabel()
         self.remark.setWordWrap(True)
         layout.addWidget(self.remark, row + 3, 0, 1, 3)
+        self.warning = CameraWarning()
+        layout.addWidget(self.warning, row + 4, 0, 1, 3)
+        self.plot: CameraPlot | None = None
+        if viewer is not None:
+            self.plot = CameraPlot(viewer)
+            buttons.insertWidget(1, self.plot.button)
+            layout.addWidget(self.plot, row + 5, 0, 1, 3)
         keeper.changed.connect(self._on_kept)
         keeper.estimating_changed.connect(self._on_kept)
+        keeper.evidence.measured.connect(self._on_kept)
         self.show_layer(None)
 
     @property
@@ -141,6 +158,7 @@ class CameraWidget(QWidget):
         self._layer = layer
         if layer is not None:
             self._keeper.ensure(layer)
+            self._keeper.evidence.ensure(layer)
         self._refresh()
 
     @property
@@ -176,14 +194,10 @@ class CameraWidget(QWidget):
             "in a straight line with its mean."
         )
         self.estimate_button.clicked.connect(self._estimate)
-        self.load_button = QPushButton("Load...")
-        self.load_button.setToolTip("Read the camera from a TOML file.")
-        self.load_button.clicked.connect(self._load)
-        self.save_button = QPushButton("Save...")
-        self.save_button.setToolTip(
-            "Write the camera to a new TOML file, for other movies and the command line."
-        )
-        self.save_button.clicked.connect(self._save)
+        self.load_button = LoadCameraButton(self._keeper.remembered)
+        self.load_button.file_chosen.connect(self.load)
+        self.load_button.remembered_chosen.connect(self.recall)
+        self.save_button = SaveCameraButton(self._keeper.remembered)
         row = QHBoxLayout()
         for button in (self.estimate_button, self.load_button, self.save_button):
             row.addWidget(button)
@@ -227,7 +241,20 @@ class CameraWidget(QWidget):
         self.maps.show_maps(record.chosen, self._frame_size())
         self.remark.setText(record.remark)
         self.remark.setVisible(bool(record.remark))
+        evidence = None if self._layer is None else self._keeper.evidence.of(self._layer)
+        self.warning.show_evidence(evidence, record)
+        if self.plot is not None:
+            self.plot.show_evidence(evidence, record)
+        self.save_button.show_camera(record.camera, self._name)
         self.changed.emit(record.camera)
+
+    @property
+    def _name(self) -> str:
+        """What the movie's file calls its camera; may be empty."""
+        try:
+            return "" if self._layer is None else str(stack_of(self._layer).metadata.get("camera_name", ""))
+        except BlinkspotError:
+            return ""
 
     def _frame_size(self) -> tuple[int, int]:
         """Height and width of the movie shown, pixels."""
@@ -252,28 +279,20 @@ class CameraWidget(QWidget):
         if self._layer is not None:
             self._keeper.estimate(self._layer)
 
-    def _load(self) -> None:
-        path = file_dialogs.ask_open(self, "Load a camera", "Camera (*.toml)")
-        if path is not None:
-            self.load(path)
-
     def load(self, path: Path) -> None:
         """Read the camera from a TOML file."""
+        self._take(lambda: Camera.load(path), Source(Origin.LOADED, note=path.name))
+
+    def recall(self, name: str) -> None:
+        """Take a camera that is remembered by a name."""
+        self._take(lambda: self._keeper.remembered.load(name), Source(Origin.REMEMBERED, note=f"As {name}."))
+
+    def _take(self, load: Callable[[], Camera], source: Source) -> None:
         if self._layer is None:
             return
         try:
-            source = Source(Origin.LOADED, note=path.name)
-            record = self._record.loaded(Camera.load(path), source, *self._frame_size())
+            record = self._record.loaded(load(), source, *self._frame_size())
         except BlinkspotError as error:
             tell_error(error, "Loading the camera")
             return
         self._keeper.set(self._layer, record)
-
-    def _save(self) -> None:
-        path = file_dialogs.ask_save(self, "Save the camera", "camera.toml", "Camera (*.toml)")
-        if path is None:
-            return
-        try:
-            self.camera.save(path)
-        except BlinkspotError as error:
-            tell_error(error, "Saving the camera")

@@ -1,11 +1,11 @@
-"""Asking for a file's name."""
+"""Asking for a file's name, and for other names."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 from qtpy.QtCore import QSettings
-from qtpy.QtWidgets import QFileDialog, QWidget
+from qtpy.QtWidgets import QFileDialog, QInputDialog, QMessageBox, QWidget
 
 
 def ask_open(parent: QWidget, title: str, kinds: str) -> Path | None:
@@ -44,6 +44,17 @@ def ask_new_folder(parent: QWidget, title: str, suggested: str) -> Path | None:
         parent, title, str(Path(_last_folder()) / suggested), options=QFileDialog.Option.DontConfirmOverwrite
     )
     return _chosen(name)
+
+
+def ask_name(parent: QWidget, title: str, label: str, suggested: str) -> str | None:
+    """Ask for a name; None where the user cancels or gives none."""
+    name, is_given = QInputDialog.getText(parent, title, label, text=suggested)
+    return name.strip() or None if is_given else None
+
+
+def ask_yes(parent: QWidget, title: str, question: str) -> bool:
+    """Ask for a decision."""
+    return QMessageBox.question(parent, title, question) == QMessageBox.StandardButton.Yes
 
 
 def _settings() -> QSettings:

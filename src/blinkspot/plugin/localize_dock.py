@@ -61,7 +61,7 @@ class LocalizeDock(Dock):
         )
         self.movies, self.denoised = self.pair.movies, self.pair.denoised
         self.controls.addWidget(self.pair)
-        self.camera = CameraWidget(self.session.cameras)
+        self.camera = CameraWidget(self.session.cameras, self.viewer)
         self.controls.addWidget(section("Camera", self.camera))
         self.options = LocalizerOptions()
         self.controls.addWidget(section("Molecules", self.options))

@@ -10,6 +10,7 @@ from qtpy.QtCore import Signal  # type: ignore[attr-defined]
 from qtpy.QtWidgets import QMenu, QPushButton, QWidget
 
 from blinkspot.plugin import file_dialogs
+from blinkspot.plugin.default_reader import DefaultReaderAction
 from blinkspot.plugin.latest_only import LatestOnly
 from blinkspot.plugin.movies import STACK, movie_layer
 from blinkspot.plugin.notify import tell, tell_error
@@ -33,6 +34,8 @@ class OpenButton(QPushButton):
         menu = QMenu(self)
         menu.addAction("File...", self._ask_file)
         menu.addAction("Folder of files...", self._ask_folder)
+        menu.addSeparator()
+        menu.addAction(DefaultReaderAction(menu))
         self.setMenu(menu)
         self._viewer = viewer
         self._opening = LatestOnly(self)

@@ -21,6 +21,7 @@ from blinkspot.plugin.layer_choice import MOVIE_TIP, LayerChoice, follow, is_sou
 from blinkspot.plugin.live_layer import LiveLayer
 from blinkspot.plugin.loss_plot import LossPlot
 from blinkspot.plugin.model_choice import ModelLoader, ModelSaver
+from blinkspot.plugin.movie_line import MovieLine
 from blinkspot.plugin.movies import frame_shown, stack_of, why_not_a_movie
 from blinkspot.plugin.notify import warn
 from blinkspot.plugin.side_by_side import SideBySideButton
@@ -66,7 +67,9 @@ class TrainDock(Dock):
         self.movies = LayerChoice(self.viewer, is_source, MOVIE_TIP)
         self.open_button = self.make_open_button(self.movies)
         self.controls.addLayout(row(QLabel("Movie"), self.movies, self.open_button, wide=1))
-        self.camera = CameraWidget(self.session.cameras)
+        self.movie_line = MovieLine(self.session.cameras)
+        self.controls.addWidget(self.movie_line)
+        self.camera = CameraWidget(self.session.cameras, self.viewer)
         self.controls.addWidget(section("Camera", self.camera))
         self.options = TrainingOptions(self.session)
         self.controls.addWidget(section("Training", self.options))
@@ -89,6 +92,7 @@ class TrainDock(Dock):
     def _on_movie_chosen(self, layer: Layer | None) -> None:
         usable = layer is not None and why_not_a_movie(layer) is None
         self.camera.show_layer(layer if usable else None)
+        self.movie_line.show_layer(layer if usable else None)
         if not self.runner.busy:
             self.job_bar.say("")
         self._refresh()
