@@ -1,4 +1,4 @@
-"""What the docks of one viewer share: trained models, cameras, the side-by-side view."""
+"""What the docks of one viewer share: trained models, cameras, what compares noisy and denoised."""
 
 from __future__ import annotations
 
@@ -11,9 +11,13 @@ from napari.components import ViewerModel
 from napari.layers import Layer
 from qtpy.QtCore import QObject, Signal  # type: ignore[attr-defined]
 
+from blinkspot.errors import BlinkspotError
 from blinkspot.plugin.camera_keeper import CameraKeeper
-from blinkspot.plugin.comparison_view import ComparisonView
+from blinkspot.plugin.comparing.keys import bind_flip_key
+from blinkspot.plugin.comparing.pixelwise import PixelwiseLayers
+from blinkspot.plugin.comparing.view import FLIP, ComparisonView
 from blinkspot.plugin.movies import PROVENANCE
+from blinkspot.plugin.notify import tell, tell_error
 
 if TYPE_CHECKING:  # importing it imports torch, which takes seconds
     from blinkspot.denoising import Denoiser
@@ -27,7 +31,9 @@ class Session(QObject):
     cameras : CameraKeeper
         The cameras of its movies.
     comparison : ComparisonView
-        Its side-by-side view.
+        Shows two of its layers side by side, behind a curtain, or one after the other.
+    pixelwise : PixelwiseLayers
+        Its layers of differences and residuals.
 
     Signals
     -------
@@ -46,6 +52,8 @@ class Session(QObject):
         self._sources: WeakKeyDictionary[Layer, weakref.ref[Layer]] = WeakKeyDictionary()
         self.cameras = CameraKeeper(self)
         self.comparison = ComparisonView(viewer)
+        self.pixelwise = PixelwiseLayers(viewer, self)
+        bind_flip_key(viewer, self)
 
     @property
     def models(self) -> dict[str, Denoiser]:
@@ -81,6 +89,28 @@ class Session(QObject):
             if reference is not None and reference() is source:
                 found = layer
         return found
+
+    def flip(self, viewer: ViewerModel) -> None:
+        """Flip between noisy and denoised: the two compared last, else the newest denoised movie."""
+        comparison = self.comparison
+        if comparison.active and comparison.way == FLIP:
+            comparison.flip.flip()
+            return
+        pair = comparison.last_pair or self._newest_pair(viewer)
+        if pair is None:
+            tell("There is no denoised movie to flip to yet: train and denoise first.")
+            return
+        try:
+            comparison.show(*pair, FLIP)
+        except BlinkspotError as error:
+            tell_error(error, "Flipping")
+
+    def _newest_pair(self, viewer: ViewerModel) -> tuple[Layer, Layer] | None:
+        for denoised, reference in reversed(list(self._sources.items())):
+            source = reference()
+            if source in viewer.layers and denoised in viewer.layers:
+                return source, denoised
+        return None
 
 
 _sessions: WeakKeyDictionary[ViewerModel, Session] = WeakKeyDictionary()
