@@ -90,7 +90,9 @@ class DenoiseDock(Dock):
         self.run_button = QPushButton("Denoise")
         self.run_button.setToolTip("Denoise into a new layer in the movie's own units (ADU).")
         self.run_button.clicked.connect(self._run)
-        self.compare = CompareControl(self.session, lambda: self.denoised_pair(self.movies.layer))
+        self.compare = CompareControl(
+            self.session, lambda: self.movies.layer, lambda: self.denoised_pair(self.movies.layer)
+        )
         self.controls.addLayout(row(self.run_button, self.compare))
         self.save_button = QPushButton("Save as TIFF...")
         self.save_button.setToolTip(

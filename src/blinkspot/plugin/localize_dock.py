@@ -68,7 +68,7 @@ class LocalizeDock(Dock):
         comparison = self.session.comparison
         self.preview = LocalizePreview(self.viewer, comparison, self._previewed, self)
         self.preview.failed.connect(lambda error: self.complain(error, "The preview"))
-        self.compare = CompareControl(self.session, self._pair)
+        self.compare = CompareControl(self.session, lambda: self.movies.layer, self._pair)
         self.controls.addLayout(row(self.preview.box, self.compare))
         self.controls.addWidget(self.preview.counts)
         self.target = combo(

@@ -9,13 +9,17 @@ from weakref import WeakKeyDictionary
 
 from napari.components import ViewerModel
 from napari.layers import Layer
+from qtpy.compat import isalive
 from qtpy.QtCore import QObject, Signal  # type: ignore[attr-defined]
 
 from blinkspot.errors import BlinkspotError
 from blinkspot.plugin.camera_keeper import CameraKeeper
 from blinkspot.plugin.comparing.keys import bind_flip_key
 from blinkspot.plugin.comparing.pixelwise import PixelwiseLayers
+from blinkspot.plugin.comparing.profile import LineProfile
+from blinkspot.plugin.comparing.scale_bar import ScaleBar
 from blinkspot.plugin.comparing.view import FLIP, ComparisonView
+from blinkspot.plugin.jobs import JobRunner
 from blinkspot.plugin.movies import PROVENANCE
 from blinkspot.plugin.notify import tell, tell_error
 
@@ -34,6 +38,10 @@ class Session(QObject):
         Shows two of its layers side by side, behind a curtain, or one after the other.
     pixelwise : PixelwiseLayers
         Its layers of differences and residuals.
+    profile : LineProfile
+        The light along a line.
+    scale_bar : ScaleBar
+        Its scale bar.
 
     Signals
     -------
@@ -53,6 +61,9 @@ class Session(QObject):
         self.cameras = CameraKeeper(self)
         self.comparison = ComparisonView(viewer)
         self.pixelwise = PixelwiseLayers(viewer, self)
+        self.profile = LineProfile(viewer, self)
+        self.scale_bar = ScaleBar(viewer, self)
+        self._runners: weakref.WeakSet[JobRunner] = weakref.WeakSet()
         bind_flip_key(viewer, self)
 
     @property
@@ -75,6 +86,15 @@ class Session(QObject):
         if not isinstance(made_by, dict):
             return None
         return next((model for model in self._models.values() if model.made(made_by)), None)
+
+    def add_runner(self, runner: JobRunner) -> None:
+        """Remember what runs the jobs of a dock."""
+        self._runners.add(runner)
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether a dock is at a job."""
+        return any(runner.busy for runner in self._runners if isalive(runner))  # type: ignore[no-untyped-call]
 
     def add_denoised(self, source: Layer, denoised: Layer) -> None:
         """Remember that one layer is another one denoised."""

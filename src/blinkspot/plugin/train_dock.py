@@ -81,7 +81,7 @@ class TrainDock(Dock):
         self.saver = ModelSaver(self.session, self)
         self.saver.said.connect(self.job_bar.say)
         self.save_button.clicked.connect(lambda: self.saver.ask(self._trained))
-        self.compare = CompareControl(self.session, self._pair)
+        self.compare = CompareControl(self.session, lambda: self.movies.layer, self._pair)
         self.controls.addLayout(row(self.start_button, self.save_button, self.compare))
         self.loss_plot = LossPlot(self.viewer)
         self.controls.addWidget(self.loss_plot, stretch=1)

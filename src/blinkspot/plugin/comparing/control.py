@@ -7,7 +7,6 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from napari.layers import Image, Layer
-from qtpy.QtCore import Qt
 from qtpy.QtGui import QAction  # type: ignore[attr-defined]
 from qtpy.QtWidgets import QHBoxLayout, QMenu, QPushButton, QWidget
 
@@ -36,6 +35,8 @@ class CompareControl(QWidget):
     ----------
     session : Session
         With what compares in its viewer.
+    movie : callable
+        Returns the dock's movie, None where there is none.
     pair : callable
         Returns the two layers to compare, None where there are none yet.
 
@@ -52,11 +53,13 @@ class CompareControl(QWidget):
     def __init__(
         self,
         session: Session,
+        movie: Callable[[], Layer | None],
         pair: Callable[[], tuple[Layer, Layer] | None],
         parent: QWidget | None = None,
     ) -> None:
         super().__init__(parent)
         self._session, self._comparison, self._pair = session, session.comparison, pair
+        self._movie = movie
         self.button = QPushButton()
         self.button.setCheckable(True)
         self.button.clicked.connect(self._on_clicked)
@@ -98,6 +101,20 @@ class CompareControl(QWidget):
             lambda: self._with_images(pixelwise.show_residual, "Computing the residual"),
         )
 
+        self._add(
+            "Line profile",
+            "Lay a line across the brightest molecule in view, and plot both movies along it. Drag its ends.",
+            lambda: self._with_images(self._session.profile.show, "Measuring along a line", alone=True),
+        )
+        self.menu.addSeparator()
+        action = self._add(
+            "Scale bar",
+            "Show a scale bar in µm. Layers measured in pixels are measured in µm from then on, by the pixel "
+            "size of the movie.",
+            self._toggle_scale_bar,
+        )
+        action.setCheckable(True)
+
     def _add(self, name: str, tip: str, chosen: Callable[[], None]) -> QAction:
         action = QAction(name, self.menu)
         action.setToolTip(tip)
@@ -107,9 +124,9 @@ class CompareControl(QWidget):
         return action
 
     def _open_menu(self) -> None:
+        self.actions_by_name["Scale bar"].setChecked(self._session.scale_bar.is_shown)
         # Not by the button itself, which would wait here until the menu is closed.
         self.menu.popup(self.more_button.mapToGlobal(self.more_button.rect().bottomLeft()))
-        self.menu.setFocus(Qt.FocusReason.PopupFocusReason)
 
     def _on_clicked(self, checked: bool) -> None:
         if checked:
@@ -134,13 +151,27 @@ class CompareControl(QWidget):
             tell_error(error, "Comparing")
         self._on_changed(self._comparison.active)
 
-    def _with_images(self, show: Callable[[Image, Image], None], doing: str) -> None:
+    def _toggle_scale_bar(self) -> None:
+        scale_bar = self._session.scale_bar
+        if scale_bar.is_shown:
+            scale_bar.hide()
+            return
+        movie = self._movie()
+        if movie is None:
+            tell("There is no movie yet: open one, or drag it into the window.")
+            return
+        try:
+            scale_bar.show(movie)
+        except BlinkspotError as error:
+            tell_error(error, "Showing the scale bar")
+
+    def _with_images(self, show: Callable[[Image, Image], None], doing: str, alone: bool = False) -> None:
         pair = self._pair()
         if pair is None:
             tell("There is no denoised movie to compare this one with yet: train and denoise first.")
             return
-        if self._comparison.active and self._comparison.way != SIDE_BY_SIDE:
-            # The new layer would lie over both.
+        if self._comparison.active and (self._comparison.way == SIDE_BY_SIDE) == alone:
+            # A new picture would hide the two; a line would get a cell of its own beside them.
             self._comparison.restore()
         try:
             show(*pair)

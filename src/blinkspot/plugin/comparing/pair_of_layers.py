@@ -19,6 +19,11 @@ def first_frame(noisy: Layer, denoised: Layer) -> int:
     return round(float(noisy.world_to_data(denoised.data_to_world(origin))[0]))
 
 
+def movie_behind(layer: Image) -> Stack:
+    """Return the frames of a layer of three axes; a single denoised frame is one, too, though not a movie."""
+    return stack_of(layer) if why_not_a_movie(layer) is None else Stack(layer.data)
+
+
 def frame_pairs(noisy: Image, denoised: Image) -> FramePairs:
     """Return the frames of a movie and of its denoised version.
 
@@ -34,6 +39,4 @@ def frame_pairs(noisy: Image, denoised: Image) -> FramePairs:
         raise BlinkspotError(reason)
     if not isinstance(denoised, Image) or denoised.ndim != 3:
         raise BlinkspotError(f"The layer {denoised.name!r} is no movie: choose the denoised version.")
-    # A single denoised frame is one, too, though not a movie.
-    frames = stack_of(denoised) if why_not_a_movie(denoised) is None else Stack(denoised.data)
-    return FramePairs(stack_of(noisy), frames, first_frame(noisy, denoised))
+    return FramePairs(stack_of(noisy), movie_behind(denoised), first_frame(noisy, denoised))
