@@ -87,12 +87,12 @@ class Photographer:
         while dock.runner.busy and not dock.loss_plot.points:
             self.wait(0.2)
         self.wait(1)
-        dock.side_by_side.click()
+        dock.compare.button.click()
         while dock.runner.busy and time.monotonic() - begun < 0.6 * 60 * self.minutes:
             self.wait(0.2)
         self.shoot("train")
         self.wait_for(dock)
-        dock.side_by_side.click()
+        dock.compare.button.click()
 
     def denoising(self) -> None:
         """Denoise the whole movie and set it beside the noisy one."""
@@ -100,7 +100,7 @@ class Photographer:
         dock.parent().raise_()
         dock.run_button.click()
         self.wait_for(dock)
-        dock.side_by_side.click()
+        dock.compare.button.click()
         self.shoot("denoise")
 
     def localizing(self) -> None:
@@ -115,7 +115,7 @@ class Photographer:
         dock.run_button.click()
         self.wait_for(dock)
         self.shoot("super_resolved")
-        dock.side_by_side.click()
+        dock.compare.button.click()
 
     def processing(self) -> None:
         """Filter what was found in the denoised movie, merge it and draw it."""
@@ -162,7 +162,7 @@ class Photographer:
         for left, right in itertools.pairwise(panels):
             main.splitDockWidget(left, right, Qt.Orientation.Horizontal)
         main.resizeDocks(panels, [360] * 3, Qt.Orientation.Horizontal)
-        self.localize.side_by_side.click()
+        self.localize.compare.button.click()
         self.localize.preview.box.click()
         self.wait(1)
         self.viewer.reset_view()

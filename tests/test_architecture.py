@@ -11,7 +11,7 @@ import pytest
 
 PROJECT = Path(__file__).resolve().parents[1]
 SOURCE = PROJECT / "src"
-HOST = {"PyQt6", "magicgui", "napari", "pyqtgraph", "qtpy", "superqt"}
+HOST = {"PyQt6", "magicgui", "napari", "pyqtgraph", "qtpy", "superqt", "vispy"}
 UPPER_PARTS = {"cli", "denoising", "evaluation", "localization", "plugin"}
 MAY_NOT_IMPORT = {
     "denoising": {"cli", "evaluation", "localization", "plugin"},

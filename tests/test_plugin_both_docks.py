@@ -77,7 +77,7 @@ def abuse_both(qtbot, viewer, files, tmp_path, monkeypatch, choose):
         lambda: options.emitters.setValue(choose.choice([1, 1, 2])),
         lambda: options.astigmatism.load(choose.choice(files)),
         click_any(localize.preview.box),
-        click_any(localize.side_by_side),
+        click_any(localize.compare.button),
         click_any(localize.run_button, localize.export_button),
         click_any(molecules.open_button, molecules.export_button, molecules.drift.save_button),
         click_any(molecules.draw_button, molecules.filter.button, molecules.apply_button),

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from blinkspot.plugin.comparison_view import ComparisonView
+from blinkspot.plugin.comparing.view import ComparisonView
 
 
 @pytest.fixture

@@ -220,14 +220,14 @@ def test_side_by_side_and_back(qtbot, viewer, dock):
     click(qtbot, dock.run_button)
     wait_for_end(qtbot, dock)
     names = [each.name for each in viewer.layers]
-    click(qtbot, dock.side_by_side)
+    click(qtbot, dock.compare.button)
     grid = viewer.canvas.grid
     denoised = viewer.layers["movie denoised"]
     assert grid.enabled
     assert grid.position(viewer.layers.index(layer), viewer.layers) == (0, 0)
     assert grid.position(viewer.layers.index(denoised), viewer.layers) == (0, 1)
     assert not viewer.layers["other"].visible
-    click(qtbot, dock.side_by_side)
+    click(qtbot, dock.compare.button)
     assert not grid.enabled
     assert [each.name for each in viewer.layers] == names
     assert viewer.layers["other"].visible

@@ -160,7 +160,7 @@ def test_the_circles_go_with_their_movies_side_by_side(qtbot, viewer, dock):
     denoised = add_denoised(viewer, layer)
     preview(qtbot, dock)
     qtbot.waitUntil(lambda: "found in denoised" in viewer.layers)
-    click(qtbot, dock.side_by_side)
+    click(qtbot, dock.compare.button)
     grid = viewer.canvas.grid
 
     def cell(each):
@@ -168,7 +168,7 @@ def test_the_circles_go_with_their_movies_side_by_side(qtbot, viewer, dock):
 
     assert cell(layer) == cell(viewer.layers["found in noisy"]) == (0, 0)
     assert cell(denoised) == cell(viewer.layers["found in denoised"]) == (0, 1)
-    click(qtbot, dock.side_by_side)
+    click(qtbot, dock.compare.button)
     assert not grid.enabled
 
 
@@ -255,7 +255,7 @@ def test_both_movies_are_localized_and_their_pictures_compared(qtbot, viewer, do
     np.testing.assert_allclose(
         table.data[table.data[:, 0] == 7, 1:], found(7, denoised=True, threshold=3.0), atol=1e-3
     )
-    click(qtbot, dock.side_by_side)
+    click(qtbot, dock.compare.button)
     assert not viewer.canvas.grid.enabled
 
 

@@ -128,7 +128,7 @@ def test_all_docks_work_at_once(qtbot, viewer):
 def test_an_empty_viewer_bears_every_button(qtbot, viewer):
     docks = [open_dock(viewer, name) for name in DOCKS]
     for dock in docks:
-        dock.side_by_side.click()
+        dock.compare.button.click()
         for name in ("start_button", "run_button", "export_button", "save_button", "preview_box"):
             button = getattr(dock, name, None)
             if button is not None and button.isEnabled() and name != "save_button":
@@ -170,7 +170,7 @@ def test_random_actions_do_no_harm(qtbot, viewer, seed):
         lambda: localize.run_button.click(),
         lambda: localize.preview.box.click(),
         lambda: localize.options.threshold.slider.setValue(choose.randrange(10, 60)),
-        lambda: choose.choice(docks).side_by_side.click(),
+        lambda: choose.choice(docks).compare.button.click(),
         lambda: choose_any(choose.choice(docks).movies, choose),
         lambda: choose_any(localize.denoised, choose),
     ]

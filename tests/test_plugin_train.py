@@ -215,15 +215,15 @@ def test_side_by_side_shows_the_movie_and_the_live_frame(qtbot, viewer):
     dock = open_dock(viewer, "Train")
     layer = add_movie(viewer)
     with notifications() as shown:
-        click(qtbot, dock.side_by_side)
+        click(qtbot, dock.compare.button)
     assert "no denoised movie" in shown[0][1]
-    assert not dock.side_by_side.isChecked()
+    assert not dock.compare.button.isChecked()
     train_for(dock, 4)
     click(qtbot, dock.start_button)
     wait_for_end(qtbot, dock)
-    click(qtbot, dock.side_by_side)
+    click(qtbot, dock.compare.button)
     assert session_of(viewer).comparison.pair == (layer, viewer.layers["movie denoised so far"])
-    click(qtbot, dock.side_by_side)
+    click(qtbot, dock.compare.button)
     assert not viewer.canvas.grid.enabled
 
 

@@ -12,6 +12,7 @@ from qtpy.QtWidgets import QComboBox, QFormLayout, QPushButton, QSpinBox
 
 from blinkspot.errors import BlinkspotError
 from blinkspot.plugin import denoising_steps, file_dialogs
+from blinkspot.plugin.comparing.control import CompareControl
 from blinkspot.plugin.denoised_layer import GrowingLayer, Request, add_denoised
 from blinkspot.plugin.denoising_steps import DenoisingTask
 from blinkspot.plugin.dock import Dock
@@ -20,7 +21,6 @@ from blinkspot.plugin.jobs import End, Outcome
 from blinkspot.plugin.layer_choice import MOVIE_TIP, LayerChoice, is_source
 from blinkspot.plugin.model_choice import ModelChoice, ModelLoader, ModelSaver
 from blinkspot.plugin.movies import PROVENANCE, Place, frame_shown, stack_of, why_not_a_movie
-from blinkspot.plugin.side_by_side import SideBySideButton
 from blinkspot.stack import Stack
 
 MOVIE_FILES = "TIFF (*.tif);;Zarr (*.zarr)"
@@ -90,10 +90,10 @@ class DenoiseDock(Dock):
         self.run_button = QPushButton("Denoise")
         self.run_button.setToolTip("Denoise into a new layer in the movie's own units (ADU).")
         self.run_button.clicked.connect(self._run)
-        self.side_by_side = SideBySideButton(
-            self.session.comparison, lambda: self.denoised_pair(self.movies.layer)
+        self.compare = CompareControl(
+            self.session, lambda: self.movies.layer, lambda: self.denoised_pair(self.movies.layer)
         )
-        self.controls.addLayout(row(self.run_button, self.side_by_side))
+        self.controls.addLayout(row(self.run_button, self.compare))
         self.save_button = QPushButton("Save as TIFF...")
         self.save_button.setToolTip(
             "Write the denoised movie as a new float32 TIFF in the movie's own units: ImageJ and "

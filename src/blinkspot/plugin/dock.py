@@ -44,6 +44,7 @@ class Dock(QWidget):
         self.viewer: ViewerModel = getattr(napari_viewer, "__wrapped__", napari_viewer)
         self.session = session_of(self.viewer)
         self.runner = JobRunner(self)
+        self.session.add_runner(self.runner)
         self.job_bar = JobBar(self.runner, stop_text, stop_tip)
         content = QWidget()
         self.controls = QVBoxLayout(content)

@@ -13,6 +13,7 @@ from qtpy.QtWidgets import QFormLayout, QPushButton
 from blinkspot.errors import BlinkspotError
 from blinkspot.plugin import localizing_steps
 from blinkspot.plugin.camera_widget import CameraWidget
+from blinkspot.plugin.comparing.control import CompareControl
 from blinkspot.plugin.dock import Dock
 from blinkspot.plugin.forms import combo, row, section
 from blinkspot.plugin.jobs import End, Outcome
@@ -25,7 +26,6 @@ from blinkspot.plugin.movies import Place, stack_of, why_not_a_movie
 from blinkspot.plugin.notify import warn
 from blinkspot.plugin.opener import OpenButton
 from blinkspot.plugin.picture_options import PictureOptions
-from blinkspot.plugin.side_by_side import SideBySideButton
 from blinkspot.plugin.table_writer import THUNDERSTORM, TableWriter
 from blinkspot.plugin.writer import write_localizations
 from blinkspot.stack import Stack
@@ -68,8 +68,8 @@ class LocalizeDock(Dock):
         comparison = self.session.comparison
         self.preview = LocalizePreview(self.viewer, comparison, self._previewed, self)
         self.preview.failed.connect(lambda error: self.complain(error, "The preview"))
-        self.side_by_side = SideBySideButton(comparison, self._pair)
-        self.controls.addLayout(row(self.preview.box, self.side_by_side))
+        self.compare = CompareControl(self.session, lambda: self.movies.layer, self._pair)
+        self.controls.addLayout(row(self.preview.box, self.compare))
         self.controls.addWidget(self.preview.counts)
         self.target = combo(
             {_DENOISED: "Denoised movie", _NOISY: "Noisy movie", _BOTH: "Both, to compare"},

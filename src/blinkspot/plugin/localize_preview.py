@@ -14,7 +14,7 @@ from qtpy.QtWidgets import QCheckBox, QLabel
 from blinkspot.camera import Camera
 from blinkspot.errors import BlinkspotError
 from blinkspot.plugin import localizing_steps
-from blinkspot.plugin.comparison_view import ComparisonView
+from blinkspot.plugin.comparing.view import ComparisonView
 from blinkspot.plugin.latest_only import LatestOnly
 from blinkspot.plugin.layer_choice import follow
 from blinkspot.plugin.movies import frame_index, frame_shown, stack_of, why_not_a_movie
@@ -34,7 +34,7 @@ class LocalizePreview(QObject):
     viewer : ViewerModel
         Where they are shown.
     comparison : ComparisonView
-        Its side-by-side view.
+        What compares two of its layers.
     ask : callable
         Returns what to look at now: the movie, its denoised version, the camera and the settings; raises
         BlinkspotError where settings contradict one another.

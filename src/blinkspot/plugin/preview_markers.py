@@ -7,7 +7,7 @@ from napari.components import ViewerModel
 from napari.layers import Image, Points
 from numpy.typing import NDArray
 
-from blinkspot.plugin.comparison_view import ComparisonView
+from blinkspot.plugin.comparing.view import ComparisonView
 from blinkspot.plugin.rings import NO_PLACES, add_rings
 
 NOISY_COLOUR = "#00d7ff"
@@ -25,7 +25,7 @@ class PreviewMarkers:
     viewer : ViewerModel
         The viewer to show them in.
     comparison : ComparisonView
-        Its side-by-side view, in which each layer goes with its movie.
+        What compares two of its layers: each layer of circles goes with its movie.
     """
 
     def __init__(self, viewer: ViewerModel, comparison: ComparisonView) -> None:
@@ -68,7 +68,9 @@ class PreviewMarkers:
             self.denoised.data = NO_PLACES if denoised is None else denoised
 
     def arrange(self) -> None:
-        """Lay each layer over its movie where the two are side by side."""
+        """Lay each layer over its movie where the two are compared."""
+        if self._hidden:
+            return
         pair = self._comparison.pair
         if pair is not None and pair == self._movies and self.denoised is not None and self.exist:
             self._comparison.lay_over((self.noisy, self.denoised))

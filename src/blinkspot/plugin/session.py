@@ -1,4 +1,4 @@
-"""What the docks of one viewer share: trained models, cameras, the side-by-side view."""
+"""What the docks of one viewer share: trained models, cameras, what compares noisy and denoised."""
 
 from __future__ import annotations
 
@@ -9,11 +9,19 @@ from weakref import WeakKeyDictionary
 
 from napari.components import ViewerModel
 from napari.layers import Layer
+from qtpy.compat import isalive
 from qtpy.QtCore import QObject, Signal  # type: ignore[attr-defined]
 
+from blinkspot.errors import BlinkspotError
 from blinkspot.plugin.camera_keeper import CameraKeeper
-from blinkspot.plugin.comparison_view import ComparisonView
+from blinkspot.plugin.comparing.keys import bind_flip_key
+from blinkspot.plugin.comparing.pixelwise import PixelwiseLayers
+from blinkspot.plugin.comparing.profile import LineProfile
+from blinkspot.plugin.comparing.scale_bar import ScaleBar
+from blinkspot.plugin.comparing.view import FLIP, ComparisonView
+from blinkspot.plugin.jobs import JobRunner
 from blinkspot.plugin.movies import PROVENANCE
+from blinkspot.plugin.notify import tell, tell_error
 
 if TYPE_CHECKING:  # importing it imports torch, which takes seconds
     from blinkspot.denoising import Denoiser
@@ -27,7 +35,13 @@ class Session(QObject):
     cameras : CameraKeeper
         The cameras of its movies.
     comparison : ComparisonView
-        Its side-by-side view.
+        Shows two of its layers side by side, behind a curtain, or one after the other.
+    pixelwise : PixelwiseLayers
+        Its layers of differences and residuals.
+    profile : LineProfile
+        The light along a line.
+    scale_bar : ScaleBar
+        Its scale bar.
 
     Signals
     -------
@@ -46,6 +60,11 @@ class Session(QObject):
         self._sources: WeakKeyDictionary[Layer, weakref.ref[Layer]] = WeakKeyDictionary()
         self.cameras = CameraKeeper(self)
         self.comparison = ComparisonView(viewer)
+        self.pixelwise = PixelwiseLayers(viewer, self)
+        self.profile = LineProfile(viewer, self)
+        self.scale_bar = ScaleBar(viewer, self)
+        self._runners: weakref.WeakSet[JobRunner] = weakref.WeakSet()
+        bind_flip_key(viewer, self)
 
     @property
     def models(self) -> dict[str, Denoiser]:
@@ -68,6 +87,15 @@ class Session(QObject):
             return None
         return next((model for model in self._models.values() if model.made(made_by)), None)
 
+    def add_runner(self, runner: JobRunner) -> None:
+        """Remember what runs the jobs of a dock."""
+        self._runners.add(runner)
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether a dock is at a job."""
+        return any(runner.busy for runner in self._runners if isalive(runner))  # type: ignore[no-untyped-call]
+
     def add_denoised(self, source: Layer, denoised: Layer) -> None:
         """Remember that one layer is another one denoised."""
         self._sources[denoised] = weakref.ref(source)
@@ -81,6 +109,28 @@ class Session(QObject):
             if reference is not None and reference() is source:
                 found = layer
         return found
+
+    def flip(self, viewer: ViewerModel) -> None:
+        """Flip between noisy and denoised: the two compared last, else the newest denoised movie."""
+        comparison = self.comparison
+        if comparison.active and comparison.way == FLIP:
+            comparison.flip.flip()
+            return
+        pair = comparison.last_pair or self._newest_pair(viewer)
+        if pair is None:
+            tell("There is no denoised movie to flip to yet: train and denoise first.")
+            return
+        try:
+            comparison.show(*pair, FLIP)
+        except BlinkspotError as error:
+            tell_error(error, "Flipping")
+
+    def _newest_pair(self, viewer: ViewerModel) -> tuple[Layer, Layer] | None:
+        for denoised, reference in reversed(list(self._sources.items())):
+            source = reference()
+            if source in viewer.layers and denoised in viewer.layers:
+                return source, denoised
+        return None
 
 
 _sessions: WeakKeyDictionary[ViewerModel, Session] = WeakKeyDictionary()

@@ -13,6 +13,7 @@ from qtpy.QtWidgets import QLabel, QPushButton
 from blinkspot.errors import BlinkspotError
 from blinkspot.plugin import training_steps
 from blinkspot.plugin.camera_widget import CameraWidget
+from blinkspot.plugin.comparing.control import CompareControl
 from blinkspot.plugin.dock import Dock
 from blinkspot.plugin.forms import row, section
 from blinkspot.plugin.jobs import End, Outcome
@@ -24,7 +25,6 @@ from blinkspot.plugin.model_choice import ModelLoader, ModelSaver
 from blinkspot.plugin.movie_line import MovieLine
 from blinkspot.plugin.movies import frame_shown, stack_of, why_not_a_movie
 from blinkspot.plugin.notify import warn
-from blinkspot.plugin.side_by_side import SideBySideButton
 from blinkspot.plugin.training_options import TrainingOptions
 
 if TYPE_CHECKING:  # importing it takes seconds
@@ -84,8 +84,8 @@ class TrainDock(Dock):
         self.saver = ModelSaver(self.session, self)
         self.saver.said.connect(self.job_bar.say)
         self.save_button.clicked.connect(lambda: self.saver.ask(self._trained))
-        self.side_by_side = SideBySideButton(self.session.comparison, self._pair)
-        self.controls.addLayout(row(self.start_button, self.save_button, self.side_by_side))
+        self.compare = CompareControl(self.session, lambda: self.movies.layer, self._pair)
+        self.controls.addLayout(row(self.start_button, self.save_button, self.compare))
         self.loss_plot = LossPlot(self.viewer)
         self.controls.addWidget(self.loss_plot, stretch=1)
 

@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from blinkspot.camera import Camera
+from blinkspot.frame_comparison import residual_to_denoised, standardised
 from blinkspot.movie_checks import check_finite
 from blinkspot.progress import Progress, Stopwatch
 from blinkspot.stack import Stack
@@ -30,8 +31,6 @@ if TYPE_CHECKING:  # importing it takes seconds
 Float32Array = NDArray[np.float32]
 
 _PIXELS_AT_ONCE = 2**18
-# A denoised pixel below has no variance to divide by.
-_LEAST_COUNTS = 0.1
 
 
 @dataclass(frozen=True)
@@ -60,7 +59,7 @@ def by_model(noisy: Stack, denoiser: Denoiser) -> Generator[ResidualFrames, None
     """Compare each count with what the model says of it from the other pixels."""
     for chunk in denoiser.predict(noisy):
         counts = denoiser.camera.counts(noisy.frames(chunk.start, chunk.start + len(chunk.mean)))
-        residual = ((counts - chunk.mean) / np.sqrt(chunk.variance)).astype(np.float32)
+        residual = standardised(counts, chunk.mean, chunk.variance)
         yield ResidualFrames(chunk.start, residual, chunk.mean, chunk.variance, chunk.progress)
 
 
@@ -82,8 +81,7 @@ def by_denoised(noisy: Stack, denoised: Stack, camera: Camera) -> Generator[Resi
             check_finite(movie, range(start, stop), frames)
             both.append(camera.counts(frames))
         counts, light = both
-        variance = np.maximum(light, np.float32(_LEAST_COUNTS))
-        residual = ((counts - light) / np.sqrt(variance)).astype(np.float32)
+        residual, variance = residual_to_denoised(counts, light)
         yield ResidualFrames(start, residual, light, variance, clock.at(stop))
 
 
@@ -115,4 +113,4 @@ def white_residual(
         counts = random.poisson(rate).astype(np.float64)
     if read > 0:
         counts += random.normal(read, np.sqrt(read), counts.shape)
-    return ((counts - mean) / np.sqrt(variance)).astype(np.float32)
+    return standardised(counts, mean, variance)

@@ -1,0 +1,1 @@
+"""Ways to compare a noisy movie with its denoised version in the viewer."""

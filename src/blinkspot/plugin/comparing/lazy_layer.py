@@ -1,0 +1,65 @@
+"""A layer of differences of which napari computes the frame that it shows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from napari.layers import Image
+
+from blinkspot.errors import BlinkspotError
+from blinkspot.lazy_frames import LazyFrames
+from blinkspot.plugin.comparing.of_viewer import OfViewer
+from blinkspot.plugin.comparing.pixelwise_layer import add_pixelwise
+
+
+class LazyLayer:
+    """Keeps a layer of differences true to the movies that it is made of.
+
+    Parameters
+    ----------
+    viewer : OfViewer
+    source, denoised : Image
+        The movies; the layer outlives their removal.
+    make : callable
+        Returns the frames; raises BlinkspotError where they cannot be made any more.
+    """
+
+    def __init__(
+        self, viewer: OfViewer, source: Image, denoised: Image, make: Callable[[], LazyFrames]
+    ) -> None:
+        self._viewer = viewer
+        self._make = make
+        self.source, self.denoised = source, denoised
+        self.layer: Image | None = None
+        self._point: tuple[float, ...] = ()
+
+    @property
+    def is_shown(self) -> bool:
+        """Whether the layer is in the viewer."""
+        return self.layer is not None and self.layer in self._viewer().layers
+
+    def add(self, frames: LazyFrames, name: str, role: str, unit: str, first: int, limit: float) -> Image:
+        """Add the layer; see :func:`.add_pixelwise`."""
+        self.layer = add_pixelwise(
+            self._viewer(), self.source, frames, name=name, role=role, unit=unit, first=first, limit=limit
+        )
+        for movie in (self.source, self.denoised):
+            movie.events.data.connect(self.renew)
+        self.denoised.events.set_data.connect(self._on_denoised_drawn)
+        return self.layer
+
+    def renew(self, event: object = None) -> None:
+        """Compute from what the movies are now; where they no longer fit, what is shown stays."""
+        if self.layer is None or not self.is_shown:
+            return
+        try:
+            self.layer.data = self._make()
+        except BlinkspotError:
+            return
+
+    def _on_denoised_drawn(self, event: object) -> None:
+        """Follow a movie that is denoised just now: its frames change where they are."""
+        point = tuple(self._viewer().dims.point)
+        moved, self._point = point != self._point, point
+        if not moved and self.layer is not None and self.is_shown:
+            self.layer.refresh(extent=False, highlight=False)

@@ -1,0 +1,123 @@
+"""Layers that show, pixel by pixel, what a denoised movie changes and what it leaves over."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+from napari.components import ViewerModel
+from napari.layers import Image
+from qtpy.QtCore import QObject
+
+from blinkspot.errors import BlinkspotError
+from blinkspot.frame_comparison import DenoisedResidualFrames, DifferenceFrames
+from blinkspot.lazy_frames import LazyFrames
+from blinkspot.plugin.comparing import pixelwise_steps
+from blinkspot.plugin.comparing.lazy_layer import LazyLayer
+from blinkspot.plugin.comparing.model_residual import ModelResidual
+from blinkspot.plugin.comparing.of_viewer import OfViewer
+from blinkspot.plugin.comparing.pair_of_layers import first_frame, frame_pairs
+from blinkspot.plugin.latest_only import LatestOnly
+from blinkspot.plugin.movies import frame_shown
+from blinkspot.plugin.notify import tell_error
+
+if TYPE_CHECKING:
+    from blinkspot.plugin.session import Session
+
+_DIFFERENCE, _RESIDUAL = "difference", "residual"
+
+
+class PixelwiseLayers(QObject):
+    """Adds layers of differences and residuals to a viewer.
+
+    Each stands for one denoised movie: asked for again, it is shown, not made anew.
+    """
+
+    def __init__(self, viewer: ViewerModel, session: Session) -> None:
+        super().__init__(session)
+        self._viewer = OfViewer(viewer)
+        self._session = session
+        self._lazy: dict[str, list[LazyLayer]] = {_DIFFERENCE: [], _RESIDUAL: []}
+        self._by_model: list[ModelResidual] = []
+        session.cameras.changed.connect(self._on_camera_changed)
+
+    def show_difference(self, source: Image, denoised: Image) -> None:
+        """Show denoised minus noisy, ADU.
+
+        Raises
+        ------
+        BlinkspotError
+            If the two are not a movie and its denoised version.
+        """
+        make = partial(_difference, source, denoised)
+        self._show_lazily(_DIFFERENCE, LazyLayer(self._viewer, source, denoised, make), make(), "ADU")
+
+    def show_residual(self, source: Image, denoised: Image) -> None:
+        """Show what is left of each pixel, in standard deviations; see :mod:`blinkspot.evaluation.residuals`.
+
+        By the model that made the denoised movie, where it is there; else by the denoised movie.
+
+        Raises
+        ------
+        BlinkspotError
+            If the two are not a movie and its denoised version, or without a model the camera is not known.
+        """
+        frame_pairs(source, denoised)
+        denoiser = self._session.model_behind(denoised)
+        if denoiser is None:
+            make = partial(_residual, self._session, source, denoised)
+            lazy = LazyLayer(self._viewer, source, denoised, make)
+            self._show_lazily(_RESIDUAL, lazy, make(), "standard deviations")
+            return
+        self._by_model = [shown for shown in self._by_model if shown.is_shown]
+        for shown in self._by_model:
+            if shown.source is source:
+                _bring_back(shown.layer)
+                return
+        residual = ModelResidual(self._viewer, source, denoiser, f"{source.name} {_RESIDUAL}", self)
+        residual.failed.connect(lambda error: tell_error(error, "Computing the residual"))
+        self._by_model.append(residual)
+
+    def _show_lazily(self, kind: str, lazy: LazyLayer, frames: LazyFrames, unit: str) -> None:
+        self._lazy[kind] = [shown for shown in self._lazy[kind] if shown.is_shown]
+        for shown in self._lazy[kind]:
+            if shown.denoised is lazy.denoised:
+                _bring_back(shown.layer)
+                return
+        question = LatestOnly(self)
+
+        def add(limit: float) -> None:
+            question.deleteLater()
+            if lazy.source in self._viewer().layers:
+                first = first_frame(lazy.source, lazy.denoised)
+                lazy.add(frames, f"{lazy.source.name} {kind}", kind, unit, first, limit)
+                self._lazy[kind].append(lazy)
+
+        question.answered.connect(add)
+        question.failed.connect(lambda error: tell_error(error, f"Computing the {kind}"))
+        index = frame_shown(self._viewer(), lazy.denoised)
+        question.ask(partial(pixelwise_steps.limit_of_frame, frames, index))
+
+    def _on_camera_changed(self, layer: Image) -> None:
+        for lazy in self._lazy[_RESIDUAL]:
+            if lazy.source is layer:
+                lazy.renew()
+
+
+def _difference(source: Image, denoised: Image) -> LazyFrames:
+    return DifferenceFrames(frame_pairs(source, denoised))
+
+
+def _residual(session: Session, source: Image, denoised: Image) -> LazyFrames:
+    pairs = frame_pairs(source, denoised)
+    session.cameras.ensure(source)
+    record = session.cameras.record(source)
+    if record is None:
+        raise BlinkspotError(f"The camera of {source.name!r} is not known: set it in the Train dock.")
+    record.check_complete()
+    return DenoisedResidualFrames(pairs, record.camera)
+
+
+def _bring_back(layer: Image | None) -> None:
+    if layer is not None:
+        layer.visible = True
