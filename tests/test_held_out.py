@@ -434,6 +434,7 @@ def test_a_wrong_camera_is_told(simulated) -> None:
         ({"kept_shares": (0.5, 0.95)}, "kept shares"),
         ({"minutes": 0.0}, "minutes"),
         ({"tolerance_nm": -1.0}, "tolerance"),
+        ({"tolerance_nm": 1e300}, "tolerance"),
         ({"seed": -1}, "seed"),
         ({"localizer": LocalizerSettings(preset="thunderstorm")}, "preset"),
         ({"localizer": LocalizerSettings(widths="elliptical")}, "elliptical"),
