@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from blinkspot.camera import Camera
+from blinkspot.errors import BlinkspotError
 from blinkspot.movie_checks import check_finite
 from blinkspot.progress import Progress, Stopwatch
 from blinkspot.stack import Stack
@@ -32,6 +33,8 @@ Float32Array = NDArray[np.float32]
 _PIXELS_AT_ONCE = 2**18
 # A denoised pixel below has no variance to divide by.
 _LEAST_COUNTS = 0.1
+# No camera gives more, and random numbers end somewhere, too.
+_MOST_COUNTS = 1e9
 
 
 @dataclass(frozen=True)
@@ -70,7 +73,7 @@ def by_denoised(noisy: Stack, denoised: Stack, camera: Camera) -> Generator[Resi
     Raises
     ------
     BlinkspotError
-        If a frame holds values that are not finite.
+        If a frame holds values that are not finite, or too large for any camera.
     """
     clock = Stopwatch("reading the residual", noisy.n_frames)
     at_once = max(1, _PIXELS_AT_ONCE // (noisy.height * noisy.width))
@@ -81,6 +84,11 @@ def by_denoised(noisy: Stack, denoised: Stack, camera: Camera) -> Generator[Resi
             frames = movie.frames(start, stop)
             check_finite(movie, range(start, stop), frames)
             both.append(camera.counts(frames))
+            if both[-1].max() > _MOST_COUNTS:
+                raise BlinkspotError(
+                    f"{movie.name} has pixels of {both[-1].max():.2g} photoelectrons, which no camera gives: "
+                    "give it in ADU, and check the camera."
+                )
         counts, light = both
         variance = np.maximum(light, np.float32(_LEAST_COUNTS))
         residual = ((counts - light) / np.sqrt(variance)).astype(np.float32)
