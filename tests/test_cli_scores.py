@@ -121,3 +121,11 @@ def test_movies_in_different_units_are_refused(work: Path, command: Command, tmp
     answer = command("picture-score", photons, photons, "--json").answer
     assert (answer["light"], answer["ssim"]) == (1.0, pytest.approx(1.0))
     assert np.isfinite(answer["signal_to_background_clean"])
+
+
+def test_the_wrong_order_is_told(bright: tuple[Path, Path], work: Path, command: Command) -> None:
+    table, truth = bright
+    assert command("score", truth, table).refuses("give the table first, then the truth")
+    assert command("score", truth, truth).status == 0
+    swapped = command("picture-score", work / "movie_clean.tif", work / "denoised.tif")
+    assert swapped.refuses("give the denoised movie first, then the clean one")
