@@ -155,6 +155,7 @@ MISUSES = {
     "score pixels.csv T": "'x [nm]' is needed",
     "score T absent.csv": "cannot be read",
     "score T T --tolerance-nm 0": "tolerance must be above 0",
+    "score T T --tolerance-nm 1e300": "at most 1e+06 nm",
     "score T T --matching best": "'best'",
     "score T T --border-nm -1": "0 nm or wider",
     "score bare.csv bare.csv --border-nm 10": "give the height and width of the field",

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import tifffile
 from PIL import Image
+from scipy.ndimage import gaussian_filter
 
 from blinkspot.cli import main
 from blinkspot.evaluation import (
@@ -121,3 +122,24 @@ def test_movies_in_different_units_are_refused(work: Path, command: Command, tmp
     answer = command("picture-score", photons, photons, "--json").answer
     assert (answer["light"], answer["ssim"]) == (1.0, pytest.approx(1.0))
     assert np.isfinite(answer["signal_to_background_clean"])
+
+
+def test_the_wrong_order_is_told(bright: tuple[Path, Path], work: Path, command: Command) -> None:
+    table, truth = bright
+    assert command("score", truth, table).refuses("give the table first, then the truth")
+    assert command("score", truth, truth).status == 0
+    swapped = command("picture-score", work / "movie_clean.tif", work / "denoised.tif")
+    assert swapped.refuses("give the denoised movie first, then the clean one")
+
+
+def test_compare_warns_where_the_noisy_movie_has_no_noise(
+    bright: tuple[Path, Path], command: Command, tmp_path: Path
+) -> None:
+    movie, smooth = bright[0].with_name("movie.tif"), tmp_path / "smooth.tif"
+    tifffile.imwrite(smooth, gaussian_filter(tifffile.imread(movie).astype(np.float32), (0, 2, 2)))
+    swapped = command("compare", smooth, movie, "-o", tmp_path / "swapped", "--json")
+    assert swapped.status == 0
+    assert any("smooth.tif not the movie as recorded" in each for each in swapped.words)
+    right = command("compare", movie, smooth, "-o", tmp_path / "right", "--json")
+    assert right.status == 0
+    assert not any("Warning" in each for each in right.words)

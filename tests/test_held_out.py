@@ -26,11 +26,13 @@ from blinkspot.evaluation import PRESETS, HeldOutSettings, check_held_out, simul
 from blinkspot.evaluation.forward_model import recorded_adu, spots_image
 from blinkspot.evaluation.held_out import picture_sentence, sentence
 from blinkspot.evaluation.held_out.background import FRAMES_TOGETHER, BackgroundMeter
+from blinkspot.evaluation.held_out.estimates import false_molecules
 from blinkspot.evaluation.held_out.false_share import DIMMEST, fit_mixture, log_density
-from blinkspot.evaluation.held_out.full_light import ExponentPrior, at_full_light
+from blinkspot.evaluation.held_out.full_light import OF_FALSE_IN_NOISY, ExponentPrior, at_full_light
 from blinkspot.evaluation.held_out.pictures import PictureJudge
 from blinkspot.evaluation.held_out.precision import products_of, within_tolerance
 from blinkspot.evaluation.held_out.split import KeptMovie
+from blinkspot.evaluation.held_out.strata import SplitFigures
 from blinkspot.evaluation.held_out.thinning import Thinning
 from blinkspot.evaluation.held_out.window_light import WindowLight, measure_windows
 
@@ -305,6 +307,15 @@ def test_products_of_two_parts_tell_the_errors_whatever_the_noise() -> None:
     assert math.sqrt(products[0] / products[1]) == pytest.approx(1.3, rel=0.04)
 
 
+def test_where_none_are_false_three_may_be() -> None:
+    none = np.zeros(1)
+    splits = tuple(
+        SplitFigures(share, np.array([50.0]), none, none, math.nan, math.nan) for share in (0.5, 0.7, 0.8)
+    )
+    (false,) = false_molecules(splits, np.array([100]), OF_FALSE_IN_NOISY)
+    assert (false.value, false.low, false.high) == (0.0, 0.0, 3.0)
+
+
 @given(value=st.floats(0.1, 1e4), k=st.floats(-2.0, 4.0))
 def test_a_power_law_is_extrapolated(value: float, k: float) -> None:
     shares = (0.5, 0.7)
@@ -434,6 +445,7 @@ def test_a_wrong_camera_is_told(simulated) -> None:
         ({"kept_shares": (0.5, 0.95)}, "kept shares"),
         ({"minutes": 0.0}, "minutes"),
         ({"tolerance_nm": -1.0}, "tolerance"),
+        ({"tolerance_nm": 1e300}, "tolerance"),
         ({"seed": -1}, "seed"),
         ({"localizer": LocalizerSettings(preset="thunderstorm")}, "preset"),
         ({"localizer": LocalizerSettings(widths="elliptical")}, "elliptical"),

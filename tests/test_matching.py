@@ -152,7 +152,7 @@ def test_frames_are_kept_apart_however_late():
     np.testing.assert_allclose(matched.distance_nm, [7.0], rtol=1e-12)
 
 
-@pytest.mark.parametrize("tolerance_nm", [0.0, -1.0, float("nan")])
-def test_a_tolerance_must_be_above_zero(tolerance_nm):
+@pytest.mark.parametrize("tolerance_nm", [0.0, -1.0, float("nan"), float("inf"), 1e300])
+def test_a_tolerance_must_be_a_distance_in_a_field(tolerance_nm):
     with pytest.raises(BlinkspotError, match="tolerance"):
         pairs_within(table([]), table([]), tolerance_nm)

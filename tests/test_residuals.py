@@ -277,6 +277,13 @@ def test_the_noisy_movie_itself_is_refused():
         checked(noisy, noisy)
 
 
+def test_no_correlation_is_above_1():
+    moments = Moments((32, 32), 5)
+    for _ in range(3):
+        list(moments.add(np.ones((32, 32), np.float32)))
+    assert moments.spatial_correlation() == pytest.approx(1.0)
+
+
 def test_an_em_register_is_taken_into_account():
     camera = dataclasses.replace(CAMERA, em_gain=100.0)
     random = np.random.default_rng(6)
@@ -305,6 +312,12 @@ def test_a_denoised_movie_of_another_shape_is_refused():
     noisy, light, _ = movie_of_spots(8)
     with pytest.raises(BlinkspotError, match="the denoised version of the same movie"):
         checked(noisy, CAMERA.adu(light[:-1]))
+
+
+def test_a_denoised_movie_brighter_than_any_camera_is_refused():
+    noisy, light, _ = movie_of_spots(8)
+    with pytest.raises(BlinkspotError, match="no camera gives"):
+        checked(noisy, light * 1e25)
 
 
 @pytest.mark.parametrize(

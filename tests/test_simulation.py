@@ -254,6 +254,8 @@ def test_another_background_leaves_the_molecules_in_place():
         ({"mean_on_frames": 1e-9}, "longer mean_on_frames"),
         ({"fwhm_nm": (0.0, 100.0)}, "fwhm_nm"),
         ({"seed": -1}, "seed"),
+        ({"mean_blinks": math.nan}, "mean_blinks"),
+        ({"mean_blinks": math.inf, "mean_on_frames": 2.0, "mean_off_frames": 9.0}, "mean_blinks"),
     ],
 )
 def test_settings_out_of_range_are_refused(changes, word):

@@ -12,7 +12,7 @@ import typer
 from blinkspot.cli.console import answer, run, say
 from blinkspot.cli.idle_options import refuse_idle
 from blinkspot.cli.movie_commands import Json
-from blinkspot.cli.movies import in_photons
+from blinkspot.cli.movies import in_photons, is_denoised
 from blinkspot.cli.table_commands import TablePath, Tolerance
 from blinkspot.errors import BlinkspotError
 from blinkspot.evaluation import (
@@ -26,7 +26,7 @@ from blinkspot.evaluation import score as score_tables
 from blinkspot.evaluation.report.calibration_figures import check_calibration_path
 from blinkspot.evaluation.scoring.matching import Matching
 from blinkspot.evaluation.scoring.uncertainty_calibration import CALIBRATION_TOLERANCE_NM
-from blinkspot.localization import read_table
+from blinkspot.localization import LocalizationTable, read_table
 from blinkspot.provenance import provenance
 from blinkspot.stack import Stack, open_stack
 
@@ -63,6 +63,10 @@ def score(
     else:
         check_calibration_path(calibration)
     found, there = read_table(table), read_table(truth)
+    if _is_simulated(found) and not _is_simulated(there):
+        raise BlinkspotError(
+            f"{table} is the truth of a simulation, and {truth} is not: give the table first, then the truth."
+        )
     scores = score_tables(
         found, there, tolerance_nm, matching=matching, border_nm=border_nm, field_nm=field_nm
     )
@@ -111,6 +115,10 @@ def score(
     answer(result, as_json)
 
 
+def _is_simulated(table: LocalizationTable) -> bool:
+    return table.provenance.get("step") == "simulate"
+
+
 def picture_score(
     denoised: Annotated[Path, typer.Argument(metavar="DENOISED.tif", help="Denoised movie.")],
     clean: Annotated[Path, typer.Argument(metavar="CLEAN.tif", help="The same movie without noise.")],
@@ -121,6 +129,10 @@ def picture_score(
 ) -> None:
     """Score a denoised movie against the clean one, pixel by pixel."""
     restored, target = open_stack(denoised), open_stack(clean)
+    if is_denoised(target) and not is_denoised(restored):
+        raise BlinkspotError(
+            f"{clean} is denoised, and {denoised} is not: give the denoised movie first, then the clean one."
+        )
     if in_photons(restored) != in_photons(target):
         photons, adu = (denoised, clean) if in_photons(restored) else (clean, denoised)
         raise BlinkspotError(

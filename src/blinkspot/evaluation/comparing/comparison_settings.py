@@ -8,6 +8,7 @@ from blinkspot.errors import BlinkspotError
 from blinkspot.evaluation.held_out.settings import HeldOutSettings
 from blinkspot.evaluation.residuals import ResidualSettings
 from blinkspot.evaluation.resolution import ResolutionSettings
+from blinkspot.evaluation.scoring.matching import check_tolerance
 from blinkspot.evaluation.scoring.scores import DEFAULT_TOLERANCE_NM
 from blinkspot.localization import LocalizerSettings
 
@@ -61,5 +62,6 @@ class ComparisonSettings:
                 "The lowest threshold searched must be above 0 and at most the default threshold "
                 f"({self.localizer.threshold:g}), not {self.search_threshold:g}."
             )
+        check_tolerance(self.tolerance_nm)
         if self.frames_per_block < 1:
             raise BlinkspotError(f"A block must have at least 1 frame, not {self.frames_per_block}.")

@@ -22,6 +22,9 @@ FloatArray = NDArray[np.float64]
 
 WITHIN_95 = 1.96
 FEWEST_FOUND = 30
+# So many may there be where none is seen: of more, chance shows none less often than 1 time in 20
+# (Hanley & Lippman-Hand 1983, JAMA 249:1743). The splits are of one movie, and do not add up to less.
+MOST_UNSEEN = 3.0
 _UNKNOWN = Estimate(math.nan, math.nan, math.nan)
 
 
@@ -43,7 +46,7 @@ def false_molecules(
         value, low, high = (
             min(max(math.exp(whole.log + step) - 0.5, 0.0), float(number)) for step in (0.0, -reach, reach)
         )
-        estimates.append(Estimate(value, low, high))
+        estimates.append(Estimate(value, low, max(high, min(MOST_UNSEEN, float(number)))))
     return tuple(estimates)
 
 

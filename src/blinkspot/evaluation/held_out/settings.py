@@ -7,6 +7,7 @@ import math
 from dataclasses import dataclass, field
 
 from blinkspot.errors import BlinkspotError
+from blinkspot.evaluation.scoring.matching import check_tolerance
 from blinkspot.evaluation.scoring.scores import DEFAULT_TOLERANCE_NM
 from blinkspot.localization import LocalizerSettings
 
@@ -57,8 +58,7 @@ class HeldOutSettings:
             )
         if self.minutes is not None and not (math.isfinite(self.minutes) and self.minutes > 0):
             raise BlinkspotError(f"The minutes of a training must be above 0, not {self.minutes}.")
-        if not (math.isfinite(self.tolerance_nm) and self.tolerance_nm > 0):
-            raise BlinkspotError(f"The tolerance must be above 0 nm, not {self.tolerance_nm}.")
+        check_tolerance(self.tolerance_nm)
         if self.seed < 0:
             raise BlinkspotError(f"The seed of the splits must be 0 or more, not {self.seed}.")
         if self.localizer.false_per_frame is not None or self.localizer.preset != "blinkspot":

@@ -111,7 +111,8 @@ class Moments:
         circular = irfft2(self.power, s=self.tile)
         lags = np.arange(1, min(self.largest_lag, height // 2, width // 2) + 1)
         along, down = circular[0, lags] / (1.0 - lags / width), circular[lags, 0] / (1.0 - lags / height)
-        correlation: FloatArray = (along + down) / (2.0 * circular[0, 0])
+        # What varies over the whole frame is alike at opposite borders, and corrected for too much.
+        correlation: FloatArray = np.clip((along + down) / (2.0 * circular[0, 0]), -1.0, 1.0)
         return correlation
 
     def spectrum(self) -> tuple[FloatArray, FloatArray, FloatArray]:

@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from blinkspot.camera import Camera
+from blinkspot.errors import BlinkspotError
 from blinkspot.frame_comparison import residual_to_denoised, standardised
 from blinkspot.movie_checks import check_finite
 from blinkspot.progress import Progress, Stopwatch
@@ -31,6 +32,8 @@ if TYPE_CHECKING:  # importing it takes seconds
 Float32Array = NDArray[np.float32]
 
 _PIXELS_AT_ONCE = 2**18
+# No camera gives more, and random numbers end somewhere, too.
+_MOST_COUNTS = 1e9
 
 
 @dataclass(frozen=True)
@@ -69,7 +72,7 @@ def by_denoised(noisy: Stack, denoised: Stack, camera: Camera) -> Generator[Resi
     Raises
     ------
     BlinkspotError
-        If a frame holds values that are not finite.
+        If a frame holds values that are not finite, or too large for any camera.
     """
     clock = Stopwatch("reading the residual", noisy.n_frames)
     at_once = max(1, _PIXELS_AT_ONCE // (noisy.height * noisy.width))
@@ -80,6 +83,11 @@ def by_denoised(noisy: Stack, denoised: Stack, camera: Camera) -> Generator[Resi
             frames = movie.frames(start, stop)
             check_finite(movie, range(start, stop), frames)
             both.append(camera.counts(frames))
+            if both[-1].max() > _MOST_COUNTS:
+                raise BlinkspotError(
+                    f"{movie.name} has pixels of {both[-1].max():.2g} photoelectrons, which no camera gives: "
+                    "give it in ADU, and check the camera."
+                )
         counts, light = both
         residual, variance = residual_to_denoised(counts, light)
         yield ResidualFrames(start, residual, light, variance, clock.at(stop))

@@ -17,6 +17,8 @@ IndexArray = NDArray[np.int64]
 FloatArray = NDArray[np.float64]
 Matching = Literal["nearest", "optimal"]
 
+LARGEST_TOLERANCE_NM = 1e6
+
 
 @dataclass(frozen=True)
 class Pairs:
@@ -41,16 +43,30 @@ class Pairs:
         return Pairs(self.found[chosen], self.truth[chosen], self.distance_nm[chosen])
 
 
+def check_tolerance(tolerance_nm: float) -> None:
+    """Refuse a tolerance that is not above 0, or that no microscope's field is as wide as.
+
+    Raises
+    ------
+    BlinkspotError
+        If it is out of its range.
+    """
+    if not 0 < tolerance_nm <= LARGEST_TOLERANCE_NM:
+        raise BlinkspotError(
+            f"The matching tolerance must be above 0 nm and at most {LARGEST_TOLERANCE_NM:g} nm, "
+            f"not {tolerance_nm}."
+        )
+
+
 def pairs_within(found: LocalizationTable, truth: LocalizationTable, tolerance_nm: float) -> Pairs:
     """Return every pair of the same frame that is at most ``tolerance_nm`` apart, nearest first.
 
     Raises
     ------
     BlinkspotError
-        If the tolerance is not above 0.
+        If the tolerance is out of its range.
     """
-    if not (np.isfinite(tolerance_nm) and tolerance_nm > 0):
-        raise BlinkspotError(f"The matching tolerance must be above 0 nm, not {tolerance_nm}.")
+    check_tolerance(tolerance_nm)
     # The frame is a third coordinate whose steps are wider than the tolerance: one search serves all frames,
     # and leaves the distances within a frame as they are.
     points = [_points(table, 2.0 * tolerance_nm) for table in (found, truth)]

@@ -164,7 +164,7 @@ class SimulationSettings:
             raise BlinkspotError(
                 "Molecules that bleach after mean_blinks need a mean_off_frames above 0 between their blinks."
             )
-        if 0 < self.mean_blinks < 1:
+        if not (math.isfinite(self.mean_blinks) and (self.mean_blinks == 0 or self.mean_blinks >= 1)):
             raise BlinkspotError(
                 f"The simulation's mean_blinks must be 1 or more, or 0 for no bleaching, not "
                 f"{self.mean_blinks}."
