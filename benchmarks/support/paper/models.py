@@ -45,15 +45,15 @@ class Models:
     ----------
     folder : Path
         Where models are kept.
-    minutes : float
-        The longest training; most settle before.
+    minutes : float or None
+        The longest training; None: until the loss has settled, or some 10,000 steps.
     seed : int
     device : str
         Where to train.
     """
 
     folder: Path
-    minutes: float
+    minutes: float | None
     seed: int
     device: str
 

@@ -13,8 +13,8 @@ _WARM_UP_STEPS = 20
 # Share of a training in which the step size falls.
 _FALL_SHARE = 0.3
 # The loss has settled when the last third of the training lowered it by less than this part of what the
-# error that remains costs: 0.02 of the squared error is 0.09 dB.
-_SETTLED_SHARE = 0.02
+# error that remains costs: 0.005 of the squared error is 0.02 dB.
+_SETTLED_SHARE = 0.005
 _SETTLED_OVER = 1.0 / 3.0
 _LEAST_STEPS_TO_SETTLE = 1000
 # One validation may lie low by chance: so many in a row must say so.
