@@ -158,6 +158,23 @@ def test_a_folder_that_holds_something_is_left_alone(qtbot, viewer, dock, folder
     assert [path.name for path in folder.iterdir()] == ["mine.txt"]
 
 
+@pytest.mark.parametrize(
+    ("shift_adu", "offset_adu", "words"),
+    [(-5000.0, 100.0, "mostly negative"), (0.0, 5000.0, "less than no light")],
+)
+def test_a_movie_of_no_light_is_refused(qtbot, viewer, dock, folder, shift_adu, offset_adu, words):
+    source = add_movie(viewer, data=np.array(movie(), np.float32) + shift_adu)
+    dock.denoised.choose(viewer.add_image(np.array(movie(), np.float32), name="by others"))
+    dock.camera.fields["offset_adu"].setValue(offset_adu)
+    assert dock.movies.layer is source
+    with notifications() as shown:
+        click(qtbot, dock.run_button)
+        wait_for_end(qtbot, dock)
+    assert shown == [("warning", dock.job_bar.status.text())]
+    assert words in dock.job_bar.status.text()
+    assert list(folder.parent.iterdir()) == []
+
+
 def test_a_report_that_is_cancelled_leaves_nothing(qtbot, viewer, dock, folder):
     add_denoised(viewer, add_movie(viewer))
     click(qtbot, dock.run_button)
