@@ -103,7 +103,7 @@ def test_a_report_is_written_and_opened(qtbot, viewer, dock, folder, monkeypatch
     assert "F1" in dock.words.text()
     assert scores["provenance"]["camera"]["em_gain"] == CAMERA.em_gain
     opened = []
-    monkeypatch.setattr(QDesktopServices, "openUrl", opened.append)
+    monkeypatch.setattr(QDesktopServices, "openUrl", lambda url: opened.append(url) or True)
     click(qtbot, dock.page_button)
     assert [Path(url.toLocalFile()) for url in opened] == [folder / "index.html"]
 
@@ -199,6 +199,20 @@ def test_a_page_that_is_gone_is_said(qtbot, viewer, dock, folder, monkeypatch):
     monkeypatch.setattr(QDesktopServices, "openUrl", lambda url: pytest.fail("opened"))
     dock._page = folder / "index.html"
     dock._refresh()
-    click(qtbot, dock.page_button)
+    with notifications() as shown:
+        click(qtbot, dock.page_button)
+    assert shown == [("warning", dock.job_bar.status.text())]
     assert "no longer there" in dock.job_bar.status.text()
     assert not dock.page_button.isEnabled()
+
+
+def test_a_page_that_no_browser_opens_is_said(qtbot, viewer, dock, folder, monkeypatch):
+    monkeypatch.setattr(QDesktopServices, "openUrl", lambda url: False)
+    folder.mkdir()
+    dock._page = folder / "index.html"
+    dock._page.touch()
+    dock._refresh()
+    with notifications() as shown:
+        click(qtbot, dock.page_button)
+    assert shown == [("warning", f"No web browser could be started: open {dock._page} by hand.")]
+    assert dock.page_button.isEnabled()
