@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from qtpy.QtGui import QDesktopServices
+from qtpy.QtWidgets import QFileDialog
 from test_plugin_helpers import (
     CAMERA,
     add_movie,
@@ -216,3 +217,13 @@ def test_a_page_that_no_browser_opens_is_said(qtbot, viewer, dock, folder, monke
         click(qtbot, dock.page_button)
     assert shown == [("warning", f"No web browser could be started: open {dock._page} by hand.")]
     assert dock.page_button.isEnabled()
+
+
+def test_a_name_that_no_folder_can_have_is_not_suggested(qtbot, viewer, dock, monkeypatch):
+    suggested = []
+    monkeypatch.setattr(
+        QFileDialog, "getSaveFileName", lambda *arguments, **_: suggested.append(arguments[2]) or ("", "")
+    )
+    add_denoised(viewer, add_movie(viewer, name="/cells/day 2: 5 \u00b5m/s?"))
+    click(qtbot, dock.run_button)
+    assert Path(suggested[0]).name == "_cells_day 2_ 5 \u00b5m_s_ report"
