@@ -170,6 +170,24 @@ def test_name_too_long_for_the_result_or_its_temporary_name(tmp_path: Path, leng
         check_new_folder(path)
 
 
+def test_a_folder_that_nothing_can_be_written_beside_is_refused_before_the_work(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "empty"
+    path.mkdir()
+    assert check_new_folder(path) == path
+    monkeypatch.setattr(Path, "touch", failing(errno.EACCES))
+    with pytest.raises(BlinkspotError, match="cannot be written to"):
+        check_new_folder(path)
+
+
+def test_a_link_to_an_empty_folder_is_not_overwritten(tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "empty")
+    with pytest.raises(BlinkspotError, match="not overwritten"):
+        check_new_folder(tmp_path / "link")
+
+
 def test_link_to_nowhere_is_not_overwritten(tmp_path: Path) -> None:
     link = tmp_path / "link.tif"
     link.symlink_to(tmp_path / "absent.tif")

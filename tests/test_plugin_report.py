@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from qtpy.QtGui import QDesktopServices
+from qtpy.QtWidgets import QFileDialog
 from test_plugin_helpers import (
     CAMERA,
     add_movie,
@@ -103,7 +104,7 @@ def test_a_report_is_written_and_opened(qtbot, viewer, dock, folder, monkeypatch
     assert "F1" in dock.words.text()
     assert scores["provenance"]["camera"]["em_gain"] == CAMERA.em_gain
     opened = []
-    monkeypatch.setattr(QDesktopServices, "openUrl", opened.append)
+    monkeypatch.setattr(QDesktopServices, "openUrl", lambda url: opened.append(url) or True)
     click(qtbot, dock.page_button)
     assert [Path(url.toLocalFile()) for url in opened] == [folder / "index.html"]
 
@@ -158,6 +159,23 @@ def test_a_folder_that_holds_something_is_left_alone(qtbot, viewer, dock, folder
     assert [path.name for path in folder.iterdir()] == ["mine.txt"]
 
 
+@pytest.mark.parametrize(
+    ("shift_adu", "offset_adu", "words"),
+    [(-5000.0, 100.0, "mostly negative"), (0.0, 5000.0, "less than no light")],
+)
+def test_a_movie_of_no_light_is_refused(qtbot, viewer, dock, folder, shift_adu, offset_adu, words):
+    source = add_movie(viewer, data=np.array(movie(), np.float32) + shift_adu)
+    dock.denoised.choose(viewer.add_image(np.array(movie(), np.float32), name="by others"))
+    dock.camera.fields["offset_adu"].setValue(offset_adu)
+    assert dock.movies.layer is source
+    with notifications() as shown:
+        click(qtbot, dock.run_button)
+        wait_for_end(qtbot, dock)
+    assert shown == [("warning", dock.job_bar.status.text())]
+    assert words in dock.job_bar.status.text()
+    assert list(folder.parent.iterdir()) == []
+
+
 def test_a_report_that_is_cancelled_leaves_nothing(qtbot, viewer, dock, folder):
     add_denoised(viewer, add_movie(viewer))
     click(qtbot, dock.run_button)
@@ -182,6 +200,30 @@ def test_a_page_that_is_gone_is_said(qtbot, viewer, dock, folder, monkeypatch):
     monkeypatch.setattr(QDesktopServices, "openUrl", lambda url: pytest.fail("opened"))
     dock._page = folder / "index.html"
     dock._refresh()
-    click(qtbot, dock.page_button)
+    with notifications() as shown:
+        click(qtbot, dock.page_button)
+    assert shown == [("warning", dock.job_bar.status.text())]
     assert "no longer there" in dock.job_bar.status.text()
     assert not dock.page_button.isEnabled()
+
+
+def test_a_page_that_no_browser_opens_is_said(qtbot, viewer, dock, folder, monkeypatch):
+    monkeypatch.setattr(QDesktopServices, "openUrl", lambda url: False)
+    folder.mkdir()
+    dock._page = folder / "index.html"
+    dock._page.touch()
+    dock._refresh()
+    with notifications() as shown:
+        click(qtbot, dock.page_button)
+    assert shown == [("warning", f"No web browser could be started: open {dock._page} by hand.")]
+    assert dock.page_button.isEnabled()
+
+
+def test_a_name_that_no_folder_can_have_is_not_suggested(qtbot, viewer, dock, monkeypatch):
+    suggested = []
+    monkeypatch.setattr(
+        QFileDialog, "getSaveFileName", lambda *arguments, **_: suggested.append(arguments[2]) or ("", "")
+    )
+    add_denoised(viewer, add_movie(viewer, name="/cells/day 2: 5 \u00b5m/s?"))
+    click(qtbot, dock.run_button)
+    assert Path(suggested[0]).name == "_cells_day 2_ 5 \u00b5m_s_ report"

@@ -214,6 +214,12 @@ def test_a_table_needs_frames_and_positions():
         example(x_nm=[1.0, np.nan, 2.0])
 
 
+def test_words_are_no_numbers():
+    features = pd.DataFrame({"frame": [0], "x_nm": [1.0], "y_nm": [1.0], "sigma_nm": ["wide"]})
+    with pytest.raises(BlinkspotError, match=r"^The column sigma_nm .* not a number"):
+        LocalizationTable.from_features(features)
+
+
 @pytest.mark.parametrize("valid", [True, False])
 def test_features_name_an_uncertainty_that_is_not_valid(valid):
     table = LocalizationTable.from_columns(

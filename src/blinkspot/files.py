@@ -43,19 +43,7 @@ def check_can_write(target: str | os.PathLike[str], needed_bytes: int = 0) -> Pa
         raise BlinkspotError(
             f"The folder {folder} does not exist: make it, or choose another place for {path.name}."
         )
-    probe = _temporary_beside(path)
-    try:
-        probe.touch()
-        probe.unlink()
-    except OSError as error:
-        if error.errno == errno.ENAMETOOLONG:
-            raise BlinkspotError(
-                f"The name {path.name[:40]}... is too long for the folder {folder}: choose a shorter one."
-            ) from error
-        raise BlinkspotError(
-            f"The folder {folder} cannot be written to ({error.strerror}): "
-            f"choose another place for {path.name}."
-        ) from error
+    _check_takes_files(path)
     free = shutil.disk_usage(folder).free
     if needed_bytes > free:
         raise BlinkspotError(
@@ -63,6 +51,24 @@ def check_can_write(target: str | os.PathLike[str], needed_bytes: int = 0) -> Pa
             "make room, or choose another disk."
         )
     return path
+
+
+def _check_takes_files(path: Path) -> None:
+    """Check that something can be written beside ``path``."""
+    probe = _temporary_beside(path)
+    try:
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        if error.errno == errno.ENAMETOOLONG:
+            raise BlinkspotError(
+                f"The name {path.name[:40]}... is too long for the folder {path.parent}: "
+                "choose a shorter one."
+            ) from error
+        raise BlinkspotError(
+            f"The folder {path.parent} cannot be written to ({error.strerror}): "
+            f"choose another place for {path.name}."
+        ) from error
 
 
 @contextlib.contextmanager
@@ -136,9 +142,11 @@ def check_new_folder(target: str | os.PathLike[str]) -> Path:
     Raises
     ------
     BlinkspotError
-        If ``target`` is a file, holds anything, or cannot be made.
+        If ``target`` is a file or a link, holds anything, or cannot be made.
     """
     path = Path(target)
-    if os.path.isdir(path) and not any(path.iterdir()):
-        return path
-    return check_can_write(path)
+    if os.path.islink(path) or not os.path.isdir(path) or any(path.iterdir()):
+        return check_can_write(path)
+    # What is written comes into being beside an empty folder, and takes its place.
+    _check_takes_files(path)
+    return path

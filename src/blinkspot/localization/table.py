@@ -76,7 +76,8 @@ class LocalizationTable:
     Raises
     ------
     BlinkspotError
-        If a frame or a position is missing from the data, or is not a finite number.
+        If a frame or a position is missing from the data, or is not a finite number, or another column holds
+        something else than numbers.
     """
 
     data: pd.DataFrame
@@ -89,15 +90,22 @@ class LocalizationTable:
                 raise BlinkspotError(f"A localization table needs the column {name}, and this one has none.")
         if not self._is_complete():
             complete = {
-                name: np.asarray(self.data[name], dtype=np.float64)
-                if name in self.data.columns
-                else np.full(len(self.data), np.nan)
+                name: self._numbers(name) if name in self.data.columns else np.full(len(self.data), np.nan)
                 for name in (*COLUMNS, *(name for name in OPTIONAL_COLUMNS if name in self.data.columns))
             }
             _check_finite(complete)
             object.__setattr__(self, "data", pd.DataFrame(complete).astype({"frame": np.int64}))
         else:
             _check_finite({name: self.column(name) for name in REQUIRED_COLUMNS})
+
+    def _numbers(self, name: str) -> NDArray[np.float64]:
+        try:
+            return np.asarray(self.data[name], dtype=np.float64)
+        except (TypeError, ValueError) as error:
+            raise BlinkspotError(
+                f"The column {name} of a localization table holds something that is not a number: "
+                "mend it, or leave it out."
+            ) from error
 
     def _is_complete(self) -> bool:
         """Tell whether the data have a table's form already, so that millions of rows are not copied."""

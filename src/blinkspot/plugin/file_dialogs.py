@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from qtpy.QtCore import QSettings
@@ -28,7 +29,7 @@ def ask_save(parent: QWidget, title: str, suggested: str, kinds: str) -> Path | 
     name, _ = QFileDialog.getSaveFileName(
         parent,
         title,
-        str(Path(_last_folder()) / suggested),
+        _suggestion(suggested),
         kinds,
         options=QFileDialog.Option.DontConfirmOverwrite,
     )
@@ -41,7 +42,7 @@ def ask_save(parent: QWidget, title: str, suggested: str, kinds: str) -> Path | 
 def ask_new_folder(parent: QWidget, title: str, suggested: str) -> Path | None:
     """Ask for the name of a new folder; None where the user cancels."""
     name, _ = QFileDialog.getSaveFileName(
-        parent, title, str(Path(_last_folder()) / suggested), options=QFileDialog.Option.DontConfirmOverwrite
+        parent, title, _suggestion(suggested), options=QFileDialog.Option.DontConfirmOverwrite
     )
     return _chosen(name)
 
@@ -55,6 +56,11 @@ def ask_name(parent: QWidget, title: str, label: str, suggested: str) -> str | N
 def ask_yes(parent: QWidget, title: str, question: str) -> bool:
     """Ask for a decision."""
     return QMessageBox.question(parent, title, question) == QMessageBox.StandardButton.Yes
+
+
+def _suggestion(name: str) -> str:
+    """Return a path to suggest: a layer's name may hold what no file's name may on some system."""
+    return str(Path(_last_folder()) / re.sub(r'[\x00-\x1f<>:"/\\|?*]', "_", name))
 
 
 def _settings() -> QSettings:

@@ -162,9 +162,12 @@ class ReportDock(Dock):
             self.job_bar.say(outcome.message)
 
     def _open_page(self) -> None:
-        if self._page is not None and self._page.exists():
-            QDesktopServices.openUrl(QUrl.fromLocalFile(str(self._page)))
-        else:
+        page = self._page
+        if page is None:
+            return
+        if not page.exists():
             self._page = None
             self._refresh()
-            self.job_bar.say("The last report is no longer there.")
+            self.complain(BlinkspotError(f"The report {page} is no longer there: write it anew."), "Opening")
+        elif not QDesktopServices.openUrl(QUrl.fromLocalFile(str(page))):
+            self.complain(BlinkspotError(f"No web browser could be started: open {page} by hand."), "Opening")

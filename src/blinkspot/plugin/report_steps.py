@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from blinkspot.camera import Camera
 from blinkspot.files import check_new_folder
+from blinkspot.movie_checks import check_camera, check_movie
 from blinkspot.plugin import backend
 from blinkspot.progress import Progress
 from blinkspot.stack import Stack
@@ -67,10 +69,13 @@ def report(task: ReportTask) -> Generator[Progress, None, Reported]:
     Raises
     ------
     BlinkspotError
-        As :func:`blinkspot.evaluation.compare` and :func:`blinkspot.evaluation.write_report` do.
+        As :func:`blinkspot.evaluation.compare` and :func:`blinkspot.evaluation.write_report` do, and where
+        the movie or its camera would make the page say nothing.
     """
     yield Progress("preparing", 0, 1, 0.0)
     check_new_folder(task.folder)
+    yield from backend.meanwhile(partial(check_movie, task.noisy), "looking at the movie")
+    yield from backend.meanwhile(partial(check_camera, task.noisy, task.camera), "looking at the movie")
     if task.model is not None:
         yield from backend.loading()
     evaluation = yield from backend.meanwhile(backend.evaluation, "preparing")

@@ -38,7 +38,7 @@ class MovieFacts:
         return cls(name, table.movie_frames, known_pixel_size_nm(table.provenance), table.movie_extent_nm)
 
     def check(self, table: LocalizationTable, name: str) -> None:
-        """Refuse a table of another camera, of later frames, or of which most lies outside.
+        """Refuse a table of another camera, of other frames, or of which most lies outside.
 
         Raises
         ------
@@ -57,7 +57,12 @@ class MovieFacts:
             )
         if not len(table):
             return
-        last = int(table.column("frame").max())
+        first, last = int(table.column("frame").min()), int(table.column("frame").max())
+        if first < 0:
+            raise BlinkspotError(
+                f"{name} has molecules in frame {first + 1}, and frames are counted from 1: give the "
+                "table of the same movie."
+            )
         if self.n_frames is not None and last >= self.n_frames:
             raise BlinkspotError(
                 f"{name} reaches to frame {last + 1}, but {self.name} has {self.n_frames} frames: "
