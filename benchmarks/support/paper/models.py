@@ -68,7 +68,9 @@ class Models:
             model = Denoiser.load(path)
             how = model.provenance["benchmark"]
             return Trained(model, int(model.provenance["steps"]), how["settled"], how["cpu_s"])
-        chosen = TrainingSettings(minutes=self.minutes, seed=self.seed, device=self.device, **settings)
+        chosen = TrainingSettings(
+            **{"minutes": self.minutes, "seed": self.seed, "device": self.device, **settings}
+        )
         training = Training(movie, camera, chosen)
         with measured() as cost:
             model = finish(training.run())

@@ -45,12 +45,13 @@ def paper_scores(movie: Movie, photoelectrons: FloatArray | None = None) -> tupl
     return score(found, movie.truth), len(match(pairs_within(rest, missed, MISPLACED_NM)))
 
 
-def told_f1(movie: Movie) -> float:
+def told_f1(movie: Movie, context_frames: int = 0) -> float:
     """Return the F1 of somebody who is told what there is, and has only the noisy photons to say where.
 
     All that the paper's protocol finds without noise is found, and nothing else; each of those molecules is
-    fitted in the noisy frame by maximum likelihood that starts from the noise-free picture. Where its photons
-    put it more than 50 nm away, it is lost. A denoiser that sees one frame cannot return much
+    fitted by maximum likelihood, that starts from the noise-free picture, in the noisy frame; with context
+    frames, in the sum of those among them in which it is told to shine without a break. Where its photons
+    put it more than 50 nm away, it is lost. A denoiser that sees as many frames cannot return much
     more: it has learned what spots look like, but has the same photons.
     """
     found = finish(Localizer(movie.camera, PAPERS).localize(as_stack(movie.camera.adu(movie.clean))))
@@ -59,17 +60,50 @@ def told_f1(movie: Movie) -> float:
     frame, x, y = (movie.truth.column(name)[pairs.truth] for name in ("frame", "x_nm", "y_nm"))
     shape_px = np.array([[movie.stack.height], [movie.stack.width]])
     rows, columns = np.minimum((np.array([y, x]) / pixel_nm).astype(np.int64), shape_px - 1)
-    fits = fit_molecules(
-        movie.camera.counts_from_photoelectrons(movie.noisy),
-        rows,
-        columns,
-        frames=frame.astype(np.int64),
-        start=movie.camera.counts_from_photoelectrons(movie.clean),
-    )
-    x_nm, y_nm = ((each + 0.5) * pixel_nm for each in (fits.x, fits.y))
-    away_nm = np.hypot(x_nm - x[fits.candidate], y_nm - y[fits.candidate])
-    true = int(np.count_nonzero(away_nm <= DEFAULT_TOLERANCE_NM))
+    noisy, clean = (movie.camera.counts_from_photoelectrons(each) for each in (movie.noisy, movie.clean))
+    first, last = _shining(movie.truth, context_frames)[pairs.truth].T
+    true = 0
+    # Frames in which it shines before and after: molecules with the same numbers are fitted in the same sums.
+    for before in range(context_frames + 1):
+        for after in range(context_frames + 1):
+            (chosen,) = np.nonzero((frame - first == before) & (last - frame == after))
+            if not len(chosen):
+                continue
+            fits = fit_molecules(
+                _sums(noisy, before, after),
+                rows[chosen],
+                columns[chosen],
+                frames=frame[chosen].astype(np.int64),
+                start=_sums(clean, before, after),
+            )
+            x_nm, y_nm = ((each + 0.5) * pixel_nm for each in (fits.x, fits.y))
+            its = chosen[fits.candidate]
+            true += int(np.count_nonzero(np.hypot(x_nm - x[its], y_nm - y[its]) <= DEFAULT_TOLERANCE_NM))
     return 2.0 * true / (len(found) + len(movie.truth))
+
+
+def _shining(truth: LocalizationTable, context_frames: int) -> IndexArray:
+    """Return the first and the last of the frames, of one and its context, in which each molecule shines."""
+    frame, x, y = (truth.column(name) for name in ("frame", "x_nm", "y_nm"))
+    there = set(zip(frame.astype(int).tolist(), x.tolist(), y.tolist(), strict=True))
+
+    def reach(index: int, step: int) -> int:
+        n = 0
+        while n < context_frames and (int(frame[index]) + step * (n + 1), x[index], y[index]) in there:
+            n += 1
+        return int(frame[index]) + step * n
+
+    return np.array([(reach(index, -1), reach(index, 1)) for index in range(len(frame))], dtype=np.int64)
+
+
+def _sums(frames: FloatArray, before: int, after: int) -> FloatArray:
+    """Return each frame with those before and after it added; beyond the ends there is nothing."""
+    total = frames.copy()
+    for lag in range(1, before + 1):
+        total[lag:] += frames[:-lag]
+    for lag in range(1, after + 1):
+        total[:-lag] += frames[lag:]
+    return total
 
 
 def _without(table: LocalizationTable, rows: IndexArray) -> LocalizationTable:
