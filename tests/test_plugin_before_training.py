@@ -45,7 +45,7 @@ def test_the_line_says_what_the_movie_is(viewer, tmp_path):
     data, state, _ = movie_layer(stack, "cells")
     layer = viewer.add_image(data, **state)
     assert not dock.movie_line.isHidden()
-    assert dock.movie_line.facts.text() == "40 frames, 32 × 32 px, uint16, 100 nm"
+    assert dock.movie_line.facts.text() == "40 frames, 32×32, uint16, 100 nm"
     assert "Axes: time (40), y (32), x (32)." in dock.movie_line.facts.toolTip()
     viewer.layers.remove(layer)
     assert dock.movie_line.isHidden()
@@ -54,7 +54,7 @@ def test_the_line_says_what_the_movie_is(viewer, tmp_path):
 def test_the_line_asks_whether_the_first_axis_is_time_where_nothing_says_so(viewer):
     dock = open_dock(viewer, "Train")
     layer = add_movie(viewer)
-    assert "first axis: time?" in dock.movie_line.facts.text()
+    assert "(time?)" in dock.movie_line.facts.text()
     assert "heights or channels" in dock.movie_line.facts.toolTip()
     viewer.layers.remove(layer)
     add_movie(viewer, axis_labels=("t", "y", "x"))

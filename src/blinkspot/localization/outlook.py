@@ -150,7 +150,7 @@ class Outlook:
             lines.append(f"{self.staying:.0%} of those found are found in the next frame, too.")
         if self.limit in ("noise", "noise in part") and not self.stays_on:
             lines.append(
-                "What shines in one frame only is placed hardly better: no other frame has its photons."
+                "Few stay on: what shines in one frame only is placed hardly better by any denoiser."
             )
         return "\n".join(lines)
 

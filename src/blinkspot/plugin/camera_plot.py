@@ -12,7 +12,7 @@ from blinkspot.camera_evidence import CameraEvidence
 from blinkspot.plugin.camera_record import CameraRecord
 from blinkspot.plugin.themed_plot import BLUE, ORANGE, ThemedPlot
 
-_HEIGHT_PX = 100
+_HEIGHT_PX = 120
 
 
 class CameraPlot(ThemedPlot):
@@ -39,7 +39,7 @@ class CameraPlot(ThemedPlot):
         self.plot.addItem(self.errors)
         self.points = self.plot.plot(pen=None, symbol="o", symbolSize=4, symbolBrush=BLUE, symbolPen=None)
         self.plot.setLabel("bottom", "mean, ADU")
-        self.plot.setLabel("left", "variance, ADU²")
+        self.plot.setLabel("left", "var., ADU²")
         self.hide()
 
     def show_evidence(self, evidence: CameraEvidence | None, record: CameraRecord) -> None:
@@ -65,7 +65,7 @@ class CameraPlot(ThemedPlot):
             slope = camera.excess_noise_factor / camera.photoelectrons_per_adu
             read_adu2 = (camera.read_noise_electrons / camera.electrons_per_adu) ** 2
             self.as_set.setData(ends, slope * (ends - camera.offset_adu) + read_adu2)
-            names[ORANGE] = "as set"
+            names[ORANGE] = "set"
         top = float((points.variance_adu2 + points.error_adu2).max())
         self.plot.setRange(xRange=tuple(ends), yRange=(0.0, top), padding=0.04)
         self.name_curves(names)

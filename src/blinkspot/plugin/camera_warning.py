@@ -6,9 +6,10 @@ from qtpy.QtWidgets import QLabel, QWidget
 
 from blinkspot.camera_evidence import CameraEvidence
 from blinkspot.plugin.camera_record import CameraRecord
+from blinkspot.plugin.themed_plot import ORANGE
 
-COLOUR = "#e0a030"
-"""Of what the user should look at; legible on napari's dark and on its light background."""
+COLOUR = ORANGE
+"""Of what the user should look at."""
 
 
 class CameraWarning(QLabel):

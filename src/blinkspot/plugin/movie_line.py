@@ -64,9 +64,10 @@ class MovieLine(QWidget):
         knows_pixel = record is not None and "pixel_size_nm" not in record.unknown
         pixel = f"{record.camera.pixel_size_nm:.4g} nm" if record is not None and knows_pixel else "? nm"
         guessed = axes_are_guessed(self._layer)
-        facts = f"{movie.n_frames} frames, {movie.height} × {movie.width} px, {movie.dtype}, {pixel}"
-        mark = f", <span style='color: {COLOUR}'>first axis: time?</span>" if guessed else ""
-        self.facts.setText(facts + mark)
+        mark = f" <span style='color: {COLOUR}'>(time?)</span>" if guessed else ""
+        self.facts.setText(
+            f"{movie.n_frames} frames{mark}, {movie.height}×{movie.width}, {movie.dtype}, {pixel}"
+        )
         self.facts.setToolTip("\n".join(_details(movie, knows_pixel, pixel, guessed)))
 
 
