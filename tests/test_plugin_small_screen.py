@@ -7,6 +7,10 @@ from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QScrollArea
 from test_plugin_helpers import add_movie, click, open_dock
 
+from blinkspot.plugin.marking.looks import legend
+from blinkspot.plugin.marking.states import Marked, State
+from blinkspot.plugin.rings import NO_PLACES
+
 # What napari leaves to a dock on a screen of 1366 x 768 pixels, below its title and above its tab.
 DOCK_PX = (368, 634)
 LONG = "The job ended in a sentence that is so long that it does not fit into one line. " * 2
@@ -57,8 +61,11 @@ def test_all_of_localize_is_seen_but_what_is_asked_for_by_more(qtbot, viewer):
     add_movie(viewer)
     check_all_is_seen(qtbot, dock)
     dock.options.accept.setCurrentIndex(1)
-    dock.preview.counts.setText("Frame 12, molecules: noisy: 12, denoised: 12")
-    check_all_is_seen(qtbot, dock)
+    states = (State.TRUE, State.FALSE, State.MISSED, State.BOTH, State.ONLY_NOISY, State.ONLY_DENOISED)
+    marked = Marked(NO_PLACES, states * 12)
+    for knows_truth in (True, False):
+        dock.preview.counts.setText(legend(12345, marked, marked, knows_truth))
+        check_all_is_seen(qtbot, dock)
     assert dock.options.astigmatism.isHidden()
     click(qtbot, dock.options.more_button)
     assert not dock.options.astigmatism.isHidden()
