@@ -85,6 +85,23 @@ def test_all_of_molecules_is_seen(qtbot, viewer):
     check_all_is_seen(qtbot, dock)
 
 
+def test_the_table_leaves_room_on_a_small_screen(qtbot, viewer):
+    viewer.window.resize(1366, 768)
+    viewer.show()
+    dock = open_dock(viewer, "Molecules")
+    ready(qtbot, viewer, dock)
+    click(qtbot, dock.table_button)
+    panel = dock.table_link.panel
+    qtbot.waitUntil(lambda: panel.table.viewport().height() > 60, timeout=5000)
+    window = viewer.window._qt_window
+    qtbot.wait(100)
+    assert window.height() <= 768
+    assert window.width() <= 1366
+    assert panel.height() < 260
+    scroll = dock.findChild(QScrollArea)
+    assert scroll.widget().minimumSizeHint().height() <= scroll.viewport().height()
+
+
 @pytest.mark.parametrize("name", ["Train", "Denoise", "Localize", "Molecules", "Report"])
 def test_a_scroll_bar_hides_nothing(qtbot, viewer, name):
     viewer.show()

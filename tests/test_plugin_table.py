@@ -4,16 +4,26 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from molecules_dock import apply_step, drag, lines, ready, table
+from molecules_dock import (
+    apply_step,
+    choose_column,
+    drag,
+    lines,
+    ready,
+    rings_of,
+    table,
+    wait_for_points,
+)
 from napari.utils.interactions import mouse_press_callbacks, mouse_release_callbacks
 from qtpy.QtCore import Qt
 from qtpy.QtGui import QGuiApplication
-from test_plugin_helpers import add_movie, click, open_dock
+from test_plugin_helpers import add_movie, click, notifications, open_dock
 
-from blinkspot.localization import LocalizationTable
+from blinkspot.localization import LocalizationTable, RenderSettings, draw
 from blinkspot.plugin.table_view.arranging import arranged
 from blinkspot.plugin.table_view.fitted_window import window_px
 from blinkspot.plugin.table_view.nearest import nearest_row
+from blinkspot.progress import finish
 
 numbers = st.lists(st.sampled_from([1.0, 2.5, -3.0, 7.0, np.nan]), min_size=1, max_size=12)
 
@@ -127,6 +137,48 @@ def test_the_table_shows_what_is_left_with_units(qtbot, viewer, dock):
     click(qtbot, dock.done.clear_button)
     assert lines(dock) == []
     shown_table(qtbot, dock, 3000)
+
+
+@pytest.mark.parametrize(
+    ("column", "low", "high"),
+    [("photons", 150.0, 400.0), ("sigma_nm", 120.0, 135.0), ("uncertainty_nm", 5.0, 15.0)],
+)
+def test_a_range_filters_table_points_and_picture_at_once(qtbot, viewer, dock, column, low, high):
+    ready(qtbot, viewer, dock)
+    shown_table(qtbot, dock, 3000)
+    click(qtbot, dock.draw_button)
+    qtbot.waitUntil(lambda: not dock.runner.busy, timeout=10_000)
+    choose_column(qtbot, dock, column)
+    drag(dock, low, high)
+    values = table().column(column)
+    kept = table().chosen((values >= low) & (values <= high))
+    assert 100 < len(kept) < 2900
+    view = shown_table(qtbot, dock, len(kept))
+    assert texts(view, "x (nm)") == [f"{value:.1f}" for value in kept.column("x_nm")]
+    wait_for_points(qtbot, rings_of(qtbot, viewer), kept)
+    picture = viewer.layers["movie localizations (noisy) molecules"]
+    expected = finish(draw(kept, RenderSettings("ash", 20.0)))
+    qtbot.waitUntil(lambda: np.allclose(picture.data, expected), timeout=5000)
+
+
+def test_headings_are_read_whole(qtbot, viewer, dock):
+    ready(qtbot, viewer, dock)
+    view = shown_table(qtbot, dock, 3000)
+    for column in range(view.model().columnCount()):
+        heading = view.model().headerData(column, Qt.Orientation.Horizontal)
+        assert view.fontMetrics().horizontalAdvance(heading) < view.columnWidth(column) - 20
+
+
+def test_all_rows_of_a_large_table_are_selected_and_not_copied(qtbot, viewer, dock, monkeypatch):
+    monkeypatch.setattr("blinkspot.plugin.table_view.table.MOST_COPIED", 100)
+    ready(qtbot, viewer, dock)
+    view = shown_table(qtbot, dock, 3000)
+    QGuiApplication.clipboard().setText("before")
+    view.selectAll()
+    with notifications() as shown:
+        view.copy()
+    assert "3,000 rows are too many to copy, 100 the most" in shown[0][1]
+    assert QGuiApplication.clipboard().text() == "before"
 
 
 def test_uncertainties_that_are_not_calibrated_are_headed_so(qtbot, viewer, dock):

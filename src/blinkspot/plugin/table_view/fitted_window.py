@@ -61,7 +61,8 @@ class FittedWindow:
             self.layer.border_width = _LINE
         else:
             self.layer.data = middle
-            self.layer.size = side_px
+            if self.layer.size[0] != side_px:
+                self.layer.size = side_px
 
     def remove(self) -> None:
         """Take the square away."""

@@ -6,7 +6,8 @@ import numpy as np
 from napari.components import ViewerModel
 from napari.layers import Points
 from qtpy.compat import isalive
-from qtpy.QtCore import QObject
+from qtpy.QtCore import QObject, Qt
+from qtpy.QtWidgets import QMainWindow
 
 from blinkspot.plugin.molecules_layers import Work, frame_at
 from blinkspot.plugin.molecules_steps import Left
@@ -49,6 +50,10 @@ class TableLink(QObject):
         self._viewer.window.add_dock_widget(
             self.panel, name="Table of molecules", area="bottom", add_vertical_stretch=False
         )
+        window = self.panel.window()
+        if isinstance(window, QMainWindow):
+            # The docks at the right keep their height, which a small screen does not leave them otherwise.
+            window.setCorner(Qt.Corner.BottomRightCorner, Qt.DockWidgetArea.RightDockWidgetArea)
         self.panel.show_left(None if self._of is None else self._of[2])
         self._clicks.begin()
 

@@ -59,7 +59,7 @@ class TablePanel(QWidget):
         self._left = left
         if left is None:
             self._arranging.forget()
-            self.table.molecules.show(None)
+            self.table.show_rows(None)
             self.counts.setText("No table")
         else:
             self._arranging.ask(partial(arranged, left.table, left.rows, self._sort_by, self._descending))
@@ -80,13 +80,13 @@ class TablePanel(QWidget):
     def _on_arranged(self, shown: Arranged) -> None:
         before, current = self.table.molecules.shown, self.table.currentIndex().row()
         chosen = before.table_row(current) if before is not None and current >= 0 else None
-        self.table.molecules.show(shown)
+        self.table.show_rows(shown)
         header = self.table.horizontalHeader()
         assert header is not None
         column = shown.columns.index(self._sort_by) if self._sort_by in shown.columns else -1
         order = Qt.SortOrder.DescendingOrder if self._descending else Qt.SortOrder.AscendingOrder
         header.setSortIndicator(column, order)
-        self.counts.setText(f"{len(shown):,} molecules left. Click one here, or in the picture.")
+        self.counts.setText(f"Left: {len(shown):,}. Click a molecule here or in the picture.")
         if chosen is not None and before is not None and before.table is shown.table:
             self.table.choose(chosen)
 

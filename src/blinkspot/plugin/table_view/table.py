@@ -9,12 +9,13 @@ from qtpy.QtGui import QGuiApplication, QKeyEvent, QKeySequence
 from qtpy.QtWidgets import QAbstractItemView, QHeaderView, QTableView, QWidget
 
 from blinkspot.plugin.notify import tell
+from blinkspot.plugin.table_view.arranging import Arranged
 from blinkspot.plugin.table_view.model import MoleculesModel
 
 MOST_COPIED = 20_000
 """Rows that go to the clipboard at most: more belong into a file."""
 
-_ROW_PX, _COLUMN_PX = 20, 104
+_ROW_PX, _LEAST_COLUMN_PX, _BESIDE_HEADING_PX = 20, 76, 28
 
 
 class MoleculesTable(QTableView):
@@ -46,7 +47,6 @@ class MoleculesTable(QTableView):
         rows.setSectionResizeMode(QHeaderView.ResizeMode.Fixed)
         rows.setMinimumSectionSize(_ROW_PX)
         rows.setDefaultSectionSize(_ROW_PX)
-        columns.setDefaultSectionSize(_COLUMN_PX)
         columns.setSectionsClickable(True)
         columns.setSortIndicatorShown(True)
         columns.setSortIndicator(-1, Qt.SortOrder.AscendingOrder)
@@ -62,6 +62,16 @@ class MoleculesTable(QTableView):
             "The molecules that are left. Click a row to see the molecule in its frame; S sorts by the "
             "column of the cell, Ctrl+C copies the rows that are selected."
         )
+
+    def show_rows(self, shown: Arranged | None) -> None:
+        """Show other rows; where the columns are others, they become as wide as their headings."""
+        before = self.molecules.shown
+        self.molecules.show(shown)
+        if shown is None or (before is not None and before.headings == shown.headings):
+            return
+        for column, text in enumerate(shown.headings):
+            width = self.fontMetrics().horizontalAdvance(text) + _BESIDE_HEADING_PX
+            self.setColumnWidth(column, max(_LEAST_COLUMN_PX, width))
 
     def choose(self, table_row: int) -> None:
         """Select a row of the localization table, where it is shown; nobody is told."""
