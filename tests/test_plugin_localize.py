@@ -1,5 +1,7 @@
 """The Localize dock, driven as a user drives it."""
 
+import re
+
 import numpy as np
 import pytest
 from test_plugin_helpers import (
@@ -25,7 +27,7 @@ from blinkspot.localization import (
     render_coloured,
 )
 from blinkspot.plugin import file_dialogs
-from blinkspot.plugin.movies import PROVENANCE, Place
+from blinkspot.plugin.movies import PROVENANCE, Place, movie_layer
 from blinkspot.plugin.session import session_of
 from blinkspot.progress import finish
 from blinkspot.stack import Stack
@@ -65,8 +67,34 @@ def preview(qtbot, dock, frame=None):
     qtbot.waitUntil(lambda: dock.preview.counts.text().startswith("Frame"), timeout=60_000)
 
 
+def said(dock):
+    """Return what is said below the preview, without its colours."""
+    return re.sub("<[^>]*>", "", dock.preview.counts.text().replace("<br>", "; ").replace("&nbsp;", ""))
+
+
 def wait_for_counts(qtbot, dock, text):
-    qtbot.waitUntil(lambda: dock.preview.counts.text() == text, timeout=10_000)
+    qtbot.waitUntil(lambda: said(dock) == text, timeout=10_000)
+
+
+def found_alone(index, places):
+    return f"Frame {index}: ○ {len(places)} found"
+
+
+def in_both(noisy, denoised):
+    """Return how many places (y, x) in pixels are nearest to each other and within 50 nm times root 2."""
+    distances = np.hypot(*(noisy[:, None] - denoised[None]).T).T * 100.0
+    return sum(
+        distances[i, j] < 50.0 * np.sqrt(2.0) and distances[:, j].argmin() == i
+        for i, j in enumerate(distances.argmin(axis=1))
+    )
+
+
+def found_in(index, noisy, denoised):
+    both = in_both(noisy, denoised)
+    return (
+        f"Frame {index}: ○ {both} in both, □ {len(noisy) - both} only noisy, "
+        f"◇ {len(denoised) - both} only denoised"
+    )
 
 
 def test_the_preview_circles_the_molecules_of_the_frame_on_both_movies(qtbot, viewer, dock):
@@ -75,14 +103,76 @@ def test_the_preview_circles_the_molecules_of_the_frame_on_both_movies(qtbot, vi
     viewer.dims.set_current_step(0, 12)
     preview(qtbot, dock)
     noisy, denoised = found(12), found(12, denoised=True, threshold=3.0)
-    wait_for_counts(qtbot, dock, f"Frame 12, molecules: noisy: {len(noisy)}, denoised: {len(denoised)}")
+    wait_for_counts(qtbot, dock, found_in(12, noisy, denoised))
     circles = viewer.layers["found in noisy"], viewer.layers["found in denoised"]
     for points, expected in zip(circles, (noisy, denoised), strict=True):
         np.testing.assert_allclose(points.data[:, 1:], expected, atol=1e-3)
         assert (points.data[:, 0] == 12).all()
         np.testing.assert_allclose(points.scale, layer.scale)
-    colours = [points.current_border_color for points in circles]
-    assert colours[0] != colours[1]
+        # Those in both look so on both.
+        shapes = [symbol.value for symbol in points.symbol]
+        assert shapes.count("disc") == in_both(noisy, denoised)
+        assert len(set(map(tuple, points.border_color))) == len(set(shapes))
+
+
+def truth_table(provenance=None):
+    """Return a truth of frame 12: what is found there but one, another one beside it, and one far away."""
+    places = found(12)
+    places = np.concatenate([places[1:], [[1.0, 30.0]]])
+    columns = {"frame": np.full(len(places), 12), "photons": np.full(len(places), 400.0)}
+    columns |= {name: (places[:, axis] + 0.5) * 100.0 for axis, name in enumerate(("y_nm", "x_nm"))}
+    return LocalizationTable.from_columns(columns, provenance=provenance or {})
+
+
+def add_truth(viewer, truth):
+    places = np.column_stack(
+        [truth.column("frame"), *(truth.column(n) / 100.0 - 0.5 for n in ("y_nm", "x_nm"))]
+    )
+    return viewer.add_points(
+        places,
+        features=truth.features,
+        name="true molecules",
+        visible=False,
+        metadata={"blinkspot_role": "truth", PROVENANCE: truth.provenance},
+    )
+
+
+def test_with_the_truth_molecules_are_true_false_or_missed(qtbot, viewer, dock):
+    layer = add_movie(viewer)
+    add_denoised(viewer, layer)
+    assert dock.truth.layer is None
+    truth = add_truth(viewer, truth_table())
+    viewer.dims.set_current_step(0, 12)
+    preview(qtbot, dock)
+    wait_for_counts(qtbot, dock, found_in(12, found(12), found(12, denoised=True, threshold=3.0)))
+    dock.truth.choose(truth)
+    known = len(found(12)) - 1
+    qtbot.waitUntil(
+        lambda: said(dock).startswith(f"Frame 12, noisy: ○ {known} true, □ 1 false, △ 1 missed; denoised: "),
+        timeout=10_000,
+    )
+    points = viewer.layers["found in noisy"]
+    shapes = np.array([symbol.value for symbol in points.symbol])
+    np.testing.assert_allclose(points.data[shapes == "square", 1:], found(12)[:1], atol=1e-3)
+    np.testing.assert_allclose(points.data[shapes == "triangle_up", 1:], [[1.0, 30.0]], atol=1e-3)
+    viewer.dims.set_current_step(0, 13)
+    wanted = f"Frame 13, noisy: ○ 0 true, □ {len(found(13))} false, △ 0 missed"
+    qtbot.waitUntil(lambda: said(dock).startswith(wanted), timeout=10_000)
+    viewer.layers.remove(truth)
+    qtbot.waitUntil(lambda: "in both" in said(dock), timeout=10_000)
+
+
+def test_the_truth_of_a_simulated_movie_is_chosen_by_itself(viewer, dock):
+    made_by = {"step": "simulate", "seed": 8}
+    stack = Stack(movie(), metadata={"provenance": made_by})
+    data, state, _ = movie_layer(stack, "movie")
+    foreign = add_truth(viewer, truth_table({"step": "simulate", "seed": 9}))
+    viewer.add_image(data, **state)
+    assert dock.truth.layer is None
+    truth = add_truth(viewer, truth_table(made_by))
+    assert dock.truth.layer is truth is not foreign
+    viewer.layers.remove(truth)
+    assert dock.truth.layer is None
 
 
 def test_the_preview_follows_slider_settings_and_frame(qtbot, viewer, dock):
@@ -91,11 +181,11 @@ def test_the_preview_follows_slider_settings_and_frame(qtbot, viewer, dock):
     preview(qtbot, dock)
     dock.options.threshold.slider.setValue(40)
     assert dock.options.threshold.value == 2.0
-    wait_for_counts(qtbot, dock, f"Frame 12, molecules: noisy: {len(found(12, threshold=2.0))}")
+    wait_for_counts(qtbot, dock, found_alone(12, found(12, threshold=2.0)))
     dock.options.threshold.number.setValue(1.5)
     assert dock.options.threshold.slider.value() == 30
     viewer.dims.set_current_step(0, 20)
-    wait_for_counts(qtbot, dock, f"Frame 20, molecules: noisy: {len(found(20, threshold=1.5))}")
+    wait_for_counts(qtbot, dock, found_alone(20, found(20, threshold=1.5)))
     dock.options.fit.setCurrentIndex(2)
     places = found(20, threshold=1.5, fit="wlsq")
     points = viewer.layers["found in noisy"]
@@ -114,7 +204,7 @@ def test_molecules_are_accepted_by_the_number_of_false_ones(qtbot, viewer, dock)
     assert not dock.options.false_per_frame.isHidden()
     assert dock.options.threshold.isHidden()
     dock.options.false_per_frame.setValue(0.5)
-    wait_for_counts(qtbot, dock, f"Frame 12, molecules: noisy: {len(found(12, false_per_frame=0.5))}")
+    wait_for_counts(qtbot, dock, found_alone(12, found(12, false_per_frame=0.5)))
     # Only fits of the raw counts' likelihood can be tested.
     dock.options.fit.setCurrentIndex(1)
     qtbot.waitUntil(lambda: "needs maximum likelihood fits" in dock.preview.counts.text(), timeout=5000)
@@ -204,9 +294,9 @@ def test_a_denoised_movie_of_some_frames_is_found_by_its_place(qtbot, viewer, do
     viewer.dims.set_current_step(0, 12)
     preview(qtbot, dock)
     noisy, denoised = found(12), found(12, denoised=True, threshold=3.0)
-    wait_for_counts(qtbot, dock, f"Frame 12, molecules: noisy: {len(noisy)}, denoised: {len(denoised)}")
+    wait_for_counts(qtbot, dock, found_in(12, noisy, denoised))
     viewer.dims.set_current_step(0, 20)
-    wait_for_counts(qtbot, dock, f"Frame 20, molecules: noisy: {len(found(20))}")
+    wait_for_counts(qtbot, dock, found_alone(20, found(20)))
 
 
 def test_all_frames_give_a_table_as_features_and_a_picture_at_its_place(qtbot, viewer, dock):

@@ -7,6 +7,10 @@ from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QScrollArea
 from test_plugin_helpers import add_movie, click, open_dock
 
+from blinkspot.plugin.marking.looks import legend
+from blinkspot.plugin.marking.states import Marked, State
+from blinkspot.plugin.rings import NO_PLACES
+
 # What napari leaves to a dock on a screen of 1366 x 768 pixels, below its title and above its tab.
 DOCK_PX = (368, 634)
 LONG = "The job ended in a sentence that is so long that it does not fit into one line. " * 2
@@ -57,8 +61,11 @@ def test_all_of_localize_is_seen_but_what_is_asked_for_by_more(qtbot, viewer):
     add_movie(viewer)
     check_all_is_seen(qtbot, dock)
     dock.options.accept.setCurrentIndex(1)
-    dock.preview.counts.setText("Frame 12, molecules: noisy: 12, denoised: 12")
-    check_all_is_seen(qtbot, dock)
+    states = (State.TRUE, State.FALSE, State.MISSED, State.BOTH, State.ONLY_NOISY, State.ONLY_DENOISED)
+    marked = Marked(NO_PLACES, states * 12)
+    for knows_truth in (True, False):
+        dock.preview.counts.setText(legend(12345, marked, marked, knows_truth))
+        check_all_is_seen(qtbot, dock)
     assert dock.options.astigmatism.isHidden()
     click(qtbot, dock.options.more_button)
     assert not dock.options.astigmatism.isHidden()
@@ -76,6 +83,23 @@ def test_all_of_molecules_is_seen(qtbot, viewer):
     dock.job_bar._show_running(True)
     dock.job_bar.say(LONG)
     check_all_is_seen(qtbot, dock)
+
+
+def test_the_table_leaves_room_on_a_small_screen(qtbot, viewer):
+    viewer.window.resize(1366, 768)
+    viewer.show()
+    dock = open_dock(viewer, "Molecules")
+    ready(qtbot, viewer, dock)
+    click(qtbot, dock.table_button)
+    panel = dock.table_link.panel
+    qtbot.waitUntil(lambda: panel.table.viewport().height() > 60, timeout=5000)
+    window = viewer.window._qt_window
+    qtbot.wait(100)
+    assert window.height() <= 768
+    assert window.width() <= 1366
+    assert panel.height() < 260
+    scroll = dock.findChild(QScrollArea)
+    assert scroll.widget().minimumSizeHint().height() <= scroll.viewport().height()
 
 
 @pytest.mark.parametrize("name", ["Train", "Denoise", "Localize", "Molecules", "Report"])

@@ -171,7 +171,7 @@ def ablation_rows(lines: dict[str, Figures]) -> list[list[str]]:
             percent(figures["returned"]),
             f"{figures['denoised_false']:,}",
             f"{figures['denoised_psnr_db']:.2f}",
-            f"{figures['steps']:,}" + ("" if figures["settled"] else " (time was up)")
+            f"{figures['steps']:,}" + ("" if figures["settled"] else " (not settled)")
             if "steps" in figures
             else "–",
             f"{figures['cpu_s']:.0f}" if "cpu_s" in figures else "–",

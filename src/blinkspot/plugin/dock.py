@@ -123,8 +123,12 @@ class Dock(QWidget):
         if event is not None and event.type() == QEvent.Type.ParentChange:
             if self._docked and self.parent() is None:
                 self.runner.stop()
+                self.on_closed()
             self._docked = self.parent() is not None
         return bool(super().event(event))
+
+    def on_closed(self) -> None:
+        """Take away what is no use without the dock, which was closed for good."""
 
     def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:
         """Follow the controls, which need more room where some of them appear."""

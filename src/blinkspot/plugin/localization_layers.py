@@ -8,8 +8,8 @@ from napari.components import ViewerModel
 from napari.layers import Image, Points
 
 from blinkspot.plugin.localizing_steps import Localized
+from blinkspot.plugin.marking.looks import DENOISED_COLOUR, NOISY_COLOUR
 from blinkspot.plugin.movies import PROVENANCE, ROLE, Place
-from blinkspot.plugin.preview_markers import DENOISED_COLOUR, NOISY_COLOUR
 
 _COLOURS = {"noisy": NOISY_COLOUR, "denoised": DENOISED_COLOUR}
 _SIZE_PX = 1.5

@@ -27,10 +27,13 @@ from blinkspot.plugin.notify import warn
 from blinkspot.plugin.opener import OpenButton
 from blinkspot.plugin.picture_options import PictureOptions
 from blinkspot.plugin.table_writer import THUNDERSTORM, TableWriter
+from blinkspot.plugin.truth_layer import truth_choice, truth_of
 from blinkspot.plugin.writer import write_localizations
 from blinkspot.stack import Stack
 
 _NOISY, _DENOISED, _BOTH = "noisy", "denoised", "both"
+# So narrow that the preview's legend of two lines is seen on a small screen, too.
+_SPACING_PX = 1
 
 
 class LocalizeDock(Dock):
@@ -51,6 +54,7 @@ class LocalizeDock(Dock):
         self._on_movie_chosen(self.movies.layer)
 
     def _build(self) -> None:
+        self.controls.setSpacing(_SPACING_PX)
         self.open_button = OpenButton(self.viewer)
         self.pair = MoviePair(
             self.viewer,
@@ -69,7 +73,14 @@ class LocalizeDock(Dock):
         self.preview = LocalizePreview(self.viewer, comparison, self._previewed, self)
         self.preview.failed.connect(lambda error: self.complain(error, "The preview"))
         self.compare = CompareControl(self.session, lambda: self.movies.layer, self._pair)
-        self.controls.addLayout(row(self.preview.box, self.compare))
+        self.truth = truth_choice(
+            self.viewer,
+            "A table of the molecules that are there, where the movie was simulated, by which the preview "
+            "tells true from false: open it in the Molecules dock.",
+            "truth: not known",
+        )
+        self.truth.setMinimumContentsLength(6)
+        self.controls.addLayout(row(self.preview.box, self.truth, self.compare, wide=1))
         self.controls.addWidget(self.preview.counts)
         self.target = combo(
             {_DENOISED: "Denoised movie", _NOISY: "Noisy movie", _BOTH: "Both, to compare"},
@@ -93,6 +104,7 @@ class LocalizeDock(Dock):
     def _connect(self) -> None:
         self.pair.movie_chosen.connect(self._on_movie_chosen)
         self.denoised.chosen.connect(self._on_denoised_chosen)
+        self.truth.chosen.connect(self.preview.soon)
         self.camera.changed.connect(self.preview.soon)
         self.options.changed.connect(self.preview.soon)
         self.run_button.clicked.connect(self._run)
@@ -101,6 +113,7 @@ class LocalizeDock(Dock):
         self.runner.progressed.connect(self._on_progressed)
         self.runner.ended.connect(self._on_ended)
         follow(self, self.viewer.layers.events.removed, self._refresh)
+        follow(self, self.viewer.layers.events.inserted, self._on_layer_added)
 
     # -- what is chosen
 
@@ -109,12 +122,19 @@ class LocalizeDock(Dock):
         self.camera.show_layer(layer if reason is None else None)
         if not self.runner.busy:
             self.job_bar.say(reason or "")
+        self.truth.refresh()
+        self.truth.choose(truth_of(self.viewer, layer))
         self._refresh()
         self.preview.soon()
 
     def _on_denoised_chosen(self, layer: Layer | None) -> None:
         self._refresh()
         self.preview.soon()
+
+    def _on_layer_added(self, event: Any) -> None:
+        if truth_of(self.viewer, self.movies.layer) is event.value:
+            self.truth.refresh()
+            self.truth.choose(event.value)
 
     def _usable(self) -> bool:
         layer = self.movies.layer
@@ -138,7 +158,8 @@ class LocalizeDock(Dock):
         return self.denoised_pair(self.movies.layer)
 
     def _previewed(self) -> Previewed:
-        return self.movies.layer, self.denoised.layer, self.camera.camera, self.options.settings
+        layers = self.movies.layer, self.denoised.layer, self.truth.layer
+        return *layers, self.camera.camera, self.options.settings
 
     # -- all frames
 

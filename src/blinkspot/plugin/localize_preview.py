@@ -7,8 +7,8 @@ from functools import partial
 from typing import Any
 
 from napari.components import ViewerModel
-from napari.layers import Image, Layer
-from qtpy.QtCore import QObject, QTimer, Signal  # type: ignore[attr-defined]
+from napari.layers import Image, Layer, Points
+from qtpy.QtCore import QObject, Qt, QTimer, Signal  # type: ignore[attr-defined]
 from qtpy.QtWidgets import QCheckBox, QLabel
 
 from blinkspot.camera import Camera
@@ -17,17 +17,20 @@ from blinkspot.plugin import localizing_steps
 from blinkspot.plugin.comparing.view import ComparisonView
 from blinkspot.plugin.latest_only import LatestOnly
 from blinkspot.plugin.layer_choice import follow
+from blinkspot.plugin.marking.looks import legend
+from blinkspot.plugin.marking.states import truth_in_frame
 from blinkspot.plugin.movies import frame_index, frame_shown, stack_of, why_not_a_movie
 from blinkspot.plugin.preview_markers import PreviewMarkers
 
 _DEBOUNCE_MS = 25
 
-# Layers, camera, and the settings of each movie as `LocalizerOptions.settings` gives them.
-Previewed = tuple[Layer | None, Image | None, Camera, Mapping[str, dict[str, Any]]]
+# Layers of the movie, its denoised version and its truth, camera, and the settings of each movie as
+# `LocalizerOptions.settings` gives them.
+Previewed = tuple[Layer | None, Image | None, Points | None, Camera, Mapping[str, dict[str, Any]]]
 
 
 class LocalizePreview(QObject):
-    """Circles the molecules of the frame shown, and says how many there are.
+    """Marks the molecules of the frame shown by what is known of them, and says how many there are.
 
     Parameters
     ----------
@@ -36,8 +39,8 @@ class LocalizePreview(QObject):
     comparison : ComparisonView
         What compares two of its layers.
     ask : callable
-        Returns what to look at now: the movie, its denoised version, the camera and the settings; raises
-        BlinkspotError where settings contradict one another.
+        Returns what to look at now: the movie, its denoised version, its truth, the camera and the settings;
+        raises BlinkspotError where settings contradict one another.
     parent : QObject
 
     Attributes
@@ -45,7 +48,7 @@ class LocalizePreview(QObject):
     box : QCheckBox
         Turns the preview on.
     counts : QLabel
-        Says how many molecules there are, or why none are shown.
+        Says how many molecules there are of each kind, or why none are shown.
 
     Signals
     -------
@@ -64,10 +67,14 @@ class LocalizePreview(QObject):
         self._markers = PreviewMarkers(viewer, comparison)
         self._is_counted = False
         self.box = QCheckBox("Preview")
-        self.box.setToolTip("Circle the molecules found in the frame shown, as the settings change.")
+        self.box.setToolTip("Mark the molecules found in the frame shown, as the settings change.")
         self.box.toggled.connect(self._on_toggled)
         self.counts = QLabel()
         self.counts.setWordWrap(True)
+        self.counts.setToolTip(
+            "With a denoised movie: what lies within 71 nm in both is the same molecule. With the truth: "
+            "what lies within 50 nm of a molecule that is there is true."
+        )
         self._finding = LatestOnly(self)
         self._finding.answered.connect(self._on_found)
         self._finding.failed.connect(self._on_failed)
@@ -99,7 +106,7 @@ class LocalizePreview(QObject):
 
     def _find(self) -> None:
         try:
-            layer, denoised, camera, settings = self._ask_what()
+            layer, denoised, truth, camera, settings = self._ask_what()
         except BlinkspotError as error:
             self._say(str(error))
             return
@@ -117,9 +124,14 @@ class LocalizePreview(QObject):
             index=frame_shown(self._viewer, layer),
             denoised=None if denoised_index is None else stack_of(denoised),
             denoised_index=denoised_index or 0,
+            truth=None
+            if truth is None
+            else partial(
+                truth_in_frame, dict(truth.metadata), truth.features, frame_shown(self._viewer, layer)
+            ),
         )
         if not self._is_counted:
-            self.counts.setText("Looking for molecules (the first time takes some seconds)...")
+            self._say("Looking for molecules (the first time takes some seconds)...")
         self._finding.ask(partial(localizing_steps.localize_frame, question))
 
     def _on_found(self, answer: localizing_steps.PreviewAnswer) -> None:
@@ -131,10 +143,8 @@ class LocalizePreview(QObject):
             return
         self._is_counted = True
         self._markers.show(answer.noisy, answer.denoised)
-        counts = [f"noisy: {len(answer.noisy)}"]
-        if answer.denoised is not None:
-            counts.append(f"denoised: {len(answer.denoised)}")
-        self.counts.setText(f"Frame {answer.index}, molecules: {', '.join(counts)}")
+        self.counts.setTextFormat(Qt.TextFormat.RichText)
+        self.counts.setText(legend(answer.index, answer.noisy, answer.denoised, answer.knows_truth))
 
     def _on_failed(self, error: Exception) -> None:
         if isinstance(error, BlinkspotError):
@@ -146,6 +156,7 @@ class LocalizePreview(QObject):
     def _say(self, text: str) -> None:
         """Say something other than how many molecules were found."""
         self._is_counted = False
+        self.counts.setTextFormat(Qt.TextFormat.PlainText)
         self.counts.setText(text)
 
     def _on_comparison_changed(self, active: object) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Generator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from blinkspot.camera import Camera
 from blinkspot.camera_estimate import noise_contradiction
 from blinkspot.plugin import backend
+from blinkspot.plugin.marking.states import Marked, marked
 from blinkspot.plugin.table_shown import Picture, PictureChoice, drawn, places_px
 from blinkspot.progress import Progress
 from blinkspot.stack import Stack
@@ -146,6 +147,8 @@ class PreviewQuestion:
         The movies; None for no denoised one.
     index, denoised_index : int
         The frame in each.
+    truth : callable or None
+        Returns the molecules that are in that frame.
     """
 
     camera: Camera
@@ -154,38 +157,42 @@ class PreviewQuestion:
     index: int
     denoised: Stack | None
     denoised_index: int
+    truth: Callable[[], LocalizationTable] | None = None
 
 
 @dataclass(frozen=True)
 class PreviewAnswer:
-    """Molecules found in one frame, (n, 3) as in :class:`Localized`; None where there is no such movie."""
+    """Molecules of one frame, and what is known of them; None where there is no such movie."""
 
     index: int
-    noisy: NDArray[np.float32]
-    denoised: NDArray[np.float32] | None
+    noisy: Marked
+    denoised: Marked | None
+    knows_truth: bool
 
 
 def localize_frame(question: PreviewQuestion) -> PreviewAnswer:
-    """Localize one frame, noisy and denoised."""
+    """Localize one frame, noisy and denoised, and tell what is known of each molecule."""
     localization = backend.localization()
     raw = question.movie.frame(question.index)
 
-    def places(name: str, denoised: NDArray[Any] | None) -> NDArray[np.float32]:
+    def found(name: str, denoised: NDArray[Any] | None) -> LocalizationTable:
         settings = localization.LocalizerSettings(**question.settings[name])
         localizer = localization.Localizer(question.camera, settings)
         # Of a denoised movie, other frames may not be there yet: it learns from this one alone.
         learns = settings.fit_on == "raw" and settings.astigmatism is None
         width = _known_width(localizer, question.movie) if learns else None
         table = localizer.localize_frame(raw, denoised, width)
-        points = places_px(table, question.camera.pixel_size_nm)
-        points[:, 0] = question.index
-        return points
+        in_frame: LocalizationTable = localization.LocalizationTable(
+            table.data.assign(frame=question.index), table.uncertainty_is_valid, table.provenance
+        )
+        return in_frame
 
-    noisy = places("noisy", None)
-    if question.denoised is None:
-        return PreviewAnswer(question.index, noisy, None)
-    denoised_frame = question.denoised.frame(question.denoised_index)
-    return PreviewAnswer(question.index, noisy, places("denoised", denoised_frame))
+    noisy, denoised = found("noisy", None), None
+    if question.denoised is not None:
+        denoised = found("denoised", question.denoised.frame(question.denoised_index))
+    truth = None if question.truth is None else question.truth()
+    states = marked(noisy, denoised, truth, question.camera.pixel_size_nm)
+    return PreviewAnswer(question.index, *states, truth is not None)
 
 
 _widths: list[tuple[Stack, Camera, Any, PsfWidth]] = []

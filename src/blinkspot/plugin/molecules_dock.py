@@ -35,6 +35,7 @@ from blinkspot.plugin.step_list import StepList
 from blinkspot.plugin.step_options import StepOptions
 from blinkspot.plugin.step_settings import DRIFT_STEPS, FORMULA, FROM_FILE
 from blinkspot.plugin.table_row import TableRow
+from blinkspot.plugin.table_view.link import TableLink
 from blinkspot.plugin.table_writer import DRIFTS, TABLES, TableWriter
 from blinkspot.plugin.work_view import WorkView
 
@@ -54,6 +55,7 @@ class MoleculesDock(Dock):
         self._view = WorkView(self.viewer, self)
         self._view.counted.connect(self._on_counted)
         self._view.failed.connect(self.complain)
+        self.table_link = TableLink(self.viewer, self)
         self._writer = TableWriter(self)
         self._writer.said.connect(self.job_bar.say)
         self._taken_from: PointsLayer | None = None
@@ -96,7 +98,12 @@ class MoleculesDock(Dock):
             "Write the molecules that are left as ThunderSTORM's CSV (.csv) or Picasso's HDF5 (.hdf5), nm, "
             "with the record of all steps."
         )
-        self.footer.addLayout(row(self.draw_button, self.export_button))
+        self.table_button = QPushButton("Show table")
+        self.table_button.setToolTip(
+            "Show the molecules that are left as a table below the picture: click a row to see the molecule, "
+            "or a molecule in the picture to see its row."
+        )
+        self.footer.addLayout(row(self.draw_button, self.table_button, self.export_button))
 
     def _connect(self) -> None:
         self.tables.chosen.connect(self._on_table_chosen)
@@ -109,6 +116,7 @@ class MoleculesDock(Dock):
         self.done.clear_button.clicked.connect(self._clear)
         self.drift.save_button.clicked.connect(self._ask_save_drift)
         self.draw_button.clicked.connect(self._draw)
+        self.table_button.clicked.connect(self.table_link.open)
         self.export_button.clicked.connect(self._ask_export)
         self.runner.started.connect(self._refresh)
         self.runner.ended.connect(self._on_ended)
@@ -190,13 +198,20 @@ class MoleculesDock(Dock):
         work, layer = self._work, self.tables.layer
         if work is None or layer is None:
             self.counts.setText("No table" if layer is None else "Taking the table...")
+            self.table_link.clear()
         else:
             self._view.show(layer, work, condition)
 
-    def _on_counted(self, left: int) -> None:
+    def _on_counted(self, left: molecules_steps.Left) -> None:
         self.filter.say("")
-        if self._work is not None:
-            self.counts.setText(f"{left:,} of {len(self._work.opened.history.source):,} left")
+        work, layer = self._work, self.tables.layer
+        if work is not None and layer is not None:
+            self.table_link.show(layer, work, left)
+            self.counts.setText(f"{len(left):,} of {len(work.opened.history.source):,} left")
+
+    def on_closed(self) -> None:
+        """Close the table with the dock."""
+        self.table_link.close()
 
     # -- steps
 

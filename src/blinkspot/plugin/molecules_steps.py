@@ -172,14 +172,33 @@ def inspect(table: LocalizationTable, wanted: str) -> Generator[Progress, None, 
     return Inspected(columns, counted)
 
 
-def count(table: LocalizationTable, condition: str) -> Generator[Progress, None, int]:
-    """Count the rows for which a condition holds; all of them where it is empty."""
+@dataclass(frozen=True, eq=False)
+class Left:
+    """The rows of a table for which a condition holds.
+
+    Attributes
+    ----------
+    table : LocalizationTable
+        With all of its rows; not copied.
+    rows : (n,) int64 or None
+        Numbers of those that are left, ascending; None for all.
+    """
+
+    table: LocalizationTable
+    rows: NDArray[np.int64] | None
+
+    def __len__(self) -> int:
+        return len(self.table) if self.rows is None else len(self.rows)
+
+
+def left(table: LocalizationTable, condition: str) -> Generator[Progress, None, Left]:
+    """Tell the rows for which a condition holds; all of them where it is empty."""
     from blinkspot.localization.processing import Filter
 
     if not condition.strip():
-        return len(table)
+        return Left(table, None)
     holds = yield from Filter(condition).holds(table)
-    return int(holds.sum())
+    return Left(table, np.flatnonzero(holds))
 
 
 def apply(

@@ -1,24 +1,22 @@
-"""Circles around the molecules of the frame that is shown, on the noisy and on the denoised movie."""
+"""Markers around the molecules of the frame that is shown, on the noisy and on the denoised movie."""
 
 from __future__ import annotations
 
-import numpy as np
 from napari.components import ViewerModel
 from napari.layers import Image, Points
-from numpy.typing import NDArray
 
 from blinkspot.plugin.comparing.view import ComparisonView
+from blinkspot.plugin.marking.looks import DENOISED_COLOUR, LOOKS, NOISY_COLOUR
+from blinkspot.plugin.marking.states import Marked
 from blinkspot.plugin.rings import NO_PLACES, add_rings
 
-NOISY_COLOUR = "#00d7ff"
-DENOISED_COLOUR = "#ff8c00"
 # Of different size, so that both are seen where they lie over one another.
 _NOISY_DIAMETER_PX = 7.0
 _DENOISED_DIAMETER_PX = 9.0
 
 
 class PreviewMarkers:
-    """Two layers of open circles.
+    """Two layers of open markers, whose colour and shape tell the state of a molecule.
 
     Parameters
     ----------
@@ -59,13 +57,13 @@ class PreviewMarkers:
         wanted = [self.noisy] if self._movies[1] is None else [self.noisy, self.denoised]
         return all(layer is not None and layer in self._viewer.layers for layer in wanted)
 
-    def show(self, noisy: NDArray[np.float32], denoised: NDArray[np.float32] | None) -> None:
-        """Mark places (n, 3): frame, y, x in pixels."""
+    def show(self, noisy: Marked, denoised: Marked | None) -> None:
+        """Mark the molecules found in each movie."""
         if self.noisy is None or not self.exist:
             return
-        self.noisy.data = noisy
+        _mark(self.noisy, noisy)
         if self.denoised is not None:
-            self.denoised.data = NO_PLACES if denoised is None else denoised
+            _mark(self.denoised, denoised or Marked(NO_PLACES, ()))
 
     def arrange(self) -> None:
         """Lay each layer over its movie where the two are compared."""
@@ -106,3 +104,10 @@ class PreviewMarkers:
             colour=colour,
             diameter_px=diameter_px,
         )
+
+
+def _mark(layer: Points, marked: Marked) -> None:
+    layer.data = marked.places
+    if marked.states:
+        layer.symbol = [LOOKS[state].symbol for state in marked.states]
+        layer.border_color = [LOOKS[state].colour for state in marked.states]

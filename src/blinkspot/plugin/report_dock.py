@@ -17,11 +17,10 @@ from blinkspot.plugin.camera_widget import CameraWidget
 from blinkspot.plugin.dock import Dock
 from blinkspot.plugin.forms import row, section
 from blinkspot.plugin.jobs import End, Outcome
-from blinkspot.plugin.layer_choice import LayerChoice
-from blinkspot.plugin.molecules_layers import holds_molecules
 from blinkspot.plugin.movie_pair import MoviePair
-from blinkspot.plugin.movies import PROVENANCE, ROLE, stack_of, why_not_a_movie
+from blinkspot.plugin.movies import stack_of, why_not_a_movie
 from blinkspot.plugin.opener import OpenButton
+from blinkspot.plugin.truth_layer import truth_choice, truth_of
 from blinkspot.plugin.writer import table_of
 
 
@@ -51,12 +50,11 @@ class ReportDock(Dock):
             "none",
         )
         self.movies, self.denoised = self.pair.movies, self.pair.denoised
-        self.truth = LayerChoice(
+        self.truth = truth_choice(
             self.viewer,
-            holds_molecules,
             "A table of the molecules that are there, where the movie was simulated: open its truth in the "
             "Molecules dock. Without it, the page says what can be said without.",
-            none_text="not known",
+            "not known",
         )
         self.pair.form.addRow("Truth", self.truth)
         self.controls.addWidget(self.pair)
@@ -88,24 +86,8 @@ class ReportDock(Dock):
         reason = None if layer is None else why_not_a_movie(layer)
         self.camera.show_layer(layer if reason is None else None)
         self.truth.refresh()
-        self.truth.choose(self._truth_of(layer))
+        self.truth.choose(truth_of(self.viewer, layer))
         self._refresh()
-
-    def _truth_of(self, movie: Layer | None) -> Layer | None:
-        """Return the truth of a simulated movie, where it was opened with it."""
-        if movie is None or why_not_a_movie(movie) is not None:
-            return None
-        made_by = stack_of(movie).metadata.get("provenance")
-        return next(
-            (
-                layer
-                for layer in self.viewer.layers
-                if layer.metadata.get(ROLE) == "truth"
-                and made_by is not None
-                and layer.metadata.get(PROVENANCE) == made_by
-            ),
-            None,
-        )
 
     def _refresh(self, *_: object) -> None:
         layer = self.movies.layer

@@ -29,15 +29,15 @@ class WorkView(QObject):
 
     Signals
     -------
-    counted : int
-        Molecules that are left.
+    counted : Left
+        The molecules that are left.
     refused : str
         What is wrong with the condition.
     failed : (object, str)
         An exception, and what was being done: a defect.
     """
 
-    counted = Signal(int)
+    counted = Signal(object)
     refused = Signal(str)
     failed = Signal(object, str)
 
@@ -67,7 +67,7 @@ class WorkView(QObject):
     def show(self, layer: PointsLayer, work: Work, condition: str) -> None:
         """Count what is left of the table of a layer, and show it when nothing changes for a moment."""
         self._of = (layer, work, condition)
-        self._counting.ask_job(partial(molecules_steps.count, work.opened.history.table, condition))
+        self._counting.ask_job(partial(molecules_steps.left, work.opened.history.table, condition))
         self.show_soon()
 
     def show_soon(self) -> None:

@@ -1,0 +1,1 @@
+"""The molecules that are left as a table, linked to the picture."""
