@@ -153,6 +153,51 @@ def test_stop_keeps_the_best_model_so_far(qtbot, viewer):
     assert dock.save_button.isEnabled()
 
 
+def test_a_paused_training_goes_on_as_if_nothing_had_been(qtbot, viewer):
+    dock = open_dock(viewer, "Train")
+    add_movie(viewer)
+    viewer.dims.set_current_step(0, 3)
+    train_for(dock, 12)
+    click(qtbot, dock.start_button)
+    wait_for_end(qtbot, dock)
+    viewer.layers.remove("movie denoised so far")
+
+    click(qtbot, dock.start_button)
+    qtbot.waitUntil(lambda: "movie denoised so far" in viewer.layers, timeout=30_000)
+    click(qtbot, dock.job_bar.pause_button)
+    qtbot.waitUntil(lambda: "Paused. Training:" in dock.job_bar.status.text(), timeout=1000)
+    qtbot.wait(500)
+    points = dock.loss_plot.points
+    # The slider is still followed, by what has been learned so far.
+    live = viewer.layers["movie denoised so far"]
+    viewer.dims.set_current_step(0, 30)
+    qtbot.waitUntil(lambda: live.translate[0] == 30, timeout=10_000)
+    qtbot.wait(500)
+    assert dock.loss_plot.points == points
+    assert dock.runner.busy
+    assert not dock.start_button.isEnabled()
+    click(qtbot, dock.job_bar.pause_button)
+    wait_for_end(qtbot, dock)
+    first, second = session_of(viewer).models.values()
+    assert len(dock.loss_plot.points) > len(points)
+    assert first.digest() == second.digest()
+    assert dock.job_bar.pause_button.isHidden()
+
+
+def test_a_paused_training_can_be_stopped(qtbot, viewer):
+    dock = open_dock(viewer, "Train")
+    add_movie(viewer)
+    train_for(dock, 10_000)
+    click(qtbot, dock.start_button)
+    qtbot.waitUntil(lambda: bool(dock.loss_plot.points), timeout=30_000)
+    click(qtbot, dock.job_bar.pause_button)
+    qtbot.wait(200)
+    click(qtbot, dock.job_bar.stop_button)
+    wait_for_end(qtbot, dock)
+    assert "Stopped" in dock.job_bar.status.text()
+    assert list(session_of(viewer).models) == ["movie"]
+
+
 def test_stop_before_the_first_model_leaves_none(qtbot, viewer):
     dock = open_dock(viewer, "Train")
     add_movie(viewer)

@@ -45,7 +45,12 @@ class TrainDock(Dock):
     title = "Train"
 
     def __init__(self, napari_viewer: ViewerModel) -> None:
-        super().__init__(napari_viewer, "Stop", "Stop training; the best model so far is kept.")
+        super().__init__(
+            napari_viewer,
+            "Stop",
+            "Stop training; the best model so far is kept.",
+            "Have the training wait, with all that it has learned, and leave the processor to others.",
+        )
         self._run: _Run | None = None  # begun last
         self._shown: _Run | None = None  # whose loss and frames are shown
         self._trained: str | None = None  # the model trained last
@@ -58,6 +63,7 @@ class TrainDock(Dock):
         self.movies.chosen.connect(self._on_movie_chosen)
         self.runner.progressed.connect(self._on_progressed)
         self.runner.started.connect(self._refresh)
+        self.runner.pause_changed.connect(self._on_pause_changed)
         self.runner.ended.connect(self._on_ended)
         self.session.denoised_added.connect(self._on_denoised_added)
         follow(self, self.viewer.dims.events.current_step, self._on_frame_changed)
@@ -159,11 +165,16 @@ class TrainDock(Dock):
         if run is None or not self.in_viewer(run.source) or why_not_a_movie(run.source):
             return
         self._viewed.index = frame_shown(self.viewer, run.source)
-        if not self.runner.busy and self._live.is_shown and run.job.best is not None:
-            # By the trained model, now that no job does it.
+        at_rest = self.runner.paused or not self.runner.busy
+        if at_rest and self._live.is_shown and run.job.best is not None:
+            # By the best model, now that no job does it.
             self._following.ask(
                 partial(training_steps.denoised_frame, run.job.best, stack_of(run.source), self._viewed.index)
             )
+
+    def _on_pause_changed(self, paused: bool) -> None:
+        if not paused:
+            self._following.forget()  # the training shows the frame again
 
     def _on_ended(self, outcome: Outcome) -> None:
         run = self._run
