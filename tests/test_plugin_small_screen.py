@@ -7,6 +7,9 @@ from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QScrollArea
 from test_plugin_helpers import add_movie, click, open_dock
 
+from blinkspot.denoising import Course
+from blinkspot.plugin.training_steps import LossPoint
+
 # What napari leaves to a dock on a screen of 1366 x 768 pixels, below its title and above its tab.
 DOCK_PX = (368, 634)
 LONG = "The job ended in a sentence that is so long that it does not fit into one line. " * 2
@@ -43,6 +46,7 @@ def test_all_of_train_is_seen(qtbot, viewer):
     check_all_is_seen(qtbot, dock)
     click(qtbot, options.more_button)
     dock.job_bar._show_running(True)
+    dock.loss_plot.add(LossPoint(1.0, 2.0, 2.1, True, Course.RESTARTED.value))
     dock.job_bar.say(LONG)
     check_all_is_seen(qtbot, dock)
     viewer.add_image(np.random.default_rng(0).poisson(5.0, (12, 16, 16)).astype(np.uint16), name="other")

@@ -14,7 +14,7 @@ from test_plugin_helpers import (
     wait_for_end,
 )
 
-from blinkspot.denoising import Denoiser, frames
+from blinkspot.denoising import Course, Denoiser, frames
 from blinkspot.plugin import backend, file_dialogs, training_steps
 from blinkspot.plugin.session import session_of
 from blinkspot.stack import Stack
@@ -47,6 +47,8 @@ def test_training_shows_its_curve_and_the_frame_and_leaves_a_model(qtbot, viewer
     points = dock.loss_plot.points
     assert len(points) >= 2
     assert all(np.isfinite([point.training, point.validation]).all() for point in points)
+    assert dock.loss_plot.words.text() == f"{points[-1].course[:1].upper()}{points[-1].course[1:]}."
+    assert points[-1].course in [course.value for course in Course]
     x, _ = dock.loss_plot._validation.getData()
     assert list(x) == [point.epoch for point in points]
 

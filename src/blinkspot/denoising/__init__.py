@@ -1,5 +1,6 @@
 """From noisy frames to posterior means: noise model, networks, training, prediction."""
 
+from blinkspot.denoising.course import Course, course_of
 from blinkspot.denoising.denoiser import DenoisedChunk, Denoiser
 from blinkspot.denoising.noise import ESTIMATES, LOSSES, Estimate, LossName
 from blinkspot.denoising.output import Units, denoise_to_file
@@ -10,6 +11,7 @@ from blinkspot.denoising.training_state import TrainingProgress
 __all__ = [
     "ESTIMATES",
     "LOSSES",
+    "Course",
     "DenoisedChunk",
     "Denoiser",
     "Estimate",
@@ -18,6 +20,7 @@ __all__ = [
     "TrainingProgress",
     "TrainingSettings",
     "Units",
+    "course_of",
     "denoise_to_file",
     "train",
 ]

@@ -295,7 +295,7 @@ class Training:
             )
         elif is_lost and self.best is not None:
             learner.go_back_to(self.best.weights())
-            state.schedule.restart(state.step, state.done)
+            report = state.restart()
         yield report
 
     def _snapshot(self, model: PriorNetwork, state: TrainingState, validation_loss: float) -> Denoiser:

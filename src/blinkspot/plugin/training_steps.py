@@ -73,12 +73,15 @@ class LossPoint:
         Loss, nat per pixel.
     improved : bool
         Whether this is the best so far.
+    course : str
+        How the training goes, in words; see :class:`blinkspot.denoising.Course`.
     """
 
     epoch: float
     training: float
     validation: float
     improved: bool
+    course: str
 
 
 @dataclass(frozen=True)
@@ -152,7 +155,11 @@ class TrainingJob:
                 yield progress
             if isinstance(progress, denoising.TrainingProgress) and progress.validated:
                 yield LossPoint(
-                    progress.epoch, progress.train_loss, progress.validation_loss, progress.improved
+                    progress.epoch,
+                    progress.train_loss,
+                    progress.validation_loss,
+                    progress.improved,
+                    denoising.course_of(training.history).value,
                 )
             # The layer may have been given a longer movie since.
             wanted = (self.best, min(self._viewed.index, self._movie.n_frames - 1))
