@@ -39,6 +39,7 @@ def test_all_of_train_is_seen(qtbot, viewer):
     options = dock.options
     check_all_is_seen(qtbot, dock)
     add_movie(viewer)
+    dock.resume_button.show()
     for extent in ("until settled", "minutes", "epochs"):
         options.extent.setCurrentText(extent)
         check_all_is_seen(qtbot, dock)

@@ -11,7 +11,7 @@ from napari.layers import Image, Layer
 from qtpy.QtWidgets import QLabel, QPushButton
 
 from blinkspot.errors import BlinkspotError
-from blinkspot.plugin import training_steps
+from blinkspot.plugin import training_steps, unfinished
 from blinkspot.plugin.camera_widget import CameraWidget
 from blinkspot.plugin.comparing.control import CompareControl
 from blinkspot.plugin.dock import Dock
@@ -25,6 +25,7 @@ from blinkspot.plugin.model_choice import ModelLoader, ModelSaver
 from blinkspot.plugin.movie_line import MovieLine
 from blinkspot.plugin.movies import frame_shown, stack_of, why_not_a_movie
 from blinkspot.plugin.notify import warn
+from blinkspot.plugin.resume_button import ResumeButton
 from blinkspot.plugin.training_options import TrainingOptions
 
 if TYPE_CHECKING:  # importing it takes seconds
@@ -54,6 +55,8 @@ class TrainDock(Dock):
         self._run: _Run | None = None  # begun last
         self._shown: _Run | None = None  # whose loss and frames are shown
         self._trained: str | None = None  # the model trained last
+        self._ended: list[training_steps.TrainingJob] = []  # with a model that may not be safe yet
+        self._offer = ""  # a training to go on with, in a sentence
         self._viewed = training_steps.Viewed()
         self._live = LiveLayer(self.viewer)
         self._following = LatestOnly(self)
@@ -66,6 +69,7 @@ class TrainDock(Dock):
         self.runner.pause_changed.connect(self._on_pause_changed)
         self.runner.ended.connect(self._on_ended)
         self.session.denoised_added.connect(self._on_denoised_added)
+        self.session.model_saved.connect(self._on_model_saved)
         follow(self, self.viewer.dims.events.current_step, self._on_frame_changed)
         self._on_movie_chosen(self.movies.layer)
 
@@ -91,7 +95,10 @@ class TrainDock(Dock):
         self.saver.said.connect(self.job_bar.say)
         self.save_button.clicked.connect(lambda: self.saver.ask(self._trained))
         self.compare = CompareControl(self.session, lambda: self.movies.layer, self._pair)
-        self.controls.addLayout(row(self.start_button, self.save_button, self.compare))
+        self.resume_button = ResumeButton(self.session, unfinished.trainings_folder())
+        self.resume_button.clicked.connect(self._resume)
+        self.resume_button.changed.connect(self._on_unfinished_changed)
+        self.controls.addLayout(row(self.start_button, self.resume_button, self.save_button, self.compare))
         self.loss_plot = LossPlot(self.viewer)
         self.controls.addWidget(self.loss_plot, stretch=1)
 
@@ -102,6 +109,7 @@ class TrainDock(Dock):
         if not self.runner.busy:
             self.job_bar.say("")
         self._refresh()
+        self.resume_button.seek(layer if usable else None)
 
     def _obstacle(self) -> str:
         """Say why the movie chosen cannot be trained on, as far as that is seen without reading it."""
@@ -114,19 +122,34 @@ class TrainDock(Dock):
 
     def _refresh(self, *_: object) -> None:
         obstacle = self._obstacle()
-        self.job_bar.hint(obstacle)
+        self.job_bar.hint(obstacle or self._offer)
+        self.resume_button.setEnabled(not obstacle and not self.runner.busy)
         self.start_button.setEnabled(self.movies.layer is not None and not obstacle and not self.runner.busy)
         self.save_button.setEnabled(self._trained is not None and not self.runner.busy)
 
+    def _on_unfinished_changed(self, sentence: str) -> None:
+        # What was said of the training before stays.
+        if not sentence or not self.job_bar.status.text():
+            self._offer = sentence
+        self._refresh()
+
     def _start(self) -> None:
+        self._train(None)
+
+    def _resume(self) -> None:
+        self._train(self.resume_button.found)
+
+    def _train(self, begun: unfinished.Unfinished | None) -> None:
         try:
             layer = self.usable_movie(self.movies.layer)
             job = training_steps.TrainingJob(
                 stack_of(layer),
                 self.camera.checked_camera(),
-                self.options.settings,
-                self.options.start.denoiser,
+                self.options.settings if begun is None else begun.settings,
+                self.options.start.denoiser if begun is None else begun.start,
                 self._viewed,
+                self.resume_button.folder,
+                None if begun is None else begun.path,
             )
         except BlinkspotError as error:
             self.complain(error, "Training")
@@ -185,8 +208,18 @@ class TrainDock(Dock):
         else:
             before = "" if self._trained is None else f" The model {self._trained!r} of before is kept."
             said = f"{outcome.message or 'Stopped before there was a model.'}{before}"
+        if run is not None and outcome.end is End.DONE and run.job.checkpoint is not None:
+            self._ended.append(run.job)
+            self.resume_button.finish(run.job.checkpoint)
         self._refresh()
         self.job_bar.say(said)
+        self.resume_button.seek(self.movies.layer if not self._obstacle() else None)
+
+    def _on_model_saved(self, model: Denoiser) -> None:
+        """Remove what a training was kept in, now that its model is safe."""
+        for job in self._ended:
+            if job.best is model and job.checkpoint is not None:
+                unfinished.discard(job.checkpoint)
 
     def _on_denoised_added(self, layer: Layer) -> None:
         """Make way for the whole movie, denoised with the finished model."""
