@@ -39,7 +39,7 @@ class ThemedPlot(QWidget):
         self._layout = QVBoxLayout(self)
         self._layout.setContentsMargins(0, 0, 0, 0)
         self._layout.setSpacing(0)
-        self._layout.addWidget(self.plot)
+        self._layout.addWidget(self.plot, stretch=1)
         # pyqtgraph asks for 640 x 480.
         self.plot.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Ignored)
         self.plot.setMinimumHeight(height_px)
