@@ -2,6 +2,7 @@
 
 from blinkspot.denoising.course import Course, course_of
 from blinkspot.denoising.denoiser import DenoisedChunk, Denoiser
+from blinkspot.denoising.frames import FrameSignals, signals_of_frames
 from blinkspot.denoising.noise import ESTIMATES, LOSSES, Estimate, LossName
 from blinkspot.denoising.output import Units, denoise_to_file
 from blinkspot.denoising.settings import TrainingSettings
@@ -15,6 +16,7 @@ __all__ = [
     "DenoisedChunk",
     "Denoiser",
     "Estimate",
+    "FrameSignals",
     "LossName",
     "Training",
     "TrainingProgress",
@@ -22,5 +24,6 @@ __all__ = [
     "Units",
     "course_of",
     "denoise_to_file",
+    "signals_of_frames",
     "train",
 ]

@@ -89,7 +89,7 @@ def identity_of(
 ) -> dict[str, Any]:
     """Return what a checkpoint must share with the training that goes on from it, JSON-ready."""
     return {
-        "settings": dataclasses.asdict(settings),
+        "settings": json.loads(json.dumps(dataclasses.asdict(settings))),  # as it is read
         "camera": camera.as_dict(),
         "movie": movie_identity(movie),
         "start": {"weights": None if start is None else start.digest()},
