@@ -27,6 +27,7 @@ from blinkspot.plugin.movies import frame_shown, stack_of, why_not_a_movie
 from blinkspot.plugin.notify import warn
 from blinkspot.plugin.resume_button import ResumeButton
 from blinkspot.plugin.training_options import TrainingOptions
+from blinkspot.plugin.training_part import TrainingPart
 
 if TYPE_CHECKING:  # importing it takes seconds
     from blinkspot.denoising import Denoiser
@@ -81,7 +82,10 @@ class TrainDock(Dock):
         self.controls.addWidget(self.movie_line)
         self.camera = CameraWidget(self.session.cameras, self.viewer)
         self.controls.addWidget(section("Camera", self.camera))
-        self.options = TrainingOptions(self.session)
+        self.part = TrainingPart(self.viewer)
+        self.part.said.connect(self.job_bar.say)
+        self.part.failed.connect(lambda error: self.complain(error, "Looking at the frames"))
+        self.options = TrainingOptions(self.session, self.part)
         self.controls.addWidget(section("Training", self.options))
         self.loader = ModelLoader(self.session, self)
         self.loader.said.connect(self.job_bar.say)
@@ -101,11 +105,17 @@ class TrainDock(Dock):
         self.controls.addLayout(row(self.start_button, self.resume_button, self.save_button, self.compare))
         self.loss_plot = LossPlot(self.viewer)
         self.controls.addWidget(self.loss_plot, stretch=1)
+        self.options.more_button.toggled.connect(self._make_room)
+
+    def _make_room(self, *_: object) -> None:
+        """Leave the room of an empty loss plot to the settings that seldom need a change."""
+        self.loss_plot.setVisible(bool(self.loss_plot.points) or not self.options.more_button.isChecked())
 
     def _on_movie_chosen(self, layer: Layer | None) -> None:
         usable = layer is not None and why_not_a_movie(layer) is None
         self.camera.show_layer(layer if usable else None)
         self.movie_line.show_layer(layer if usable else None)
+        self.part.show_layer(layer if usable else None)
         if not self.runner.busy:
             self.job_bar.say("")
         self._refresh()
@@ -164,6 +174,7 @@ class TrainDock(Dock):
             self._show_run()
         if isinstance(value, training_steps.LossPoint):
             self.loss_plot.add(value)
+            self._make_room()
         elif isinstance(value, training_steps.PreviewFrame):
             self._on_preview(value)
             self.job_bar.note("")

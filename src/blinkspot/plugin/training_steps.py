@@ -208,6 +208,32 @@ def preview(
         yield NoPreview(f"Frame {index} cannot be shown denoised: {error}")
 
 
+def signals(movie: Stack, part: dict[str, Any], everywhere: Any) -> Generator[Any, None, tuple[Any, Any]]:
+    """Look at the frames of a movie.
+
+    Parameters
+    ----------
+    movie : Stack
+        The movie.
+    part : dict
+        Range and region, as arguments of :class:`blinkspot.denoising.TrainingSettings`.
+    everywhere : FrameSignals or None
+        What was found in that region of all frames, where that is known.
+
+    Returns
+    -------
+    (FrameSignals, FrameSignals)
+        Of all frames, and of those of the range.
+    """
+    denoising = yield from backend.loading()
+    if everywhere is None:
+        region = {name: value for name, value in part.items() if name == "region_px"}
+        everywhere = yield from denoising.signals_of_frames(movie, denoising.TrainingSettings(**region))
+    if "last_frame" not in part:
+        return everywhere, everywhere
+    return everywhere, (yield from denoising.signals_of_frames(movie, denoising.TrainingSettings(**part)))
+
+
 def load_model(path: Path) -> Denoiser:
     """Load a model file."""
     model: Denoiser = backend.denoising().Denoiser.load(path)
