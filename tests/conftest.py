@@ -31,6 +31,13 @@ def own_cameras(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pyt
         monkeypatch.setattr("blinkspot.plugin.camera_keeper.cameras_folder", lambda: tmp_path / "cameras")
 
 
+@pytest.fixture(autouse=True)
+def own_trainings(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tests of the window never see, or touch, the unfinished trainings of their user."""
+    if request.path.name.startswith("test_plugin"):
+        monkeypatch.setattr("blinkspot.plugin.unfinished.trainings_folder", lambda: tmp_path / "trainings")
+
+
 @pytest.fixture
 def viewer(qtbot: Any, make_napari_viewer: Callable[[], Any]) -> Iterator[Any]:
     """An empty viewer, not on the screen; a worker thread that outlives the test fails it."""

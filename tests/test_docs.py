@@ -384,7 +384,11 @@ OF_NAPARI = {"File", "Filter", "Layers", "Open Sample", "Plugins", "Save Selecte
 )
 def test_docks_in_the_docs_bear_the_texts_of_the_docks(page: Path) -> None:
     package = PROJECT / "src" / "blinkspot"
-    sources = [*(package / "plugin").rglob("*.py"), package / "napari.yaml"]
+    sources = [
+        *(package / "plugin").rglob("*.py"),
+        package / "napari.yaml",
+        package / "denoising" / "course.py",
+    ]
     shown = "\n".join(text_of(path) for path in sources)
     # Texts of the window stand in italics, on the docks' pages its main fields and buttons in bold at the
     # start of an item or a paragraph.

@@ -13,7 +13,7 @@ from blinkspot.plugin.backend import meanwhile
 from blinkspot.plugin.job_bar import JobBar, time_left
 from blinkspot.plugin.jobs import End, JobRunner
 from blinkspot.plugin.latest_only import LatestOnly
-from blinkspot.progress import Progress, finish
+from blinkspot.progress import Progress, Stopwatch, finish
 
 
 class Endless:
@@ -107,6 +107,75 @@ def test_stop_ends_a_job_and_closes_it_in_its_own_thread(qtbot, runner, outcomes
     assert outcomes[0].end is End.STOPPED
     assert endless.closed_in is not None
     assert endless.closed_in is not threading.main_thread()
+
+
+def test_a_paused_job_rests_until_it_may_go_on(qtbot, runner, outcomes):
+    bar = JobBar(runner, "Stop", "", "Have it wait.")
+    qtbot.addWidget(bar)
+    bar.show()
+    endless = Endless()
+    runner.start("Working", endless.run)
+    qtbot.waitUntil(lambda: "%" in bar.status.text())
+    bar.pause_button.click()
+    assert (bar.pause_button.text(), runner.paused, runner.busy) == ("Resume", True, True)
+    qtbot.wait(300)
+    yielded = endless.yielded
+    qtbot.wait(300)
+    assert endless.yielded == yielded
+    assert bar.status.text().startswith("Paused. Working: ")
+    bar.pause_button.click()
+    assert (bar.pause_button.text(), runner.paused) == ("Pause", False)
+    qtbot.waitUntil(lambda: endless.yielded > yielded + 5)
+    assert bar.status.text().startswith("Working: ")
+
+
+def test_a_pause_does_not_count_as_time_of_the_job(qtbot, runner, outcomes):
+    began = threading.Event()
+
+    def job():
+        watch = Stopwatch("working", 1.0)
+        began.set()
+        yield
+        return watch.elapsed_s, time.perf_counter() - watch.started
+
+    runner.start("Working", job)
+    runner.pause()
+    qtbot.waitUntil(began.is_set)
+    qtbot.wait(400)
+    runner.go_on()
+    qtbot.waitUntil(lambda: bool(outcomes))
+    counted_s, by_the_clock_s = outcomes[0].result
+    assert by_the_clock_s > counted_s + 0.2
+
+
+@pytest.mark.parametrize("end", ["stopped", "owner gone"])
+def test_a_paused_job_can_be_stopped(qtbot, outcomes, end):
+    parent = QObject()
+    runner = JobRunner(parent)
+    runner.ended.connect(outcomes.append)
+    endless = Endless()
+    runner.start("Working", endless.run)
+    qtbot.waitUntil(lambda: endless.yielded > 2)
+    runner.pause()
+    qtbot.wait(200)
+    if end == "stopped":
+        runner.stop()
+        qtbot.waitUntil(lambda: bool(outcomes))
+        assert outcomes[0].end is End.STOPPED
+        assert not runner.paused
+        # The next job does not begin paused.
+        runner.start("Working", lambda: iter_of(7))
+        qtbot.waitUntil(lambda: len(outcomes) == 2)
+        assert outcomes[1].result == 7
+    parent.deleteLater()
+    qtbot.waitUntil(lambda: endless.closed_in is not None)
+    assert endless.closed_in is not threading.main_thread()
+    wait_for_workers(qtbot)
+
+
+def iter_of(result):
+    yield
+    return result
 
 
 def test_a_second_job_is_refused_while_one_runs(qtbot, runner, outcomes):

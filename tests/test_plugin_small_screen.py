@@ -7,9 +7,11 @@ from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QScrollArea
 from test_plugin_helpers import add_movie, click, open_dock
 
+from blinkspot.denoising import Course
 from blinkspot.plugin.marking.looks import legend
 from blinkspot.plugin.marking.states import Marked, State
 from blinkspot.plugin.rings import NO_PLACES
+from blinkspot.plugin.training_steps import LossPoint
 
 # What napari leaves to a dock on a screen of 1366 x 768 pixels, below its title and above its tab.
 DOCK_PX = (368, 634)
@@ -40,6 +42,7 @@ def test_all_of_train_is_seen(qtbot, viewer):
     options = dock.options
     check_all_is_seen(qtbot, dock)
     add_movie(viewer)
+    dock.resume_button.show()
     for extent in ("until settled", "minutes", "epochs"):
         options.extent.setCurrentText(extent)
         check_all_is_seen(qtbot, dock)
@@ -47,6 +50,7 @@ def test_all_of_train_is_seen(qtbot, viewer):
     check_all_is_seen(qtbot, dock)
     click(qtbot, options.more_button)
     dock.job_bar._show_running(True)
+    dock.loss_plot.add(LossPoint(1.0, 2.0, 2.1, True, Course.RESTARTED.value))
     dock.job_bar.say(LONG)
     check_all_is_seen(qtbot, dock)
     viewer.add_image(np.random.default_rng(0).poisson(5.0, (12, 16, 16)).astype(np.uint16), name="other")

@@ -14,7 +14,7 @@ from test_plugin_helpers import (
     wait_for_end,
 )
 
-from blinkspot.denoising import Denoiser, frames
+from blinkspot.denoising import Course, Denoiser, frames
 from blinkspot.plugin import backend, file_dialogs, training_steps
 from blinkspot.plugin.session import session_of
 from blinkspot.stack import Stack
@@ -47,6 +47,8 @@ def test_training_shows_its_curve_and_the_frame_and_leaves_a_model(qtbot, viewer
     points = dock.loss_plot.points
     assert len(points) >= 2
     assert all(np.isfinite([point.training, point.validation]).all() for point in points)
+    assert dock.loss_plot.words.text() == f"{points[-1].course[:1].upper()}{points[-1].course[1:]}."
+    assert points[-1].course in [course.value for course in Course]
     x, _ = dock.loss_plot._validation.getData()
     assert list(x) == [point.epoch for point in points]
 
@@ -151,6 +153,51 @@ def test_stop_keeps_the_best_model_so_far(qtbot, viewer):
     assert list(session_of(viewer).models) == ["movie"]
     assert dock.start_button.isEnabled()
     assert dock.save_button.isEnabled()
+
+
+def test_a_paused_training_goes_on_as_if_nothing_had_been(qtbot, viewer):
+    dock = open_dock(viewer, "Train")
+    add_movie(viewer)
+    viewer.dims.set_current_step(0, 3)
+    train_for(dock, 12)
+    click(qtbot, dock.start_button)
+    wait_for_end(qtbot, dock)
+    viewer.layers.remove("movie denoised so far")
+
+    click(qtbot, dock.start_button)
+    qtbot.waitUntil(lambda: "movie denoised so far" in viewer.layers, timeout=30_000)
+    click(qtbot, dock.job_bar.pause_button)
+    qtbot.waitUntil(lambda: "Paused. Training:" in dock.job_bar.status.text(), timeout=1000)
+    qtbot.wait(500)
+    points = dock.loss_plot.points
+    # The slider is still followed, by what has been learned so far.
+    live = viewer.layers["movie denoised so far"]
+    viewer.dims.set_current_step(0, 30)
+    qtbot.waitUntil(lambda: live.translate[0] == 30, timeout=10_000)
+    qtbot.wait(500)
+    assert dock.loss_plot.points == points
+    assert dock.runner.busy
+    assert not dock.start_button.isEnabled()
+    click(qtbot, dock.job_bar.pause_button)
+    wait_for_end(qtbot, dock)
+    first, second = session_of(viewer).models.values()
+    assert len(dock.loss_plot.points) > len(points)
+    assert first.digest() == second.digest()
+    assert dock.job_bar.pause_button.isHidden()
+
+
+def test_a_paused_training_can_be_stopped(qtbot, viewer):
+    dock = open_dock(viewer, "Train")
+    add_movie(viewer)
+    train_for(dock, 10_000)
+    click(qtbot, dock.start_button)
+    qtbot.waitUntil(lambda: bool(dock.loss_plot.points), timeout=30_000)
+    click(qtbot, dock.job_bar.pause_button)
+    qtbot.wait(200)
+    click(qtbot, dock.job_bar.stop_button)
+    wait_for_end(qtbot, dock)
+    assert "Stopped" in dock.job_bar.status.text()
+    assert list(session_of(viewer).models) == ["movie"]
 
 
 def test_stop_before_the_first_model_leaves_none(qtbot, viewer):

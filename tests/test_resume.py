@@ -1,17 +1,19 @@
 """A training that goes on after a break ends as if there had been none."""
 
 import dataclasses
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 
+from blinkspot import progress
 from blinkspot.camera import Camera
 from blinkspot.denoising import Denoiser, Training, TrainingSettings
 from blinkspot.denoising.calibration import Calibration
 from blinkspot.errors import BlinkspotError
 from blinkspot.evaluation import PRESETS, simulate
-from blinkspot.progress import finish
+from blinkspot.progress import finish, pause
 from blinkspot.stack import as_stack
 
 CAMERA = PRESETS["low-light"].camera
@@ -231,3 +233,21 @@ def test_other_networks_resume_to_the_bit(movie, tmp_path, changes):
     finish(resumed.run(resume=tmp_path / "c"))
     expected = whole.best.weights()
     assert all(torch.equal(value, expected[name]) for name, value in resumed.best.weights().items())
+
+
+def test_a_time_limit_does_not_count_a_pause(movie, monkeypatch):
+    """By a clock that goes on by 0.1 s between the values of a training, and by an hour in a pause."""
+    now = [0.0]
+    monkeypatch.setattr(progress, "time", SimpleNamespace(perf_counter=lambda: now[0]))
+    settings = dataclasses.replace(QUICK, epochs=None, minutes=0.1)
+    steps = []
+    for pauses in (False, True):
+        training = Training(movie, CAMERA, settings)
+        for number, _ in enumerate(training.run()):
+            now[0] += 0.1
+            if pauses and number % 20 == 0:
+                with pause():
+                    now[0] += 3600.0
+        steps.append((training.best.provenance["steps"], training.history[-1].elapsed_s))
+    assert steps[0][1] == pytest.approx(steps[1][1], abs=0.5)
+    assert 6.0 <= steps[1][1] < 12.0

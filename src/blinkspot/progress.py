@@ -7,8 +7,9 @@ It can be closed at any yield. The command line prints the values, a dock paints
 from __future__ import annotations
 
 import contextlib
+import threading
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -29,7 +30,7 @@ class Progress:
     done, total : float
         Amount of work done and amount in all, in the same unit.
     elapsed_s : float
-        Seconds since the job began.
+        Seconds since the job began, without pauses.
     """
 
     step: str
@@ -50,18 +51,43 @@ class Progress:
         return self.elapsed_s * (1.0 - self.fraction) / self.fraction
 
 
+class _Paused(threading.local):
+    seconds = 0.0
+
+
+_paused = _Paused()
+
+
+def working_time_s() -> float:
+    """Return a clock that stands still in a :func:`pause` of this thread; only differences mean anything."""
+    return time.perf_counter() - _paused.seconds
+
+
+@contextlib.contextmanager
+def pause() -> Iterator[None]:
+    """Have a block, in which the job of this thread waits, not count as time that its job has taken."""
+    began = time.perf_counter()
+    try:
+        yield
+    finally:
+        _paused.seconds += time.perf_counter() - began
+
+
 @dataclass
 class Stopwatch:
-    """Makes the :class:`Progress` values of one job."""
+    """Makes the :class:`Progress` values of one job.
+
+    It stands still while the job is paused. To be asked in the thread in which it was made.
+    """
 
     step: str
     total: float
-    started: float = field(default_factory=time.perf_counter)
+    started: float = field(default_factory=working_time_s)
 
     @property
     def elapsed_s(self) -> float:
-        """Seconds since the stopwatch was made."""
-        return time.perf_counter() - self.started
+        """Seconds since the stopwatch was made, without pauses."""
+        return working_time_s() - self.started
 
     def at(self, done: float) -> Progress:
         """Return the progress value for ``done`` units of work."""

@@ -130,6 +130,16 @@ def train(
     channels: Annotated[
         int | None, typer.Option(help="Feature channels; the network's own by default.")
     ] = None,
+    frames: Annotated[
+        tuple[int, int] | None,
+        typer.Option(metavar="FIRST LAST", help="Frames to learn from, from 0, the last included."),
+    ] = None,
+    region_px: Annotated[
+        tuple[int, int, int, int] | None,
+        typer.Option(
+            metavar="TOP LEFT HEIGHT WIDTH", help="Part of the frames to learn from: row, column, size."
+        ),
+    ] = None,
     seed: Annotated[int, typer.Option(help="Seed of the random numbers.")] = 0,
     device: Annotated[Literal["auto", "cpu", "cuda", "mps"], typer.Option(help="Where to train.")] = "auto",
     start_from: Annotated[
@@ -157,7 +167,18 @@ def train(
         "channels": channels,
     }
     asked = {name: value for name, value in options.items() if value is not None}
-    settings = TrainingSettings(loss=loss, epochs=epochs, minutes=minutes, seed=seed, device=device, **asked)
+    first_frame, last_frame = frames or (0, None)
+    settings = TrainingSettings(
+        loss=loss,
+        epochs=epochs,
+        minutes=minutes,
+        first_frame=first_frame,
+        last_frame=last_frame,
+        region_px=region_px,
+        seed=seed,
+        device=device,
+        **asked,
+    )
     movie = open_recorded(stack)
     given = camera.given()
     check_can_write(output)

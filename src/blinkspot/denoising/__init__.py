@@ -1,6 +1,8 @@
 """From noisy frames to posterior means: noise model, networks, training, prediction."""
 
+from blinkspot.denoising.course import Course, course_of
 from blinkspot.denoising.denoiser import DenoisedChunk, Denoiser
+from blinkspot.denoising.frames import FrameSignals, signals_of_frames
 from blinkspot.denoising.noise import ESTIMATES, LOSSES, Estimate, LossName
 from blinkspot.denoising.output import Units, denoise_to_file
 from blinkspot.denoising.settings import TrainingSettings
@@ -10,14 +12,18 @@ from blinkspot.denoising.training_state import TrainingProgress
 __all__ = [
     "ESTIMATES",
     "LOSSES",
+    "Course",
     "DenoisedChunk",
     "Denoiser",
     "Estimate",
+    "FrameSignals",
     "LossName",
     "Training",
     "TrainingProgress",
     "TrainingSettings",
     "Units",
+    "course_of",
     "denoise_to_file",
+    "signals_of_frames",
     "train",
 ]

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import json
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
@@ -17,6 +15,7 @@ from torch import Tensor
 from blinkspot.camera import Camera
 from blinkspot.denoising.settings import TrainingSettings
 from blinkspot.errors import BlinkspotError
+from blinkspot.movie_identity import movie_identity
 from blinkspot.stack import Stack
 
 if TYPE_CHECKING:
@@ -89,13 +88,10 @@ def identity_of(
     movie: Stack, camera: Camera, settings: TrainingSettings, start: Denoiser | None
 ) -> dict[str, Any]:
     """Return what a checkpoint must share with the training that goes on from it, JSON-ready."""
-    pixels = hashlib.sha256()
-    for index in sorted({0, movie.n_frames // 2, movie.n_frames - 1}):
-        pixels.update(np.ascontiguousarray(movie.frame(index)).tobytes())
     return {
-        "settings": dataclasses.asdict(settings),
+        "settings": json.loads(json.dumps(dataclasses.asdict(settings))),  # as it is read
         "camera": camera.as_dict(),
-        "movie": {"shape": list(movie.shape), "pixels": pixels.hexdigest()},
+        "movie": movie_identity(movie),
         "start": {"weights": None if start is None else start.digest()},
     }
 

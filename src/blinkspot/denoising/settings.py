@@ -8,6 +8,7 @@ from typing import Any, Literal, get_args
 from blinkspot.denoising.networks import NETWORKS, NetworkName, default_channels
 from blinkspot.denoising.noise import LOSSES, LossName
 from blinkspot.errors import BlinkspotError
+from blinkspot.movie_checks import SMALLEST_SIDE_PX
 
 DeviceName = Literal["auto", "cpu", "cuda", "mps"]
 DEVICES: tuple[DeviceName, ...] = get_args(DeviceName)
@@ -56,6 +57,13 @@ class TrainingSettings:
         Most frames used, in runs spread over the movie.
     min_relative_signal : float
         Frames with less signal than this many times the average are left out; 0 keeps all.
+    first_frame : int
+        First frame to learn from, from 0.
+    last_frame : int or None
+        Last frame to learn from; None: that of the movie. Neighbours that a frame's context needs may lie
+        beyond.
+    region_px : (int, int, int, int) or None
+        Part of the frames to learn from: first row, first column, height and width in pixels. None: all.
     seed : int
         Seed of every random choice.
     device : {"auto", "cpu", "cuda", "mps"}
@@ -80,6 +88,9 @@ class TrainingSettings:
     learning_rate: float = 6e-3
     max_frames: int = 1000
     min_relative_signal: float = 0.5
+    first_frame: int = 0
+    last_frame: int | None = None
+    region_px: tuple[int, int, int, int] | None = None
     seed: int = 0
     device: DeviceName = "auto"
 
@@ -119,6 +130,20 @@ class TrainingSettings:
         _check(self.batch_size >= 1, f"batch_size must be 1 or more, not {self.batch_size}")
         _check(self.learning_rate > 0, f"learning_rate must be above 0, not {self.learning_rate}")
         _check(self.max_frames >= 10, f"max_frames must be 10 or more, not {self.max_frames}")
+        _check(self.first_frame >= 0, f"first_frame must be 0 or more, not {self.first_frame}")
+        _check(
+            self.last_frame is None or self.last_frame >= self.first_frame,
+            f"last_frame must not lie before first_frame, {self.first_frame}, but is {self.last_frame}",
+        )
+        if self.region_px is not None:
+            object.__setattr__(self, "region_px", tuple(self.region_px))  # a list, where it was in a file
+            _check(
+                len(self.region_px) == 4
+                and min(self.region_px[:2]) >= 0
+                and min(self.region_px[2:]) >= SMALLEST_SIDE_PX,
+                "region_px must be first row, first column, height and width, the latter "
+                f"{SMALLEST_SIDE_PX} or more, not {self.region_px}",
+            )
         _check(0 <= self.seed <= _MAX_SEED, f"seed must be 0 to {_MAX_SEED}, not {self.seed}")
 
 

@@ -28,7 +28,7 @@ from blinkspot.denoising.context_choice import choose_context
 from blinkspot.denoising.denoiser import Denoiser
 from blinkspot.denoising.devices import pick_device
 from blinkspot.denoising.first_look import look_at
-from blinkspot.denoising.frames import ChosenFrames, choose_frames
+from blinkspot.denoising.frames import ChosenFrames, check_part, choose_frames
 from blinkspot.denoising.learner import Learner, Validation
 from blinkspot.denoising.new_network import untrained_network
 from blinkspot.denoising.prior import InputScaling, PriorNetwork
@@ -81,7 +81,8 @@ class Training:
     Raises
     ------
     BlinkspotError
-        If this machine lacks the device asked for, or the model to start from was not made for the loss or
+        If this machine lacks the device asked for, the frames or the region to learn from do not lie in the
+        movie, or the model to start from was not made for the loss or
         contradicts the settings.
     """
 
@@ -100,6 +101,7 @@ class Training:
         self.warnings: list[str] = []
         self._start = start
         self._used = resolved(self.settings)
+        check_part(movie, self.settings)
         if start is not None:
             start.check_can_learn(self.settings.loss)
             start.check_keeps(self.settings.chosen)
@@ -231,7 +233,12 @@ class Training:
         if context is None:
             context = yield from self._choose_context(chosen, most, workers)
         self._used = dataclasses.replace(self._used, context_frames=context)
-        return CropSource(chosen, self.movie.n_frames, self.camera, settings, context)
+        return CropSource(chosen, self.movie.n_frames, self._camera_of_crops, settings, context)
+
+    @property
+    def _camera_of_crops(self) -> Camera:
+        region = self.settings.region_px
+        return self.camera if region is None else self.camera.window(*region)
 
     def _choose_context(
         self, chosen: ChosenFrames, most: int, workers: Workers
@@ -239,7 +246,7 @@ class Training:
         if most == 0:
             return 0
         settings = dataclasses.replace(self.settings, crop_size_px=_PROBE_CROP_PX, batch_size=_PROBE_CROPS)
-        source = CropSource(chosen, self.movie.n_frames, self.camera, settings, most)
+        source = CropSource(chosen, self.movie.n_frames, self._camera_of_crops, settings, most)
         sample = light_of(torch.cat(source.validation_batches(np.random.default_rng(settings.seed))), most)
         probe = dataclasses.replace(
             self._used, network="dilated", context_frames=most, channels=_PROBE_CHANNELS, components=1
@@ -295,7 +302,7 @@ class Training:
             )
         elif is_lost and self.best is not None:
             learner.go_back_to(self.best.weights())
-            state.schedule.restart(state.step, state.done)
+            report = state.restart()
         yield report
 
     def _snapshot(self, model: PriorNetwork, state: TrainingState, validation_loss: float) -> Denoiser:

@@ -36,6 +36,9 @@ class TrainingProgress(Progress):
         True where that validation was the best so far, so that :attr:`Training.best` is new.
     settled : bool
         True once the validation loss has settled; the training ends soon after.
+    restarted : bool
+        True where that validation was so much worse than the best one that the training went on from the best
+        weights, with smaller steps.
     """
 
     epoch: float = 0.0
@@ -44,6 +47,7 @@ class TrainingProgress(Progress):
     validated: bool = False
     improved: bool = False
     settled: bool = False
+    restarted: bool = False
 
 
 @dataclass
@@ -142,6 +146,12 @@ class TrainingState:
             return False
         first = self.history[0].validation_loss or math.inf
         return self.schedule.has_lost_its_way(self.step, loss, first, self.best_loss)
+
+    def restart(self) -> TrainingProgress:
+        """Take note that the training goes on from its best weights; return the last validation's report."""
+        self.schedule.restart(self.step, self.done)
+        self.history[-1] = dataclasses.replace(self.history[-1], restarted=True)
+        return self.history[-1]
 
     def progress(self) -> TrainingProgress:
         """Return how far the training is."""

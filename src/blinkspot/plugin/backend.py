@@ -8,8 +8,9 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Generator
 from concurrent.futures import ThreadPoolExecutor, wait
+from pathlib import Path
 from types import ModuleType
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from blinkspot.errors import BlinkspotError
 from blinkspot.progress import Progress
@@ -85,6 +86,20 @@ def denoising() -> ModuleType:
     import blinkspot.denoising
 
     return blinkspot.denoising
+
+
+def read_checkpoint(path: Path) -> dict[str, Any]:
+    """Return the values in a checkpoint of a training, without its weights.
+
+    Raises
+    ------
+    BlinkspotError
+        If it is none, or one of another version.
+    """
+    denoising()
+    from blinkspot.denoising.checkpoint import read_checkpoint
+
+    return read_checkpoint(path)[0]
 
 
 def localization() -> ModuleType:

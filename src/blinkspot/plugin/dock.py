@@ -34,18 +34,22 @@ class Dock(QWidget):
         The viewer to work in.
     stop_text, stop_tip : str
         Text and tooltip of the button that stops the dock's job.
+    pause_tip : str, optional
+        Tooltip of the button that pauses it; without it there is none.
     """
 
     title: str
 
-    def __init__(self, napari_viewer: ViewerModel, stop_text: str, stop_tip: str) -> None:
+    def __init__(
+        self, napari_viewer: ViewerModel, stop_text: str, stop_tip: str, pause_tip: str = ""
+    ) -> None:
         super().__init__()
         # napari wraps the viewer of a plugin in a proxy, through which a layer is not the layer in its list.
         self.viewer: ViewerModel = getattr(napari_viewer, "__wrapped__", napari_viewer)
         self.session = session_of(self.viewer)
         self.runner = JobRunner(self)
         self.session.add_runner(self.runner)
-        self.job_bar = JobBar(self.runner, stop_text, stop_tip)
+        self.job_bar = JobBar(self.runner, stop_text, stop_tip, pause_tip)
         content = QWidget()
         self.controls = QVBoxLayout(content)
         self.controls.setContentsMargins(6, 4, 6, 4)

@@ -1,4 +1,4 @@
-"""Long work in another thread: started, watched, stopped.
+"""Long work in another thread: started, watched, paused, stopped.
 
 A job is a generator of the backend. It runs in napari's thread pool, hands over plain values, and knows no
 widget; :class:`JobRunner` lives in the window's thread and turns those values into signals.
@@ -9,6 +9,7 @@ from __future__ import annotations
 import enum
 import functools
 import logging
+import threading
 import time
 import weakref
 from collections.abc import Callable, Generator
@@ -21,13 +22,15 @@ from qtpy.compat import isalive
 from qtpy.QtCore import QObject, QThreadPool, Signal  # type: ignore[attr-defined]
 
 from blinkspot.plugin.notify import tell_error
-from blinkspot.progress import Progress
+from blinkspot.progress import Progress, pause
 
 Job = Generator[Any, None, Any]
 MakeJob = Callable[[], Job]
 
 _log = logging.getLogger("blinkspot")
 _ACTIVITY_INTERVAL_S = 0.2
+# A paused job looks so often whether it is still wanted.
+_PAUSED_INTERVAL_S = 0.1
 # One thread each for a training, a denoising, a localization and their previews, and for a step on a table,
 # its count, histogram, points and file.
 _MIN_POOL_THREADS = 11
@@ -80,6 +83,21 @@ class _JobWorker(WorkerBase):  # type: ignore[misc]
         super().__init__(SignalsClass=GeneratorWorkerSignals)
         self._make_job = make_job
         self._owner = weakref.ref(owner)
+        self._may_go_on = threading.Event()
+        self._may_go_on.set()
+
+    def pause(self) -> None:
+        """Have the job wait once it has come to its next value."""
+        self._may_go_on.clear()
+
+    def go_on(self) -> None:
+        """End a pause."""
+        self._may_go_on.set()
+
+    def quit(self) -> None:
+        """Ask the job to stop, paused or not."""
+        super().quit()
+        self._may_go_on.set()
 
     @property
     def _is_wanted(self) -> bool:
@@ -97,10 +115,17 @@ class _JobWorker(WorkerBase):  # type: ignore[misc]
                 except StopIteration as stop:
                     return stop.value
                 self.yielded.emit(value)
+                if not self._may_go_on.is_set():
+                    self._wait()
         finally:
             job.close()
         self.aborted.emit()
         return None
+
+    def _wait(self) -> None:
+        with pause():
+            while self._is_wanted and not self._may_go_on.wait(_PAUSED_INTERVAL_S):
+                pass
 
 
 class _Activity(cancelable_progress):  # type: ignore[misc]
@@ -136,12 +161,15 @@ class JobRunner(QObject):
         Title of the job.
     progressed : object
         Each value that the job yields.
+    pause_changed : bool
+        Whether the job is to wait from now on, or to go on. It comes to rest at its next value.
     ended : Outcome
         Exactly once for each job started.
     """
 
     started = Signal(str)
     progressed = Signal(object)
+    pause_changed = Signal(bool)
     ended = Signal(object)
 
     def __init__(self, parent: QObject | None = None) -> None:
@@ -151,11 +179,17 @@ class JobRunner(QObject):
         self._title = ""
         self._outcome = Outcome(End.STOPPED)
         self._activity_updated = 0.0
+        self._paused = False
 
     @property
     def busy(self) -> bool:
-        """Whether a job is running."""
+        """Whether a job is running or paused."""
         return self._worker is not None
+
+    @property
+    def paused(self) -> bool:
+        """Whether the job has been asked to wait."""
+        return self._paused
 
     def start(self, title: str, make_job: MakeJob) -> bool:
         """Start a job unless one is running; return whether it was started.
@@ -188,8 +222,24 @@ class JobRunner(QObject):
         worker.start()
         return True
 
+    def pause(self) -> None:
+        """Have the job wait where it is, with all that it has in memory; the time does not count."""
+        if self._worker is not None and not self._paused:
+            self._worker.pause()
+            self._set_paused(True)
+
+    def go_on(self) -> None:
+        """Have a paused job go on."""
+        if self._worker is not None and self._paused:
+            self._worker.go_on()
+            self._set_paused(False)
+
+    def _set_paused(self, paused: bool) -> None:
+        self._paused = paused
+        self.pause_changed.emit(paused)
+
     def stop(self) -> None:
-        """Ask the job to stop; ``ended`` follows once it has."""
+        """Ask the job to stop, paused or not; ``ended`` follows once it has."""
         if self._worker is not None:
             self._worker.quit()
 
@@ -215,4 +265,6 @@ class JobRunner(QObject):
 
     def _on_finished(self) -> None:
         self._worker = self._activity = None
+        if self._paused:
+            self._set_paused(False)
         self.ended.emit(self._outcome)

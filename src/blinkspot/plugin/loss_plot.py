@@ -1,10 +1,10 @@
-"""The loss curves of a training."""
+"""The loss curves of a training, and what they say."""
 
 from __future__ import annotations
 
 import pyqtgraph
 from napari.components import ViewerModel
-from qtpy.QtWidgets import QWidget
+from qtpy.QtWidgets import QLabel, QWidget
 
 from blinkspot.plugin.themed_plot import BLUE, ORANGE, ThemedPlot
 from blinkspot.plugin.training_steps import LossPoint
@@ -15,7 +15,7 @@ _HEIGHT_PX = 84
 
 
 class LossPlot(ThemedPlot):
-    """Training and validation loss over the epochs."""
+    """Training and validation loss over the epochs, and below them in words how the training goes."""
 
     def __init__(self, viewer: ViewerModel, parent: QWidget | None = None) -> None:
         super().__init__(viewer, _HEIGHT_PX, parent)
@@ -28,6 +28,13 @@ class LossPlot(ThemedPlot):
         self._best = self.plot.plot(
             pen=None, symbol="o", symbolSize=8, symbolPen=None, symbolBrush=_VALIDATION_COLOUR
         )
+        self.words = QLabel()
+        self.words.setToolTip(
+            "What the validation loss says. It is that of frames that the network does not learn from: where "
+            "it rises while the training loss falls, the network learns those frames' noise by heart."
+        )
+        self.words.hide()
+        self.add_below(self.words)
         self.name_curves({_TRAINING_COLOUR: "training", _VALIDATION_COLOUR: "validation, ● best"})
 
     @property
@@ -50,4 +57,7 @@ class LossPlot(ThemedPlot):
         self._training.setData(epochs, [point.training for point in self._points])
         self._validation.setData(epochs, [point.validation for point in self._points])
         best = [point for point in self._points if point.improved][-1:]
+        course = self._points[-1].course if self._points else ""
+        self.words.setText(f"{course[:1].upper()}{course[1:]}." if course else "")
+        self.words.setVisible(bool(course))
         self._best.setData([point.epoch for point in best], [point.validation for point in best])

@@ -75,7 +75,7 @@ class ModelSaver(QObject):
         self._session = session
         self._window = parent
         self._saving = LatestOnly(self)
-        self._saving.answered.connect(lambda path: self.said.emit(f"The model is saved as {path}."))
+        self._saving.answered.connect(self._on_saved)
         self._saving.failed.connect(lambda error: self.said.emit(tell_error(error, "Saving the model")))
 
     def ask(self, name: str | None) -> None:
@@ -85,7 +85,12 @@ class ModelSaver(QObject):
             return
         path = file_dialogs.ask_save(self._window, "Save the model", f"{name}.blinkspot", MODEL_FILES)
         if path is not None:
-            self._saving.ask(lambda: training_steps.save_model(model, path))
+            self._saving.ask(lambda: (training_steps.save_model(model, path), model))
+
+    def _on_saved(self, answer: tuple[Path, Denoiser]) -> None:
+        path, model = answer
+        self.said.emit(f"The model is saved as {path}.")
+        self._session.model_saved.emit(model)
 
 
 class ModelChoice(QComboBox):

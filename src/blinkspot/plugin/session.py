@@ -47,11 +47,14 @@ class Session(QObject):
     -------
     model_added : str
         A model was trained or loaded; its name.
+    model_saved : Denoiser
+        A model was saved as a file.
     denoised_added : Layer
         A denoised movie was added to the viewer.
     """
 
     model_added = Signal(str)
+    model_saved = Signal(object)
     denoised_added = Signal(object)
 
     def __init__(self, viewer: ViewerModel) -> None:

@@ -36,14 +36,19 @@ class ThemedPlot(QWidget):
         self.plot.hideButtons()
         for side in ("bottom", "left"):
             self.plot.getAxis(side).enableAutoSIPrefix(False)
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.addWidget(self.plot)
+        self._layout = QVBoxLayout(self)
+        self._layout.setContentsMargins(0, 0, 0, 0)
+        self._layout.setSpacing(0)
+        self._layout.addWidget(self.plot, stretch=1)
         # pyqtgraph asks for 640 x 480.
         self.plot.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Ignored)
-        self.setMinimumHeight(height_px)
+        self.plot.setMinimumHeight(height_px)
         self.follow_theme()
         follow(self, viewer.events.theme, self.follow_theme)
+
+    def add_below(self, widget: QWidget) -> None:
+        """Put a widget below the plot."""
+        self._layout.addWidget(widget)
 
     def name_curves(self, names: Mapping[str, str]) -> None:
         """Tell, by colour, what the curves are: above the plot, for a legend in it would lie over them."""

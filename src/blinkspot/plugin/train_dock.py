@@ -11,7 +11,7 @@ from napari.layers import Image, Layer
 from qtpy.QtWidgets import QLabel, QPushButton
 
 from blinkspot.errors import BlinkspotError
-from blinkspot.plugin import training_steps
+from blinkspot.plugin import training_steps, unfinished
 from blinkspot.plugin.camera_widget import CameraWidget
 from blinkspot.plugin.comparing.control import CompareControl
 from blinkspot.plugin.dock import Dock
@@ -25,7 +25,9 @@ from blinkspot.plugin.model_choice import ModelLoader, ModelSaver
 from blinkspot.plugin.movie_line import MovieLine
 from blinkspot.plugin.movies import frame_shown, stack_of, why_not_a_movie
 from blinkspot.plugin.notify import warn
+from blinkspot.plugin.resume_button import ResumeButton
 from blinkspot.plugin.training_options import TrainingOptions
+from blinkspot.plugin.training_part import TrainingPart
 
 if TYPE_CHECKING:  # importing it takes seconds
     from blinkspot.denoising import Denoiser
@@ -45,10 +47,17 @@ class TrainDock(Dock):
     title = "Train"
 
     def __init__(self, napari_viewer: ViewerModel) -> None:
-        super().__init__(napari_viewer, "Stop", "Stop training; the best model so far is kept.")
+        super().__init__(
+            napari_viewer,
+            "Stop",
+            "Stop training; the best model so far is kept.",
+            "Have the training wait, with all that it has learned, and leave the processor to others.",
+        )
         self._run: _Run | None = None  # begun last
         self._shown: _Run | None = None  # whose loss and frames are shown
         self._trained: str | None = None  # the model trained last
+        self._ended: list[training_steps.TrainingJob] = []  # with a model that may not be safe yet
+        self._offer = ""  # a training to go on with, in a sentence
         self._viewed = training_steps.Viewed()
         self._live = LiveLayer(self.viewer)
         self._following = LatestOnly(self)
@@ -58,8 +67,10 @@ class TrainDock(Dock):
         self.movies.chosen.connect(self._on_movie_chosen)
         self.runner.progressed.connect(self._on_progressed)
         self.runner.started.connect(self._refresh)
+        self.runner.pause_changed.connect(self._on_pause_changed)
         self.runner.ended.connect(self._on_ended)
         self.session.denoised_added.connect(self._on_denoised_added)
+        self.session.model_saved.connect(self._on_model_saved)
         follow(self, self.viewer.dims.events.current_step, self._on_frame_changed)
         self._on_movie_chosen(self.movies.layer)
 
@@ -71,7 +82,10 @@ class TrainDock(Dock):
         self.controls.addWidget(self.movie_line)
         self.camera = CameraWidget(self.session.cameras, self.viewer)
         self.controls.addWidget(section("Camera", self.camera))
-        self.options = TrainingOptions(self.session)
+        self.part = TrainingPart(self.viewer)
+        self.part.said.connect(self.job_bar.say)
+        self.part.failed.connect(lambda error: self.complain(error, "Looking at the frames"))
+        self.options = TrainingOptions(self.session, self.part)
         self.controls.addWidget(section("Training", self.options))
         self.loader = ModelLoader(self.session, self)
         self.loader.said.connect(self.job_bar.say)
@@ -85,17 +99,27 @@ class TrainDock(Dock):
         self.saver.said.connect(self.job_bar.say)
         self.save_button.clicked.connect(lambda: self.saver.ask(self._trained))
         self.compare = CompareControl(self.session, lambda: self.movies.layer, self._pair)
-        self.controls.addLayout(row(self.start_button, self.save_button, self.compare))
+        self.resume_button = ResumeButton(self.session, unfinished.trainings_folder())
+        self.resume_button.clicked.connect(self._resume)
+        self.resume_button.changed.connect(self._on_unfinished_changed)
+        self.controls.addLayout(row(self.start_button, self.resume_button, self.save_button, self.compare))
         self.loss_plot = LossPlot(self.viewer)
         self.controls.addWidget(self.loss_plot, stretch=1)
+        self.options.more_button.toggled.connect(self._make_room)
+
+    def _make_room(self, *_: object) -> None:
+        """Leave the room of an empty loss plot to the settings that seldom need a change."""
+        self.loss_plot.setVisible(bool(self.loss_plot.points) or not self.options.more_button.isChecked())
 
     def _on_movie_chosen(self, layer: Layer | None) -> None:
         usable = layer is not None and why_not_a_movie(layer) is None
         self.camera.show_layer(layer if usable else None)
         self.movie_line.show_layer(layer if usable else None)
+        self.part.show_layer(layer if usable else None)
         if not self.runner.busy:
             self.job_bar.say("")
         self._refresh()
+        self.resume_button.seek(layer if usable else None)
 
     def _obstacle(self) -> str:
         """Say why the movie chosen cannot be trained on, as far as that is seen without reading it."""
@@ -108,19 +132,34 @@ class TrainDock(Dock):
 
     def _refresh(self, *_: object) -> None:
         obstacle = self._obstacle()
-        self.job_bar.hint(obstacle)
+        self.job_bar.hint(obstacle or self._offer)
+        self.resume_button.setEnabled(not obstacle and not self.runner.busy)
         self.start_button.setEnabled(self.movies.layer is not None and not obstacle and not self.runner.busy)
         self.save_button.setEnabled(self._trained is not None and not self.runner.busy)
 
+    def _on_unfinished_changed(self, sentence: str) -> None:
+        # What was said of the training before stays.
+        if not sentence or not self.job_bar.status.text():
+            self._offer = sentence
+        self._refresh()
+
     def _start(self) -> None:
+        self._train(None)
+
+    def _resume(self) -> None:
+        self._train(self.resume_button.found)
+
+    def _train(self, begun: unfinished.Unfinished | None) -> None:
         try:
             layer = self.usable_movie(self.movies.layer)
             job = training_steps.TrainingJob(
                 stack_of(layer),
                 self.camera.checked_camera(),
-                self.options.settings,
-                self.options.start.denoiser,
+                self.options.settings if begun is None else begun.settings,
+                self.options.start.denoiser if begun is None else begun.start,
                 self._viewed,
+                self.resume_button.folder,
+                None if begun is None else begun.path,
             )
         except BlinkspotError as error:
             self.complain(error, "Training")
@@ -135,6 +174,7 @@ class TrainDock(Dock):
             self._show_run()
         if isinstance(value, training_steps.LossPoint):
             self.loss_plot.add(value)
+            self._make_room()
         elif isinstance(value, training_steps.PreviewFrame):
             self._on_preview(value)
             self.job_bar.note("")
@@ -159,11 +199,16 @@ class TrainDock(Dock):
         if run is None or not self.in_viewer(run.source) or why_not_a_movie(run.source):
             return
         self._viewed.index = frame_shown(self.viewer, run.source)
-        if not self.runner.busy and self._live.is_shown and run.job.best is not None:
-            # By the trained model, now that no job does it.
+        at_rest = self.runner.paused or not self.runner.busy
+        if at_rest and self._live.is_shown and run.job.best is not None:
+            # By the best model, now that no job does it.
             self._following.ask(
                 partial(training_steps.denoised_frame, run.job.best, stack_of(run.source), self._viewed.index)
             )
+
+    def _on_pause_changed(self, paused: bool) -> None:
+        if not paused:
+            self._following.forget()  # the training shows the frame again
 
     def _on_ended(self, outcome: Outcome) -> None:
         run = self._run
@@ -174,8 +219,18 @@ class TrainDock(Dock):
         else:
             before = "" if self._trained is None else f" The model {self._trained!r} of before is kept."
             said = f"{outcome.message or 'Stopped before there was a model.'}{before}"
+        if run is not None and outcome.end is End.DONE and run.job.checkpoint is not None:
+            self._ended.append(run.job)
+            self.resume_button.finish(run.job.checkpoint)
         self._refresh()
         self.job_bar.say(said)
+        self.resume_button.seek(self.movies.layer if not self._obstacle() else None)
+
+    def _on_model_saved(self, model: Denoiser) -> None:
+        """Remove what a training was kept in, now that its model is safe."""
+        for job in self._ended:
+            if job.best is model and job.checkpoint is not None:
+                unfinished.discard(job.checkpoint)
 
     def _on_denoised_added(self, layer: Layer) -> None:
         """Make way for the whole movie, denoised with the finished model."""

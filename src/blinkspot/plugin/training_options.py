@@ -9,6 +9,7 @@ from qtpy.QtWidgets import QAbstractSpinBox, QDoubleSpinBox, QFormLayout, QPushB
 from blinkspot.plugin.forms import combo, row
 from blinkspot.plugin.model_choice import ModelChoice
 from blinkspot.plugin.session import Session
+from blinkspot.plugin.training_part import TrainingPart
 
 _NETWORKS = {"dilated": "Light (dilated)", "laine": "Laine's (four half planes)"}
 _CONTEXTS = {
@@ -22,10 +23,19 @@ _UNTIL_SETTLED, _MINUTES, _EPOCHS = "until settled", "minutes", "epochs"
 
 
 class TrainingOptions(QWidget):
-    """Edits the settings that a user may want to change; the rest keep the backend's defaults."""
+    """Edits the settings that a user may want to change; the rest keep the backend's defaults.
 
-    def __init__(self, session: Session, parent: QWidget | None = None) -> None:
+    Parameters
+    ----------
+    session : Session
+        With the models to begin with.
+    part : TrainingPart
+        Chooses frames and region; it is shown with what seldom needs a change.
+    """
+
+    def __init__(self, session: Session, part: TrainingPart, parent: QWidget | None = None) -> None:
         super().__init__(parent)
+        self.part = part
         self.start = ModelChoice(session, "A new model")
         self.start.setToolTip(
             "A new model, or one of this window that goes on learning on this movie, such as that of another "
@@ -75,7 +85,9 @@ class TrainingOptions(QWidget):
         self.load_button.setToolTip("Load a model file, to denoise with it or to go on training it.")
         self.more_button = QPushButton("More")
         self.more_button.setCheckable(True)
-        self.more_button.setToolTip("Show what seldom needs a change: network, device and seed.")
+        self.more_button.setToolTip(
+            "Show what seldom needs a change: network, device and seed, frames and region."
+        )
         self.more_button.toggled.connect(self._on_more_toggled)
         self._form = QFormLayout(self)
         self._form.setContentsMargins(0, 0, 0, 0)
@@ -86,6 +98,7 @@ class TrainingOptions(QWidget):
         self._form.addRow("Network", self.network)
         self._device_row = row(self.device, self.seed, stretch_all=True)
         self._form.addRow("Run on", self._device_row)
+        self._form.addRow("Learn from", part)
         self._on_extent_changed()
         self._on_more_toggled(False)
 
@@ -100,6 +113,7 @@ class TrainingOptions(QWidget):
             "epochs": self.epochs.value() if extent == _EPOCHS else None,
             "seed": self.seed.value(),
             "device": self.device.currentData(),
+            **self.part.settings,
         }
 
     def _on_start_changed(self, index: int) -> None:
@@ -109,6 +123,7 @@ class TrainingOptions(QWidget):
     def _on_more_toggled(self, shown: bool) -> None:
         self._form.setRowVisible(self.network, shown)
         self._form.setRowVisible(self._device_row, shown)
+        self._form.setRowVisible(self.part, shown)
 
     def _on_extent_changed(self, index: int = 0) -> None:
         extent = self.extent.currentData()

@@ -6,6 +6,7 @@ one side writes and the other reads (:class:`Viewed`), and the values that the j
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import time
 from collections.abc import Generator
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from blinkspot.camera import Camera, FloatArray
 from blinkspot.errors import BlinkspotError
-from blinkspot.plugin import backend
+from blinkspot.plugin import backend, unfinished
 from blinkspot.stack import Stack
 
 if TYPE_CHECKING:  # importing it takes seconds
@@ -73,12 +74,15 @@ class LossPoint:
         Loss, nat per pixel.
     improved : bool
         Whether this is the best so far.
+    course : str
+        How the training goes, in words; see :class:`blinkspot.denoising.Course`.
     """
 
     epoch: float
     training: float
     validation: float
     improved: bool
+    course: str
 
 
 @dataclass(frozen=True)
@@ -103,6 +107,10 @@ class TrainingJob:
         Model to go on from.
     viewed : Viewed
         The frame to show what was learned with.
+    folder : Path
+        Where the training is kept, once a minute and when it is stopped.
+    resume : Path, optional
+        Checkpoint to go on from, and to keep it in.
 
     Attributes
     ----------
@@ -110,6 +118,8 @@ class TrainingJob:
         The best model so far. To be read once the job has ended.
     settled : bool
         Whether the training went on until its validation loss had settled.
+    checkpoint : Path or None
+        Where it is kept. The file stays when it has ended: remove it once the model is safe.
     """
 
     def __init__(
@@ -119,14 +129,19 @@ class TrainingJob:
         settings: dict[str, Any],
         start: Denoiser | None,
         viewed: Viewed,
+        folder: Path,
+        resume: Path | None = None,
     ) -> None:
         self.best: Denoiser | None = None
         self.settled = False
+        self.checkpoint: Path | None = None
         self._movie = movie
         self._camera = camera
         self._settings = settings
         self._start = start
         self._viewed = viewed
+        self._folder = folder
+        self._resume = resume
 
     def run(self) -> Generator[Any, None, None]:
         """Train.
@@ -138,10 +153,21 @@ class TrainingJob:
         denoising = yield from backend.loading(to_train=True)
         settings = denoising.TrainingSettings(**self._settings)
         training = denoising.Training(self._movie, self._camera, settings, self._start)
+        try:
+            self.checkpoint = self._resume or unfinished.new_checkpoint(self._folder, self._movie)
+        except BlinkspotError as error:
+            yield TrainingWarning(str(error))
+        # Closed with this job, in its thread, a training writes what it has come to.
+        with contextlib.closing(training.run(self.checkpoint, self._resume)) as run:
+            yield from self._relay(denoising, training, run)
+        self.best, self.settled = training.best, training.settled
+
+    def _relay(self, denoising: Any, training: Any, run: Any) -> Generator[Any, None, None]:
+        """Hand over what a training says, with the frame that is looked at from time to time."""
         last_yield = preview_due = 0.0
         shown: tuple[Denoiser | None, int] = (None, -1)
-        warned = 0
-        for progress in training.run():
+        warned = told = 0
+        for progress in run:
             for sentence in training.warnings[warned:]:
                 yield TrainingWarning(sentence)
             warned = len(training.warnings)
@@ -150,10 +176,11 @@ class TrainingJob:
             if now - last_yield > _PROGRESS_INTERVAL_S:
                 last_yield = now
                 yield progress
-            if isinstance(progress, denoising.TrainingProgress) and progress.validated:
-                yield LossPoint(
-                    progress.epoch, progress.train_loss, progress.validation_loss, progress.improved
-                )
+            # At once as many as a resumed training had made before.
+            for number, past in enumerate(training.history[told:], told + 1):
+                course = denoising.course_of(training.history[:number]).value
+                yield LossPoint(past.epoch, past.train_loss, past.validation_loss, past.improved, course)
+            told = len(training.history)
             # The layer may have been given a longer movie since.
             wanted = (self.best, min(self._viewed.index, self._movie.n_frames - 1))
             if self.best is not None and wanted != shown and now >= preview_due:
@@ -161,7 +188,6 @@ class TrainingJob:
                 yield from preview(self.best, self._movie, wanted[1])
                 spent = time.perf_counter() - now
                 preview_due = now + spent / _PREVIEW_SHARE
-        self.best, self.settled = training.best, training.settled
         for sentence in training.warnings[warned:]:
             yield TrainingWarning(sentence)
 
@@ -180,6 +206,32 @@ def preview(
         if not isinstance(error, BlinkspotError):
             _log.warning("Frame %d could not be shown denoised", index, exc_info=error)
         yield NoPreview(f"Frame {index} cannot be shown denoised: {error}")
+
+
+def signals(movie: Stack, part: dict[str, Any], everywhere: Any) -> Generator[Any, None, tuple[Any, Any]]:
+    """Look at the frames of a movie.
+
+    Parameters
+    ----------
+    movie : Stack
+        The movie.
+    part : dict
+        Range and region, as arguments of :class:`blinkspot.denoising.TrainingSettings`.
+    everywhere : FrameSignals or None
+        What was found in that region of all frames, where that is known.
+
+    Returns
+    -------
+    (FrameSignals, FrameSignals)
+        Of all frames, and of those of the range.
+    """
+    denoising = yield from backend.loading()
+    if everywhere is None:
+        region = {name: value for name, value in part.items() if name == "region_px"}
+        everywhere = yield from denoising.signals_of_frames(movie, denoising.TrainingSettings(**region))
+    if "last_frame" not in part:
+        return everywhere, everywhere
+    return everywhere, (yield from denoising.signals_of_frames(movie, denoising.TrainingSettings(**part)))
 
 
 def load_model(path: Path) -> Denoiser:
