@@ -2,7 +2,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 from molecules import mean_counts, snapshots
 from scipy.optimize import minimize as scipy_minimize
@@ -340,6 +340,7 @@ def test_misfit_of_a_true_model_is_as_expected(mean):
 
 
 @given(st.integers(0, 10_000), st.floats(-3.0, 3.0), st.sampled_from([0.0, 0.1, math.inf]))
+@example(197, -2.0, 0.0)  # an emitter ends where none of the pixels is
 @settings(max_examples=60, deadline=None)
 def test_borders_dark_pixels_and_negative_counts_give_finite_numbers(seed, level, std_px):
     random = np.random.default_rng(seed)

@@ -130,17 +130,17 @@ def test_a_paused_job_rests_until_it_may_go_on(qtbot, runner, outcomes):
 
 
 def test_a_pause_does_not_count_as_time_of_the_job(qtbot, runner, outcomes):
-    began = threading.Event()
+    asked = threading.Event()
 
     def job():
         watch = Stopwatch("working", 1.0)
-        began.set()
+        asked.wait(10)
         yield
         return watch.elapsed_s, time.perf_counter() - watch.started
 
     runner.start("Working", job)
     runner.pause()
-    qtbot.waitUntil(began.is_set)
+    asked.set()
     qtbot.wait(400)
     runner.go_on()
     qtbot.waitUntil(lambda: bool(outcomes))

@@ -267,15 +267,20 @@ def resolve_group(
         return 0
     means = np.empty(pixels[0].size)
     means_of(pixels, parameters, means)
+    n = 0
     for j in range(spot_of.size):
         x, y, sigma, amplitude = parameters[4 * j : 4 * j + 4]
         deviance, _, _, spread, n_pixels = misfit(pixels, means, x, y, reach, law)
-        result = results[j]
+        if n_pixels == 0:
+            # It explains light at the edge of the group's pixels, from a place where none of them is.
+            continue
+        result = results[n]
         result[0], result[1], result[2], result[3] = left + x, top + y, sigma, sigma
         result[4], result[5] = amplitude, parameters[-1]
         result[6], result[7] = variances[4 * j], variances[4 * j + 1]
         result[8], result[9] = variances[4 * j + 2], variances[4 * j + 2]
         result[10], result[11] = variances[4 * j + 3], variances[-1]
         result[12], result[13], result[14], result[15] = spread, deviance, gained[j], n_pixels
-        spots[j] = spot_of[j]
-    return spot_of.size
+        spots[n] = spot_of[j]
+        n += 1
+    return n
