@@ -54,6 +54,16 @@ def test_a_loss_that_stays_settles_and_the_training_ends_early():
         assert math.exp(-(2 * before / 3 // 100) / 2.0) - math.exp(-(before / 100) / 2.0) >= 2.5e-5
 
 
+def test_a_training_is_rough_while_its_last_third_gains_much():
+    # What a third gains is 3e-3 * log(3 / 2) = 1.2e-3 nat: of 0.5 * own weight that is 2.4 % or 1.2 %.
+    falling = [2.0 - 3e-3 * math.log(number) for number in range(1, 60)]
+    assert course(falling, end=6000, own_weight=0.1).rough
+    smooth = course(falling, end=6000, own_weight=0.2)
+    assert not smooth.rough
+    assert not smooth.settled
+    assert course(falling[:9], end=6000, own_weight=0.2).rough  # too short to tell
+
+
 def test_one_low_validation_does_not_settle_a_training():
     falling = [2.0 - 1e-3 * math.log(number) * 3 for number in range(1, 60)]
     # What comes a third later is then no better than this one.

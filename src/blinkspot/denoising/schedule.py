@@ -15,6 +15,8 @@ _FALL_SHARE = 0.3
 # The loss has settled when the last third of the training lowered it by less than this part of what the
 # error that remains costs: 0.005 of the squared error is 0.02 dB.
 _SETTLED_SHARE = 0.005
+# A training that ends while its last third still gains so much (0.09 dB) is too short to be trusted.
+_ROUGH_SHARE = 0.02
 _SETTLED_OVER = 1.0 / 3.0
 _LEAST_STEPS_TO_SETTLE = 1000
 # One validation may lie low by chance: so many in a row must say so.
@@ -39,6 +41,9 @@ class Schedule:
         Where the step size begins to fall; None until that is decided.
     settled : bool
         Whether the loss settled before the fall began.
+    rough : bool
+        Whether the last third of the training, at its last validation before the fall, still gained so much
+        that its model leaves ripples; True until that is known.
     restarted_at : int
         Step after which the training last went on from its best weights; 0 if it never did.
     restarted_when : float
@@ -53,6 +58,7 @@ class Schedule:
     end: float
     fall_from: float | None = None
     settled: bool = False
+    rough: bool = True
     restarted_at: int = 0
     restarted_when: float = 0.0
     in_a_row: int = 0
@@ -91,7 +97,9 @@ class Schedule:
         before = [past for when, past in self.losses if when <= done - third]
         if step - self.restarted_at < _LEAST_STEPS_TO_SETTLE or not before:
             return
-        has_settled = before[-1] - loss < _SETTLED_SHARE * 0.5 * own_weight
+        gained = (before[-1] - loss) / (0.5 * own_weight)
+        self.rough = gained >= _ROUGH_SHARE
+        has_settled = gained < _SETTLED_SHARE
         self.in_a_row = self.in_a_row + 1 if has_settled else 0
         if self.in_a_row == _SETTLED_IN_A_ROW:
             self.settled = True

@@ -198,9 +198,9 @@ class Training:
             if checkpoint is not None and state.step:
                 self._try_to_write(checkpoint, learner, state)
             if self.best is not None:
-                self._warn_if_unsettled(state)
+                self._warn_if_rough(state)
             raise
-        self._warn_if_unsettled(state)
+        self._warn_if_rough(state)
         if self.best is None:
             raise BlinkspotError(
                 "The training found no model because the loss of the held-out frames is not a number: "
@@ -324,8 +324,8 @@ class Training:
         )
         return Denoiser(copy.deepcopy(model), self._used.network, self.camera, record)
 
-    def _warn_if_unsettled(self, state: TrainingState) -> None:
-        if not state.schedule.settled:
+    def _warn_if_rough(self, state: TrainingState) -> None:
+        if state.schedule.rough:
             self.warnings.append(
                 "The training ended before its validation loss had settled, and an undertrained model leaves "
                 "ripples that look like molecules: train longer."
