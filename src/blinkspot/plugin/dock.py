@@ -9,6 +9,7 @@ from qtpy.QtGui import QShowEvent
 from qtpy.QtWidgets import QDockWidget, QFrame, QMainWindow, QScrollArea, QStyle, QVBoxLayout, QWidget
 
 from blinkspot.errors import BlinkspotError
+from blinkspot.plugin.closing_watch import ClosingWatch
 from blinkspot.plugin.job_bar import JobBar
 from blinkspot.plugin.jobs import JobRunner, MakeJob
 from blinkspot.plugin.layer_choice import LayerChoice, follow
@@ -69,7 +70,8 @@ class Dock(QWidget):
         layout.addLayout(self.footer)
         layout.addWidget(self.job_bar)
         self.job_layers: list[Layer] = []
-        self._docked = self._arranged = False
+        self._arranged = False
+        ClosingWatch(self).closed.connect(self.on_closed)
         follow(self, self.viewer.layers.events.removed, self._stop_if_layer_removed)
 
     def sizeHint(self) -> QSize:
@@ -122,17 +124,9 @@ class Dock(QWidget):
         if self.runner.busy and not all(self.in_viewer(layer) for layer in self.job_layers):
             self.runner.stop()
 
-    def event(self, event: QEvent | None) -> bool:
-        """Stop the job when the dock's panel is closed for good."""
-        if event is not None and event.type() == QEvent.Type.ParentChange:
-            if self._docked and self.parent() is None:
-                self.runner.stop()
-                self.on_closed()
-            self._docked = self.parent() is not None
-        return bool(super().event(event))
-
     def on_closed(self) -> None:
-        """Take away what is no use without the dock, which was closed for good."""
+        """Stop the job, and take away what is no use without the dock, which was closed for good."""
+        self.runner.stop()
 
     def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:
         """Follow the controls, which need more room where some of them appear."""

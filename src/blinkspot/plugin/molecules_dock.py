@@ -210,7 +210,8 @@ class MoleculesDock(Dock):
             self.counts.setText(f"{len(left):,} of {len(work.opened.history.source):,} left")
 
     def on_closed(self) -> None:
-        """Close the table with the dock."""
+        """Stop the job, and close the table with the dock."""
+        super().on_closed()
         self.table_link.close()
 
     # -- steps

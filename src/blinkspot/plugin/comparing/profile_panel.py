@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pyqtgraph
 from napari.components import ViewerModel
-from qtpy.QtCore import QEvent, Qt, Signal  # type: ignore[attr-defined]
+from qtpy.QtCore import Qt, Signal  # type: ignore[attr-defined]
 from qtpy.QtGui import QKeyEvent
 
+from blinkspot.plugin.closing_watch import ClosingWatch
 from blinkspot.plugin.comparing.profile_steps import Profiles
 from blinkspot.plugin.themed_plot import BLUE, ORANGE, ThemedPlot
 
@@ -35,7 +36,7 @@ class ProfilePanel(ThemedPlot):
 
     def __init__(self, viewer: ViewerModel) -> None:
         super().__init__(viewer, _HEIGHT_PX)
-        self._docked = False
+        ClosingWatch(self).closed.connect(self.closed)
         self.noisy = self.plot.plot(pen=pyqtgraph.mkPen(BLUE, width=2))
         self.denoised = self.plot.plot(pen=pyqtgraph.mkPen(ORANGE, width=2))
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
@@ -72,11 +73,3 @@ class ProfilePanel(ThemedPlot):
             super().keyPressEvent(event)
         else:
             self.moved.emit(*step, bool(event.modifiers() & Qt.KeyboardModifier.ShiftModifier))
-
-    def event(self, event: QEvent | None) -> bool:
-        """Tell when the dock is closed for good."""
-        if event is not None and event.type() == QEvent.Type.ParentChange:
-            if self._docked and self.parent() is None:
-                self.closed.emit()
-            self._docked = self.parent() is not None
-        return bool(super().event(event))

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from functools import partial
 
-from qtpy.QtCore import QEvent, QSize, Qt, Signal  # type: ignore[attr-defined]
+from qtpy.QtCore import QSize, Qt, Signal  # type: ignore[attr-defined]
 from qtpy.QtWidgets import QLabel, QVBoxLayout, QWidget
 
+from blinkspot.plugin.closing_watch import ClosingWatch
 from blinkspot.plugin.latest_only import LatestOnly
 from blinkspot.plugin.molecules_steps import Left
 from blinkspot.plugin.notify import tell_error
@@ -32,7 +33,7 @@ class TablePanel(QWidget):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self._docked = False
+        ClosingWatch(self).closed.connect(self.closed)
         self._left: Left | None = None
         self._sort_by: str | None = None
         self._descending = False
@@ -89,11 +90,3 @@ class TablePanel(QWidget):
         self.counts.setText(f"Left: {len(shown):,}. Click a molecule here or in the picture.")
         if chosen is not None and before is not None and before.table is shown.table:
             self.table.choose(chosen)
-
-    def event(self, event: QEvent | None) -> bool:
-        """Tell when the dock is closed for good."""
-        if event is not None and event.type() == QEvent.Type.ParentChange:
-            if self._docked and self.parent() is None:
-                self.closed.emit()
-            self._docked = self.parent() is not None
-        return bool(super().event(event))
