@@ -281,32 +281,9 @@ def test_what_does_not_fit_in_memory_goes_to_a_file_and_opens_lazily(
     assert str(path) in dock.job_bar.status.text()
 
 
-def test_a_cancelled_file_leaves_nothing_behind(qtbot, viewer, dock, slow, tmp_path, monkeypatch):
-    monkeypatch.setattr(denoising_steps, "_SHARE_OF_FREE_MEMORY", 0.0)
-    monkeypatch.setattr(file_dialogs, "ask_save", lambda *_: tmp_path / "large.tif")
-    add_movie(viewer)
-    click(qtbot, dock.run_button)
-    qtbot.waitUntil(lambda: "%" in dock.job_bar.status.text(), timeout=10_000)
-    click(qtbot, dock.job_bar.stop_button)
-    wait_for_end(qtbot, dock, timeout=1000)
-    assert list(tmp_path.iterdir()) == []
-    assert [layer.name for layer in viewer.layers] == ["movie"]
-
-
 def test_a_lazy_movie_from_a_file_is_denoised_too(qtbot, viewer, dock, tmp_path):
     path = write_stack(tmp_path / "lazy.tif", movie(), pixel_size_nm=100.0)
     viewer.open(str(path), plugin="napari-blinkspot")
     click(qtbot, dock.run_button)
     wait_for_end(qtbot, dock)
     np.testing.assert_allclose(viewer.layers["lazy denoised"].data[3], expected(3), rtol=1e-3)
-
-
-def test_two_jobs_at_once_are_one(qtbot, viewer, dock, slow):
-    add_movie(viewer)
-    click(qtbot, dock.run_button)
-    assert not dock.run_button.isEnabled()
-    dock._run()
-    assert "Still busy" in dock.job_bar.status.text()
-    click(qtbot, dock.job_bar.stop_button)
-    wait_for_end(qtbot, dock, timeout=5000)
-    assert len([layer for layer in viewer.layers if "denoised" in layer.name]) <= 1

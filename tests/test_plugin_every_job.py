@@ -156,11 +156,10 @@ def all_of_that_and_cancel(w, job):
 
 HARMLESS = [rename_and_turn, transpose, shorten, replace_by_a_picture, ask_again]
 CANCELLING = [cancel, pause_and_cancel, cancel_in_the_activity_dock]
-# One of each dock.
-TYPICAL = ("train", "denoise", "localize", "merge", "report")
-# To its end, a report takes long; of others it takes long, and they differ from one above only as they begin.
-LONG = ("drift", "resume", "go on training")
-SHORT = [name for name in JOBS if name not in (*LONG, "report")]
+# One of each dock, to which each is done alone; to the others all of it, one after the other.
+TYPICAL = ("train", "denoise", "localize", "merge")
+ABOUT_A_MOVIE = ("measure the camera", "will it help", "preview", "difference", "residual", "line profile")
+OTHERS = [name for name in JOBS if name not in (*TYPICAL, "report")]
 
 
 def cases(deeds, names):
@@ -204,7 +203,7 @@ def left_behind(w):
 
 @pytest.mark.parametrize(
     ("name", "deed"),
-    [*cases(HARMLESS, SHORT), *cases([all_of_that], LONG), *cases([change_the_theme], TYPICAL[:4])],
+    [*cases(HARMLESS, TYPICAL), *cases([all_of_that], OTHERS), *cases([change_the_theme], TYPICAL[:2])],
 )
 def test_what_is_done_meanwhile_does_no_harm(window, name, deed, caplog):
     w, job = window, JOBS[name]
@@ -226,7 +225,8 @@ def test_what_is_done_meanwhile_does_no_harm(window, name, deed, caplog):
     [
         *cases([delete, close_the_dock], JOBS),
         *cases([delete_all, *CANCELLING], TYPICAL),
-        *cases([all_of_that_and_cancel], ["report"]),
+        # To its end, a report takes long.
+        *cases([delete_all, *CANCELLING, all_of_that_and_cancel], ["report"]),
     ],
 )
 def test_what_takes_away_its_reason_ends_a_job(window, name, deed, caplog):
@@ -246,7 +246,7 @@ def test_what_takes_away_its_reason_ends_a_job(window, name, deed, caplog):
     check_calm(w, job, dock, shown, caplog)
 
 
-@pytest.mark.parametrize("name", [*TYPICAL, "denoise into a file"])
+@pytest.mark.parametrize("name", [*TYPICAL, "denoise into a file", "report"])
 def test_a_job_is_cancelled_as_soon_as_it_was_started(window, name, caplog):
     w, job = window, JOBS[name]
     with notifications() as shown:
@@ -263,7 +263,9 @@ def test_a_job_is_cancelled_as_soon_as_it_was_started(window, name, caplog):
 @pytest.mark.parametrize(
     ("name", "deed"),
     [
-        *cases([rename_and_turn, transpose, replace_by_a_picture, ask_again, delete], QUESTIONS),
+        *cases([rename_and_turn, transpose, replace_by_a_picture, ask_again], ABOUT_A_MOVIE),
+        *cases([all_of_that], ("load a model", "save a model", "export")),
+        *cases([delete], QUESTIONS),
         *cases([close_the_dock], ("save a model", "export", "preview", "measure the camera", "line profile")),
     ],
 )

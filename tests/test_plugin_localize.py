@@ -456,17 +456,6 @@ def test_a_denoised_movie_of_other_length_is_refused(qtbot, viewer, dock):
     assert "(30, 32, 32)" in shown[0][1]
 
 
-def test_cancel_leaves_nothing(qtbot, viewer, dock):
-    add_movie(viewer, data=np.tile(movie(), (200, 1, 1)))
-    names = [layer.name for layer in viewer.layers]
-    click(qtbot, dock.run_button)
-    qtbot.waitUntil(lambda: "%" in dock.job_bar.status.text(), timeout=60_000)
-    click(qtbot, dock.job_bar.stop_button)
-    wait_for_end(qtbot, dock, timeout=1000)
-    assert [layer.name for layer in viewer.layers] == names
-    assert dock.job_bar.status.text() == "Stopped."
-
-
 @pytest.mark.parametrize(
     "place",
     [

@@ -186,16 +186,6 @@ def test_a_report_that_is_cancelled_leaves_nothing(qtbot, viewer, dock, folder):
     assert dock.words.text() == ""
 
 
-def test_a_movie_that_is_removed_ends_the_report(qtbot, viewer, dock, folder):
-    source = add_movie(viewer)
-    add_denoised(viewer, source)
-    click(qtbot, dock.run_button)
-    qtbot.waitUntil(lambda: dock.job_bar.status.text().startswith("Comparing"), timeout=30_000)
-    with stopping(qtbot, dock):
-        viewer.layers.remove(source)
-    assert list(folder.parent.iterdir()) == []
-
-
 def test_a_page_that_is_gone_is_said(qtbot, viewer, dock, folder, monkeypatch):
     monkeypatch.setattr(QDesktopServices, "openUrl", lambda url: pytest.fail("opened"))
     dock._page = folder / "index.html"

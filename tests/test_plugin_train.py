@@ -186,20 +186,6 @@ def test_a_paused_training_goes_on_as_if_nothing_had_been(qtbot, viewer):
     assert dock.job_bar.pause_button.isHidden()
 
 
-def test_a_paused_training_can_be_stopped(qtbot, viewer):
-    dock = open_dock(viewer, "Train")
-    add_movie(viewer)
-    train_for(dock, 10_000)
-    click(qtbot, dock.start_button)
-    qtbot.waitUntil(lambda: bool(dock.loss_plot.points), timeout=30_000)
-    click(qtbot, dock.job_bar.pause_button)
-    qtbot.wait(200)
-    click(qtbot, dock.job_bar.stop_button)
-    wait_for_end(qtbot, dock)
-    assert "Stopped" in dock.job_bar.status.text()
-    assert list(session_of(viewer).models) == ["movie"]
-
-
 def test_stop_before_the_first_model_leaves_none(qtbot, viewer):
     dock = open_dock(viewer, "Train")
     add_movie(viewer)
