@@ -79,7 +79,8 @@ class ResumableStackWriter(StackWriter):
         self._identity: dict[str, Any] = json.loads(json.dumps({**identity, **more}))  # as it is read
         self._restart = restart
         self._unfinished = UnfinishedMovie.of(self.path, self._identity)
-        self._next_s = self._waited_s = 0.0
+        self._is_new = False
+        self._next_s = 0.0
         self.frames_secured = 0
         self.note = ""
 
@@ -105,7 +106,8 @@ class ResumableStackWriter(StackWriter):
         self._next_s = ended + max(_SECURED_EVERY_S, (ended - began) / _SHARE_OF_TIME)
 
     def _record(self, frames: int) -> None:
-        record = Record(self.path.name, self._identity, self.shape[0], frames)
+        file_bytes = _file_bytes(self._unfinished.movie)
+        record = Record(self.path.name, self._identity, self.shape[0], frames, file_bytes)
         self._unfinished.write_record(record)
 
     @contextlib.contextmanager
@@ -125,7 +127,7 @@ class ResumableStackWriter(StackWriter):
                         self._secure(frames)
                     self._finish()
                 finally:
-                    if self.frames_secured == 0 or not self._unfinished.movie.exists():
+                    if self._is_new and self.frames_secured == 0:
                         self._unfinished.clear()
 
     @contextlib.contextmanager
@@ -175,30 +177,32 @@ class ResumableStackWriter(StackWriter):
 
     def _gone_on_with(self, opened: contextlib.ExitStack) -> Frames | None:
         """Open the movie that is there; None where there is none, or none that is whole as far as it goes."""
-        record = self._unfinished.read_record()
-        if record is None or record.frames == 0:
-            if self._unfinished.movie.exists() and record is None:
-                self.note = f"Begun anew: what was kept of {self.path.name} is damaged."
+        record, movie = self._unfinished.read_record(), self._unfinished.movie
+        if record is None and not os.path.lexists(movie):
             return None
-        if (record.identity, record.n_frames) != (self._identity, self.shape[0]):
+        if record is not None and record.frames == 0:
             return None
         try:
-            frames = opened.enter_context(
-                self._format.frames(self._unfinished.movie, self._movie, record.frames)
-            )
+            if record is None or (record.identity, record.n_frames) != (self._identity, self.shape[0]):
+                raise DamagedMovieError
+            if movie.is_symlink() or record.file_bytes != _file_bytes(movie):
+                raise DamagedMovieError
+            # From here on, whatever goes wrong, they are kept.
+            self.frames_secured = record.frames
+            frames = opened.enter_context(self._format.frames(movie, self._movie, record.frames))
         except DamagedMovieError:
+            self.frames_secured = 0
             self.note = f"Begun anew: what was kept of {self.path.name} is damaged."
             return None
-        check_can_write(
-            self.path, self._format.needed_bytes(self._movie) - record.frames * self._movie.frame_bytes
-        )
-        self.frames_secured = record.frames
+        missing = self._format.needed_bytes(self._movie) - record.frames * self._movie.frame_bytes
+        check_can_write(self.path, missing)
         self.note = f"Going on after {record.frames} of {record.n_frames} frames."
         return frames
 
     def _made(self, opened: contextlib.ExitStack) -> Frames:
         """Make a movie without pixels, and open it."""
         movie = self._unfinished.movie
+        self._is_new = True
         self._unfinished.clear()
         check_can_write(self.path, self._format.needed_bytes(self._movie))
         # So that whatever is there is known for what it is.
@@ -217,6 +221,12 @@ class ResumableStackWriter(StackWriter):
             )
         os.replace(self._unfinished.movie, self.path)
         reach_disk(self.path.parent)
+        with contextlib.suppress(OSError):
+            self._unfinished.clear()
+
+
+def _file_bytes(movie: Path) -> int:
+    return movie.stat().st_size if movie.is_file() else 0
 
 
 def _difference(theirs: dict[str, Any], own: dict[str, Any]) -> str:

@@ -92,6 +92,8 @@ def _place_of_pixels(path: Path, movie: NewMovie) -> int:
             found = (page.imagelength, page.imagewidth), page.dtype
             offset = int(page.dataoffsets[0])
     except Exception as error:  # tifffile raises nearly anything on a damaged file
+        if isinstance(error, OSError) and not isinstance(error, FileNotFoundError):
+            raise  # the disk's: the file may be whole
         raise DamagedMovieError from error
     if found != (movie.shape[1:], movie.dtype) or path.stat().st_size < offset + movie.n_bytes:
         raise DamagedMovieError

@@ -69,13 +69,19 @@ class UnfinishedMovie:
         return self.folder / f"{_MOVIE}{self.target.suffix.lower()}"
 
     def read_record(self) -> Record | None:
-        """Return its record; None where there is none that is whole and of this target."""
+        """Return its record; None where there is none that is whole and of this target.
+
+        Raises
+        ------
+        OSError
+            If the disk cannot be read.
+        """
         path = self.folder / _RECORD
         try:
             if path.stat().st_size > _MOST_RECORD_BYTES:
                 return None
             record = Record.from_json(path.read_text(encoding="utf-8"))
-        except (OSError, TypeError, ValueError, RecursionError):
+        except (FileNotFoundError, TypeError, ValueError, RecursionError):
             return None
         return record if record.target == self.target.name else None
 
@@ -154,12 +160,15 @@ class Record:
         Frames of the finished movie.
     frames : int
         Frames, from the first, that are safely on the disk.
+    file_bytes : int
+        Size of its file, which it has from the beginning; 0 where it is a folder.
     """
 
     target: str
     identity: dict[str, Any]
     n_frames: int
     frames: int
+    file_bytes: int
 
     def as_json(self) -> str:
         """Return it as JSON that tells if anything in it has changed."""

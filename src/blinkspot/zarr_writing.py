@@ -105,6 +105,8 @@ def zarr_frames(path: Path, movie: NewMovie, first: int) -> Iterator[ZarrFrames]
         with zarr.config.set({"array.write_empty_chunks": True}):
             array = zarr.open_array(folder, mode="r+")
     except Exception as error:  # zarr raises nearly anything on a damaged store
+        if isinstance(error, OSError) and not isinstance(error, FileNotFoundError):
+            raise  # the disk's: the store may be whole
         raise DamagedMovieError from error
     expected = (movie.shape, movie.dtype, (_frames_per_chunk(movie), *movie.shape[1:]))
     if (array.shape, array.dtype, array.chunks) != expected:
