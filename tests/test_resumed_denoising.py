@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -210,6 +210,25 @@ def test_a_model_from_a_file_goes_on_with_what_it_began_before_it_was_saved(
 # -- the command
 
 
+@pytest.mark.parametrize("suffix", [".tif", ".zarr"])
+def test_a_closed_stream_is_gone_on_with(
+    tmp_path: Path, at_once: Callable[[int, int], None], suffix: str
+) -> None:
+    at_once(SIDE_PX**2, 1)
+    path = tmp_path / f"out{suffix}"
+    running = denoise_to_file(model(), movie(), path)
+    while next(running).done < 2:
+        pass
+    running.close()
+    assert not path.exists()
+    said: list[Progress] = []
+    finish(denoise_to_file(model(), movie(), path), said.append)
+    assert said[0].done_before == 2
+    expected = np.concatenate([chunk.frames for chunk in model().denoise(movie())])
+    np.testing.assert_array_equal(pixels_of(path), CAMERA.adu(expected))
+    assert list(tmp_path.iterdir()) == [path]
+
+
 @pytest.fixture
 def line(work: Path, tmp_path: Path) -> tuple[object, ...]:
     return ("denoise", work / "movie.tif", "-m", work / "a model", "-o", tmp_path / "out.tif")
@@ -261,6 +280,29 @@ def test_an_interrupted_command_says_how_to_go_on_and_does(
         tifffile.imread(tmp_path / "out.tif"), tifffile.imread(work / "denoised.tif")
     )
     assert list(tmp_path.iterdir()) == [tmp_path / "out.tif"]
+
+
+@pytest.mark.parametrize("suffix", [".tif", ".zarr"])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_interrupted_before_there_is_a_frame_it_leaves_nothing(
+    command: Command,
+    work: Path,
+    tmp_path: Path,
+    on_progress: Callable[..., None],
+    monkeypatch: pytest.MonkeyPatch,
+    suffix: str,
+    number: signal.Signals,
+) -> None:
+    def nothing_yet(*_: Any, **__: Any) -> Iterator[denoising.DenoisedChunk]:
+        yield denoising.DenoisedChunk(0, np.empty((0, 32, 32), np.float32), Progress("denoising", 0, 40, 0.0))
+        pytest.fail("goes on")
+
+    monkeypatch.setattr(Denoiser, "denoise", nothing_yet)
+    on_progress(lambda _: signal.raise_signal(number))
+    ended = command("denoise", work / "movie.tif", "-m", work / "a model", "-o", tmp_path / f"out{suffix}")
+    assert ended.status == 130
+    assert ended.words[-1] == "blinkspot: Stopped; nothing half-done was left behind."
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_the_command_begins_anew_where_it_is_told_to(
