@@ -170,7 +170,8 @@ def test_output_that_another_run_made_meanwhile_is_not_overwritten(
     work: Path, command: Command, tmp_path: Path, on_progress: Callable[..., None]
 ) -> None:
     out = tmp_path / "out.tif"
-    on_progress(lambda _: out.write_text("another's"))
+    written: list[int] = []
+    on_progress(lambda _: written or written.append(out.write_text("another's")))
     ended = command("denoise", work / "movie.tif", "-m", work / "a model", "-o", out)
     assert ended.status == 2
     assert "has come into being meanwhile" in ended.words[-1]
@@ -178,7 +179,6 @@ def test_output_that_another_run_made_meanwhile_is_not_overwritten(
     (kept,) = unfinished_movies(out)
     assert set(tmp_path.iterdir()) == {out, kept.folder}
     out.unlink()
-    on_progress(lambda _: None)
     ended = command("denoise", work / "movie.tif", "-m", work / "a model", "-o", out)
     assert "Going on after 40 of 40 frames." in ended.words
     assert list(tmp_path.iterdir()) == [out]

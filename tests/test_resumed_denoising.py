@@ -245,10 +245,9 @@ def interrupted(
 
     def run(*options: object) -> Any:
         at_once(32 * 32, 1)
+        # Once: an interruption leaves signals ignored.
         on_progress(lambda value: value.done >= 10 and signal.raise_signal(signal.SIGINT))
-        ended = command(*line, *options)
-        on_progress(lambda _: None)
-        return ended
+        return command(*line, *options)
 
     return run
 
