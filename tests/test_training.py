@@ -322,13 +322,6 @@ def test_a_denoised_file_has_the_movies_units_and_its_story(trained, scene, tmp_
     assert adu.camera_hints["pixel_size_nm"] == pytest.approx(100.0)
 
 
-def test_a_closed_stream_leaves_no_file(trained, scene, tmp_path):
-    job = denoise_to_file(trained[0].best, scene[0], tmp_path / "half.tif")
-    next(job)
-    job.close()
-    assert list(tmp_path.iterdir()) == []
-
-
 def test_damaged_model_files_are_refused(trained, tmp_path):
     good = tmp_path / "good.blinkspot"
     trained[0].best.save(good)

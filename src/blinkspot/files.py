@@ -108,6 +108,21 @@ def written_whole(target: str | os.PathLike[str], needed_bytes: int = 0) -> Iter
             temporary.unlink(missing_ok=True)
 
 
+def reach_disk(path: Path) -> None:
+    """Have a file, or which entries a folder has, reach the disk: they are there after a power cut, too."""
+    is_folder = path.is_dir()
+    if is_folder and os.name == "nt":  # knows no such thing
+        return
+    # Not every system writes out what is open for reading only.
+    descriptor = os.open(path, os.O_RDONLY if is_folder else os.O_RDWR | getattr(os, "O_BINARY", 0))
+    try:
+        # Not every file system can do it for a folder.
+        with contextlib.suppress(*([OSError] if is_folder else [])):
+            os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
 def _concerns(failed: Path, temporary: Path, path: Path) -> bool:
     """Tell whether what failed belongs to the result."""
     return failed == path or temporary in (failed, *failed.parents)
