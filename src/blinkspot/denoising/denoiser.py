@@ -302,6 +302,10 @@ class Denoiser:
         ):
             yield DenoisedChunk(first, self._photoelectrons(frames, estimate), progress)
 
+    def frames_at_once(self, movie: Stack) -> int:
+        """Return how many frames :meth:`denoise` computes together and yields in one chunk."""
+        return self._stream.frames_at_once(movie)
+
     def predict(
         self, movie: Stack, start: int = 0, stop: int | None = None
     ) -> Generator[PredictedChunk, None, None]:

@@ -122,6 +122,10 @@ class FrameStream:
                 if not computed or not computed[-1][0].is_last:
                     yield int(done), nothing, watch.at(done - start)
 
+    def frames_at_once(self, movie: Stack) -> int:
+        """Return how many frames are computed together, counted from the first one asked for."""
+        return max(1, self._pixels_at_once // (movie.height * movie.width))
+
     @property
     def _pixels_at_once(self) -> int:
         return _PIXELS_AT_ONCE.get(self._device.type, _PIXELS_AT_ONCE_ELSEWHERE)
@@ -131,9 +135,8 @@ class FrameStream:
         # Where it differs from pixel to pixel; else it is part of what the network predicts.
         maps = self._camera.maps
         variance = None if maps is None else torch.from_numpy(np.array(self._camera.read_counts))
-        most = self._pixels_at_once
-        cut = tiles((movie.height, movie.width), self._model.network, most)
-        at_once = max(1, most // (movie.height * movie.width))
+        cut = tiles((movie.height, movie.width), self._model.network, self._pixels_at_once)
+        at_once = self.frames_at_once(movie)
         for first in range(start, stop, at_once):
             last = min(stop, first + at_once)
             counts = torch.from_numpy(

@@ -59,11 +59,12 @@ def denoise_to_file(
     camera = denoiser.camera
     with StackWriter(path, movie.shape, pixel_size_nm=camera.pixel_size_nm, provenance=record) as writer:
         for chunk in denoiser.denoise(movie, estimate=estimate):
-            writer.write(_in_units(chunk.frames, camera, estimate, units))
+            writer.write(in_units(chunk.frames, camera, estimate, units))
             yield chunk.progress
 
 
-def _in_units(frames: FloatArray, camera: Camera, estimate: Estimate, units: Units) -> FloatArray:
+def in_units(frames: FloatArray, camera: Camera, estimate: Estimate, units: Units) -> FloatArray:
+    """Bring denoised frames (n, Y, X) from photoelectrons (a variance: their squares) to other units."""
     if units == "photons" or not len(frames):
         return frames
     if estimate == "posterior-variance":
