@@ -100,7 +100,7 @@ class DenoisedFrames(LazyFrames):
                 yield chunk.progress
         finally:
             with self._changed:
-                self._in_hand[block.start] -= 1
+                self._in_hand -= Counter([block.start])
                 self._changed.notify_all()
 
     def read(self, start: int, stop: int) -> FloatArray:

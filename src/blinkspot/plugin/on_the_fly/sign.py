@@ -40,15 +40,15 @@ class WaitingSign(QObject):
         self._patience.stop()
         viewer = self._viewer()
         shown, self._shown = self._shown, ""
-        if viewer is not None and shown and viewer.text_overlay.text == shown:
-            viewer.text_overlay.visible = False
-            viewer.text_overlay.text = self._before
+        if viewer is not None and shown and viewer.canvas.overlays.text.text == shown:
+            viewer.canvas.overlays.text.visible = False
+            viewer.canvas.overlays.text.text = self._before
 
     def _show(self) -> None:
         viewer = self._viewer()
         if viewer is None:
             return
-        overlay = viewer.text_overlay
+        overlay = viewer.canvas.overlays.text
         if overlay.visible and overlay.text != self._shown:
             return
         if not self._shown:
