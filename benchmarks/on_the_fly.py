@@ -6,7 +6,8 @@ frame: one frame alone, `Denoiser.denoise_frame` on all cores, no window: the fl
 the slider to a frame that was never looked at until it is drawn. again: the same of a frame that was. Then
 the slider is moved from frame to frame, 30 times a second: delay is that of the event loop, computed and
 dropped are blocks of frames that were begun. cpu is processor time of all threads, which other programs
-disturb least; everything else is time on the clock. Needs a display:
+disturb least, window that of the window's thread, and work what that thread does between two beats of the
+timer that measures the delay; everything else is time on the clock. Needs a display:
 
     xvfb-run -a -s "-screen 0 1366x768x24" python benchmarks/on_the_fly.py
 """
@@ -60,11 +61,12 @@ class Counted:
         DenoisedFrames.compute = compute  # type: ignore[method-assign]
 
 
-def timed(action: Callable[[], object]) -> tuple[float, float]:
-    """Return how long something takes, ms, and the processor time of all threads meanwhile."""
-    clock, processor = time.perf_counter(), time.process_time()
+def timed(action: Callable[[], object]) -> list[float]:
+    """Return how long something takes, ms, and the processor time of all threads and of this one."""
+    clocks = time.perf_counter, time.process_time, time.thread_time
+    before = [clock() for clock in clocks]
     action()
-    return 1e3 * (time.perf_counter() - clock), 1e3 * (time.process_time() - processor)
+    return [1e3 * (clock() - then) for clock, then in zip(clocks, before, strict=True)]
 
 
 class Window:
@@ -123,15 +125,16 @@ class Window:
         self.viewer.window._qt_viewer.canvas.native.repaint()
 
     def scrub(self) -> np.ndarray:
-        """Move through the movie; return delays of the event loop, ms."""
-        delays: list[float] = []
-        state = {"at": 0, "due": 0.0}
+        """Move through the movie; return delays of the event loop and work of its thread, ms: (2, n)."""
+        delays: list[tuple[float, float]] = []
+        state = {"at": 0, "due": 0.0, "worked": time.thread_time()}
         every_ms = 5
 
         def beat() -> None:
             now = time.perf_counter()
-            delays.append(max(0.0, 1e3 * (now - state["due"])))
-            state["due"] = now + every_ms / 1e3
+            worked = time.thread_time()
+            delays.append((max(0.0, 1e3 * (now - state["due"])), 1e3 * (worked - state["worked"])))
+            state["due"], state["worked"] = now + every_ms / 1e3, worked
 
         def move() -> None:
             state["at"] += 1
@@ -148,7 +151,7 @@ class Window:
         self.wait(lambda: state["at"] >= 100)
         mover.stop()
         pulse.stop()
-        return np.array(delays)
+        return np.array(delays).T
 
 
 def measured(window: Window, context_frames: int, side: int, looks: int) -> tuple[object, ...]:
@@ -156,7 +159,7 @@ def measured(window: Window, context_frames: int, side: int, looks: int) -> tupl
     movie = (100 + random.poisson(PHOTONS, (N_FRAMES, side, side))).astype(np.uint16)
     denoiser = untrained(context_frames)
     denoiser.denoise_frame(Stack(movie), 0)
-    alone = np.array([timed(lambda: denoiser.denoise_frame(Stack(movie), 5)) for _ in range(looks)])
+    alone = [timed(lambda: denoiser.denoise_frame(Stack(movie), 5)) for _ in range(looks)]
     layer = window.open(movie, denoiser)
     computed = layer.data.computed
     # Far from each other: none is computed ahead or with another one.
@@ -174,19 +177,20 @@ def measured(window: Window, context_frames: int, side: int, looks: int) -> tupl
     layer = window.open(movie, denoiser)
     counted = window.counted
     counted.begun = counted.finished = 0
-    delays = window.scrub()
+    delays, work = window.scrub()
     at_the_end = counted.begun, counted.finished
     window.wait(window.idle)
     assert np.isfinite(layer._slice.image.raw).all()
-    return (
-        f"{side} x {side}, {context_frames}",
-        *np.round([np.median(alone[:, 0]), alone[:, 0].min(), np.median(alone[:, 1])], 1),
-        *np.round([*np.quantile(np.array(seen)[:, 0], (0.5, 0.95)), np.median(np.array(seen)[:, 1])], 1),
-        *np.round(np.quantile(np.array(again)[:, 0], (0.5, 0.95)), 1),
-        *np.round([*np.quantile(delays, (0.5, 0.99)), delays.max()], 1),
-        at_the_end[1],
-        at_the_end[0] - at_the_end[1],
-    )
+    alone, seen, again = (np.array(times).T for times in (alone, seen, again))
+    figures = [
+        *(np.median(alone[0]), alone[0].min(), np.median(alone[1])),
+        *(*np.quantile(seen[0], (0.5, 0.95)), np.median(seen[1]), np.median(seen[2])),
+        *(*np.quantile(again[0], (0.5, 0.95)), np.median(again[1])),
+        *(*np.quantile(delays, (0.5, 0.99)), delays.max()),
+        *(np.quantile(work, 0.99), work.max()),
+    ]
+    name = f"{side}, {context_frames}"
+    return name, *np.round(figures).astype(int), at_the_end[1], at_the_end[0] - at_the_end[1]
 
 
 def main() -> None:
@@ -207,11 +211,12 @@ def main() -> None:
     print(f"times in ms; {torch.get_num_threads()} cores")
     print_table(
         (
-            "pixels, context",
+            "px, context",
             *("frame", "least", "cpu"),
-            *("seen", "95 %", "cpu"),
-            *("again", "95 %"),
+            *("seen", "95 %", "cpu", "window"),
+            *("again", "95 %", "cpu"),
             *("delay", "99 %", "most"),
+            *("work 99 %", "most"),
             *("computed", "dropped"),
         ),
         rows,

@@ -290,7 +290,9 @@ def close(viewer, layer, denoised):
 
 
 def close_window(viewer, layer, denoised):
+    # As its own button does: the window goes, while the viewer and its layers stay.
     viewer.window._qt_window.close()
+    viewer.window._qt_window.deleteLater()
 
 
 @pytest.mark.parametrize("act", [remove, replace, transpose, hide, rename, clear, close, close_window])
@@ -306,6 +308,10 @@ def test_whatever_is_done_while_a_frame_is_computed_does_no_harm(qtbot, viewer, 
         gate.open.set()
         wait_for_workers(qtbot)
     assert not told
+    if act is close_window:
+        viewer.layers.clear()
+        qtbot.wait(50)
+        del viewer.window._qt_window
     if act in (remove, clear, close):
         assert gate.begun == [20]
     if act in (hide, rename):
