@@ -1,6 +1,7 @@
 """From noisy frames to posterior means: noise model, networks, training, prediction."""
 
 from blinkspot.denoising.course import Course, course_of
+from blinkspot.denoising.denoised_frames import DenoisedFrames
 from blinkspot.denoising.denoiser import DenoisedChunk, Denoiser
 from blinkspot.denoising.frames import FrameSignals, signals_of_frames
 from blinkspot.denoising.noise import ESTIMATES, LOSSES, Estimate, LossName
@@ -15,6 +16,7 @@ __all__ = [
     "Course",
     "DenoisedChunk",
     "DenoisedFile",
+    "DenoisedFrames",
     "Denoiser",
     "Estimate",
     "FrameSignals",

@@ -109,7 +109,7 @@ class DenoisedFile:
             self._movie, self._start + begin, self._stop, estimate=self._estimate
         ):
             known = max(0, self._start + first - chunk.start)
-            frames = _in_units(chunk.frames, self._denoiser.camera, self._estimate, self._units)
+            frames = in_units(chunk.frames, self._denoiser.camera, self._estimate, self._units)
             self._writer.write(frames[known:])
             yield dataclasses.replace(
                 chunk.progress, done=begin + chunk.progress.done, total=total, done_before=begin
@@ -180,7 +180,8 @@ def _provenance(
     )
 
 
-def _in_units(frames: FloatArray, camera: Camera, estimate: Estimate, units: Units) -> FloatArray:
+def in_units(frames: FloatArray, camera: Camera, estimate: Estimate, units: Units) -> FloatArray:
+    """Bring denoised frames (n, Y, X) from photoelectrons (a variance: their squares) to other units."""
     if units == "photons" or not len(frames):
         return frames
     if estimate == "posterior-variance":

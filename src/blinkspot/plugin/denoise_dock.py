@@ -23,10 +23,13 @@ from blinkspot.plugin.layer_choice import MOVIE_TIP, LayerChoice, is_source
 from blinkspot.plugin.leftovers_button import LeftoversButton
 from blinkspot.plugin.model_choice import ModelChoice, ModelLoader, ModelSaver
 from blinkspot.plugin.movies import PROVENANCE, Place, frame_shown, stack_of, why_not_a_movie
+from blinkspot.plugin.on_the_fly import steps
+from blinkspot.plugin.on_the_fly.layer import add_on_the_fly
+from blinkspot.plugin.on_the_fly.steps import Prepared
 from blinkspot.stack import Stack
 
 MOVIE_FILES = "TIFF (*.tif);;Zarr (*.zarr)"
-_ALL, _THIS, _RANGE = "All frames", "This frame", "A range"
+_ALL, _THIS, _RANGE, _ON_THE_FLY = "All frames", "This frame", "A range", "As you look"
 _ESTIMATES = {
     "posterior-mean": "Posterior mean",
     "map": "Most probable (MAP)",
@@ -80,8 +83,12 @@ class DenoiseDock(Dock):
         self.save_model_button.clicked.connect(lambda: self.saver.ask(self.models.currentData()))
         form.addRow("Model", row(self.models, self.load_button, self.save_model_button))
         self.frames = QComboBox()
-        self.frames.addItems([_ALL, _THIS, _RANGE])
-        self.frames.setToolTip("Which frames to denoise. Frames count from 0, as in napari's slider.")
+        self.frames.addItems([_ALL, _THIS, _RANGE, _ON_THE_FLY])
+        self.frames.setToolTip(
+            "Which frames to denoise. Frames count from 0, as in napari's slider. As you look: a layer "
+            "of all frames at once, each of which is denoised when you move the slider to it; what needs the "
+            "rest (localizing, saving) denoises it then."
+        )
         self.first, self.last = QSpinBox(), QSpinBox()
         self.first.setPrefix("from ")
         self.last.setPrefix("to ")
@@ -166,13 +173,16 @@ class DenoiseDock(Dock):
             stop=stop,
             estimate=self.estimate.currentData(),
         )
-        return Request(layer, Place.of(layer), task)
+        return Request(layer, Place.of(layer), task, self.frames.currentText() == _ON_THE_FLY)
 
     def _run(self) -> None:
         try:
             request = self._request()
         except BlinkspotError as error:
             self.complain(error, "Denoising")
+            return
+        if request.on_the_fly:
+            self._denoise_on_the_fly(request)
             return
         if request.task.fits_in_memory:
             self._denoise_in_memory(request)
@@ -200,6 +210,11 @@ class DenoiseDock(Dock):
         job = partial(denoising_steps.denoise_into, request.task, growing.write)
         if self.start_job(f"Denoising {request.source.name}", job, [request.source]):
             self._running, self._growing = request, growing
+
+    def _denoise_on_the_fly(self, request: Request) -> None:
+        job = partial(steps.prepare, request.task, frame_shown(self.viewer, request.source))
+        if self.start_job(f"Denoising {request.source.name}", job, [request.source]):
+            self._running, self._growing = request, None
 
     def denoise_to_file(self, request: Request, path: Path) -> None:
         """Denoise into a new file, or go on with it; it is then opened lazily."""
@@ -230,6 +245,9 @@ class DenoiseDock(Dock):
             stack = outcome.result
             layer = add_denoised(self.viewer, self.session, request, stack.as_dask(), stack, stack)
             self.job_bar.say(f"{layer.name!r} is in {stack.path}.")
+        elif isinstance(outcome.result, Prepared) and request is not None and self.in_viewer(request.source):
+            layer = add_on_the_fly(self.viewer, self.session, request, outcome.result)
+            self.job_bar.say(f"{layer.name!r} is in the layer list: a frame is denoised when you look at it.")
         elif isinstance(outcome.result, Path):
             self.job_bar.say(f"Saved as {outcome.result}.")
         if outcome.end is End.FAILED:

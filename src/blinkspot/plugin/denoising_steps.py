@@ -111,23 +111,14 @@ def denoise_into(task: DenoisingTask, write: Callable[[int, FloatArray], None]) 
         Takes the index of the first frame and the frames (n, Y, X), a variance in ADU squared; called in the
         worker's thread.
     """
-    yield from backend.loading()
+    denoising = yield from backend.loading()
     yield from check(task)
     model = task.model
     for chunk in model.denoise(task.movie, task.start, task.stop, task.estimate):
         if len(chunk.frames):
-            write(chunk.start, _in_adu(chunk.frames, model.camera, task.is_variance))
+            write(chunk.start, denoising.output.in_units(chunk.frames, model.camera, task.estimate, "adu"))
             yield FramesReady(chunk.start, chunk.start + len(chunk.frames))
         yield chunk.progress
-
-
-def _in_adu(photoelectrons: FloatArray, camera: Camera, squared: bool) -> FloatArray:
-    if not squared:
-        return camera.adu(photoelectrons)
-    nothing = np.zeros_like(photoelectrons[0])
-    adu_per_photoelectron = camera.adu(nothing + 1.0) - camera.adu(nothing)
-    variance: FloatArray = photoelectrons * adu_per_photoelectron**2
-    return variance
 
 
 def save_movie(movie: Any, path: Path, provenance: dict[str, Any] | None) -> Generator[Progress, None, Path]:

@@ -31,9 +31,9 @@ _log = logging.getLogger("blinkspot")
 _ACTIVITY_INTERVAL_S = 0.2
 # A paused job looks so often whether it is still wanted.
 _PAUSED_INTERVAL_S = 0.1
-# One thread each for a training, a denoising, a localization and their previews, and for a step on a table,
-# its count, histogram, points and file.
-_MIN_POOL_THREADS = 11
+# One thread each for a training, a denoising, a localization and their previews, for frames denoised on the
+# fly, and for a step on a table, its count, histogram, points and file.
+_MIN_POOL_THREADS = 12
 
 
 class End(enum.Enum):
