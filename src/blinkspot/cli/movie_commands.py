@@ -254,10 +254,14 @@ def denoise(
         typer.Option(help="What stands for a pixel."),
     ] = "posterior-mean",
     units: Annotated[Literal["adu", "photons"], typer.Option(help="Units of the output.")] = "adu",
+    frames: Annotated[
+        tuple[int, int] | None,
+        typer.Option(metavar="FIRST LAST", help="Frames to denoise, from 0, the last included."),
+    ] = None,
     device: Annotated[Literal["auto", "cpu", "cuda", "mps"], typer.Option(help="Where to denoise.")] = "auto",
     as_json: Json = False,
 ) -> None:
-    """Denoise every frame; float32, by default in the input's ADU."""
+    """Denoise every frame, or some; float32, by default in the input's ADU."""
     from blinkspot.denoising import Denoiser, denoise_to_file
     from blinkspot.denoising.devices import pick_device
 
@@ -267,11 +271,12 @@ def denoise(
     denoiser = Denoiser.load(model, str(where))
     denoiser.check_matches(movie)
     started = time.perf_counter()
-    run(denoise_to_file(denoiser, movie, output, estimate, units))
+    first, last = frames or (0, movie.n_frames - 1)
+    run(denoise_to_file(denoiser, movie, output, estimate, units, first, last + 1))
     answer(
         {
             "denoised": str(output),
-            "frames": movie.n_frames,
+            "frames": last + 1 - first,
             "estimate": estimate,
             "units": units,
             "seconds": time.perf_counter() - started,

@@ -11,6 +11,7 @@ import numpy as np
 from blinkspot.camera import Camera, FloatArray
 from blinkspot.denoising.denoiser import Denoiser
 from blinkspot.denoising.noise import Estimate
+from blinkspot.errors import BlinkspotError
 from blinkspot.progress import Progress
 from blinkspot.provenance import provenance
 from blinkspot.stack import Stack
@@ -25,8 +26,10 @@ def denoise_to_file(
     path: str | os.PathLike[str],
     estimate: Estimate = "posterior-mean",
     units: Units = "adu",
+    start: int = 0,
+    stop: int | None = None,
 ) -> Generator[Progress, None, None]:
-    """Denoise every frame into a new float32 movie of the same shape, in a stream.
+    """Denoise frames into a new float32 movie, in a stream.
 
     Parameters
     ----------
@@ -41,24 +44,33 @@ def denoise_to_file(
     units : {"adu", "photons"}
         ``adu``: the input's units, so that any program reads the file with the same camera settings;
         ``photons``: photoelectrons. A variance is in their squares.
+    start, stop : int
+        First frame, and the one after the last; the whole movie by default.
 
     Raises
     ------
     BlinkspotError
-        If the suffix is another, the result exists already or cannot be written, or the movie cannot be
-        denoised.
+        If the suffix is another, the result exists already or cannot be written, there are no such frames,
+        or the movie cannot be denoised.
     """
+    stop = movie.n_frames if stop is None else stop
+    if not 0 <= start < stop <= movie.n_frames:
+        raise BlinkspotError(
+            f"There are no frames {start} to {stop - 1}: {movie.name_within} has the frames 0 to "
+            f"{movie.n_frames - 1}."
+        )
     record = provenance(
         "denoise",
         camera=denoiser.camera,
-        settings={"estimate": estimate, "units": units},
+        settings={"estimate": estimate, "start": start, "stop": stop, "units": units},
         seed=denoiser.provenance.get("seed"),
         source=None if movie.path is None else movie.path.name,
         model=denoiser.provenance,
     )
     camera = denoiser.camera
-    with StackWriter(path, movie.shape, pixel_size_nm=camera.pixel_size_nm, provenance=record) as writer:
-        for chunk in denoiser.denoise(movie, estimate=estimate):
+    shape = (stop - start, movie.height, movie.width)
+    with StackWriter(path, shape, pixel_size_nm=camera.pixel_size_nm, provenance=record) as writer:
+        for chunk in denoiser.denoise(movie, start, stop, estimate):
             writer.write(_in_units(chunk.frames, camera, estimate, units))
             yield chunk.progress
 
