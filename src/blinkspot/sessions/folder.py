@@ -4,24 +4,23 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator
 from concurrent.futures import ThreadPoolExecutor, wait
-from dataclasses import dataclass, field
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path, PurePosixPath
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 from blinkspot.camera import Camera
 from blinkspot.errors import BlinkspotError
 from blinkspot.files import new_folder_written_whole
-from blinkspot.localization import LocalizationTable
 from blinkspot.localization.processing.drift import drift_in, write_drift
 from blinkspot.movie_identity import movie_identity
 from blinkspot.progress import Progress, Stopwatch
 from blinkspot.provenance import provenance
 from blinkspot.sessions.commands import command_lines, file_stem
 from blinkspot.sessions.content import record_as_json, record_from_file
+from blinkspot.sessions.contents import SessionContents
 from blinkspot.sessions.record import DenoisedMovie, Movie, SessionRecord, Table
 from blinkspot.stack import Stack
 from blinkspot.stack_writing import StackWriter
@@ -37,66 +36,6 @@ ResultT = TypeVar("ResultT")
 _PATIENCE_S = 0.05
 _CHUNK_BYTES = 8 << 20
 _VERSIONS = ("napari", "numpy", "torch", "numba", "scipy", "pandas", "tifffile")
-
-
-class Savable(Protocol):
-    """What writes itself as one new file: a model, a calibration."""
-
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the file."""
-
-
-@dataclass(frozen=True)
-class SessionTable:
-    """A table of a session.
-
-    Attributes
-    ----------
-    source : callable
-        Returns the table before the steps; may take time.
-    processed : LocalizationTable or None
-        After them, where there are some.
-    """
-
-    source: Callable[[], LocalizationTable]
-    processed: LocalizationTable | None = None
-
-
-@dataclass(frozen=True)
-class SessionContents:
-    """A session with what belongs to it.
-
-    Attributes
-    ----------
-    record : SessionRecord
-        Without the files within the folder.
-    movies : mapping of Stack
-        By name: those shown.
-    cameras : mapping of Camera
-        By name of the movie.
-    models : mapping of Savable
-        By name.
-    tables : mapping of SessionTable
-        By name.
-    denoised : mapping of Stack
-        By name: denoised movies that are only in memory.
-    calibrations : mapping of Savable
-        Astigmatism calibrations by the path that the record names.
-    """
-
-    record: SessionRecord
-    movies: Mapping[str, Stack] = field(default_factory=dict)
-    cameras: Mapping[str, Camera] = field(default_factory=dict)
-    models: Mapping[str, Savable] = field(default_factory=dict)
-    tables: Mapping[str, SessionTable] = field(default_factory=dict)
-    denoised: Mapping[str, Stack] = field(default_factory=dict)
-    calibrations: Mapping[str, Savable] = field(default_factory=dict)
-
-    @property
-    def in_memory(self) -> dict[str, Stack]:
-        """The movies, recorded and denoised, that are in no file."""
-        recorded = {name: movie for name, movie in self.movies.items() if movie.path is None}
-        return {**recorded, **self.denoised}
 
 
 def write_session(
