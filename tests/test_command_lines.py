@@ -5,6 +5,8 @@ from __future__ import annotations
 import dataclasses
 import json
 import shlex
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -342,6 +344,16 @@ def test_maps_of_a_camera_are_taken_from_its_file():
     ((_, found),) = commands_of(command_lines(session))
     assert found["camera"] == Path("cameras/cells.toml")
     assert (found["pixel_size_nm"], found["offset_adu"]) == (65.0, None)
+    # Of other maps than those of the training nothing is made.
+    other = dataclasses.replace(camera, maps=maps.moved_to(105.0)).as_dict()
+    changed = dataclasses.replace(session, movies=(dataclasses.replace(with_file, camera=other),))
+    assert "first save it as cells_camera.toml" in comments(changed)
+
+
+def test_the_command_is_a_module_too():
+    done = subprocess.run([sys.executable, "-m", "blinkspot", "--version"], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("napari-blinkspot ")
 
 
 def test_where_nothing_was_done_nothing_is_repeated():

@@ -78,8 +78,9 @@ class _Collecting:
         for layer in viewer.layers:
             if _is_recorded(layer):
                 self._add_movie(layer)
+        growing = _layers_in_the_making(session)
         for layer in viewer.layers:
-            if _is_denoised(layer):
+            if _is_denoised(layer) and layer not in growing:
                 self._add_denoised(layer)
         models = tuple(self._models())
         for layer in viewer.layers:
@@ -240,6 +241,12 @@ class _Collecting:
                 None if truth is None else truth.name,
                 each.holds_out,
             )
+
+
+def _layers_in_the_making(session: Session) -> list[Layer]:
+    """Return the layers that a denoising fills at the moment: half a movie is none."""
+    dock = session.docks.get("Denoise")
+    return list(dock.job_layers) if dock is not None and dock.runner.busy else []
 
 
 def _absolute(path: Path | None) -> str | None:

@@ -17,7 +17,6 @@ from blinkspot.plugin.molecules_layers import WORK, add_file, show_left
 from blinkspot.plugin.movies import PROVENANCE, ROLE, UNIT, Place
 from blinkspot.plugin.session import Session
 from blinkspot.plugin.session_steps import Restored, RestoredTable
-from blinkspot.sessions import Table
 
 
 def put_back(viewer: ViewerModel, session: Session, restored: Restored) -> None:
@@ -102,20 +101,22 @@ class _PuttingBack:
         work = layer.metadata[WORK]
         show_left(self._viewer, layer, work, shown, anew=True)
         work.choice = _choice_of(restored)
-        self._session.lineage.set_table(layer, self._origin(table, work.picture, work.choice))
+        self._session.lineage.set_table(layer, self._origin(restored, work.picture, work.choice))
 
     def _lay_onto(self, layer: PointsLayer, movie: Layer) -> None:
         """Have molecules lie where their movie lies, whatever its scale."""
         for name, value in Place.of(movie).of_frames(0).items():
             setattr(layer, name, value)
 
-    def _origin(self, table: Table, picture: Layer | None, choice: Any) -> TableOrigin:
+    def _origin(self, restored: RestoredTable, picture: Layer | None, choice: Any) -> TableOrigin:
+        table = restored.table
         shown = None if picture is None or choice is None else (weakref.ref(picture), choice)
         movie, denoised = self._ancestor(table.movie), self._ancestor(table.denoised)
         path = table.path if movie is None else None
         # One that was not localized in the window lies in the session's folder now.
         file = table.file if movie is None and path is None else path
-        return TableOrigin(movie, denoised, path=None if file is None else Path(file), picture=shown)
+        path_of_file = None if file is None else Path(file)
+        return TableOrigin(movie, denoised, restored.calibration, path_of_file, shown)
 
 
 def _choice_of(restored: RestoredTable) -> Any:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from blinkspot.camera import Camera
 from blinkspot.errors import BlinkspotError
 from blinkspot.movie_identity import movie_identity
-from blinkspot.plugin import backend, molecules_steps
+from blinkspot.plugin import backend, localizing_steps, molecules_steps
 from blinkspot.plugin.camera_record import CameraRecord, Origin, Source
 from blinkspot.plugin.movies import movie_layer
 from blinkspot.plugin.table_shown import PictureChoice
@@ -23,6 +23,7 @@ from blinkspot.stack import Stack, open_stack
 
 if TYPE_CHECKING:  # importing it takes seconds
     from blinkspot.denoising import Denoiser
+    from blinkspot.localization.astigmatism import AstigmatismCalibration
 
 LayerData = tuple[Any, dict[str, Any], str]
 # No model of ours comes near it: a file that does is something else.
@@ -152,11 +153,12 @@ def _movie(entry: Movie | DenoisedMovie, folder: Path, moved: Path | None) -> St
 
 @dataclass(frozen=True)
 class RestoredTable:
-    """A table, its steps, and what is shown of it."""
+    """A table, its steps, what is shown of it, and the calibration of its heights."""
 
     table: Table
     opened: molecules_steps.Opened
     shown: molecules_steps.Shown
+    calibration: tuple[Path, AstigmatismCalibration] | None
 
 
 @dataclass(frozen=True)
@@ -276,7 +278,11 @@ def _table(table: Table, frame: int) -> Generator[Progress, None, RestoredTable]
             tables = yield from molecules_steps.apply(history.source, steps)
         history.add([*tables[:-1], saved.history.source])
     shown = yield from molecules_steps.show(history.table, "", opened, frame, _choice(table.picture))
-    return RestoredTable(table, opened, shown)
+    calibration = None
+    if table.calibration is not None:
+        read = partial(localizing_steps.read_calibration, Path(table.calibration))
+        calibration = yield from backend.meanwhile(read, "reading the calibration")
+    return RestoredTable(table, opened, shown, calibration)
 
 
 def _choice(picture: Picture | None) -> PictureChoice | None:

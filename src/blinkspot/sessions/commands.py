@@ -141,7 +141,8 @@ class _Lines:
                 word for name in NUMBERS if name in camera for word in (_option(name), _number(camera[name]))
             ]
         entry: Movie | None = self._find("movies", movie)
-        same = entry is not None and (entry.camera or {}).get("maps") == camera["maps"]
+        held = ((entry.camera if entry is not None else None) or {}).get("maps") or {}
+        same = held.get("digest") == camera["maps"].get("digest")
         if same and entry is not None and entry.camera_file is not None:
             path = entry.camera_file
         else:

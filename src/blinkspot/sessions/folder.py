@@ -15,6 +15,7 @@ from blinkspot.camera import Camera
 from blinkspot.errors import BlinkspotError
 from blinkspot.files import new_folder_written_whole
 from blinkspot.localization.processing.drift import drift_in, write_drift
+from blinkspot.localization.processing.step import RECORD
 from blinkspot.movie_identity import movie_identity
 from blinkspot.progress import Progress, Stopwatch
 from blinkspot.provenance import provenance
@@ -27,6 +28,8 @@ from blinkspot.stack_writing import StackWriter
 
 SESSION_FILE = "session.json"
 COMMANDS_FILE = "commands.sh"
+CALIBRATION = "calibration"
+"""The setting of a dock that is the file of an astigmatism calibration."""
 README = (
     "A session of napari-blinkspot: open this folder by 'Open session...' in the Report dock; models, "
     "cameras and tables are ordinary files, and commands.sh repeats what was done.\n"
@@ -107,10 +110,7 @@ class _Writing:
             there = calibrations.get(table.calibration or "")
             tables.append((yield from self._table(dataclasses.replace(table, calibration=there))))
         docks = {
-            title: {
-                name: calibrations.get(value, value) if isinstance(value, str) else value
-                for name, value in settings.items()
-            }
+            title: _dock_within(settings, lambda path: calibrations.get(path or ""))
             for title, settings in record.docks.items()
         }
         session = SessionRecord(
@@ -121,9 +121,12 @@ class _Writing:
     def _write_record(self, record: SessionRecord) -> None:
         about = provenance("session", camera=None)
         more = {"created": about["created"], "versions": _versions()}
-        # A model's record is in its file.
-        slim = tuple(dataclasses.replace(model, provenance={}) for model in record.models)
-        text = record_as_json(dataclasses.replace(record, models=slim), more)
+        # A model's record is in its file, and so is what a table had gone through before.
+        models = tuple(dataclasses.replace(model, provenance={}) for model in record.models)
+        tables = tuple(
+            dataclasses.replace(table, provenance={**table.provenance, RECORD: []}) for table in record.tables
+        )
+        text = record_as_json(dataclasses.replace(record, models=models, tables=tables), more)
         (self._temporary / SESSION_FILE).write_text(text, encoding="utf-8")
         lines = command_lines(record, folder="repeated")
         script = ["#!/bin/sh", "set -e", 'cd "$(dirname "$0")"', "mkdir repeated", *lines]
@@ -275,7 +278,15 @@ def read_session(path: str | os.PathLike[str]) -> tuple[Path, SessionRecord]:
         models=tuple(dataclasses.replace(each, file=within(each.file)) for each in record.models),
         denoised=tuple(dataclasses.replace(each, file=within(each.file)) for each in record.denoised),
         tables=tuple(_table_within(each, within) for each in record.tables),
+        docks={title: _dock_within(each, within) for title, each in record.docks.items()},
     )
+
+
+def _dock_within(settings: Any, within: Callable[[str | None], str | None]) -> Any:
+    """Return the settings of a dock; that of a file is where it lies now."""
+    if isinstance(settings, dict) and isinstance(settings.get(CALIBRATION), str):
+        return {**settings, CALIBRATION: within(settings[CALIBRATION])}
+    return settings
 
 
 def _table_within(table: Table, within: Callable[[str | None], str | None]) -> Table:
