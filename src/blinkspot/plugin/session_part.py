@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -44,6 +44,7 @@ class SessionPart(QWidget):
         self._movie = movie
         self._when_done: Callable[[Any], None] | None = None
         self._next: Callable[[], None] | None = None
+        self._putting: Generator[None, None, None] | None = None  # layers of a session that is being opened
         self._later = QTimer(self)
         self._later.setSingleShot(True)
         self._later.timeout.connect(self._go_on)
@@ -88,7 +89,7 @@ class SessionPart(QWidget):
         self.with_movies.setText(f"{_WITH_MOVIES} ({_megabytes(size)})" if size else _WITH_MOVIES)
         self.with_movies.setEnabled(size > 0)
         for button in (self.save_button, self.open_button):
-            button.setEnabled(not self._dock.runner.busy)
+            button.setEnabled(not self._dock.runner.busy and self._putting is None)
 
     # -- saving
 
@@ -149,7 +150,22 @@ class SessionPart(QWidget):
         self._start("Opening the session", job, self._on_restored)
 
     def _on_restored(self, restored: session_steps.Restored) -> None:
-        put_back(self._dock.viewer, self._dock.session, restored)
+        self._putting = put_back(self._dock.viewer, self._dock.session, restored)
+        self.refresh()
+        self._put_next(restored)
+
+    def _put_next(self, restored: session_steps.Restored) -> None:
+        """Add one layer, and the next once the window has done what else it has to do."""
+        assert self._putting is not None
+        for _ in self._putting:
+            self._next = partial(self._put_next, restored)
+            self._later.start()
+            return
+        self._putting = None
+        self.refresh()
+        self._say_opened(restored)
+
+    def _say_opened(self, restored: session_steps.Restored) -> None:
         counts = {
             "movie": len(restored.movies) + len(restored.denoised),
             "model": len(restored.models),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import math
 import weakref
+from collections.abc import Generator
 from pathlib import Path
 from typing import Any
 
@@ -19,12 +20,17 @@ from blinkspot.plugin.session import Session
 from blinkspot.plugin.session_steps import Restored, RestoredTable
 
 
-def put_back(viewer: ViewerModel, session: Session, restored: Restored) -> None:
+def put_back(viewer: ViewerModel, session: Session, restored: Restored) -> Generator[None, None, None]:
     """Add the layers and models of a session, and set its docks.
 
     What is there already stays; a name that is taken gets a number, as napari does it.
+
+    Yields
+    ------
+    None
+        After each layer: napari takes a while to add one, and the window has other things to do, too.
     """
-    _PuttingBack(viewer, session, restored).run()
+    return _PuttingBack(viewer, session, restored).run()
 
 
 class _PuttingBack:
@@ -34,13 +40,14 @@ class _PuttingBack:
         self._restored = restored
         self._layers: dict[str, Layer] = {}  # by the names that they have in the session
 
-    def run(self) -> None:
+    def run(self) -> Generator[None, None, None]:
         restored, session = self._restored, self._session
         for movie, (data, state, _), camera in restored.movies:
             layer = self._add_image(data, state, movie.look)
             self._layers[movie.name] = layer
             if camera is not None:
                 session.cameras.set(layer, camera)
+            yield
         for model, denoiser in restored.models:
             origin = session.lineage.model(denoiser)
             origin.movie = self._ancestor(model.movie)
@@ -55,14 +62,14 @@ class _PuttingBack:
             layer = self._add_image(data, state, entry.look)
             self._layers[entry.name] = layer
             source = self._layers.get(entry.movie or "")
-            if source is None:
-                continue
-            if is_variance:
+            if source is not None and is_variance:
                 session.lineage.set_source(layer, source)
-            else:
+            elif source is not None:
                 session.add_denoised(source, layer)
+            yield
         for each in restored.tables:
             self._add_table(each)
+            yield
         session.restore_docks(restored.located.record.docks, self._layers)
 
     def _add_image(self, data: Any, state: dict[str, Any], look: dict[str, Any]) -> Image:
