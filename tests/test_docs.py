@@ -376,7 +376,16 @@ PROSE = {
     "When to stop",
     "sCMOS cameras",
 }
-OF_NAPARI = {"File", "Filter", "Layers", "Open Sample", "Plugins", "Save Selected Layers..."}
+OF_NAPARI = {
+    "File",
+    "Filter",
+    "IO Utilities",
+    "Layers",
+    "Open Sample",
+    "Plugins",
+    "Preferences",
+    "Save Selected Layers...",
+}
 
 
 @pytest.mark.parametrize(

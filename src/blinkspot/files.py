@@ -165,3 +165,29 @@ def check_new_folder(target: str | os.PathLike[str]) -> Path:
     # What is written comes into being beside an empty folder, and takes its place.
     _check_takes_files(path)
     return path
+
+
+@contextlib.contextmanager
+def new_folder_written_whole(target: str | os.PathLike[str]) -> Iterator[Path]:
+    """Give a folder beside ``target``, which takes its place only if the block ends well.
+
+    Raises
+    ------
+    BlinkspotError
+        As :func:`check_new_folder`, and where something in it cannot be written.
+    """
+    folder = check_new_folder(target)
+    temporary = folder.with_name(f".{folder.name}.{uuid.uuid4().hex[:8]}.part")
+    try:
+        temporary.mkdir()
+        yield temporary
+        if folder.is_dir():
+            folder.rmdir()
+        temporary.rename(folder)
+    except OSError as error:
+        raise BlinkspotError(
+            f"The folder {folder} could not be written ({error.strerror or error}): nothing was left behind; "
+            "check the room and the permissions there."
+        ) from error
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)

@@ -255,13 +255,17 @@ def denoise(
         typer.Option(help="What stands for a pixel."),
     ] = "posterior-mean",
     units: Annotated[Literal["adu", "photons"], typer.Option(help="Units of the output.")] = "adu",
+    frames: Annotated[
+        tuple[int, int] | None,
+        typer.Option(metavar="FIRST LAST", help="Frames to denoise, from 0, the last included."),
+    ] = None,
     device: Annotated[Literal["auto", "cpu", "cuda", "mps"], typer.Option(help="Where to denoise.")] = "auto",
     restart: Annotated[
         bool, typer.Option("--restart", help="Remove what is kept of an earlier run, and begin anew.")
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """Denoise every frame; float32, by default in the input's ADU.
+    """Denoise every frame, or some; float32, by default in the input's ADU.
 
     Ended early, in whatever way, it keeps what is done; the same command goes on from there.
     """
@@ -276,7 +280,8 @@ def denoise(
     denoiser = Denoiser.load(model, str(where))
     denoiser.check_matches(movie)
     started = time.perf_counter()
-    file = DenoisedFile(denoiser, movie, output, estimate, units, restart=restart)
+    first, last = frames or (0, movie.n_frames - 1)
+    file = DenoisedFile(denoiser, movie, output, estimate, units, start=first, stop=last + 1, restart=restart)
     try:
         with file:
             if file.note:
@@ -291,7 +296,7 @@ def denoise(
     answer(
         {
             "denoised": str(output),
-            "frames": movie.n_frames,
+            "frames": last + 1 - first,
             "estimate": estimate,
             "units": units,
             "seconds": time.perf_counter() - started,

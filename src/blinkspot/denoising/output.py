@@ -130,10 +130,12 @@ def denoise_to_file(
     path: str | os.PathLike[str],
     estimate: Estimate = "posterior-mean",
     units: Units = "adu",
+    start: int = 0,
+    stop: int | None = None,
     *,
     restart: bool = False,
 ) -> Generator[Progress, None, None]:
-    """Denoise every frame into a new float32 movie of the same shape, in a stream.
+    """Denoise frames into a new float32 movie, in a stream.
 
     Ended early in whatever way, it goes on where it was when it is called again in the same way; see
     :class:`DenoisedFile`.
@@ -151,29 +153,29 @@ def denoise_to_file(
     units : {"adu", "photons"}
         ``adu``: the input's units, so that any program reads the file with the same camera settings;
         ``photons``: photoelectrons. A variance is in their squares.
+    start, stop : int
+        First frame, and the one after the last; the whole movie by default.
     restart : bool
         Remove what is kept of this file, and begin anew.
 
     Raises
     ------
     BlinkspotError
-        If the suffix is another, the result exists already, is being written or cannot be written, or the
-        movie cannot be denoised.
+        If the suffix is another, the result exists already, is being written or cannot be written, there are
+        no such frames, or the movie cannot be denoised.
     """
-    with DenoisedFile(denoiser, movie, path, estimate, units, restart=restart) as file:
+    file = DenoisedFile(denoiser, movie, path, estimate, units, start=start, stop=stop, restart=restart)
+    with file:
         yield from file.denoise()
 
 
 def _provenance(
     denoiser: Denoiser, movie: Stack, estimate: Estimate, units: Units, start: int, stop: int
 ) -> dict[str, Any]:
-    settings: dict[str, Any] = {"estimate": estimate, "units": units}
-    if (start, stop) != (0, movie.n_frames):
-        settings |= {"start": start, "stop": stop}
     return provenance(
         "denoise",
         camera=denoiser.camera,
-        settings=settings,
+        settings={"estimate": estimate, "start": start, "stop": stop, "units": units},
         seed=denoiser.provenance.get("seed"),
         source=None if movie.path is None else movie.path.name,
         model=denoiser.provenance,

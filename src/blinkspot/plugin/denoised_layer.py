@@ -132,6 +132,7 @@ def add_denoised(
             metadata=metadata,
             **where,
         )
+        session.lineage.set_source(layer, request.source)
         return layer
     metadata[UNIT] = "ADU"
     layer = add_result(viewer, request.source, data, request.name, "denoised", where, **metadata)
