@@ -447,5 +447,5 @@ def test_frames_that_are_denoised_are_those_asked_for(chain, tmp_path, capsys):
     with pytest.raises(SystemExit) as ended:
         main([*words, "-o", str(tmp_path / "none.tif"), "--frames", "39", "40"])
     assert ended.value.code == 2
-    assert "There are no frames 39 to 40" in capsys.readouterr().err
+    assert "Frames 39 to 40 (counting from 0) are asked for" in capsys.readouterr().err
     assert not (tmp_path / "none.tif").exists()
