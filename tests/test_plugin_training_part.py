@@ -4,6 +4,7 @@ import dataclasses
 
 import numpy as np
 import pytest
+from qtpy.QtCore import Qt
 from test_plugin_helpers import CAMERA, add_movie, click, movie, notifications, open_dock, wait_for_end
 
 from blinkspot.denoising import TrainingSettings, signals_of_frames
@@ -52,6 +53,9 @@ def test_the_strip_marks_the_frames_that_are_learned_from(qtbot, viewer):
     assert dock.part.settings == {"first_frame": 20, "last_frame": 24}
     drag_to(strip, 0, 39)
     assert dock.part.settings == {}
+    qtbot.keyClick(strip, Qt.Key.Key_Right)
+    qtbot.keyClick(strip, Qt.Key.Key_Left, Qt.KeyboardModifier.ShiftModifier)
+    assert dock.part.settings == {"first_frame": 1, "last_frame": 38}
 
     # Another movie is learned from as a whole.
     drag_to(strip, 3, 30)

@@ -22,6 +22,7 @@ from blinkspot.plugin.camera_record import OF_ANY_CAMERA, CameraRecord, Origin, 
 from blinkspot.plugin.camera_warning import CameraWarning
 from blinkspot.plugin.movies import stack_of
 from blinkspot.plugin.notify import tell_error
+from blinkspot.plugin.themed_plot import BLUE, ORANGE
 
 
 @dataclass(frozen=True)
@@ -68,7 +69,7 @@ _SHORT = {
     Origin.LOADED: "loaded",
     Origin.MAPS: "of the maps",
 }
-_COLOURS = {Origin.DEFAULT: "#e0a030", Origin.ESTIMATED: "#4aa3df"}
+_COLOURS = {Origin.DEFAULT: ORANGE, Origin.ESTIMATED: BLUE}
 
 
 class CameraWidget(QWidget):
@@ -131,6 +132,7 @@ class CameraWidget(QWidget):
         if viewer is not None:
             self.plot = CameraPlot(viewer)
             buttons.insertWidget(1, self.plot.button)
+            QWidget.setTabOrder(self.estimate_button, self.plot.button)
             layout.addWidget(self.plot, row + 5, 0, 1, 3)
         keeper.changed.connect(self._on_kept)
         keeper.estimating_changed.connect(self._on_kept)

@@ -92,6 +92,8 @@ class DenoiseDock(Dock):
         self.first, self.last = QSpinBox(), QSpinBox()
         self.first.setPrefix("from ")
         self.last.setPrefix("to ")
+        self.first.setToolTip("First frame to denoise, counted from 0.")
+        self.last.setToolTip("Last frame to denoise, counted from 0.")
         form.addRow("Frames", self.frames)
         form.addRow("", row(self.first, self.last, stretch_all=True))
         self.estimate = combo(_ESTIMATES, _ESTIMATE_TIP)

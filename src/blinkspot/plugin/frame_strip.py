@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import pyqtgraph
 from napari.components import ViewerModel
-from qtpy.QtCore import Signal  # type: ignore[attr-defined]
+from qtpy.QtCore import Qt, Signal  # type: ignore[attr-defined]
+from qtpy.QtGui import QKeyEvent
 from qtpy.QtWidgets import QWidget
 
 from blinkspot.plugin.themed_plot import BLUE, ORANGE, ThemedPlot
@@ -42,8 +43,11 @@ class FrameStrip(ThemedPlot):
         self.setToolTip(
             "Signal of each frame looked at: its mean above its background, ADU. Dots: the frames that are "
             "learned from, those with half the average signal or more. Drag an end of the range, or all of "
-            "it, to keep the training to a part of the movie, such as after the first bleaching."
+            "it, to keep the training to a part of the movie, such as after the first bleaching; or move its "
+            "beginning with the left and right arrow keys, and with Shift its end."
         )
+        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+        self.setAccessibleName("Frames to learn from")
         self.clear()
 
     @property
@@ -84,6 +88,20 @@ class FrameStrip(ThemedPlot):
         self.range.setRegion(within)
         self.range.blockSignals(False)
         self.range.show()
+
+    def keyPressEvent(self, event: QKeyEvent | None) -> None:
+        """Move an end of the range by a hundredth of the movie."""
+        step = {Qt.Key.Key_Left: -1, Qt.Key.Key_Right: 1}.get(event.key() if event is not None else None)
+        if event is None or step is None or not self._n_frames:
+            super().keyPressEvent(event)
+            return
+        first, last = (float(end) for end in self.range.getRegion())
+        moved = step * max(1, self._n_frames // 100)
+        if event.modifiers() & Qt.KeyboardModifier.ShiftModifier:
+            last = min(max(last + moved, first), self._n_frames - 1)
+        else:
+            first = max(min(first + moved, last), 0)
+        self.range.setRegion((first, last))
 
     def _on_dragged(self, *_: object) -> None:
         if self._n_frames:

@@ -27,12 +27,12 @@ class LiveLayer:
         self._place: Place | None = None
         self.layer: Image | None = None
 
-    def begin(self, source: Image) -> None:
-        """Show frames of this movie from now on; the layer appears with the first of them."""
+    def begin(self, source: Image, place: Place) -> None:
+        """Show frames of this movie, where it lies, from now on; the layer appears with the first of them."""
         if self._source is not source or not self.is_shown:
             self.remove()
         self._source = source
-        self._place = Place.of(source)
+        self._place = place
 
     @property
     def is_shown(self) -> bool:

@@ -83,6 +83,6 @@ class ResumeButton(QPushButton):
     def _show(self, found: Unfinished | None) -> None:
         self.found = found
         sentence = "" if found is None else found.sentence
-        self.setToolTip(f"{sentence} Go on with it, with its own settings." if sentence else "")
+        self.setToolTip(f"{sentence} Go on with it, with its own settings.".lstrip())
         self.setVisible(found is not None)
         self.changed.emit(sentence)

@@ -83,6 +83,7 @@ class StepOptions(QWidget):
             )
             self.fields[name][key] = field
             field.setToolTip(setting.tip)
+            field.setAccessibleName(setting.label)
             label = QLabel(setting.label)
             label.setBuddy(field)
             where, side = divmod(place, _COLUMNS)

@@ -7,13 +7,14 @@ from collections.abc import Mapping
 import pyqtgraph
 from napari.components import ViewerModel
 from napari.utils.theme import get_theme
+from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QSizePolicy, QVBoxLayout, QWidget
 
 from blinkspot.plugin.layer_choice import follow
 
 # Told apart by colour-blind eyes, and legible on napari's dark and on its light background.
-BLUE = "#4a90d9"
-ORANGE = "#e07b00"
+BLUE = "#3585c8"
+ORANGE = "#c76b00"
 
 
 class ThemedPlot(QWidget):
@@ -34,6 +35,8 @@ class ThemedPlot(QWidget):
         self.plot.setMenuEnabled(False)
         self.plot.setMouseEnabled(False, False)
         self.plot.hideButtons()
+        # No key does anything in it; a plot that knows some takes the focus itself.
+        self.plot.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         for side in ("bottom", "left"):
             self.plot.getAxis(side).enableAutoSIPrefix(False)
         self._layout = QVBoxLayout(self)

@@ -24,7 +24,7 @@ from blinkspot.plugin.live_layer import LiveLayer
 from blinkspot.plugin.loss_plot import LossPlot
 from blinkspot.plugin.model_choice import ModelLoader, ModelSaver
 from blinkspot.plugin.movie_line import MovieLine
-from blinkspot.plugin.movies import frame_shown, stack_of, why_not_a_movie
+from blinkspot.plugin.movies import Place, frame_shown, stack_of, why_not_a_movie
 from blinkspot.plugin.notify import warn
 from blinkspot.plugin.resume_button import ResumeButton
 from blinkspot.plugin.training_options import TrainingOptions
@@ -36,10 +36,11 @@ if TYPE_CHECKING:  # importing it takes seconds
 
 @dataclass(frozen=True)
 class _Run:
-    """A training and the layer of its movie."""
+    """A training, the layer of its movie, and where that lay when it began."""
 
     job: training_steps.TrainingJob
     source: Image
+    place: Place
 
 
 class TrainDock(Dock):
@@ -168,7 +169,7 @@ class TrainDock(Dock):
         self._viewed.index = frame_shown(self.viewer, layer)
         self._following.forget()
         if self.start_job(f"Training on {layer.name}", job.run, [layer]):
-            self._run = _Run(job, layer)
+            self._run = _Run(job, layer, Place.of(layer))
 
     def _on_progressed(self, value: Any) -> None:
         if isinstance(value, training_steps.LossPoint | training_steps.PreviewFrame):
@@ -189,7 +190,7 @@ class TrainDock(Dock):
         if self._run is None or self._run is self._shown:
             return
         self._shown = self._run
-        self._live.begin(self._run.source)
+        self._live.begin(self._run.source, self._run.place)
         self.loss_plot.clear()
 
     def _on_preview(self, preview: training_steps.PreviewFrame) -> None:

@@ -66,10 +66,13 @@ class TrainingOptions(QWidget):
         self.minutes.setDecimals(1)
         self.minutes.setRange(0.1, 9_999.0)
         self.minutes.setValue(10.0)
+        self.minutes.setSuffix(" min")
+        self.minutes.setToolTip("Longest time of the training, in minutes. Typical: 10 min.")
         self.minutes.setAccessibleName("Minutes")
         self.epochs = QSpinBox()
         self.epochs.setRange(1, 100_000)
         self.epochs.setValue(15)
+        self.epochs.setToolTip("Most times that each frame is learned from. Typical: 15.")
         self.epochs.setAccessibleName("Epochs")
         for box in (self.minutes, self.epochs):
             # Its buttons would hide the number where the dock is narrow.

@@ -17,7 +17,7 @@ from blinkspot.plugin.comparing.pixelwise_layer import add_pixelwise
 from blinkspot.plugin.comparing.pixelwise_steps import FrameResidual
 from blinkspot.plugin.latest_only import LatestOnly
 from blinkspot.plugin.layer_choice import follow
-from blinkspot.plugin.movies import Place, frame_shown, stack_of
+from blinkspot.plugin.movies import Place, frame_shown, stack_of, why_not_a_movie
 
 if TYPE_CHECKING:  # importing it takes seconds
     from blinkspot.denoising import Denoiser
@@ -80,7 +80,7 @@ class ModelResidual(QObject):
         self._computing.ask(partial(pixelwise_steps.residual_by_model, self._denoiser, movie, index))
 
     def _on_answered(self, answer: FrameResidual) -> None:
-        if not self.is_shown:
+        if not self.is_shown or why_not_a_movie(self.source) is not None:
             return
         if self.layer is None:
             self.layer = add_pixelwise(

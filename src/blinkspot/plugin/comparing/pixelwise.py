@@ -18,7 +18,7 @@ from blinkspot.plugin.comparing.model_residual import ModelResidual
 from blinkspot.plugin.comparing.of_viewer import OfViewer
 from blinkspot.plugin.comparing.pair_of_layers import first_frame, frame_pairs
 from blinkspot.plugin.latest_only import LatestOnly
-from blinkspot.plugin.movies import frame_shown
+from blinkspot.plugin.movies import frame_shown, why_not_a_movie
 from blinkspot.plugin.notify import tell_error
 
 if TYPE_CHECKING:
@@ -73,6 +73,7 @@ class PixelwiseLayers(QObject):
         for shown in self._by_model:
             if shown.source is source:
                 _bring_back(shown.layer)
+                shown.renew()
                 return
         residual = ModelResidual(self._viewer, source, denoiser, f"{source.name} {_RESIDUAL}", self)
         residual.failed.connect(lambda error: tell_error(error, "Computing the residual"))
@@ -88,13 +89,18 @@ class PixelwiseLayers(QObject):
 
         def add(limit: float) -> None:
             question.deleteLater()
-            if lazy.source in self._viewer().layers:
+            # The user may have put something else into the layer since.
+            if lazy.source in self._viewer().layers and why_not_a_movie(lazy.source) is None:
                 first = first_frame(lazy.source, lazy.denoised)
                 lazy.add(frames, f"{lazy.source.name} {kind}", kind, unit, first, limit)
                 self._lazy[kind].append(lazy)
 
+        def tell(error: Exception) -> None:
+            question.deleteLater()
+            tell_error(error, f"Computing the {kind}")
+
         question.answered.connect(add)
-        question.failed.connect(lambda error: tell_error(error, f"Computing the {kind}"))
+        question.failed.connect(tell)
         index = frame_shown(self._viewer(), lazy.denoised)
         question.ask(partial(pixelwise_steps.limit_of_frame, frames, index))
 

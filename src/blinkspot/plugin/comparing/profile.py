@@ -106,6 +106,10 @@ class LineProfile(QObject):
         viewer = self._viewer()
         if self._pair is None or not all(layer in viewer.layers for layer in self._pair):
             return
+        if why_not_a_movie(self._pair[0]) is not None:
+            # The user has put something else into the layer since.
+            self._pair = None
+            return
         self.line = add_line(viewer, self._pair[0], line)
         self.panel = ProfilePanel(viewer)
         self.panel.moved.connect(self._move)

@@ -40,7 +40,6 @@ class ProfilePanel(ThemedPlot):
         self.noisy = self.plot.plot(pen=pyqtgraph.mkPen(BLUE, width=2))
         self.denoised = self.plot.plot(pen=pyqtgraph.mkPen(ORANGE, width=2))
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
-        self.plot.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         self.setAccessibleName("Line profile")
         self.setToolTip(
             "The light along the line in the picture. Drag the ends of the line there; or, here, move the "
