@@ -121,7 +121,8 @@ def _head(page: Page, options: argparse.Namespace) -> None:
     page.heading("The paper, repeated", 1)
     page.words(
         "The paper denoises single-molecule movies by a blind-spot network (Laine et al. 2019) with a "
-        "Poisson likelihood under a Gamma prior, and localizes with ThunderSTORM. Its figures stand beside ours."
+        "Poisson likelihood under a Gamma prior, and localizes with ThunderSTORM. Its figures stand beside "
+        "ours."
     )
     page.words(
         "Nothing on this page was written by hand: "
