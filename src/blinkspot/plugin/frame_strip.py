@@ -91,7 +91,8 @@ class FrameStrip(ThemedPlot):
 
     def keyPressEvent(self, event: QKeyEvent | None) -> None:
         """Move an end of the range by a hundredth of the movie."""
-        step = {Qt.Key.Key_Left: -1, Qt.Key.Key_Right: 1}.get(event.key() if event is not None else None)
+        steps = {int(Qt.Key.Key_Left): -1, int(Qt.Key.Key_Right): 1}
+        step = None if event is None else steps.get(event.key())
         if event is None or step is None or not self._n_frames:
             super().keyPressEvent(event)
             return

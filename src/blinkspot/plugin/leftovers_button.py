@@ -26,6 +26,7 @@ class LeftoversButton(QPushButton):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__("Discard", parent)
         self._path: Path | None = None
+        self.setToolTip("Remove what is kept of a file that was not denoised to its end.")
         self.clicked.connect(self._discard)
         self.hide()
 
