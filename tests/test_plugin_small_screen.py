@@ -126,7 +126,7 @@ def test_a_number_of_minutes_is_seen_whole(qtbot, viewer):
     dock.options.minutes.setValue(9999.0)
     qtbot.wait(50)
     line = dock.options.minutes.lineEdit()
-    assert dock.options.minutes.text() == "9999.0"
+    assert dock.options.minutes.text() == "9999.0 min"
     assert line.fontMetrics().horizontalAdvance(line.text()) < line.contentsRect().width()
 
 
