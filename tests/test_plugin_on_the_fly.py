@@ -22,6 +22,7 @@ from blinkspot.denoising import frame_stream
 from blinkspot.errors import BlinkspotError
 from blinkspot.plugin import file_dialogs
 from blinkspot.plugin.movies import stack_of
+from blinkspot.plugin.on_the_fly import looking
 from blinkspot.plugin.session import session_of
 from blinkspot.stack import Stack
 
@@ -41,6 +42,7 @@ class Gate:
 def gate(monkeypatch):
     """Compute frame by frame, as of a large movie, and through a gate."""
     gate = Gate()
+    monkeypatch.setattr(looking, "_REST_MS", 0)
     monkeypatch.setitem(frame_stream._PIXELS_AT_ONCE, "cpu", 32 * 32)
     original = frame_stream.FrameStream._computed
 
@@ -70,11 +72,18 @@ def add_on_the_fly(qtbot, viewer, dock, **more):
     return layer, viewer.layers[NAME]
 
 
+def settle(qtbot):
+    """Wait until nothing is computed any more, ahead neither."""
+    for _ in range(4):
+        qtbot.wait(15)
+        wait_for_workers(qtbot)
+
+
 def look(qtbot, dock):
     dock.frames.setCurrentText("As you look")
     click(qtbot, dock.run_button)
     wait_for_end(qtbot, dock)
-    wait_for_workers(qtbot)
+    settle(qtbot)
 
 
 def shown(layer):
@@ -130,7 +139,7 @@ def test_what_the_slider_has_left_behind_is_dropped(qtbot, viewer, dock, gate):
     gate.open.set()
     qtbot.waitUntil(lambda: is_there(denoised))
     np.testing.assert_allclose(shown(denoised), expected(39), rtol=1e-3)
-    wait_for_workers(qtbot)
+    settle(qtbot)
     assert gate.begun[begun:] == [20, 39]
     assert denoised.data.computed.cached(20) is None
 
@@ -139,7 +148,7 @@ def test_frames_seen_before_are_there_at_once(qtbot, viewer, dock, gate):
     _, denoised = add_on_the_fly(qtbot, viewer, dock)
     viewer.dims.set_current_step(0, 25)
     qtbot.waitUntil(lambda: is_there(denoised))
-    wait_for_workers(qtbot)
+    settle(qtbot)
     gate.open.clear()
     for index in (0, 25):
         viewer.dims.set_current_step(0, index)
@@ -152,21 +161,21 @@ def test_the_next_two_are_computed_ahead_where_nobody_else_works(qtbot, viewer, 
     gate.begun.clear()
     viewer.dims.set_current_step(0, 20)
     qtbot.waitUntil(lambda: gate.begun == [20, 21, 22])
-    wait_for_workers(qtbot)
+    settle(qtbot)
     viewer.dims.set_current_step(0, 18)
     qtbot.waitUntil(lambda: gate.begun[3:] == [18, 17, 16])
-    wait_for_workers(qtbot)
+    settle(qtbot)
     assert len(gate.begun) == 6
     monkeypatch.setattr(type(dock.session), "is_busy", True)
     viewer.dims.set_current_step(0, 30)
     qtbot.waitUntil(lambda: 30 in gate.begun)
-    wait_for_workers(qtbot)
+    settle(qtbot)
     assert gate.begun[6:] == [30]
 
 
 def test_a_frame_computed_ahead_goes_on_when_one_comes_to_look_at_it(qtbot, viewer, dock, gate):
     _, denoised = add_on_the_fly(qtbot, viewer, dock)
-    wait_for_workers(qtbot)
+    settle(qtbot)
     gate.begun.clear()
     viewer.dims.set_current_step(0, 1)  # computed ahead before: so 3 is computed ahead now
     gate.open.clear()
@@ -175,7 +184,7 @@ def test_a_frame_computed_ahead_goes_on_when_one_comes_to_look_at_it(qtbot, view
     gate.open.set()
     qtbot.waitUntil(lambda: is_there(denoised))
     assert gate.begun.count(3) == 1
-    wait_for_workers(qtbot)
+    settle(qtbot)
 
 
 @pytest.mark.parametrize("estimate", ["map", "blind"])
@@ -306,7 +315,7 @@ def test_whatever_is_done_while_a_frame_is_computed_does_no_harm(qtbot, viewer, 
         act(viewer, layer, denoised)
         qtbot.wait(100)
         gate.open.set()
-        wait_for_workers(qtbot)
+        settle(qtbot)
     assert not told
     if act is close_window:
         viewer.layers.clear()
@@ -362,7 +371,7 @@ def test_a_frame_that_cannot_be_denoised_is_told_once(qtbot, viewer, dock):
         for index in (20, 10, 20, 11):
             viewer.dims.set_current_step(0, index)
             qtbot.wait(20)
-            wait_for_workers(qtbot)
+            settle(qtbot)
     assert len(told) == 1
     assert told[0][1].startswith("Frame 21")
     assert is_there(denoised)

@@ -267,6 +267,6 @@ class JobRunner(QObject):
         self._worker = self._activity = None
         if self._paused:
             self._set_paused(False)
-        # Not kept: a result may be large, and whoever wants it has it.
+        # What came out is its receiver's from now on: it may be large.
         outcome, self._outcome = self._outcome, Outcome(End.STOPPED)
         self.ended.emit(outcome)

@@ -7,7 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from napari.layers import Image
-from qtpy.QtCore import QObject
+from qtpy.QtCore import QObject, QTimer
 
 from blinkspot.plugin.comparing.of_viewer import OfViewer
 from blinkspot.plugin.latest_only import LatestOnly
@@ -22,6 +22,8 @@ if TYPE_CHECKING:  # importing the first takes seconds
     from blinkspot.plugin.session import Session
 
 _BLOCKS_AHEAD = 2
+_REST_MS = 50
+"""How long nothing is done before frames are computed ahead: what was waited for is drawn first."""
 
 
 class FrameComputer(QObject):
@@ -29,7 +31,7 @@ class FrameComputer(QObject):
 
     At most one computation runs; it is dropped, within a part of a frame, when another frame is looked at.
     While nothing is waited for, and no dock is at work, the next frames in the direction of the slider are
-    computed ahead.
+    computed ahead, with one core left to the window.
 
     Parameters
     ----------
@@ -52,6 +54,10 @@ class FrameComputer(QObject):
         self._told = ""
         self._has_told_of_many = False
         self._sign = WaitingSign(viewer(), self)
+        self._rest = QTimer(self)
+        self._rest.setSingleShot(True)
+        self._rest.setInterval(_REST_MS)
+        self._rest.timeout.connect(self._go_ahead)
         self._computing = LatestOnly(self)
         self._computing.answered.connect(self._on_computed)
         self._computing.failed.connect(self._on_failed)
@@ -80,12 +86,24 @@ class FrameComputer(QObject):
         block = frames.computed.block_of(target)
         self._is_awaited = self._at in block
         if self._is_awaited:
+            self._rest.stop()
             self._sign.begin(f"Denoising frame {self._at}...")
-        else:
-            self._sign.end()
-        if block.start != self._in_hand:
-            self._in_hand = block.start
-            self._computing.ask_job(partial(steps.compute, frames.computed, target))
+            self._begin(frames.computed, target, cores_left=0)
+        elif block.start != self._in_hand:
+            self._drop()
+            self._rest.start()
+
+    def _go_ahead(self) -> None:
+        frames = self._frames()
+        target = None if frames is None else self._target(frames.computed)
+        if frames is not None and target is not None and not self._is_awaited:
+            self._begin(frames.computed, target, cores_left=1)
+
+    def _begin(self, frames: DenoisedFrames, index: int, cores_left: int) -> None:
+        first = frames.block_of(index).start
+        if first != self._in_hand:
+            self._in_hand = first
+            self._computing.ask_job(partial(steps.compute, frames, index, cores_left))
 
     def _target(self, frames: DenoisedFrames) -> int | None:
         if frames.cached(self._at) is None:
@@ -103,6 +121,7 @@ class FrameComputer(QObject):
         return None
 
     def _drop(self) -> None:
+        self._rest.stop()
         self._sign.end()
         self._computing.forget()
         self._in_hand = None

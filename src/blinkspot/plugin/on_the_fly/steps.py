@@ -47,7 +47,13 @@ def prepare(task: DenoisingTask, index: int) -> Generator[Progress, None, Prepar
     return Prepared(frames, frames[index])
 
 
-def compute(frames: DenoisedFrames, index: int) -> Generator[Progress, None, None]:
-    """Compute a frame that somebody waits for: on all cores, for a small part of a second."""
-    backend.denoising(cores_left=0)
+def compute(frames: DenoisedFrames, index: int, cores_left: int) -> Generator[Progress, None, None]:
+    """Compute a frame.
+
+    Parameters
+    ----------
+    cores_left : int
+        How many cores to leave to others; none for a frame that the window waits for.
+    """
+    backend.denoising(cores_left)
     yield from frames.compute(index)
