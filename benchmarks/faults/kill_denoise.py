@@ -220,6 +220,7 @@ def left_alone(arguments: list[str], folder: Path, name: str) -> Whole:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--kills", type=int, default=50, help="of each format")
+    parser.add_argument("--formats", nargs="+", default=["tif", "zarr"], choices=["tif", "zarr"])
     parser.add_argument("--frames", type=int, default=4000)
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
@@ -229,15 +230,15 @@ def main() -> None:
         folder = Path(temporary)
         movie, model = make_inputs(folder, options.frames)
         arguments = ["denoise", str(movie), "-m", str(model), "--device", "cpu", "-o"]
-        for suffix in (".tif", ".zarr"):
+        for kind in options.formats:
             began = time.perf_counter()
-            name = f"denoised{suffix}"
+            name = f"denoised.{kind}"
             whole = left_alone(arguments, folder, name)
-            target = folder / suffix[1:] / name
+            target = folder / kind / name
             target.parent.mkdir()
             tally = kill_and_go_on([*arguments, str(target)], target, whole, options.kills, options.seed)
             counts = (tally.early, tally.writing, tally.finished, tally.resumed, tally.twice)
-            rows.append((suffix[1:], *counts, f"{whole.writing_s:.1f}", f"{time.perf_counter() - began:.0f}"))
+            rows.append((kind, *counts, f"{whole.writing_s:.1f}", f"{time.perf_counter() - began:.0f}"))
     header = ("format", "killed at start", "while writing", "files", "frames resumed", "written twice")
     print_table((*header, "s to write one", "s in all"), rows)
     print("All identical to a run that was left alone, never half a file, nothing left behind.")
