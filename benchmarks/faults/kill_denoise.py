@@ -225,6 +225,8 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     rows = []
+    # Of locks that those who are killed cannot give back.
+    os.environ["PYTHONWARNINGS"] = "ignore::UserWarning:multiprocessing.resource_tracker"
     FORKS.set_forkserver_preload(["blinkspot.cli", "blinkspot.denoising", "zarr"])
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
