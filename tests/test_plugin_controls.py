@@ -5,6 +5,7 @@ import itertools
 import numpy as np
 import pytest
 from molecules_dock import add_table
+from napari.components import ViewerModel
 from napari.utils.theme import get_theme
 from qtpy.QtCore import QPoint, Qt
 from qtpy.QtGui import QColor
@@ -18,12 +19,16 @@ from qtpy.QtWidgets import (
     QScrollBar,
     QTabBar,
 )
-from test_plugin_helpers import add_movie, model, open_dock, wait_for_workers
+from test_plugin_helpers import add_movie, model, wait_for_workers
 
+from blinkspot.plugin.denoise_dock import DenoiseDock
+from blinkspot.plugin.localize_dock import LocalizeDock
+from blinkspot.plugin.molecules_dock import MoleculesDock
+from blinkspot.plugin.report_dock import ReportDock
 from blinkspot.plugin.session import session_of
 from blinkspot.plugin.themed_plot import BLUE, ORANGE
+from blinkspot.plugin.train_dock import TrainDock
 
-DOCKS = ("Train", "Denoise", "Localize", "Molecules", "Report")
 CONTROLS = (QAbstractButton, QAbstractSlider, QAbstractSpinBox, QComboBox, QLineEdit)
 # Numbers of something that the label names: they have no unit.
 COUNTS = {"Epochs", "Emitters per spot", "Neighbours", "Dark frames"}
@@ -59,10 +64,14 @@ def told(widget):
 
 
 @pytest.fixture
-def docks(qtbot, viewer):
-    """All docks, with something to work on."""
+def docks(qtbot):
+    """All docks, with something to work on; each in a window of its own, where Tab stays within it."""
+    viewer = ViewerModel()
     session_of(viewer).add_model("trained", model())
-    opened = {name: open_dock(viewer, name) for name in DOCKS}
+    opened = {}
+    for kind in (TrainDock, DenoiseDock, LocalizeDock, MoleculesDock, ReportDock):
+        opened[kind.title] = kind(viewer)
+        qtbot.addWidget(opened[kind.title])
     add_movie(viewer)
     add_table(viewer)
     wait_for_workers(qtbot, timeout=60_000)

@@ -195,6 +195,19 @@ def test_the_preview_follows_slider_settings_and_frame(qtbot, viewer, dock):
     )
 
 
+def test_circles_that_the_user_has_hidden_follow_unseen(qtbot, viewer, dock):
+    add_movie(viewer)
+    viewer.dims.set_current_step(0, 12)
+    preview(qtbot, dock)
+    circles = viewer.layers["found in noisy"]
+    before = len(circles.data)
+    circles.visible = False  # by its eye in the layer list
+    dock.options.threshold.number.setValue(5.0)
+    wait_for_counts(qtbot, dock, found_alone(12, found(12, threshold=5.0)))
+    circles.visible = True
+    assert len(circles.data) == len(found(12, threshold=5.0)) < before
+
+
 def test_molecules_are_accepted_by_the_number_of_false_ones(qtbot, viewer, dock):
     add_movie(viewer)
     viewer.dims.set_current_step(0, 12)

@@ -19,16 +19,22 @@ class ClosingWatch(QObject):
 
     closed = Signal()
 
+    # Of the class, too: PySide6 may send an event after Python has taken an object's own attributes away.
+    _widget: QWidget | None = None
+    _docked = False
+
     def __init__(self, widget: QWidget) -> None:
         super().__init__(widget)
         self._widget = widget
-        self._docked = False
         widget.installEventFilter(self)
 
     def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:
         """Follow the widget into its dock and out of it."""
-        if watched is self._widget and event is not None and event.type() == QEvent.Type.ParentChange:
-            was_docked, self._docked = self._docked, self._widget.parent() is not None
+        widget = self._widget
+        if widget is None or event is None:
+            return False
+        if watched is widget and event.type() == QEvent.Type.ParentChange:
+            was_docked, self._docked = self._docked, widget.parent() is not None
             if was_docked and not self._docked:
                 self.closed.emit()
         return False

@@ -40,6 +40,8 @@ class Dock(QWidget):
     """
 
     title: str
+    # Of the class, too: PySide6 may send an event after Python has taken an object's own attributes away.
+    _arranged = False
 
     def __init__(
         self, napari_viewer: ViewerModel, stop_text: str, stop_tip: str, pause_tip: str = ""
@@ -70,7 +72,6 @@ class Dock(QWidget):
         layout.addLayout(self.footer)
         layout.addWidget(self.job_bar)
         self.job_layers: list[Layer] = []
-        self._arranged = False
         ClosingWatch(self).closed.connect(self.on_closed)
         follow(self, self.viewer.layers.events.removed, self._stop_if_layer_removed)
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:  # importing it takes seconds
     from blinkspot.denoising import FrameSignals
 
 _HEIGHT_PX = 50
+_STEPS: dict[int, int] = {Qt.Key.Key_Left: -1, Qt.Key.Key_Right: 1}
 
 
 class FrameStrip(ThemedPlot):
@@ -91,8 +92,7 @@ class FrameStrip(ThemedPlot):
 
     def keyPressEvent(self, event: QKeyEvent | None) -> None:
         """Move an end of the range by a hundredth of the movie."""
-        steps = {int(Qt.Key.Key_Left): -1, int(Qt.Key.Key_Right): 1}
-        step = None if event is None else steps.get(event.key())
+        step = None if event is None else _STEPS.get(event.key())
         if event is None or step is None or not self._n_frames:
             super().keyPressEvent(event)
             return

@@ -63,6 +63,16 @@ class Outcome:
     message: str = ""
 
 
+@dataclass(frozen=True)
+class _Failure:
+    """What a job returns that has raised an exception.
+
+    What napari connects to a worker's own signal of errors is called with too many arguments by PySide6.
+    """
+
+    error: Exception
+
+
 class _Work(functools.partial):  # type: ignore[type-arg]
     """Makes a job; its text is what napari shows when the window is closed while the job runs."""
 
@@ -107,6 +117,12 @@ class _JobWorker(WorkerBase):  # type: ignore[misc]
         return not self.abort_requested
 
     def work(self) -> Any:
+        try:
+            return self._result()
+        except Exception as error:
+            return _Failure(error)
+
+    def _result(self) -> Any:
         job = self._make_job()
         try:
             while self._is_wanted:
@@ -211,7 +227,6 @@ class JobRunner(QObject):
         worker.warned.connect(log_warning)
         worker.yielded.connect(self._on_yielded)
         worker.returned.connect(self._on_returned)
-        worker.errored.connect(self._on_errored)
         worker.finished.connect(self._on_finished)
         # Of its own, so that the line vanishes too where this runner is gone by then.
         worker.finished.connect(activity.close)
@@ -258,10 +273,10 @@ class JobRunner(QObject):
         activity.update(round(100 * progress.fraction) - activity.n)
 
     def _on_returned(self, result: Any) -> None:
-        self._outcome = Outcome(End.DONE, result)
-
-    def _on_errored(self, error: Exception) -> None:
-        self._outcome = Outcome(End.FAILED, message=tell_error(error, self._title))
+        if isinstance(result, _Failure):
+            self._outcome = Outcome(End.FAILED, message=tell_error(result.error, self._title))
+        else:
+            self._outcome = Outcome(End.DONE, result)
 
     def _on_finished(self) -> None:
         self._worker = self._activity = None

@@ -108,6 +108,9 @@ class PreviewMarkers:
 
 def _mark(layer: Points, marked: Marked) -> None:
     layer.data = marked.places
+    if not layer.visible:
+        # napari leaves the slice of a hidden layer as it was, with points in it that may be gone.
+        layer.set_view_slice()
     if marked.states:
         layer.symbol = [LOOKS[state].symbol for state in marked.states]
         layer.border_color = [LOOKS[state].colour for state in marked.states]
