@@ -5,7 +5,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
+
+# How long an example takes says nothing on a machine with other work.
+hypothesis.settings.register_profile("blinkspot", deadline=None)
+hypothesis.settings.load_profile("blinkspot")
 
 # Test files that run at the same time share the cores: torch's threads would only wait for each other. Here,
 # for torch looks once, when it is imported.

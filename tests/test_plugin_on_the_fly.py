@@ -28,6 +28,9 @@ from blinkspot.stack import Stack
 
 NAME = "movie denoised (as you look)"
 
+# On a busy machine.
+TIMEOUT_MS = 30_000
+
 
 class Gate:
     """Counts the frames that are computed, and lets them pass when it is open."""
@@ -118,7 +121,7 @@ def test_a_frame_is_denoised_when_one_looks_at_it(qtbot, viewer, dock, gate):
     # The window has not waited, and shows no other frame for this one.
     assert np.isnan(shown(denoised)).all()
     gate.open.set()
-    qtbot.waitUntil(lambda: is_there(denoised))
+    qtbot.waitUntil(lambda: is_there(denoised), timeout=TIMEOUT_MS)
     np.testing.assert_allclose(shown(denoised), expected(30), rtol=1e-3)
     assert denoised.metadata["blinkspot_unit"] == "ADU"
     assert session_of(viewer).model_behind(denoised) is dock.models.denoiser
@@ -135,9 +138,9 @@ def test_what_the_slider_has_left_behind_is_dropped(qtbot, viewer, dock, gate):
     begun = len(gate.begun)
     for index in range(20, 40):
         viewer.dims.set_current_step(0, index)
-    qtbot.waitUntil(lambda: gate.begun[begun:] == [20, 39])
+    qtbot.waitUntil(lambda: gate.begun[begun:] == [20, 39], timeout=TIMEOUT_MS)
     gate.open.set()
-    qtbot.waitUntil(lambda: is_there(denoised))
+    qtbot.waitUntil(lambda: is_there(denoised), timeout=TIMEOUT_MS)
     np.testing.assert_allclose(shown(denoised), expected(39), rtol=1e-3)
     settle(qtbot)
     assert gate.begun[begun:] == [20, 39]
@@ -147,7 +150,7 @@ def test_what_the_slider_has_left_behind_is_dropped(qtbot, viewer, dock, gate):
 def test_frames_seen_before_are_there_at_once(qtbot, viewer, dock, gate):
     _, denoised = add_on_the_fly(qtbot, viewer, dock)
     viewer.dims.set_current_step(0, 25)
-    qtbot.waitUntil(lambda: is_there(denoised))
+    qtbot.waitUntil(lambda: is_there(denoised), timeout=TIMEOUT_MS)
     settle(qtbot)
     gate.open.clear()
     for index in (0, 25):
@@ -160,15 +163,15 @@ def test_the_next_two_are_computed_ahead_where_nobody_else_works(qtbot, viewer, 
     add_on_the_fly(qtbot, viewer, dock)
     gate.begun.clear()
     viewer.dims.set_current_step(0, 20)
-    qtbot.waitUntil(lambda: gate.begun == [20, 21, 22])
+    qtbot.waitUntil(lambda: gate.begun == [20, 21, 22], timeout=TIMEOUT_MS)
     settle(qtbot)
     viewer.dims.set_current_step(0, 18)
-    qtbot.waitUntil(lambda: gate.begun[3:] == [18, 17, 16])
+    qtbot.waitUntil(lambda: gate.begun[3:] == [18, 17, 16], timeout=TIMEOUT_MS)
     settle(qtbot)
     assert len(gate.begun) == 6
     monkeypatch.setattr(type(dock.session), "is_busy", True)
     viewer.dims.set_current_step(0, 30)
-    qtbot.waitUntil(lambda: 30 in gate.begun)
+    qtbot.waitUntil(lambda: 30 in gate.begun, timeout=TIMEOUT_MS)
     settle(qtbot)
     assert gate.begun[6:] == [30]
 
@@ -179,10 +182,10 @@ def test_a_frame_computed_ahead_goes_on_when_one_comes_to_look_at_it(qtbot, view
     gate.begun.clear()
     viewer.dims.set_current_step(0, 1)  # computed ahead before: so 3 is computed ahead now
     gate.open.clear()
-    qtbot.waitUntil(lambda: gate.begun == [3])
+    qtbot.waitUntil(lambda: gate.begun == [3], timeout=TIMEOUT_MS)
     viewer.dims.set_current_step(0, 3)
     gate.open.set()
-    qtbot.waitUntil(lambda: is_there(denoised))
+    qtbot.waitUntil(lambda: is_there(denoised), timeout=TIMEOUT_MS)
     assert gate.begun.count(3) == 1
     settle(qtbot)
 
@@ -192,7 +195,7 @@ def test_other_estimates(qtbot, viewer, dock, estimate):
     dock.estimate.setCurrentIndex(dock.estimate.findData(estimate))
     _, denoised = add_on_the_fly(qtbot, viewer, dock)
     viewer.dims.set_current_step(0, 9)
-    qtbot.waitUntil(lambda: is_there(denoised))
+    qtbot.waitUntil(lambda: is_there(denoised), timeout=TIMEOUT_MS)
     np.testing.assert_allclose(shown(denoised), expected(9, estimate), rtol=1e-3)
 
 
@@ -202,7 +205,7 @@ def test_the_variance_is_no_movie(qtbot, viewer, dock):
     look(qtbot, dock)
     variance = viewer.layers["movie posterior variance (as you look)"]
     viewer.dims.set_current_step(0, 11)
-    qtbot.waitUntil(lambda: is_there(variance))
+    qtbot.waitUntil(lambda: is_there(variance), timeout=TIMEOUT_MS)
     squared = model().denoise_frame(Stack(movie()), 11, "posterior-variance") * 12.5**2
     np.testing.assert_allclose(shown(variance), squared, rtol=1e-3)
     low, high = variance.contrast_limits
@@ -228,8 +231,9 @@ def test_cancel_before_it_is_there(qtbot, viewer, dock, gate):
     gate.open.clear()
     dock.frames.setCurrentText("As you look")
     click(qtbot, dock.run_button)
-    qtbot.waitUntil(lambda: bool(gate.begun))
+    qtbot.waitUntil(lambda: bool(gate.begun), timeout=TIMEOUT_MS)
     click(qtbot, dock.job_bar.stop_button)
+    gate.open.set()
     wait_for_end(qtbot, dock)
     assert [layer.name for layer in viewer.layers] == ["movie"]
 
@@ -239,11 +243,11 @@ def test_the_layer_keeps_its_movie_and_its_model(qtbot, viewer, dock):
     session_of(viewer).add_model("newer", model().for_camera(CAMERA))
     layer.data = movie()[::-1].copy()
     viewer.dims.set_current_step(0, 7)
-    qtbot.waitUntil(lambda: is_there(denoised))
+    qtbot.waitUntil(lambda: is_there(denoised), timeout=TIMEOUT_MS)
     np.testing.assert_allclose(shown(denoised), expected(7), rtol=1e-3)
     viewer.layers.remove(layer)
     viewer.dims.set_current_step(0, 33)
-    qtbot.waitUntil(lambda: is_there(denoised))
+    qtbot.waitUntil(lambda: is_there(denoised), timeout=TIMEOUT_MS)
     np.testing.assert_allclose(shown(denoised), expected(33), rtol=1e-3)
 
 
@@ -253,7 +257,7 @@ def test_two_layers_at_once(qtbot, viewer, dock):
     look(qtbot, dock)
     blind = viewer.layers[f"{NAME} [1]"]
     viewer.dims.set_current_step(0, 15)
-    qtbot.waitUntil(lambda: is_there(denoised) and is_there(blind))
+    qtbot.waitUntil(lambda: is_there(denoised) and is_there(blind), timeout=TIMEOUT_MS)
     np.testing.assert_allclose(shown(denoised), expected(15), rtol=1e-3)
     np.testing.assert_allclose(shown(blind), expected(15, "blind"), rtol=1e-3)
 
@@ -266,7 +270,7 @@ def test_a_copy_of_the_layer_shares_what_is_computed(qtbot, viewer, dock, gate):
     viewer.add_layer(copied)
     gate.begun.clear()
     viewer.dims.set_current_step(0, 15)
-    qtbot.waitUntil(lambda: is_there(denoised) and is_there(copied))
+    qtbot.waitUntil(lambda: is_there(denoised) and is_there(copied), timeout=TIMEOUT_MS)
     assert gate.begun.count(15) == 1
 
 
@@ -310,7 +314,7 @@ def test_whatever_is_done_while_a_frame_is_computed_does_no_harm(qtbot, viewer, 
     gate.open.clear()
     gate.begun.clear()
     viewer.dims.set_current_step(0, 20)
-    qtbot.waitUntil(lambda: bool(gate.begun))
+    qtbot.waitUntil(lambda: bool(gate.begun), timeout=TIMEOUT_MS)
     with notifications() as told:
         act(viewer, layer, denoised)
         qtbot.wait(100)
@@ -360,7 +364,7 @@ def test_a_view_of_many_frames_shows_what_there_is_and_says_so(qtbot, viewer, do
     assert "'All frames'" in told[0][1]
     viewer.dims.order, viewer.dims.ndisplay = (0, 1, 2), 2
     viewer.dims.set_current_step(0, 30)
-    qtbot.waitUntil(lambda: is_there(denoised))
+    qtbot.waitUntil(lambda: is_there(denoised), timeout=TIMEOUT_MS)
 
 
 def test_a_frame_that_cannot_be_denoised_is_told_once(qtbot, viewer, dock):
@@ -383,12 +387,12 @@ def test_a_frame_that_takes_long_says_so_on_the_canvas(qtbot, viewer, dock, gate
     gate.open.clear()
     viewer.dims.set_current_step(0, 30)
     assert not viewer.canvas.overlays.text.visible
-    qtbot.waitUntil(lambda: viewer.canvas.overlays.text.visible)
+    qtbot.waitUntil(lambda: viewer.canvas.overlays.text.visible, timeout=TIMEOUT_MS)
     assert viewer.canvas.overlays.text.text == "Denoising frame 30..."
     viewer.dims.set_current_step(0, 31)
     assert viewer.canvas.overlays.text.text == "Denoising frame 31..."
     gate.open.set()
-    qtbot.waitUntil(lambda: is_there(denoised))
+    qtbot.waitUntil(lambda: is_there(denoised), timeout=TIMEOUT_MS)
     assert not viewer.canvas.overlays.text.visible
     assert viewer.canvas.overlays.text.text == "mine"
     viewer.canvas.overlays.text.visible = True
@@ -446,14 +450,14 @@ def test_the_preview_finds_molecules_in_the_real_frame(qtbot, viewer, dock):
 def test_the_difference_follows(qtbot, viewer, dock, gate, hidden):
     _, denoised = add_on_the_fly(qtbot, viewer, dock)
     dock.compare.actions_by_name["Difference"].trigger()
-    qtbot.waitUntil(lambda: "movie difference" in viewer.layers)
+    qtbot.waitUntil(lambda: "movie difference" in viewer.layers, timeout=TIMEOUT_MS)
     difference = viewer.layers["movie difference"]
     denoised.visible = not hidden
     gate.open.clear()
     viewer.dims.set_current_step(0, 28)
     assert np.isnan(shown(difference)).all()
     gate.open.set()
-    qtbot.waitUntil(lambda: is_there(difference))
+    qtbot.waitUntil(lambda: is_there(difference), timeout=TIMEOUT_MS)
     np.testing.assert_allclose(shown(difference), expected(28) - movie()[28], atol=0.5)
 
 
@@ -465,7 +469,7 @@ def test_side_by_side_curtain_and_flip(qtbot, viewer, dock):
         assert session_of(viewer).comparison.pair[1] is denoised
         viewer.dims.set_current_step(0, 10 * number + 9)
         denoised.visible = True
-        qtbot.waitUntil(lambda: is_there(denoised))
+        qtbot.waitUntil(lambda: is_there(denoised), timeout=TIMEOUT_MS)
         np.testing.assert_allclose(shown(denoised), expected(10 * number + 9), rtol=1e-3)
     session_of(viewer).comparison.restore()
 
