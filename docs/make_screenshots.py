@@ -120,17 +120,13 @@ class Photographer:
         self.shoot("denoise")
 
     def comparing(self) -> None:
-        """Draw a curtain, filmed and still; then lay a line profile across a molecule."""
+        """Draw a curtain, filmed and still."""
         dock = self.denoise
         dock.compare.actions_by_name["Scale bar"].trigger()
         dock.compare.actions_by_name["Curtain"].trigger()
         self.wait(1)
         self.film_curtain()
         self.shoot("curtain")
-        dock.compare.actions_by_name["Line profile"].trigger()
-        self.wait(2)
-        self.shoot("line_profile")
-        self.session.profile.close()
         dock.compare.actions_by_name["Scale bar"].trigger()
         dock.compare.actions_by_name["Side by side"].trigger()
 
