@@ -12,7 +12,7 @@ from blinkspot.camera_maps import read_maps
 from blinkspot.errors import BlinkspotError
 from blinkspot.plugin import file_dialogs
 from blinkspot.plugin.camera_maps_choice import ChosenMaps
-from blinkspot.plugin.forms import row
+from blinkspot.plugin.forms import row, without_buttons
 from blinkspot.plugin.notify import tell_error
 
 _TIP = (
@@ -66,7 +66,7 @@ class MapsEditor(QObject):
         box.setPrefix(f"{label} ")
         box.setToolTip(f"{label} of the maps, from 0, at which the movie begins.")
         box.setKeyboardTracking(False)
-        box.setButtonSymbols(QSpinBox.ButtonSymbols.NoButtons)
+        without_buttons(box)
         box.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
         box.valueChanged.connect(lambda value: self._change(**{name: value}))
         return box

@@ -20,6 +20,7 @@ from blinkspot.plugin.camera_menus import LoadCameraButton, SaveCameraButton
 from blinkspot.plugin.camera_plot import CameraPlot
 from blinkspot.plugin.camera_record import OF_ANY_CAMERA, CameraRecord, Origin, Source
 from blinkspot.plugin.camera_warning import CameraWarning
+from blinkspot.plugin.forms import without_buttons
 from blinkspot.plugin.movies import stack_of
 from blinkspot.plugin.notify import tell_error
 from blinkspot.plugin.themed_plot import BLUE, ORANGE
@@ -177,7 +178,7 @@ class CameraWidget(QWidget):
         box.setToolTip(field.tip)
         box.setKeyboardTracking(False)
         # napari's buttons would hide the unit, and these values are typed, not stepped.
-        box.setButtonSymbols(QDoubleSpinBox.ButtonSymbols.NoButtons)
+        without_buttons(box)
         box.setAccessibleName(field.label)
         box.valueChanged.connect(lambda value, name=field.name: self._on_typed(name, value))
         # A value that is typed as it stands already, or that Enter is pressed on, is confirmed.

@@ -126,8 +126,15 @@ class Dock(QWidget):
             self.runner.stop()
 
     def on_closed(self) -> None:
-        """Stop the job, and take away what is no use without the dock, which was closed for good."""
+        """Stop the job, and take away what is no use without the dock, which was closed for good.
+
+        The dock itself goes with it: under PySide6, what its signals are connected to would keep it for ever.
+        """
         self.runner.stop()
+        if self.runner.busy:
+            self.runner.ended.connect(self.deleteLater)
+        else:
+            self.deleteLater()
 
     def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:
         """Follow the controls, which need more room where some of them appear."""

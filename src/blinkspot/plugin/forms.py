@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from qtpy.QtWidgets import QComboBox, QGroupBox, QHBoxLayout, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QAbstractSpinBox, QComboBox, QGroupBox, QHBoxLayout, QVBoxLayout, QWidget
 
 
 def row(*widgets: QWidget, stretch_all: bool = False, wide: int = 0) -> QHBoxLayout:
@@ -26,6 +26,16 @@ def combo(choices: Mapping[Any, str], tip: str, least_letters: int = 8) -> QComb
     box.setMinimumContentsLength(least_letters)
     box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
     return box
+
+
+def without_buttons(box: QAbstractSpinBox) -> None:
+    """Leave the room of a spin box to its number; the arrow keys step it.
+
+    Not by ``NoButtons``: under a style sheet, which napari has, Qt 6.11.3 and 6.12 then show no number.
+    """
+    box.setStyleSheet(
+        "QAbstractSpinBox::up-button, QAbstractSpinBox::down-button { width: 0px; height: 0px; border: none }"
+    )
 
 
 def section(title: str, widget: QWidget) -> QGroupBox:

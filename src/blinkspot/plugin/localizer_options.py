@@ -17,7 +17,7 @@ from qtpy.QtWidgets import (
 )
 
 from blinkspot.plugin.astigmatism_choice import AstigmatismChoice
-from blinkspot.plugin.forms import combo, row
+from blinkspot.plugin.forms import combo, row, without_buttons
 
 _FITS = {"mle": "Maximum likelihood", "lsq": "Least squares", "wlsq": "Weighted least squares"}
 _WIDTHS = {
@@ -59,7 +59,7 @@ class Threshold(QWidget):
         self.number.setValue(value)
         self.number.setSuffix(" × std(F1)")
         # The slider has room beside it only so; the arrow keys step.
-        self.number.setButtonSymbols(QAbstractSpinBox.ButtonSymbols.NoButtons)
+        without_buttons(self.number)
         self.slider = QSlider(Qt.Orientation.Horizontal)
         self.slider.setRange(
             round(self.number.minimum() * _SLIDER_STEPS_PER_UNIT), _SLIDER_END * _SLIDER_STEPS_PER_UNIT
@@ -152,7 +152,7 @@ class LocalizerOptions(QWidget):
         self.sigma.setSuffix(" px")
         self.sigma.setSpecialValueText("σ: auto")
         # It is read whole only so; the arrow keys step.
-        self.sigma.setButtonSymbols(QAbstractSpinBox.ButtonSymbols.NoButtons)
+        without_buttons(self.sigma)
         self.sigma.setToolTip(
             "Width (standard deviation) of a spot that fits start from: the movie's own (auto), or a number. "
             "Typical: 1 to 1.6 px."

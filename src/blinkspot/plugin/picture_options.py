@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from qtpy.QtWidgets import QAbstractSpinBox, QDoubleSpinBox, QFormLayout, QLabel, QWidget
+from qtpy.QtWidgets import QDoubleSpinBox, QFormLayout, QLabel, QWidget
 
-from blinkspot.plugin.forms import combo, row
+from blinkspot.plugin.forms import combo, row, without_buttons
 from blinkspot.plugin.table_shown import PictureChoice
 
 _METHODS = {
@@ -38,7 +38,7 @@ class PictureOptions(QWidget):
         self.pixel.setDecimals(1)
         self.pixel.setSuffix(" nm")
         # The colours' name is read whole beside it only so; the arrow keys step.
-        self.pixel.setButtonSymbols(QAbstractSpinBox.ButtonSymbols.NoButtons)
+        without_buttons(self.pixel)
         self.pixel.setMaximumWidth(_PIXEL_PX)
         self.pixel.setToolTip("Size of the super-resolved picture's pixels. Typical: 10 to 25 nm.")
         self.colour_by = combo(

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from typing import Any
 
 from qtpy.QtWidgets import (
-    QAbstractSpinBox,
     QDoubleSpinBox,
     QGridLayout,
     QLabel,
@@ -16,7 +15,7 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from blinkspot.plugin.forms import combo, row
+from blinkspot.plugin.forms import combo, row, without_buttons
 from blinkspot.plugin.molecules_steps import StepChoice
 from blinkspot.plugin.step_settings import STEPS, Choice, Number, StepSettings
 
@@ -114,7 +113,7 @@ def _number_field(setting: Number) -> tuple[QWidget, Callable[[], Any]]:
         spin.setValue(int(setting.default))
     spin.setSuffix(setting.unit)
     # Two of them fit beside each other, with their units, only so; the arrow keys step.
-    spin.setButtonSymbols(QAbstractSpinBox.ButtonSymbols.NoButtons)
+    without_buttons(spin)
     spin.setSpecialValueText(setting.lowest_text)
     if not setting.lowest_is_none:
         return spin, spin.value

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from napari.components import ViewerModel
-from qtpy.QtWidgets import QAbstractSpinBox, QDoubleSpinBox, QPushButton, QWidget
+from qtpy.QtWidgets import QDoubleSpinBox, QPushButton, QWidget
 
-from blinkspot.plugin.forms import row
+from blinkspot.plugin.forms import row, without_buttons
 from blinkspot.plugin.layer_choice import LayerChoice
 from blinkspot.plugin.molecules_layers import holds_molecules
 
@@ -29,7 +29,7 @@ class TableRow(QWidget):
         self.pixel.setDecimals(1)
         self.pixel.setFixedWidth(_PIXEL_PX)
         # The table's name is read beside it only so; the arrow keys step.
-        self.pixel.setButtonSymbols(QAbstractSpinBox.ButtonSymbols.NoButtons)
+        without_buttons(self.pixel)
         self.pixel.setSpecialValueText("pixel: auto")
         self.pixel.setPrefix("pixel ")
         self.pixel.setSuffix(" nm")

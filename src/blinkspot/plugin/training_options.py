@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from qtpy.QtWidgets import QAbstractSpinBox, QDoubleSpinBox, QFormLayout, QPushButton, QSpinBox, QWidget
+from qtpy.QtWidgets import QDoubleSpinBox, QFormLayout, QPushButton, QSpinBox, QWidget
 
-from blinkspot.plugin.forms import combo, row
+from blinkspot.plugin.forms import combo, row, without_buttons
 from blinkspot.plugin.model_choice import ModelChoice
 from blinkspot.plugin.session import Session
 from blinkspot.plugin.training_part import TrainingPart
@@ -76,7 +76,7 @@ class TrainingOptions(QWidget):
         self.epochs.setAccessibleName("Epochs")
         for box in (self.minutes, self.epochs):
             # Its buttons would hide the number where the dock is narrow.
-            box.setButtonSymbols(QAbstractSpinBox.ButtonSymbols.NoButtons)
+            without_buttons(box)
         self.seed = QSpinBox()
         self.seed.setRange(0, 2**31 - 1)
         self.seed.setPrefix("seed ")
