@@ -33,9 +33,9 @@ def without_buttons(box: QAbstractSpinBox) -> None:
 
     Not by ``NoButtons``: under a style sheet, which napari has, Qt 6.11.3 and 6.12 then show no number.
     """
-    box.setStyleSheet(
-        "QAbstractSpinBox::up-button, QAbstractSpinBox::down-button { width: 0px; height: 0px; border: none }"
-    )
+    parts = ("up-button", "down-button", "up-arrow", "down-arrow")
+    selectors = ", ".join(f"QAbstractSpinBox::{part}" for part in parts)
+    box.setStyleSheet(f"{selectors} {{ width: 0px; height: 0px; border: none; image: none }}")
 
 
 def section(title: str, widget: QWidget) -> QGroupBox:
