@@ -7,12 +7,10 @@ from __future__ import annotations
 
 import argparse
 import time
-from collections.abc import Callable
 
 import napari
 import numpy as np
-from qtpy.QtCore import Qt, QTimer
-from qtpy.QtWidgets import QApplication
+from support.window_delays import Delays, wait
 
 from blinkspot.localization import LocalizationTable
 from blinkspot.localization.processing.undo import StepHistory
@@ -20,44 +18,7 @@ from blinkspot.plugin.molecules_layers import add_file
 from blinkspot.plugin.molecules_steps import Opened
 from blinkspot.plugin.table_view.nearest import nearest_row
 
-FRAMES, SIDE_PX, PIXEL_NM, TICK_MS = 10_000, 256, 100.0, 5
-
-
-class Delays:
-    """How late a timer's ticks came."""
-
-    def __init__(self) -> None:
-        self.ms: list[float] = []
-        self._last = time.perf_counter()
-        self._timer = QTimer()
-        self._timer.setTimerType(Qt.TimerType.PreciseTimer)
-        self._timer.timeout.connect(self._tick)
-        self._timer.start(TICK_MS)
-
-    def _tick(self) -> None:
-        now = time.perf_counter()
-        self.ms.append(max(0.0, 1000.0 * (now - self._last) - TICK_MS))
-        self._last = now
-
-    def of(self, name: str, action: Callable[[], None], until: Callable[[], bool]) -> None:
-        """Do something, and print the delays until it has had its effect and a moment longer."""
-        self.ms.clear()
-        begun = time.perf_counter()
-        action()
-        while not until():
-            QApplication.processEvents()
-        took_s = time.perf_counter() - begun
-        wait(0.3)
-        delays = np.array(self.ms)
-        print(f"{name:<34} {np.percentile(delays, 99):>8.1f} {delays.max():>8.1f} {took_s:>8.2f}")
-
-
-def wait(seconds: float) -> None:
-    """Let the window work."""
-    until = time.perf_counter() + seconds
-    while time.perf_counter() < until:
-        QApplication.processEvents()
-        time.sleep(0.0005)
+FRAMES, SIDE_PX, PIXEL_NM = 10_000, 256, 100.0
 
 
 def molecules(rows: int) -> LocalizationTable:
@@ -97,8 +58,8 @@ def main() -> None:
         wait(0.05)
     wait(5.0)  # the histogram, and the points
     delays = Delays()
-    print(f"{rows:,} rows; delay of the event loop, ms\n{'':<34} {'99 %':>8} {'most':>8} {'took, s':>8}")
-    delays.of("nothing", lambda: None, lambda: True)
+    delays.head(f"{rows:,} rows")
+    delays.of("nothing", lambda: None)
     delays.of("open the table", dock.table_button.click, lambda: dock.table_link.panel is not None)
     panel = dock.table_link.panel
     view, model = panel.table, panel.table.molecules
@@ -111,7 +72,7 @@ def main() -> None:
             bar.setValue(int(value))
             wait(0.01)
 
-    delays.of("scroll through it", scroll, lambda: True)
+    delays.of("scroll through it", scroll)
     for name in ("photons", "frame", "photons"):
         column = model.shown.columns.index(name)
         before = model.shown
@@ -120,15 +81,15 @@ def main() -> None:
             view.horizontalHeader().sectionClicked.emit(column)
 
         delays.of(f"sort by {name}", sort, lambda before=before: model.shown is not before)
-    delays.of("scroll through it, sorted", scroll, lambda: True)
+    delays.of("scroll through it, sorted", scroll)
 
     def press_rows() -> None:
         for row in range(20):
             view.selectRow(row * rows // 50)
             wait(0.4)
 
-    delays.of("go to 20 rows", press_rows, lambda: True)
-    delays.of("select all", view.selectAll, lambda: True)
+    delays.of("go to 20 rows", press_rows)
+    delays.of("select all", view.selectAll)
     before = model.shown
     delays.of("filter", lambda: dock.filter.text.setText("photons > 300"), lambda: model.shown is not before)
     begun = time.process_time()

@@ -3,7 +3,7 @@
     xvfb-run -a -s "-screen 0 1920x1080x24" python docs/make_screenshots.py [MOVIE] [--camera FILE.toml]
 
 opens napari with MOVIE (the sample unless given), trains for some minutes, denoises, localizes, and writes
-``docs/images/*.png``. Pictures that are there already are replaced.
+``docs/images/*``. Pictures that are there already are replaced.
 """
 
 from __future__ import annotations
@@ -15,14 +15,18 @@ import time
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from napari.settings import get_settings
-from qtpy.QtCore import Qt
+from PIL import Image
+from qtpy.QtCore import QPoint, Qt
 from qtpy.QtWidgets import QApplication, QDialog
 
+from blinkspot.plugin.comparing.napari_canvas import canvas_widget
 from blinkspot.plugin.launch import open_window
 
 WINDOW_PX = (1366, 740)
 WIDE_WINDOW_PX = (1900, 800)
+FILM_FRAMES, FILM_MS, FILM_PX = 40, 90, 480
 
 
 class Photographer:
@@ -34,6 +38,7 @@ class Photographer:
         self.viewer, docks = open_window(movie)
         names = ("Train", "Denoise", "Localize", "Molecules", "Report")
         self.train, self.denoise, self.localize, self.molecules, self.report = (docks[name] for name in names)
+        self.session = self.train.session
         self.viewer.window.resize(*WINDOW_PX)
         self.minutes = minutes
         self.folder = folder
@@ -68,13 +73,24 @@ class Photographer:
     def run(self) -> None:
         """Walk through the docks."""
         self.wait(4)  # the camera is being estimated
+        self.opening()
         self.training()
         self.denoising()
+        self.comparing()
         self.localizing()
         self.processing()
         self.reporting()
         self.three_docks()
         self.viewer.close()
+
+    def opening(self) -> None:
+        """Show the movie as it was opened: what its file and its noise tell, and whether denoising helps."""
+        dock = self.train
+        dock.parent().raise_()
+        dock.camera.plot.button.click()
+        self.wait(6)
+        self.shoot("opened")
+        dock.camera.plot.button.click()
 
     def training(self) -> None:
         """Train, with noisy and denoised side by side."""
@@ -102,6 +118,38 @@ class Photographer:
         self.wait_for(dock)
         dock.compare.button.click()
         self.shoot("denoise")
+
+    def comparing(self) -> None:
+        """Draw a curtain, filmed and still."""
+        dock = self.denoise
+        dock.compare.actions_by_name["Scale bar"].trigger()
+        dock.compare.actions_by_name["Curtain"].trigger()
+        self.wait(1)
+        self.film_curtain()
+        self.shoot("curtain")
+        dock.compare.actions_by_name["Scale bar"].trigger()
+        dock.compare.actions_by_name["Side by side"].trigger()
+
+    def film_curtain(self) -> None:
+        """Film the curtain as it is drawn from one side to the other and back."""
+        canvas = canvas_widget(self.viewer)
+        line = self.session.comparison.curtain.line
+        size = canvas.width(), canvas.height()
+        side = min(size)
+        left = (size[0] - side) / 2
+        frames = []
+        for angle in np.linspace(0.0, 2.0 * np.pi, FILM_FRAMES, endpoint=False):
+            line.move_to((left + side * (0.5 - 0.45 * float(np.cos(angle)))) / size[0])
+            self.wait(0.1)
+            window = Image.fromarray(self.viewer.screenshot(canvas_only=False, flash=False)[..., :3])
+            corner = canvas.mapTo(canvas.window(), QPoint(round(left), 0))
+            box = (corner.x(), corner.y(), corner.x() + side, corner.y() + side)
+            frames.append(window.crop(box).resize((FILM_PX, FILM_PX), Image.Resampling.LANCZOS))
+        line.move_to(0.5)
+        frames[0].save(
+            self.folder / "curtain.webp", save_all=True, append_images=frames[1:], duration=FILM_MS, loop=0
+        )
+        print("wrote curtain.webp")
 
     def localizing(self) -> None:
         """Preview one frame, then localize all, noisy and denoised."""
@@ -136,6 +184,10 @@ class Photographer:
         self.wait_for(dock)
         self.viewer.reset_view()
         self.shoot("molecules")
+        dock.table_button.click()
+        self.wait(1.5)
+        self.shoot("table")
+        dock.table_button.click()
 
     def reporting(self) -> None:
         """Write a report into a folder that is thrown away."""

@@ -1,10 +1,21 @@
 """Fixtures that several test files share."""
 
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
+
+# How long an example takes says nothing on a machine with other work.
+hypothesis.settings.register_profile("blinkspot", deadline=None)
+hypothesis.settings.load_profile("blinkspot")
+
+# Test files that run at the same time share the cores: torch's threads would only wait for each other. Here,
+# for torch looks once, when it is imported.
+_AT_A_TIME = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // _AT_A_TIME)))
 
 SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 

@@ -12,11 +12,12 @@ import pytest
 PROJECT = Path(__file__).resolve().parents[1]
 SOURCE = PROJECT / "src"
 HOST = {"PyQt6", "magicgui", "napari", "pyqtgraph", "qtpy", "superqt", "vispy"}
-UPPER_PARTS = {"cli", "denoising", "evaluation", "localization", "plugin"}
+UPPER_PARTS = {"cli", "denoising", "evaluation", "localization", "plugin", "sessions"}
 MAY_NOT_IMPORT = {
-    "denoising": {"cli", "evaluation", "localization", "plugin"},
-    "localization": {"cli", "denoising", "evaluation", "plugin"},
-    "evaluation": {"cli", "plugin"},
+    "denoising": {"cli", "evaluation", "localization", "plugin", "sessions"},
+    "localization": {"cli", "denoising", "evaluation", "plugin", "sessions"},
+    "evaluation": {"cli", "plugin", "sessions"},
+    "sessions": {"cli", "plugin"},
     "cli": {"plugin"},
 }
 

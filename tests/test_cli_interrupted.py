@@ -1,4 +1,7 @@
-"""Commands that are interrupted, or short of room, midway: nothing is lost, nothing half-done is left."""
+"""Commands that are interrupted, or short of room, midway: nothing is lost, nothing half-done is left.
+
+What a denoising keeps is in test_resumed_denoising.py.
+"""
 
 from __future__ import annotations
 
@@ -17,6 +20,7 @@ import torch
 from blinkspot.cli import main
 from blinkspot.denoising import Denoiser
 from blinkspot.errors import BlinkspotError
+from blinkspot.unfinished_movies import unfinished_movies
 
 pytest_plugins = ["commands"]
 
@@ -24,7 +28,6 @@ Command = Callable[..., Any]
 
 LONG_JOBS = {
     "simulate out.tif --frames 3000 --size 64": "simulating",
-    "denoise M -m W -o out.tif": "denoising",
     "localize M -o out.csv": "localizing",
     "compare M D -o out": "comparing",
 }
@@ -167,10 +170,18 @@ def test_output_that_another_run_made_meanwhile_is_not_overwritten(
     work: Path, command: Command, tmp_path: Path, on_progress: Callable[..., None]
 ) -> None:
     out = tmp_path / "out.tif"
-    on_progress(lambda _: out.write_text("another's"))
+    written: list[int] = []
+    on_progress(lambda _: written or written.append(out.write_text("another's")))
     ended = command("denoise", work / "movie.tif", "-m", work / "a model", "-o", out)
-    assert ended.refuses("has come into being meanwhile")
-    assert (out.read_text(), list(tmp_path.iterdir())) == ("another's", [out])
+    assert ended.status == 2
+    assert "has come into being meanwhile" in ended.words[-1]
+    assert out.read_text() == "another's"
+    (kept,) = unfinished_movies(out)
+    assert set(tmp_path.iterdir()) == {out, kept.folder}
+    out.unlink()
+    ended = command("denoise", work / "movie.tif", "-m", work / "a model", "-o", out)
+    assert "Going on after 40 of 40 frames." in ended.words
+    assert list(tmp_path.iterdir()) == [out]
 
 
 def test_disk_without_room(
@@ -196,8 +207,9 @@ def test_too_little_memory(
 
     on_progress(fail)
     ended = command("denoise", work / "movie.tif", "-m", work / "a model", "-o", tmp_path / "out.tif")
-    assert ended.refuses("not enough memory")
-    assert list(tmp_path.iterdir()) == []
+    assert ended.status == 2
+    assert ended.words[-1].startswith("blinkspot: There is not enough memory for this job")
+    assert not (tmp_path / "out.tif").exists()
 
 
 def test_defects_are_not_hidden(work: Path, tmp_path: Path, on_progress: Callable[..., None]) -> None:
@@ -209,7 +221,7 @@ def test_defects_are_not_hidden(work: Path, tmp_path: Path, on_progress: Callabl
         main(
             ["denoise", str(work / "movie.tif"), "-m", str(work / "a model"), "-o", str(tmp_path / "out.tif")]
         )
-    assert list(tmp_path.iterdir()) == []
+    assert not (tmp_path / "out.tif").exists()
 
 
 def test_an_interrupted_training_goes_on_to_the_model_it_would_have_been(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -55,9 +54,6 @@ def test_from_python(work: Path, tmp_path: Path) -> None:
     finish(denoise_to_file(model, movie, tmp_path / "photons.zarr", "blind", "photons"))
     photons = np.concatenate([chunk.frames for chunk in model.denoise(movie, estimate="blind")])
     np.testing.assert_array_equal(open_stack(tmp_path / "photons.zarr").frames(0, 40), photons)
-    running = denoise_to_file(model, movie, tmp_path / "closed.zarr")
-    next(running)
-    running.close()
     assert [entry.name for entry in tmp_path.iterdir()] == ["photons.zarr"]
 
 
@@ -109,24 +105,6 @@ def test_a_store_is_not_overwritten(work: Path, command: Command, denoised: Path
     ended = command("denoise", work / "movie.tif", "-m", work / "a model", "-o", denoised)
     assert ended.refuses("is not overwritten")
     assert sorted(denoised.rglob("*")) == before
-
-
-def test_interrupted_midway_leaves_nothing(
-    work: Path, command: Command, tmp_path: Path, on_progress: Callable[..., None]
-) -> None:
-    seen = []
-
-    def interrupt(progress: Any) -> None:
-        if progress.step == "denoising":
-            seen.append([entry.suffix for entry in tmp_path.iterdir()])
-            signal.raise_signal(signal.SIGINT)
-
-    on_progress(interrupt)
-    ended = command("denoise", work / "movie.tif", "-m", work / "a model", "-o", tmp_path / "out.zarr")
-    assert seen == [[".zarr"]]  # was begun, and the job ended there
-    assert ended.status == 130
-    assert ended.words[-1] == "blinkspot: Stopped; nothing half-done was left behind."
-    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("name", ["denoised", "denoised.csv", "denoised.zip"])

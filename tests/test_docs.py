@@ -43,6 +43,7 @@ OPTIONS = {
 }
 # Options of other programs, and of blinkspot itself: pip's and the benchmarks' among them.
 OTHER_OPTIONS = {"--help", "--version", "--index-url", "--parts", "--limit", "--picasso"}
+OTHER_OPTIONS |= {"--careamics", "--bm3d", "--threads"}
 
 FENCED = re.compile(r"^ *```(\w*)\n(.*?)^ *```$", re.MULTILINE | re.DOTALL)
 INLINE = re.compile(r"`([^`\n]+)`")
@@ -376,7 +377,16 @@ PROSE = {
     "When to stop",
     "sCMOS cameras",
 }
-OF_NAPARI = {"File", "Filter", "Layers", "Open Sample", "Plugins", "Save Selected Layers..."}
+OF_NAPARI = {
+    "File",
+    "Filter",
+    "IO Utilities",
+    "Layers",
+    "Open Sample",
+    "Plugins",
+    "Preferences",
+    "Save Selected Layers...",
+}
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ import dataclasses
 
 import numpy as np
 import pytest
+from qtpy.QtCore import QPoint, Qt
 from qtpy.QtWidgets import QScrollArea
 from scipy.ndimage import gaussian_filter
 from test_plugin_helpers import CAMERA, add_movie, click, movie, open_dock, wait_for_workers
@@ -33,6 +34,13 @@ def set_camera(viewer, layer, **changes):
     session_of(viewer).cameras.set(layer, record)
 
 
+def click_on_link(qtbot, label, before, link):
+    label.resize(label.sizeHint())
+    width_px = label.fontMetrics().horizontalAdvance
+    place = QPoint(label.contentsRect().left() + width_px(before) + width_px(link) // 2, label.height() // 2)
+    qtbot.mouseClick(label, Qt.MouseButton.LeftButton, pos=place)
+
+
 def wait_for_evidence(qtbot, viewer, layer):
     evidence = session_of(viewer).cameras.evidence
     qtbot.waitUntil(lambda: evidence.of(layer) is not None, timeout=20_000)
@@ -51,11 +59,14 @@ def test_the_line_says_what_the_movie_is(viewer, tmp_path):
     assert dock.movie_line.isHidden()
 
 
-def test_the_line_asks_whether_the_first_axis_is_time_where_nothing_says_so(viewer):
+def test_the_line_asks_whether_the_first_axis_is_time_where_nothing_says_so(qtbot, viewer):
     dock = open_dock(viewer, "Train")
     layer = add_movie(viewer)
     assert "(time?)" in dock.movie_line.facts.text()
     assert "heights or channels" in dock.movie_line.facts.toolTip()
+    click_on_link(qtbot, dock.movie_line.facts, "40 frames ", "(time?)")
+    assert "time?" not in dock.movie_line.facts.text()
+    assert "heights or channels" not in dock.movie_line.facts.toolTip()
     viewer.layers.remove(layer)
     add_movie(viewer, axis_labels=("t", "y", "x"))
     assert "time?" not in dock.movie_line.facts.text()

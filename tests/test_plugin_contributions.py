@@ -1,5 +1,6 @@
 """What napari is offered: manifest, menus, reader, writer, sample."""
 
+import json
 import sys
 from pathlib import Path
 
@@ -14,10 +15,12 @@ from test_plugin_helpers import CAMERA, movie, notifications
 import blinkspot
 from blinkspot.localization import LocalizationTable, read_table
 from blinkspot.plugin import launch
-from blinkspot.plugin.movies import ROLE, stack_of
+from blinkspot.plugin.image_writer import write_image
+from blinkspot.plugin.movies import PROVENANCE, ROLE, stack_of
 from blinkspot.plugin.reader import get_reader
 from blinkspot.plugin.writer import write_localizations
 from blinkspot.provenance import provenance
+from blinkspot.stack import open_stack
 from blinkspot.stack_writing import write_stack
 
 MANIFEST = Path(blinkspot.__file__).parent / "napari.yaml"
@@ -202,3 +205,66 @@ def test_the_gui_command_without_a_display_says_so(monkeypatch, capsys):
         launch.main()
     assert ended.value.code == 2
     assert "there is no display" in capsys.readouterr().err
+
+
+def test_napari_saves_a_denoised_movie_with_its_provenance_and_pixel_size(viewer, tmp_path):
+    made_by = provenance("denoise", camera=CAMERA)
+    data = dask.array.from_array(np.array(movie(), np.float64), chunks=(7, 32, 32))
+    layer = viewer.add_image(data, name="denoised", metadata={ROLE: "denoised", PROVENANCE: made_by})
+    viewer.layers.selection = [layer]
+    for name in ("denoised.tif", "denoised.zarr"):
+        path = tmp_path / name
+        assert viewer.layers.save(str(path), plugin="napari-blinkspot", selected=True) == [str(path)]
+        again = open_stack(path)
+        assert again.dtype == np.float32
+        np.testing.assert_array_equal(again.frames(0, 40), movie())
+        assert again.metadata["provenance"] == made_by
+        assert again.camera_hints["pixel_size_nm"] == CAMERA.pixel_size_nm
+        with pytest.raises(blinkspot.errors.BlinkspotError, match="not overwritten"):
+            write_image(str(path), layer.data, layer.as_layer_data_tuple()[1])
+
+
+def test_the_sample_that_was_saved_is_the_same_movie(viewer, tmp_path):
+    _, layer = viewer.open_sample("napari-blinkspot", "blinking")
+    viewer.layers.selection = [layer]
+    viewer.layers.save(str(tmp_path / "s.tif"), plugin="napari-blinkspot", selected=True)
+    again, before = open_stack(tmp_path / "s.tif"), stack_of(layer)
+    assert again.dtype == np.uint16
+    np.testing.assert_array_equal(again.frames(0, 200), before.frames(0, 200))
+    assert again.metadata["provenance"] == json.loads(json.dumps(before.metadata["provenance"]))
+    assert again.camera_hints == pytest.approx(before.camera_hints)
+
+
+@pytest.mark.parametrize("units", [("um", "um"), ("nm", "nm"), ("pixel", "pixel")])
+def test_napari_saves_a_picture_with_the_size_of_its_pixels(viewer, tmp_path, units):
+    picture = np.random.default_rng(0).random((20, 30)).astype(np.float32)
+    scale = {"um": 0.02, "nm": 20.0, "pixel": 0.2}[units[0]]
+    viewer.add_image(
+        picture, name="p", scale=(scale, scale), units=units, metadata={ROLE: "picture", PROVENANCE: {"a": 1}}
+    )
+    viewer.layers.save(str(tmp_path / "p.tif"), plugin="napari-blinkspot")
+    with tifffile.TiffFile(tmp_path / "p.tif") as file:
+        np.testing.assert_array_equal(file.asarray(), picture)
+        about = json.loads(file.imagej_metadata["Info"])
+        expected = None if units[0] == "pixel" else pytest.approx(20.0)
+        assert about == {"a": 1, "picture_pixel_size_nm": expected}
+        if units[0] != "pixel":
+            across, unit = file.pages[0].tags["XResolution"].value, file.pages[0].tags["ResolutionUnit"].value
+            assert across[0] / across[1] == pytest.approx(1e7 / 20.0, rel=1e-5)
+            assert unit == 3  # centimetres
+
+
+def test_a_coloured_picture_is_saved_in_its_colours(viewer, tmp_path):
+    picture = np.random.default_rng(0).integers(0, 255, (20, 30, 3)).astype(np.uint8)
+    viewer.add_image(picture, name="p", rgb=True, metadata={ROLE: "picture"})
+    viewer.layers.save(str(tmp_path / "p.tif"), plugin="napari-blinkspot")
+    np.testing.assert_array_equal(tifffile.imread(tmp_path / "p.tif"), picture)
+
+
+def test_images_that_are_no_movies_are_left_to_others(tmp_path):
+    for data, more in ((np.zeros((2, 3, 4, 5)), {}), ([np.zeros((4, 4)), np.zeros((2, 2))], {})):
+        with pytest.raises(blinkspot.errors.BlinkspotError, match="use napari's own writer"):
+            write_image(str(tmp_path / "x.tif"), data, {"name": "x", **more})
+    with pytest.raises(blinkspot.errors.BlinkspotError, match="written as TIFF"):
+        write_image(str(tmp_path / "x.zarr"), np.zeros((4, 4)), {"name": "x"})
+    assert list(tmp_path.iterdir()) == []

@@ -4,7 +4,6 @@ import threading
 
 import numpy as np
 import pytest
-import tifffile
 from test_plugin_helpers import (
     CAMERA,
     add_movie,
@@ -233,17 +232,18 @@ def test_side_by_side_and_back(qtbot, viewer, dock):
     assert viewer.layers["other"].visible
 
 
-def test_the_result_is_saved_as_a_tiff_in_adu(qtbot, viewer, dock, tmp_path, monkeypatch):
+@pytest.mark.parametrize("suffix", [".tif", ".zarr"])
+def test_the_result_is_saved_in_adu(qtbot, viewer, dock, tmp_path, monkeypatch, suffix):
     add_movie(viewer)
     assert not dock.save_button.isEnabled()
     click(qtbot, dock.run_button)
     wait_for_end(qtbot, dock)
-    path = tmp_path / "denoised.tif"
+    path = tmp_path / f"denoised{suffix}"
     monkeypatch.setattr(file_dialogs, "ask_save", lambda *_: path)
     click(qtbot, dock.save_button)
     wait_for_end(qtbot, dock)
-    np.testing.assert_array_equal(tifffile.imread(path), viewer.layers["movie denoised"].data)
     saved = open_stack(path)
+    np.testing.assert_array_equal(saved.frames(0, 40), viewer.layers["movie denoised"].data)
     assert saved.camera_hints["pixel_size_nm"] == pytest.approx(100.0)
     assert saved.metadata["provenance"]["step"] == "denoise"
     with notifications() as shown:

@@ -114,6 +114,8 @@ def test_a_scroll_bar_hides_nothing(qtbot, viewer, name):
     if name == "Localize":
         dock.options.accept.setCurrentIndex(1)
         click(qtbot, dock.options.more_button)
+    if name == "Denoise":
+        dock.leftovers.show()
     dock.setFixedHeight(200)
     scroll = dock.findChild(QScrollArea)
     qtbot.waitUntil(scroll.verticalScrollBar().isVisible, timeout=5000)

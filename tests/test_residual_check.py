@@ -12,7 +12,7 @@ from blinkspot.progress import finish
 from blinkspot.stack import as_stack
 
 SETTINGS = TrainingSettings(
-    epochs=30, crop_size_px=32, batch_size=8, channels=6, context_frames=0, device="cpu", seed=1
+    epochs=14, crop_size_px=32, batch_size=8, channels=6, context_frames=0, device="cpu", seed=1
 )
 
 

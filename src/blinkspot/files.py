@@ -108,6 +108,21 @@ def written_whole(target: str | os.PathLike[str], needed_bytes: int = 0) -> Iter
             temporary.unlink(missing_ok=True)
 
 
+def reach_disk(path: Path) -> None:
+    """Have a file, or which entries a folder has, reach the disk: they are there after a power cut, too."""
+    is_folder = path.is_dir()
+    if is_folder and os.name == "nt":  # knows no such thing
+        return
+    # Not every system writes out what is open for reading only.
+    descriptor = os.open(path, os.O_RDONLY if is_folder else os.O_RDWR | getattr(os, "O_BINARY", 0))
+    try:
+        # Not every file system can do it for a folder.
+        with contextlib.suppress(*([OSError] if is_folder else [])):
+            os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
 def _concerns(failed: Path, temporary: Path, path: Path) -> bool:
     """Tell whether what failed belongs to the result."""
     return failed == path or temporary in (failed, *failed.parents)
@@ -150,3 +165,29 @@ def check_new_folder(target: str | os.PathLike[str]) -> Path:
     # What is written comes into being beside an empty folder, and takes its place.
     _check_takes_files(path)
     return path
+
+
+@contextlib.contextmanager
+def new_folder_written_whole(target: str | os.PathLike[str]) -> Iterator[Path]:
+    """Give a folder beside ``target``, which takes its place only if the block ends well.
+
+    Raises
+    ------
+    BlinkspotError
+        As :func:`check_new_folder`, and where something in it cannot be written.
+    """
+    folder = check_new_folder(target)
+    temporary = folder.with_name(f".{folder.name}.{uuid.uuid4().hex[:8]}.part")
+    try:
+        temporary.mkdir()
+        yield temporary
+        if folder.is_dir():
+            folder.rmdir()
+        temporary.rename(folder)
+    except OSError as error:
+        raise BlinkspotError(
+            f"The folder {folder} could not be written ({error.strerror or error}): nothing was left behind; "
+            "check the room and the permissions there."
+        ) from error
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)

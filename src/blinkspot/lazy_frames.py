@@ -8,6 +8,7 @@ rather than one zarr chunk per page, whose cost per frame is many times that of 
 from __future__ import annotations
 
 import contextlib
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -50,6 +51,11 @@ class LazyFrames(ABC):
 
     def __len__(self) -> int:
         return self.shape[0]
+
+    @property
+    def size(self) -> int:
+        """Number of pixels of all frames."""
+        return math.prod(self.shape)
 
     def __getitem__(self, key: Any) -> AnyArray:
         """Index as NumPy does; only the frames that the first index selects are read."""

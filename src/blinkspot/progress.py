@@ -31,12 +31,15 @@ class Progress:
         Amount of work done and amount in all, in the same unit.
     elapsed_s : float
         Seconds since the job began, without pauses.
+    done_before : float
+        Part of ``done`` that was there when the job began, which goes on with an earlier one.
     """
 
     step: str
     done: float
     total: float
     elapsed_s: float
+    done_before: float = field(default=0.0, kw_only=True)
 
     @property
     def fraction(self) -> float:
@@ -46,9 +49,12 @@ class Progress:
     @property
     def remaining_s(self) -> float | None:
         """Estimated seconds still to go, or None while too little is done to tell."""
-        if self.fraction <= 0.0 or self.elapsed_s < 0.5:
+        if self.fraction == 1.0:
+            return 0.0
+        done_now = self.done - self.done_before
+        if done_now <= 0.0 or self.elapsed_s < 0.5:
             return None
-        return self.elapsed_s * (1.0 - self.fraction) / self.fraction
+        return self.elapsed_s * (self.total - self.done) / done_now
 
 
 class _Paused(threading.local):

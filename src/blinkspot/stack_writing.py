@@ -4,33 +4,46 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Protocol, Self
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from blinkspot.errors import BlinkspotError
-from blinkspot.tiff_writing import new_tiff
-from blinkspot.zarr_writing import new_zarr
+from blinkspot.files import written_whole
+from blinkspot.new_movie import Frames, NewMovie
+from blinkspot.tiff_writing import make_tiff, tiff_bytes, tiff_frames
+from blinkspot.zarr_writing import make_zarr, zarr_bytes, zarr_frames
 
 _DTYPES = (np.uint8, np.uint16, np.float32)  # what ImageJ shows
 
 
-class _Frames(Protocol):
-    """A movie that is being written."""
+@dataclass(frozen=True)
+class MovieFormat:
+    """How a movie is written.
 
-    def append(self, frames: NDArray[Any]) -> None:
-        """Write frames (n, Y, X) of the movie's pixel type."""
+    Attributes
+    ----------
+    needed_bytes : callable
+        Size that a movie takes at most.
+    make : callable
+        Makes the file or folder of a movie whose pixels are still missing.
+    frames : callable
+        Opens it to write the frames from a certain one on; raises
+        :class:`~blinkspot.new_movie.DamagedMovieError` where those before are not there.
+    """
+
+    needed_bytes: Callable[[NewMovie], int]
+    make: Callable[[Path, NewMovie], None]
+    frames: Callable[[Path, NewMovie, int], contextlib.AbstractContextManager[Frames]]
 
 
-_Format = Callable[
-    [Path, tuple[int, int, int], np.dtype[Any], float | None, dict[str, Any] | None],
-    contextlib.AbstractContextManager[_Frames],
-]
-_FORMATS: dict[str, _Format] = {".tif": new_tiff, ".tiff": new_tiff, ".zarr": new_zarr}
+_TIFF = MovieFormat(tiff_bytes, make_tiff, tiff_frames)
+_FORMATS = {".tif": _TIFF, ".tiff": _TIFF, ".zarr": MovieFormat(zarr_bytes, make_zarr, zarr_frames)}
 
 
 def check_movie_name(path: str | os.PathLike[str]) -> Path:
@@ -96,16 +109,20 @@ class StackWriter:
         if self.dtype not in _DTYPES:
             raise ValueError(f"movies are written as uint8, uint16 or float32, not {self.dtype}")
         self.frames_written = 0
-        self._pixel_size_nm = pixel_size_nm
-        self._provenance = provenance
+        self._movie = NewMovie(self.path.stem, shape, self.dtype, pixel_size_nm, provenance)
+        self._format = _FORMATS[self.path.suffix.lower()]
         self._open = contextlib.ExitStack()
 
     def __enter__(self) -> Self:
-        new_movie = _FORMATS[self.path.suffix.lower()]
-        self._frames = self._open.enter_context(
-            new_movie(self.path, self.shape, self.dtype, self._pixel_size_nm, self._provenance)
-        )
+        self._frames = self._open.enter_context(self._opened())
         return self
+
+    @contextlib.contextmanager
+    def _opened(self) -> Iterator[Frames]:
+        with written_whole(self.path, self._format.needed_bytes(self._movie)) as temporary:
+            self._format.make(temporary, self._movie)
+            with self._format.frames(temporary, self._movie, 0) as frames:
+                yield frames
 
     def write(self, frames: ArrayLike) -> None:
         """Append frames.

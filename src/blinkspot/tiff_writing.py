@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
-import math
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -13,7 +13,7 @@ import numpy as np
 import tifffile
 from numpy.typing import NDArray
 
-from blinkspot.files import written_whole
+from blinkspot.new_movie import DamagedMovieError, NewMovie
 
 # A classic TIFF counts bytes in 32 bits; what is left over is for the list of pages.
 LARGEST_CLASSIC_TIFF_BYTES = 4_000_000_000
@@ -26,52 +26,78 @@ class TiffFrames:
     Parameters
     ----------
     file : binary file
-        Open for writing at the place of the first pixel.
+        Open for writing at the place of the first pixel that is still to come.
+    n_written : int
+        Frames before that place.
     """
 
-    def __init__(self, file: BinaryIO) -> None:
+    def __init__(self, file: BinaryIO, n_written: int) -> None:
         self.file = file
+        self._n_written = n_written
 
     def append(self, frames: NDArray[Any]) -> None:
         """Write frames (n, Y, X) of the movie's pixel type."""
         self.file.write(np.ascontiguousarray(frames).data)
+        self._n_written += len(frames)
+
+    def secure(self) -> int:
+        """Have what is written reach the disk; return how many frames, from the first, are there then."""
+        self.file.flush()
+        os.fsync(self.file.fileno())
+        return self._n_written
+
+
+def tiff_bytes(movie: NewMovie) -> int:
+    """Return the size that a movie has as a TIFF, or a little more."""
+    return movie.n_bytes + movie.shape[0] * _BYTES_PER_PAGE_ENTRY
+
+
+def make_tiff(path: Path, movie: NewMovie) -> None:
+    """Make a TIFF of the whole movie, in which the pixels are still missing: holes, where the disk has them.
+
+    Below 4 GB it is an ImageJ TIFF (T frames, 1 slice, 1 channel, unit micron), above it a BigTIFF.
+    """
+    layout: dict[str, Any] = {
+        "data": None,
+        "shape": movie.shape,
+        "dtype": movie.dtype,
+        "photometric": "minisblack",
+    }
+    for_imagej = tiff_bytes(movie) < LARGEST_CLASSIC_TIFF_BYTES
+    describe = _imagej_description if for_imagej else _plain_description
+    layout |= describe(movie.pixel_size_nm, movie.provenance)
+    with tifffile.TiffWriter(path, imagej=for_imagej, bigtiff=not for_imagej) as tif:
+        tif.write(**layout)
 
 
 @contextlib.contextmanager
-def new_tiff(
-    path: Path,
-    shape: tuple[int, int, int],
-    dtype: np.dtype[Any],
-    pixel_size_nm: float | None,
-    provenance: dict[str, Any] | None,
-) -> Iterator[TiffFrames]:
-    """Make a TIFF file that appears when the block ends well; all frames must be in it by then.
-
-    Below 4 GB it is an ImageJ TIFF (T frames, 1 slice, 1 channel, unit micron), above it a BigTIFF.
+def tiff_frames(path: Path, movie: NewMovie, first: int) -> Iterator[TiffFrames]:
+    """Open a TIFF of :func:`make_tiff` to write the frames from ``first`` on.
 
     Raises
     ------
-    BlinkspotError
-        If the file exists, its folder cannot be written to, or the disk has too little room.
+    DamagedMovieError
+        If it is not the whole file of that movie.
     """
-    file_bytes = math.prod(shape) * dtype.itemsize + shape[0] * _BYTES_PER_PAGE_ENTRY
-    with written_whole(path, file_bytes) as temporary:
-        layout: dict[str, Any] = {
-            "data": None,  # all but the pixels is written: holes in the file until they come
-            "shape": shape,
-            "dtype": dtype,
-            "photometric": "minisblack",
-            "returnoffset": True,
-        }
-        for_imagej = file_bytes < LARGEST_CLASSIC_TIFF_BYTES
-        describe = _imagej_description if for_imagej else _plain_description
-        layout |= describe(pixel_size_nm, provenance)
-        with tifffile.TiffWriter(temporary, imagej=for_imagej, bigtiff=not for_imagej) as tif:
-            placed = tif.write(**layout)
-        assert placed is not None  # since returnoffset
-        with temporary.open("r+b") as file:
-            file.seek(int(placed[0]))
-            yield TiffFrames(file)
+    offset = _place_of_pixels(path, movie)
+    with path.open("r+b") as file:
+        file.seek(offset + first * movie.frame_bytes)
+        yield TiffFrames(file, first)
+
+
+def _place_of_pixels(path: Path, movie: NewMovie) -> int:
+    try:
+        with tifffile.TiffFile(path) as tif:
+            page = tif.pages.first
+            found = (page.imagelength, page.imagewidth), page.dtype
+            offset = int(page.dataoffsets[0])
+    except Exception as error:  # tifffile raises nearly anything on a damaged file
+        if isinstance(error, OSError) and not isinstance(error, FileNotFoundError):
+            raise  # the disk's: the file may be whole
+        raise DamagedMovieError from error
+    if found != (movie.shape[1:], movie.dtype) or path.stat().st_size < offset + movie.n_bytes:
+        raise DamagedMovieError
+    return offset
 
 
 def _imagej_description(pixel_size_nm: float | None, provenance: dict[str, Any] | None) -> dict[str, Any]:

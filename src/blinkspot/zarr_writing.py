@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import math
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -12,7 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from blinkspot.files import written_whole
+from blinkspot.files import reach_disk
+from blinkspot.new_movie import DamagedMovieError, NewMovie
 
 OURS = "napari-blinkspot"
 """Attribute by which a store of ours is known; it holds the provenance."""
@@ -28,19 +28,25 @@ class ZarrFrames:
 
     Parameters
     ----------
+    folder : Path
+        Folder of the array.
     array : zarr array, (T, Y, X)
-        Empty, in chunks of whole frames.
+        In chunks of whole frames.
     writing : ThreadPoolExecutor
         Where it is written. An interruption reaches this thread at once, that one never: when it has been
         waited for, nothing is being written any more and the store can be removed.
+    first : int
+        The first frame to write, which begins a chunk, or the end of the movie.
     """
 
-    def __init__(self, array: Any, writing: ThreadPoolExecutor) -> None:
+    def __init__(self, folder: Path, array: Any, writing: ThreadPoolExecutor, first: int) -> None:
+        self._folder = folder
         self._array = array
         self._writing = writing
         self._chunk = np.empty(array.chunks, array.dtype)
         self._filled = 0
-        self._start = 0
+        self._start = first
+        self._secured = first
 
     def append(self, frames: NDArray[Any]) -> None:
         """Write frames (n, Y, X) of the movie's pixel type."""
@@ -55,57 +61,96 @@ class ZarrFrames:
                 self._writing.submit(self._array.__setitem__, slice(self._start, stop), block).result()
                 self._start, self._filled = stop, 0
 
+    def secure(self) -> int:
+        """Have what is written reach the disk; return how many frames, from the first, are there then."""
+        if self._secured < self._start:
+            for start in range(self._secured, self._start, len(self._chunk)):
+                reach_disk(self._folder / _chunk_name(start // len(self._chunk)))
+            reach_disk(self._folder)
+            self._secured = self._start
+        return self._secured
+
+
+def zarr_bytes(movie: NewMovie) -> int:
+    """Return the size that a movie has as a zarr store if its pixels do not shrink."""
+    return movie.n_bytes
+
+
+def make_zarr(path: Path, movie: NewMovie) -> None:
+    """Make a zarr store in which the pixels are still missing.
+
+    Zarr version 3, OME-Zarr 0.5 (https://ngff.openmicroscopy.org/0.5), zarr's default compression.
+    """
+    with ThreadPoolExecutor(1, "zarr writing") as writing:
+        writing.submit(_new_array, path, movie).result()
+
 
 @contextlib.contextmanager
-def new_zarr(
-    path: Path,
-    shape: tuple[int, int, int],
-    dtype: np.dtype[Any],
-    pixel_size_nm: float | None,
-    provenance: dict[str, Any] | None,
-) -> Iterator[ZarrFrames]:
-    """Make a zarr store that appears when the block ends well; all frames must be in it by then.
+def zarr_frames(path: Path, movie: NewMovie, first: int) -> Iterator[ZarrFrames]:
+    """Open a store of :func:`make_zarr` to write the frames from ``first`` on.
 
-    Zarr version 3, OME-Zarr 0.5 (https://ngff.openmicroscopy.org/0.5), zarr's default compression. The
-    room is checked for pixels that do not shrink.
+    Whatever else is in the folder of its array (chunks from there on, and what an end in the midst of writing
+    may have left) is removed.
 
     Raises
     ------
-    BlinkspotError
-        If the store exists, its folder cannot be written to, or the disk has too little room.
+    DamagedMovieError
+        If it is not the store of that movie, or lacks frames before ``first``.
     """
-    frame_bytes = max(1, shape[1] * shape[2] * dtype.itemsize)
-    frames_per_chunk = max(1, min(shape[0], round(_CHUNK_BYTES / frame_bytes)))
-    attributes = {"ome": _image(path.stem, pixel_size_nm), OURS: {"provenance": provenance}}
-    with (
-        written_whole(path, math.prod(shape) * dtype.itemsize) as temporary,
-        ThreadPoolExecutor(1, "zarr writing") as writing,
-    ):
-        array = writing.submit(_new_array, temporary, shape, dtype, frames_per_chunk, attributes).result()
-        yield ZarrFrames(array, writing)
-
-
-def _new_array(
-    path: Path,
-    shape: tuple[int, int, int],
-    dtype: np.dtype[Any],
-    frames_per_chunk: int,
-    attributes: dict[str, Any],
-) -> Any:
-    """Make a group of these attributes, and an empty array in it."""
     import zarr  # here, for it takes long to load
 
+    folder = path / LEVEL
+    try:
+        # All chunks are written, those of zeros too: one that is missing has been lost.
+        with zarr.config.set({"array.write_empty_chunks": True}):
+            array = zarr.open_array(folder, mode="r+")
+    except Exception as error:  # zarr raises nearly anything on a damaged store
+        if isinstance(error, OSError) and not isinstance(error, FileNotFoundError):
+            raise  # the disk's: the store may be whole
+        raise DamagedMovieError from error
+    expected = (movie.shape, movie.dtype, (_frames_per_chunk(movie), *movie.shape[1:]))
+    if (array.shape, array.dtype, array.chunks) != expected:
+        raise DamagedMovieError
+    _keep_chunks(folder, movie, first)
+    with ThreadPoolExecutor(1, "zarr writing") as writing:
+        yield ZarrFrames(folder, array, writing, first)
+
+
+def _keep_chunks(folder: Path, movie: NewMovie, first: int) -> None:
+    """Check that the chunks of the frames before ``first`` are there, and remove all others."""
+    chunks, more = divmod(first, _frames_per_chunk(movie))
+    if more and first < movie.shape[0]:
+        raise DamagedMovieError
+    kept = {_chunk_name(number) for number in range(chunks + bool(more))}
+    there = {entry.name for entry in folder.iterdir()}
+    if not kept <= there:
+        raise DamagedMovieError
+    for name in there - kept - {"zarr.json"}:
+        (folder / name).unlink()
+
+
+def _chunk_name(number: int) -> str:
+    return f"c.{number}.0.0"
+
+
+def _frames_per_chunk(movie: NewMovie) -> int:
+    return max(1, min(movie.shape[0], round(_CHUNK_BYTES / max(1, movie.frame_bytes))))
+
+
+def _new_array(path: Path, movie: NewMovie) -> None:
+    """Make a group of the movie's description, and an empty array in it."""
+    import zarr  # here, for it takes long to load
+
+    attributes = {"ome": _image(movie.name, movie.pixel_size_nm), OURS: {"provenance": movie.provenance}}
     group = zarr.create_group(path, zarr_format=3, attributes=attributes)
-    return group.create_array(
+    group.create_array(
         LEVEL,
-        shape=shape,
-        dtype=dtype,
-        chunks=(frames_per_chunk, *shape[1:]),
+        shape=movie.shape,
+        dtype=movie.dtype,
+        chunks=(_frames_per_chunk(movie), *movie.shape[1:]),
         dimension_names=("t", "y", "x"),
         # A folder for every chunk, the default, takes twice the time to write and to read.
         chunk_key_encoding={"name": "default", "separator": "."},
-        # So that a chunk that is missing has been lost.
-        config={"write_empty_chunks": True},
     )
 
 

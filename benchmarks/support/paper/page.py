@@ -90,7 +90,7 @@ def verdict(data_set: DataSet, figures: Figures) -> str:
         if gain < min(papers, figures["clean_f1"] - figures["noisy_f1"]):
             missing.append(f"gains {gain:+.3f}, the paper {papers:+.3f}".replace("-", "−"))
     if figures["denoised_false"] >= figures["noisy_false"]:
-        missing.append("as many false positives")
+        missing.append("no fewer false positives")
     return "all" if not missing else "; ".join(missing)
 
 

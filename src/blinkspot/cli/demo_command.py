@@ -15,6 +15,7 @@ from blinkspot.evaluation import PRESETS, compare, simulate_to_files, summary, w
 from blinkspot.files import check_new_folder, unused_path
 from blinkspot.localization import read_table
 from blinkspot.stack import open_stack
+from blinkspot.unfinished_movies import remove_unfinished
 
 _DEFAULT_FOLDER = "blinkspot-demo"
 _TRAINING_MINUTES = 2.5
@@ -49,11 +50,16 @@ def demo(
     model.save(target / "model.blinkspot")
 
     say(f"3/4 Denoising -> {target / 'denoised.tif'}")
-    run(denoise_to_file(model, movie, target / "denoised.tif"))
+    denoised = target / "denoised.tif"
+    try:
+        run(denoise_to_file(model, movie, denoised))
+    except BaseException:
+        # A demo does not go on: the next one has a folder of its own.
+        remove_unfinished(denoised)
+        raise
 
     say(f"4/4 Localizing both and comparing -> {target / 'comparison'}")
-    denoised = open_stack(target / "denoised.tif")
-    comparison = run(compare(movie, denoised, camera, read_table(files.truth), model=model))
+    comparison = run(compare(movie, open_stack(denoised), camera, read_table(files.truth), model=model))
     page = run(write_report(comparison, target / "comparison"))
 
     seconds = time.perf_counter() - started

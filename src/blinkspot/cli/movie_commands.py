@@ -28,6 +28,7 @@ from blinkspot.errors import BlinkspotError
 from blinkspot.files import check_can_write, unused_path
 from blinkspot.progress import Progress
 from blinkspot.stack_writing import check_movie_name
+from blinkspot.unfinished_movies import clear_finished
 
 if TYPE_CHECKING:
     from blinkspot.denoising import Denoiser, Training
@@ -254,24 +255,48 @@ def denoise(
         typer.Option(help="What stands for a pixel."),
     ] = "posterior-mean",
     units: Annotated[Literal["adu", "photons"], typer.Option(help="Units of the output.")] = "adu",
+    frames: Annotated[
+        tuple[int, int] | None,
+        typer.Option(metavar="FIRST LAST", help="Frames to denoise, from 0, the last included."),
+    ] = None,
     device: Annotated[Literal["auto", "cpu", "cuda", "mps"], typer.Option(help="Where to denoise.")] = "auto",
+    restart: Annotated[
+        bool, typer.Option("--restart", help="Remove what is kept of an earlier run, and begin anew.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
-    """Denoise every frame; float32, by default in the input's ADU."""
-    from blinkspot.denoising import Denoiser, denoise_to_file
+    """Denoise every frame, or some; float32, by default in the input's ADU.
+
+    Ended early, in whatever way, it keeps what is done; the same command goes on from there.
+    """
+    from blinkspot.denoising import DenoisedFile, Denoiser
     from blinkspot.denoising.devices import pick_device
 
-    check_can_write(check_movie_name(output))
+    check_movie_name(output)
+    clear_finished(output)
+    check_can_write(output)
     where = pick_device(device)
     movie = open_recorded(stack)
     denoiser = Denoiser.load(model, str(where))
     denoiser.check_matches(movie)
     started = time.perf_counter()
-    run(denoise_to_file(denoiser, movie, output, estimate, units))
+    first, last = frames or (0, movie.n_frames - 1)
+    file = DenoisedFile(denoiser, movie, output, estimate, units, start=first, stop=last + 1, restart=restart)
+    try:
+        with file:
+            if file.note:
+                say(file.note)
+            run(file.denoise())
+    except (KeyboardInterrupt, Exception) as error:
+        if file.kept:
+            say(file.kept)
+            if isinstance(error, KeyboardInterrupt):
+                sys.exit(INTERRUPTED)  # all is said
+        raise
     answer(
         {
             "denoised": str(output),
-            "frames": movie.n_frames,
+            "frames": last + 1 - first,
             "estimate": estimate,
             "units": units,
             "seconds": time.perf_counter() - started,

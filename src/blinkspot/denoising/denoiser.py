@@ -267,6 +267,13 @@ class Denoiser:
         frame: FloatArray = chunk.frames[0]
         return frame
 
+    def frames_at_once(self, movie: Stack) -> int:
+        """Return how many frames of a movie :meth:`denoise` computes in one go, from ``start`` on.
+
+        A frame's last bits may depend on which frames are computed together with it.
+        """
+        return self._stream.frames_at_once(movie)
+
     def denoise(
         self, movie: Stack, start: int = 0, stop: int | None = None, estimate: Estimate = "posterior-mean"
     ) -> Generator[DenoisedChunk, None, None]:

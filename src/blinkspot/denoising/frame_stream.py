@@ -98,12 +98,7 @@ class FrameStream:
         BlinkspotError
             If there is no such frame, or the movie is too short for the model's context.
         """
-        stop = movie.n_frames if stop is None else stop
-        if not 0 <= start < stop <= movie.n_frames:
-            raise BlinkspotError(
-                f"Frames {start} to {stop - 1} (counting from 0) are asked for, "
-                f"but the movie has frames 0 to {movie.n_frames - 1}."
-            )
+        start, stop = checked_range(movie, start, stop)
         check_length(movie.n_frames, self._context_frames)
         watch = Stopwatch("denoising", stop - start)
         frames, done = torch.empty(0), float(start)
@@ -122,6 +117,10 @@ class FrameStream:
                 if not computed or not computed[-1][0].is_last:
                     yield int(done), nothing, watch.at(done - start)
 
+    def frames_at_once(self, movie: Stack) -> int:
+        """Return how many frames of a movie are computed in one go, counted from the first asked for."""
+        return max(1, self._pixels_at_once // (movie.height * movie.width))
+
     @property
     def _pixels_at_once(self) -> int:
         return _PIXELS_AT_ONCE.get(self._device.type, _PIXELS_AT_ONCE_ELSEWHERE)
@@ -131,9 +130,8 @@ class FrameStream:
         # Where it differs from pixel to pixel; else it is part of what the network predicts.
         maps = self._camera.maps
         variance = None if maps is None else torch.from_numpy(np.array(self._camera.read_counts))
-        most = self._pixels_at_once
-        cut = tiles((movie.height, movie.width), self._model.network, most)
-        at_once = max(1, most // (movie.height * movie.width))
+        cut = tiles((movie.height, movie.width), self._model.network, self._pixels_at_once)
+        at_once = self.frames_at_once(movie)
         for first in range(start, stop, at_once):
             last = min(stop, first + at_once)
             counts = torch.from_numpy(
@@ -154,3 +152,20 @@ class FrameStream:
                 prior = self._model(counts, read_counts)
             made = of_prior(counts[:, self._context_frames], prior)
             return part, made[..., *part.tile.keep].cpu()
+
+
+def checked_range(movie: Stack, start: int, stop: int | None) -> tuple[int, int]:
+    """Return the first of the frames asked for, and the one after the last.
+
+    Raises
+    ------
+    BlinkspotError
+        If the movie has no such frames.
+    """
+    stop = movie.n_frames if stop is None else stop
+    if not 0 <= start < stop <= movie.n_frames:
+        raise BlinkspotError(
+            f"Frames {start} to {stop - 1} (counting from 0) are asked for, "
+            f"but the movie has frames 0 to {movie.n_frames - 1}."
+        )
+    return start, stop

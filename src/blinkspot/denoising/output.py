@@ -2,21 +2,126 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from collections.abc import Generator
-from typing import Literal
+from types import TracebackType
+from typing import Any, Literal, Self
 
 import numpy as np
 
 from blinkspot.camera import Camera, FloatArray
 from blinkspot.denoising.denoiser import Denoiser
+from blinkspot.denoising.frame_stream import checked_range
 from blinkspot.denoising.noise import Estimate
-from blinkspot.progress import Progress
+from blinkspot.movie_identity import movie_identity
+from blinkspot.progress import Progress, Stopwatch
 from blinkspot.provenance import provenance
+from blinkspot.resumable_writing import ResumableStackWriter
 from blinkspot.stack import Stack
-from blinkspot.stack_writing import StackWriter
 
 Units = Literal["adu", "photons"]
+
+
+class DenoisedFile:
+    """A denoised movie on its way into a file; a context manager.
+
+    What is denoised is kept when that ends early, and gone on with when the same frames are denoised into
+    the same file again, by the same model and in the same way; see
+    :class:`~blinkspot.resumable_writing.ResumableStackWriter`. On the same kind of device, the file is
+    then to the bit what it would have been without the break; the date in it is that of the beginning.
+
+    Parameters
+    ----------
+    denoiser, movie, path, estimate, units, restart
+        See :func:`denoise_to_file`.
+    start, stop : int
+        First frame to denoise, and the one after the last; the whole movie by default.
+
+    Raises
+    ------
+    BlinkspotError
+        See :func:`denoise_to_file`.
+    """
+
+    def __init__(
+        self,
+        denoiser: Denoiser,
+        movie: Stack,
+        path: str | os.PathLike[str],
+        estimate: Estimate = "posterior-mean",
+        units: Units = "adu",
+        *,
+        start: int = 0,
+        stop: int | None = None,
+        restart: bool = False,
+    ) -> None:
+        self._denoiser, self._movie = denoiser, movie
+        self._estimate, self._units = estimate, units
+        self._start, self._stop = checked_range(movie, start, stop)
+        made_by = _provenance(denoiser, movie, estimate, units, self._start, self._stop)
+        self._writer = ResumableStackWriter(
+            path,
+            (self._stop - self._start, movie.height, movie.width),
+            pixel_size_nm=denoiser.camera.pixel_size_nm,
+            provenance=made_by,
+            identity={
+                "movie": movie_identity(movie),
+                "model": [denoiser.digest(), denoiser.provenance],
+                "estimate": estimate,
+                "unit": units,
+                "range of frames": [self._start, self._stop],
+                "camera": denoiser.camera.as_dict(),
+                "version of napari-blinkspot": made_by["version"],
+            },
+            restart=restart,
+        )
+
+    @property
+    def note(self) -> str:
+        """From entering on: what happened to what there was of the movie; empty where there was nothing."""
+        return self._writer.note
+
+    @property
+    def kept(self) -> str:
+        """After an early end: how much is kept, in a sentence; empty where nothing is."""
+        frames, of = self._writer.frames_secured, self._writer.shape[0]
+        if frames == 0 or not self._writer.kept_in.is_dir():
+            return ""
+        return (
+            f"Stopped after {frames} of {of} frames, which are kept in {self._writer.kept_in}: "
+            "denoise into the same file again to go on."
+        )
+
+    def __enter__(self) -> Self:
+        self._writer.__enter__()
+        return self
+
+    def denoise(self) -> Generator[Progress, None, None]:
+        """Denoise what is still missing, and write it; to be run in the ``with`` block."""
+        first, total = self._writer.frames_written, self._writer.shape[0]
+        if first == total:
+            yield dataclasses.replace(Stopwatch("denoising", total).at(total), done_before=total)
+            return
+        # The same frames are computed together as without the break.
+        begin = first - first % self._denoiser.frames_at_once(self._movie)
+        for chunk in self._denoiser.denoise(
+            self._movie, self._start + begin, self._stop, estimate=self._estimate
+        ):
+            known = max(0, self._start + first - chunk.start)
+            frames = in_units(chunk.frames, self._denoiser.camera, self._estimate, self._units)
+            self._writer.write(frames[known:])
+            yield dataclasses.replace(
+                chunk.progress, done=begin + chunk.progress.done, total=total, done_before=begin
+            )
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._writer.__exit__(kind, error, traceback)
 
 
 def denoise_to_file(
@@ -25,8 +130,15 @@ def denoise_to_file(
     path: str | os.PathLike[str],
     estimate: Estimate = "posterior-mean",
     units: Units = "adu",
+    start: int = 0,
+    stop: int | None = None,
+    *,
+    restart: bool = False,
 ) -> Generator[Progress, None, None]:
-    """Denoise every frame into a new float32 movie of the same shape, in a stream.
+    """Denoise frames into a new float32 movie, in a stream.
+
+    Ended early in whatever way, it goes on where it was when it is called again in the same way; see
+    :class:`DenoisedFile`.
 
     Parameters
     ----------
@@ -41,29 +153,37 @@ def denoise_to_file(
     units : {"adu", "photons"}
         ``adu``: the input's units, so that any program reads the file with the same camera settings;
         ``photons``: photoelectrons. A variance is in their squares.
+    start, stop : int
+        First frame, and the one after the last; the whole movie by default.
+    restart : bool
+        Remove what is kept of this file, and begin anew.
 
     Raises
     ------
     BlinkspotError
-        If the suffix is another, the result exists already or cannot be written, or the movie cannot be
-        denoised.
+        If the suffix is another, the result exists already, is being written or cannot be written, there are
+        no such frames, or the movie cannot be denoised.
     """
-    record = provenance(
+    file = DenoisedFile(denoiser, movie, path, estimate, units, start=start, stop=stop, restart=restart)
+    with file:
+        yield from file.denoise()
+
+
+def _provenance(
+    denoiser: Denoiser, movie: Stack, estimate: Estimate, units: Units, start: int, stop: int
+) -> dict[str, Any]:
+    return provenance(
         "denoise",
         camera=denoiser.camera,
-        settings={"estimate": estimate, "units": units},
+        settings={"estimate": estimate, "start": start, "stop": stop, "units": units},
         seed=denoiser.provenance.get("seed"),
         source=None if movie.path is None else movie.path.name,
         model=denoiser.provenance,
     )
-    camera = denoiser.camera
-    with StackWriter(path, movie.shape, pixel_size_nm=camera.pixel_size_nm, provenance=record) as writer:
-        for chunk in denoiser.denoise(movie, estimate=estimate):
-            writer.write(_in_units(chunk.frames, camera, estimate, units))
-            yield chunk.progress
 
 
-def _in_units(frames: FloatArray, camera: Camera, estimate: Estimate, units: Units) -> FloatArray:
+def in_units(frames: FloatArray, camera: Camera, estimate: Estimate, units: Units) -> FloatArray:
+    """Bring denoised frames (n, Y, X) from photoelectrons (a variance: their squares) to other units."""
     if units == "photons" or not len(frames):
         return frames
     if estimate == "posterior-variance":

@@ -59,6 +59,11 @@ class AstigmatismChoice(QWidget):
         """The calibration chosen; None: heights are not found."""
         return self._calibration
 
+    @property
+    def path(self) -> Path | None:
+        """The file of the calibration chosen."""
+        return self._path
+
     def _ask(self) -> None:
         path = file_dialogs.ask_open(self, "Open an astigmatism calibration", "Calibration (*.toml)")
         if path is not None:

@@ -13,6 +13,7 @@ from types import ModuleType
 from typing import Any, TypeVar
 
 from blinkspot.errors import BlinkspotError
+from blinkspot.plugin import preferences
 from blinkspot.progress import Progress
 
 ResultT = TypeVar("ResultT")
@@ -63,10 +64,15 @@ def _load_for_training() -> None:
     torch.optim.AdamW([torch.nn.Parameter(torch.zeros(1))])
 
 
-def denoising() -> ModuleType:
-    """Return :mod:`blinkspot.denoising`, and leave one core to the window.
+def denoising(cores_left: int = 1) -> ModuleType:
+    """Return :mod:`blinkspot.denoising`, and leave cores to the window, or as many as the user wishes.
 
     torch keeps the number of threads for each thread that calls it, so each job must ask here anew.
+
+    Parameters
+    ----------
+    cores_left : int
+        How many to leave; none where the window waits for what is computed.
 
     Raises
     ------
@@ -82,7 +88,7 @@ def denoising() -> ModuleType:
             "on Windows with the Microsoft Visual C++ Redistributable too, and then start napari anew."
         ) from error
     torch.get_num_threads()  # torch sets the number when a thread first asks for it, and would do so later
-    torch.set_num_threads(max(1, _usable_cores() - 1))
+    torch.set_num_threads(preferences.threads() or max(1, _usable_cores() - cores_left))
     import blinkspot.denoising
 
     return blinkspot.denoising

@@ -14,17 +14,22 @@ from blinkspot.errors import BlinkspotError
 from blinkspot.plugin import denoising_steps, file_dialogs
 from blinkspot.plugin.comparing.control import CompareControl
 from blinkspot.plugin.denoised_layer import GrowingLayer, Request, add_denoised
+from blinkspot.plugin.denoising_into_file import Begun, IntoFile
 from blinkspot.plugin.denoising_steps import DenoisingTask
 from blinkspot.plugin.dock import Dock
 from blinkspot.plugin.forms import combo, row
 from blinkspot.plugin.jobs import End, Outcome
 from blinkspot.plugin.layer_choice import MOVIE_TIP, LayerChoice, is_source
+from blinkspot.plugin.leftovers_button import LeftoversButton
 from blinkspot.plugin.model_choice import ModelChoice, ModelLoader, ModelSaver
 from blinkspot.plugin.movies import PROVENANCE, Place, frame_shown, stack_of, why_not_a_movie
+from blinkspot.plugin.on_the_fly import steps
+from blinkspot.plugin.on_the_fly.layer import add_on_the_fly
+from blinkspot.plugin.on_the_fly.steps import Prepared
 from blinkspot.stack import Stack
 
 MOVIE_FILES = "TIFF (*.tif);;Zarr (*.zarr)"
-_ALL, _THIS, _RANGE = "All frames", "This frame", "A range"
+_ALL, _THIS, _RANGE, _ON_THE_FLY = "All frames", "This frame", "A range", "As you look"
 _ESTIMATES = {
     "posterior-mean": "Posterior mean",
     "map": "Most probable (MAP)",
@@ -48,6 +53,7 @@ class DenoiseDock(Dock):
         super().__init__(napari_viewer, "Cancel", "Stop denoising; the frames that are done are kept.")
         self._running: Request | None = None
         self._growing: GrowingLayer | None = None
+        self._into: IntoFile | None = None
         self._build()
         self.movies.chosen.connect(self._on_movie_chosen)
         self.models.currentIndexChanged.connect(self._refresh)
@@ -77,8 +83,12 @@ class DenoiseDock(Dock):
         self.save_model_button.clicked.connect(lambda: self.saver.ask(self.models.currentData()))
         form.addRow("Model", row(self.models, self.load_button, self.save_model_button))
         self.frames = QComboBox()
-        self.frames.addItems([_ALL, _THIS, _RANGE])
-        self.frames.setToolTip("Which frames to denoise. Frames count from 0, as in napari's slider.")
+        self.frames.addItems([_ALL, _THIS, _RANGE, _ON_THE_FLY])
+        self.frames.setToolTip(
+            "Which frames to denoise. Frames count from 0, as in napari's slider. As you look: a layer "
+            "of all frames at once, each of which is denoised when you move the slider to it; what needs the "
+            "rest (localizing, saving) denoises it then."
+        )
         self.first, self.last = QSpinBox(), QSpinBox()
         self.first.setPrefix("from ")
         self.last.setPrefix("to ")
@@ -96,13 +106,21 @@ class DenoiseDock(Dock):
             self.session, lambda: self.movies.layer, lambda: self.denoised_pair(self.movies.layer)
         )
         self.controls.addLayout(row(self.run_button, self.compare))
-        self.save_button = QPushButton("Save as TIFF...")
+        self.save_button = QPushButton("Save...")
         self.save_button.setToolTip(
-            "Write the denoised movie as a new float32 TIFF in the movie's own units: ImageJ and "
-            "ThunderSTORM read it with the same camera settings."
+            "Write the denoised layer as a new float32 TIFF or zarr store in the movie's own units: ImageJ "
+            "and ThunderSTORM read the TIFF with the same camera settings."
         )
         self.save_button.clicked.connect(self._ask_save)
-        self.controls.addWidget(self.save_button)
+        self.file_button = QPushButton("Denoise into a file...")
+        self.file_button.setToolTip(
+            "Denoise the frames chosen into a new TIFF or zarr store, and open it from there. If that ends "
+            "early, what is done is kept: denoising into the same file again goes on from there."
+        )
+        self.file_button.clicked.connect(self._run_into_file)
+        self.leftovers = LeftoversButton()
+        self.leftovers.said.connect(self.job_bar.say)
+        self.controls.addLayout(row(self.save_button, self.file_button, self.leftovers))
         self.controls.addStretch(1)
 
     def _on_movie_chosen(self, layer: Layer | None) -> None:
@@ -125,6 +143,8 @@ class DenoiseDock(Dock):
         for box in (self.first, self.last):
             box.setVisible(self.frames.currentText() == _RANGE)
         self.run_button.setEnabled(layer is not None and not obstacle and not self.runner.busy)
+        self.file_button.setEnabled(self.run_button.isEnabled())
+        self.leftovers.setEnabled(not self.runner.busy)
         self.save_model_button.setEnabled(self.models.denoiser is not None)
         self.save_button.setEnabled(self.denoised_pair(layer) is not None and not self.runner.busy)
 
@@ -155,7 +175,7 @@ class DenoiseDock(Dock):
             stop=stop,
             estimate=self.estimate.currentData(),
         )
-        return Request(layer, Place.of(layer), task)
+        return Request(layer, Place.of(layer), task, self.frames.currentText() == _ON_THE_FLY)
 
     def _run(self) -> None:
         try:
@@ -163,12 +183,26 @@ class DenoiseDock(Dock):
         except BlinkspotError as error:
             self.complain(error, "Denoising")
             return
+        if request.on_the_fly:
+            self._denoise_on_the_fly(request)
+            return
         if request.task.fits_in_memory:
             self._denoise_in_memory(request)
             return
         self.job_bar.say(
             "The result is too large for the memory: it goes to a file, and is opened from there."
         )
+        self._ask_file(request)
+
+    def _run_into_file(self) -> None:
+        try:
+            request = self._request()
+        except BlinkspotError as error:
+            self.complain(error, "Denoising")
+            return
+        self._ask_file(request)
+
+    def _ask_file(self, request: Request) -> None:
         path = file_dialogs.ask_save(self, "Denoise into a file", f"{request.name}.tif", MOVIE_FILES)
         if path is not None:
             self.denoise_to_file(request, path)
@@ -179,14 +213,21 @@ class DenoiseDock(Dock):
         if self.start_job(f"Denoising {request.source.name}", job, [request.source]):
             self._running, self._growing = request, growing
 
-    def denoise_to_file(self, request: Request, path: Path) -> None:
-        """Denoise into a new file, which is then opened lazily."""
-        job = partial(denoising_steps.denoise_to_file, request.task, path)
-        if self.start_job(f"Denoising {request.source.name} into {path.name}", job, [request.source]):
+    def _denoise_on_the_fly(self, request: Request) -> None:
+        job = partial(steps.prepare, request.task, frame_shown(self.viewer, request.source))
+        if self.start_job(f"Denoising {request.source.name}", job, [request.source]):
             self._running, self._growing = request, None
+
+    def denoise_to_file(self, request: Request, path: Path) -> None:
+        """Denoise into a new file, or go on with it; it is then opened lazily."""
+        into = IntoFile(request.task, path)
+        if self.start_job(f"Denoising {request.source.name} into {path.name}", into.run, [request.source]):
+            self._running, self._growing, self._into = request, None, into
 
     def _on_progressed(self, value: Any) -> None:
         growing, request = self._growing, self._running
+        if isinstance(value, Begun):
+            self.job_bar.note(value.note)
         if not isinstance(value, denoising_steps.FramesReady) or growing is None or request is None:
             return
         if growing.layer is None and self.in_viewer(request.source):
@@ -196,8 +237,8 @@ class DenoiseDock(Dock):
             growing.show(value)
 
     def _on_ended(self, outcome: Outcome) -> None:
-        request, growing = self._running, self._growing
-        self._running = self._growing = None
+        request, growing, into = self._running, self._growing, self._into
+        self._running = self._growing = self._into = None
         self._refresh()
         if growing is not None and growing.layer is not None and self.in_viewer(growing.layer):
             growing.cut()
@@ -206,10 +247,17 @@ class DenoiseDock(Dock):
             stack = outcome.result
             layer = add_denoised(self.viewer, self.session, request, stack.as_dask(), stack, stack)
             self.job_bar.say(f"{layer.name!r} is in {stack.path}.")
+        elif isinstance(outcome.result, Prepared) and request is not None and self.in_viewer(request.source):
+            layer = add_on_the_fly(self.viewer, self.session, request, outcome.result)
+            self.job_bar.say(f"{layer.name!r} is in the layer list: a frame is denoised when you look at it.")
         elif isinstance(outcome.result, Path):
             self.job_bar.say(f"Saved as {outcome.result}.")
         if outcome.end is End.FAILED:
             self.job_bar.say(outcome.message)
+        if into is not None:
+            self.leftovers.look_at(into.path)
+            if into.kept:
+                self.job_bar.say(f"{outcome.message} {into.kept}".lstrip())
 
     def _ask_save(self) -> None:
         pair = self.denoised_pair(self.movies.layer)

@@ -40,17 +40,21 @@ class Request:
         Where it lay when the job began.
     task : DenoisingTask
         What is done.
+    on_the_fly : bool
+        Whether a frame is computed when one looks at it.
     """
 
     source: Image
     place: Place
     task: DenoisingTask
+    on_the_fly: bool = False
 
     @property
     def name(self) -> str:
         """Name of the result's layer."""
         what = "posterior variance" if self.task.is_variance else "denoised"
-        return f"{self.source.name} {what}{self.task.frames_text}"
+        frames = " (as you look)" if self.on_the_fly else self.task.frames_text
+        return f"{self.source.name} {what}{frames}"
 
 
 class GrowingLayer:
@@ -128,6 +132,7 @@ def add_denoised(
             metadata=metadata,
             **where,
         )
+        session.lineage.set_source(layer, request.source)
         return layer
     metadata[UNIT] = "ADU"
     layer = add_result(viewer, request.source, data, request.name, "denoised", where, **metadata)

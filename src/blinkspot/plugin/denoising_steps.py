@@ -15,7 +15,7 @@ from blinkspot.camera import Camera, FloatArray
 from blinkspot.plugin import backend
 from blinkspot.progress import Progress, Stopwatch
 from blinkspot.provenance import provenance
-from blinkspot.stack import Stack, open_stack
+from blinkspot.stack import Stack
 from blinkspot.stack_writing import StackWriter
 
 if TYPE_CHECKING:  # importing it takes seconds
@@ -95,6 +95,13 @@ class FramesReady:
     stop: int
 
 
+def check(task: DenoisingTask) -> Generator[Progress, None, None]:
+    """Check that the model fits the movie."""
+    yield from backend.meanwhile(
+        lambda: task.model.check_matches(task.movie, task.camera), "checking that the model fits the movie"
+    )
+
+
 def denoise_into(task: DenoisingTask, write: Callable[[int, FloatArray], None]) -> Generator[Any, None, None]:
     """Denoise frames and hand them over in ADU; yield :class:`Progress` and :class:`FramesReady`.
 
@@ -104,40 +111,18 @@ def denoise_into(task: DenoisingTask, write: Callable[[int, FloatArray], None]) 
         Takes the index of the first frame and the frames (n, Y, X), a variance in ADU squared; called in the
         worker's thread.
     """
-    yield from backend.loading()
+    denoising = yield from backend.loading()
+    yield from check(task)
     model = task.model
-    yield from backend.meanwhile(
-        lambda: model.check_matches(task.movie, task.camera), "checking that the model fits the movie"
-    )
     for chunk in model.denoise(task.movie, task.start, task.stop, task.estimate):
         if len(chunk.frames):
-            write(chunk.start, _in_adu(chunk.frames, model.camera, task.is_variance))
+            write(chunk.start, denoising.output.in_units(chunk.frames, model.camera, task.estimate, "adu"))
             yield FramesReady(chunk.start, chunk.start + len(chunk.frames))
         yield chunk.progress
 
 
-def _in_adu(photoelectrons: FloatArray, camera: Camera, squared: bool) -> FloatArray:
-    if not squared:
-        return camera.adu(photoelectrons)
-    nothing = np.zeros_like(photoelectrons[0])
-    adu_per_photoelectron = camera.adu(nothing + 1.0) - camera.adu(nothing)
-    variance: FloatArray = photoelectrons * adu_per_photoelectron**2
-    return variance
-
-
-def denoise_to_file(task: DenoisingTask, path: Path) -> Generator[Any, None, Stack]:
-    """Denoise frames into a new TIFF and return it, opened lazily."""
-    pixel_size_nm = task.model.camera.pixel_size_nm
-    with StackWriter(path, task.shape, pixel_size_nm=pixel_size_nm, provenance=task.provenance) as writer:
-        for value in denoise_into(task, lambda _, frames: writer.write(frames)):
-            # The file cannot be looked into before it is whole.
-            if not isinstance(value, FramesReady):
-                yield value
-    return open_stack(path)
-
-
 def save_movie(movie: Any, path: Path, provenance: dict[str, Any] | None) -> Generator[Progress, None, Path]:
-    """Save a movie (T, Y, X) as a new TIFF, a few frames at a time."""
+    """Save a movie (T, Y, X) as a new TIFF or zarr store, a few frames at a time."""
     pixel_size_nm = None if provenance is None else provenance["camera"]["pixel_size_nm"]
     frames_at_once = max(1, _SAVE_CHUNK_BYTES // (movie.shape[1] * movie.shape[2] * 4))
     watch = Stopwatch("saving", movie.shape[0])

@@ -159,6 +159,7 @@ class Dock(QWidget):
             return
         self._arranged = True
         self._leave_room()
+        self.session.dock_shown(self)
         panel, window = self.parent(), self.window()
         if not isinstance(panel, QDockWidget) or not isinstance(window, QMainWindow):
             return

@@ -26,7 +26,7 @@ def ask_save(parent: QWidget, title: str, suggested: str, kinds: str) -> Path | 
     Results are never overwritten: a name that exists is refused where the file is written, so the dialog does
     not ask whether to replace it.
     """
-    name, _ = QFileDialog.getSaveFileName(
+    name, kind = QFileDialog.getSaveFileName(
         parent,
         title,
         _suggestion(suggested),
@@ -35,7 +35,8 @@ def ask_save(parent: QWidget, title: str, suggested: str, kinds: str) -> Path | 
     )
     path = _chosen(name)
     if path is not None and not path.suffix:
-        path = path.with_suffix(Path(suggested).suffix)
+        asked = re.search(r"\*(\.\w+)", kind)
+        path = path.with_suffix(asked[1] if asked else Path(suggested).suffix)
     return path
 
 

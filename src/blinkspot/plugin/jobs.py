@@ -31,9 +31,9 @@ _log = logging.getLogger("blinkspot")
 _ACTIVITY_INTERVAL_S = 0.2
 # A paused job looks so often whether it is still wanted.
 _PAUSED_INTERVAL_S = 0.1
-# One thread each for a training, a denoising, a localization and their previews, and for a step on a table,
-# its count, histogram, points and file.
-_MIN_POOL_THREADS = 11
+# One thread each for a training, a denoising, a localization and their previews, for frames denoised on the
+# fly, and for a step on a table, its count, histogram, points and file.
+_MIN_POOL_THREADS = 12
 
 
 class End(enum.Enum):
@@ -282,4 +282,6 @@ class JobRunner(QObject):
         self._worker = self._activity = None
         if self._paused:
             self._set_paused(False)
-        self.ended.emit(self._outcome)
+        # What came out is its receiver's from now on: it may be large.
+        outcome, self._outcome = self._outcome, Outcome(End.STOPPED)
+        self.ended.emit(outcome)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import weakref
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -18,6 +20,7 @@ from blinkspot.plugin.dock import Dock
 from blinkspot.plugin.forms import combo, row, section
 from blinkspot.plugin.jobs import End, Outcome
 from blinkspot.plugin.layer_choice import follow
+from blinkspot.plugin.lineage import Ancestor, TableOrigin
 from blinkspot.plugin.localization_layers import add_localizations
 from blinkspot.plugin.localize_preview import LocalizePreview, Previewed
 from blinkspot.plugin.localizer_options import LocalizerOptions
@@ -45,7 +48,7 @@ class LocalizeDock(Dock):
         super().__init__(napari_viewer, "Cancel", "Stop localizing; nothing is kept.")
         self._writer = TableWriter(self)
         self._writer.said.connect(self.job_bar.say)
-        self._localized: tuple[Image, Place] | None = None
+        self._localized: tuple[Image, Place, TableOrigin] | None = None
         self._table_layer: Points | None = None
         self._warning = ""
         self._target_kept = 0
@@ -190,7 +193,15 @@ class LocalizeDock(Dock):
             return
         self._warning = ""
         if self.start_job(f"Localizing {layer.name}", job, [layer]):
-            self._localized = (layer, Place.of(layer))
+            self._localized = (layer, Place.of(layer), self._origin(layer))
+
+    def _origin(self, layer: Image) -> TableOrigin:
+        """Return what the molecules are found in and by, as far as their tables do not tell it."""
+        denoised, chosen = self.denoised.layer, self.options.astigmatism
+        calibration = None
+        if chosen.path is not None and chosen.calibration is not None:
+            calibration = (chosen.path, chosen.calibration)
+        return TableOrigin(Ancestor(layer), None if denoised is None else Ancestor(denoised), calibration)
 
     def _on_progressed(self, value: Any) -> None:
         if isinstance(value, localizing_steps.NoiseWarning):
@@ -199,17 +210,27 @@ class LocalizeDock(Dock):
 
     def _on_ended(self, outcome: Outcome) -> None:
         if outcome.end is End.DONE and self._localized is not None:
-            source, place = self._localized
+            source, place, origin = self._localized
             if self.in_viewer(source):
-                self._show_localized(source, place, outcome.result)
+                self._show_localized(source, place, outcome.result, origin)
         self._refresh()
 
-    def _show_localized(self, source: Image, place: Place, results: list[localizing_steps.Localized]) -> None:
+    def _show_localized(
+        self,
+        source: Image,
+        place: Place,
+        results: list[localizing_steps.Localized],
+        origin: TableOrigin,
+    ) -> None:
         # What the preview showed for one frame is now there for all.
         self.preview.end()
         comparison = self.session.comparison
         comparison.restore()
         shown = [add_localizations(self.viewer, source, place, found) for found in results]
+        for found, layers in zip(results, shown, strict=True):
+            denoised = origin.denoised if found.of == _DENOISED else None
+            picture = (weakref.ref(layers.picture), found.picture.choice)
+            self.session.lineage.set_table(layers.points, replace(origin, denoised=denoised, picture=picture))
         self._table_layer = shown[-1].points
         if len(shown) > 1:
             comparison.show(*(layers.picture for layers in shown))

@@ -54,6 +54,7 @@ class ModelLoader(QObject):
 
     def _on_loaded(self, answer: tuple[Path, Denoiser]) -> None:
         path, model = answer
+        self._session.lineage.model(model).path = path
         name = self._session.add_model(path.stem, model)
         self.said.emit(f"The model {name!r} is ready in the Denoise dock.")
         self.loaded.emit(name)
@@ -89,6 +90,7 @@ class ModelSaver(QObject):
 
     def _on_saved(self, answer: tuple[Path, Denoiser]) -> None:
         path, model = answer
+        self._session.lineage.model(model).path = path
         self.said.emit(f"The model is saved as {path}.")
         self._session.model_saved.emit(model)
 

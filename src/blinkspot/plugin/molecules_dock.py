@@ -20,6 +20,7 @@ from blinkspot.plugin.forms import row, section
 from blinkspot.plugin.jobs import End, MakeJob, Outcome
 from blinkspot.plugin.latest_only import LatestOnly
 from blinkspot.plugin.layer_choice import follow
+from blinkspot.plugin.lineage import TableOrigin
 from blinkspot.plugin.molecules_layers import (
     Work,
     add_file,
@@ -136,6 +137,7 @@ class MoleculesDock(Dock):
 
     def _on_read(self, path: Path, opened: molecules_steps.Opened) -> None:
         layer = add_file(self.viewer, path.stem, opened)
+        self.session.lineage.set_table(layer, TableOrigin(path=path))
         self.tables.choose(layer)
         self.job_bar.say(f"Read: {_counted(opened.history.source)}.")
 

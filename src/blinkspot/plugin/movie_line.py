@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from napari.layers import Layer
+from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QLabel, QSizePolicy, QVBoxLayout, QWidget
 
 from blinkspot.errors import BlinkspotError
@@ -14,6 +15,8 @@ from blinkspot.plugin.outlook_line import OutlookLine
 from blinkspot.stack import Stack
 
 _TIME_LABELS = ("t", "time")
+# Key of a layer's metadata: the user has said that the first axis is time.
+_CONFIRMED = "blinkspot_first_axis_is_time"
 
 
 class MovieLine(QWidget):
@@ -32,6 +35,10 @@ class MovieLine(QWidget):
         self.facts = QLabel()
         # Gives way: the tooltip has all of it.
         self.facts.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
+        self.facts.setTextInteractionFlags(
+            Qt.TextInteractionFlag.LinksAccessibleByMouse | Qt.TextInteractionFlag.LinksAccessibleByKeyboard
+        )
+        self.facts.linkActivated.connect(self._confirm_time)
         self.outlook = OutlookLine(keeper)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
@@ -52,6 +59,11 @@ class MovieLine(QWidget):
         if layer is self._layer:
             self._refresh()
 
+    def _confirm_time(self, _: str) -> None:
+        if self._layer is not None:
+            self._layer.metadata[_CONFIRMED] = True
+        self._refresh()
+
     def _refresh(self) -> None:
         try:
             movie = None if self._layer is None else stack_of(self._layer)
@@ -64,7 +76,7 @@ class MovieLine(QWidget):
         knows_pixel = record is not None and "pixel_size_nm" not in record.unknown
         pixel = f"{record.camera.pixel_size_nm:.4g} nm" if record is not None and knows_pixel else "? nm"
         guessed = axes_are_guessed(self._layer)
-        mark = f" <span style='color: {COLOUR}'>(time?)</span>" if guessed else ""
+        mark = f" <a href='time' style='color: {COLOUR}'>(time?)</a>" if guessed else ""
         self.facts.setText(
             f"{movie.n_frames} frames{mark}, {movie.height}×{movie.width}, {movie.dtype}, {pixel}"
         )
@@ -72,7 +84,9 @@ class MovieLine(QWidget):
 
 
 def axes_are_guessed(layer: Layer) -> bool:
-    """Whether neither a movie's file nor its layer says that the first axis is time."""
+    """Whether no one says that the first axis is time: the movie's file, its layer, the user."""
+    if layer.metadata.get(_CONFIRMED):
+        return False
     stack = layer.metadata.get(STACK)
     if isinstance(stack, Stack):
         return stack.axes_guessed
@@ -91,6 +105,6 @@ def _details(movie: Stack, knows_pixel: bool, pixel: str, guessed: bool) -> list
     if guessed:
         lines.append(
             "Nothing says that the first axis is time. Its planes are taken for frames, one after another: "
-            "if they are heights or channels, this is no movie to denoise."
+            "if they are heights or channels, this is no movie to denoise. Click on (time?) to confirm."
         )
     return lines

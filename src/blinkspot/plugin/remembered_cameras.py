@@ -13,6 +13,7 @@ from qtpy.QtCore import QStandardPaths
 
 from blinkspot.camera import Camera
 from blinkspot.errors import BlinkspotError
+from blinkspot.plugin import preferences
 
 _FILE = "camera.toml"
 # What a file's name may hold on every system; the rest is written as %XX.
@@ -23,7 +24,8 @@ _LONGEST_NAME = 120
 def cameras_folder() -> Path:
     """Return the folder of the user's cameras; it need not exist."""
     location = QStandardPaths.StandardLocation.GenericConfigLocation
-    return Path(QStandardPaths.writableLocation(location)) / "napari-blinkspot" / "cameras"
+    usual = Path(QStandardPaths.writableLocation(location)) / "napari-blinkspot" / "cameras"
+    return preferences.folder("cameras", usual)
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from functools import partial
 from pathlib import Path
 
@@ -17,9 +18,11 @@ from blinkspot.plugin.camera_widget import CameraWidget
 from blinkspot.plugin.dock import Dock
 from blinkspot.plugin.forms import row, section
 from blinkspot.plugin.jobs import End, Outcome
+from blinkspot.plugin.lineage import Ancestor, Reported
 from blinkspot.plugin.movie_pair import MoviePair
 from blinkspot.plugin.movies import stack_of, why_not_a_movie
 from blinkspot.plugin.opener import OpenButton
+from blinkspot.plugin.session_part import SessionPart
 from blinkspot.plugin.truth_layer import truth_choice, truth_of
 from blinkspot.plugin.writer import table_of
 
@@ -32,6 +35,7 @@ class ReportDock(Dock):
     def __init__(self, napari_viewer: ViewerModel) -> None:
         super().__init__(napari_viewer, "Cancel", "Stop comparing; nothing is written.")
         self._page: Path | None = None
+        self._writing: Reported | None = None
         self._build()
         self.pair.movie_chosen.connect(self._on_movie_chosen)
         self.denoised.chosen.connect(self._refresh)
@@ -71,6 +75,8 @@ class ReportDock(Dock):
         self.words.setWordWrap(True)
         self.controls.addWidget(self.words)
         self.controls.addStretch(1)
+        self.session_part = SessionPart(self, lambda: self.movies.layer)
+        self.controls.addWidget(section("Session", self.session_part))
         self.run_button = QPushButton("Write report...")
         self.run_button.setToolTip(
             "Localize both movies with the default settings, compare them, and write one page and the tables "
@@ -132,10 +138,21 @@ class ReportDock(Dock):
             self.complain(error, "The report")
             return
         self.words.setText("")
-        self.start_job(f"Report on {layer.name}", partial(report_steps.report, task), [layer, denoised])
+        job = partial(report_steps.report, task)
+        if self.start_job(f"Report on {layer.name}", job, [layer, denoised]):
+            self._writing = Reported(
+                Ancestor(layer),
+                Ancestor(denoised),
+                task.camera,
+                None if truth is None else weakref.ref(truth),
+                task.holds_out,
+                folder,
+            )
 
     def _on_ended(self, outcome: Outcome) -> None:
-        if outcome.end is End.DONE:
+        written, self._writing = self._writing, None
+        if outcome.end is End.DONE and written is not None:
+            self.session.lineage.reports.append(written)
             self._page = outcome.result.page
             self.words.setText(outcome.result.sentence)
             self.job_bar.say(f"The report is {outcome.result.page}.")

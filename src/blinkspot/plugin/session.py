@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Iterable
-from typing import TYPE_CHECKING
-from weakref import WeakKeyDictionary
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary, WeakValueDictionary
 
 from napari.components import ViewerModel
 from napari.layers import Layer
@@ -19,7 +19,9 @@ from blinkspot.plugin.comparing.pixelwise import PixelwiseLayers
 from blinkspot.plugin.comparing.profile import LineProfile
 from blinkspot.plugin.comparing.scale_bar import ScaleBar
 from blinkspot.plugin.comparing.view import FLIP, ComparisonView
+from blinkspot.plugin.dock_settings import apply_settings, settings_of
 from blinkspot.plugin.jobs import JobRunner
+from blinkspot.plugin.lineage import Lineage
 from blinkspot.plugin.movies import PROVENANCE
 from blinkspot.plugin.notify import tell, tell_error
 
@@ -34,6 +36,8 @@ class Session(QObject):
     ----------
     cameras : CameraKeeper
         The cameras of its movies.
+    lineage : Lineage
+        What its models and results were made from.
     comparison : ComparisonView
         Shows two of its layers side by side, behind a curtain, or one after the other.
     pixelwise : PixelwiseLayers
@@ -62,11 +66,15 @@ class Session(QObject):
         self._models: dict[str, Denoiser] = {}
         self._sources: WeakKeyDictionary[Layer, weakref.ref[Layer]] = WeakKeyDictionary()
         self.cameras = CameraKeeper(self)
+        self.lineage = Lineage()
         self.comparison = ComparisonView(viewer)
         self.pixelwise = PixelwiseLayers(viewer, self)
         self.profile = LineProfile(viewer, self)
         self.scale_bar = ScaleBar(viewer, self)
         self._runners: weakref.WeakSet[JobRunner] = weakref.WeakSet()
+        self._docks: WeakValueDictionary[str, Any] = WeakValueDictionary()
+        self._dock_settings: dict[str, Any] = {}  # of docks that are not open
+        self._restored: WeakValueDictionary[str, Layer] = WeakValueDictionary()
         bind_flip_key(viewer, self)
 
     @property
@@ -99,9 +107,41 @@ class Session(QObject):
         """Whether a dock is at a job."""
         return any(runner.busy for runner in self._runners if isalive(runner))  # type: ignore[no-untyped-call]
 
+    def dock_shown(self, dock: Any) -> None:
+        """Give a dock that appears the settings that wait for it."""
+        self._docks[dock.title] = dock
+        if dock.title in self._dock_settings:
+            apply_settings(dock, self._dock_settings.pop(dock.title), self._restored)
+
+    @property
+    def docks(self) -> dict[str, Any]:
+        """The docks that have been on the screen and are not closed, by title."""
+        return {title: dock for title, dock in self._docks.items() if isalive(dock)}  # type: ignore[no-untyped-call]
+
+    @property
+    def dock_settings(self) -> dict[str, Any]:
+        """Settings of the docks by title."""
+        return {**self._dock_settings, **{title: settings_of(dock) for title, dock in self.docks.items()}}
+
+    def restore_docks(self, settings: Mapping[str, Any], layers: Mapping[str, Layer]) -> None:
+        """Set the settings of the docks, at once or when they appear.
+
+        Parameters
+        ----------
+        settings : mapping
+            By title of the dock.
+        layers : mapping
+            The layers by the names that stand in the settings.
+        """
+        self._restored = WeakValueDictionary(layers)
+        self._dock_settings = {name: each for name, each in settings.items() if isinstance(each, dict)}
+        for dock in self.docks.values():
+            self.dock_shown(dock)
+
     def add_denoised(self, source: Layer, denoised: Layer) -> None:
         """Remember that one layer is another one denoised."""
         self._sources[denoised] = weakref.ref(source)
+        self.lineage.set_source(denoised, source)
         self.denoised_added.emit(denoised)
 
     def denoised_of(self, source: Layer | None, among: Iterable[Layer]) -> Layer | None:

@@ -51,12 +51,15 @@ class Picture:
         Size of the picture's pixels, in pixels of the movie.
     colours : str
         What the hues mean, in words; empty where they mean nothing but density.
+    choice : PictureChoice
+        How it was drawn.
     """
 
     data: NDArray[Any]
     look: Mapping[str, Any]
     pixels: float
     colours: str
+    choice: PictureChoice
 
 
 def drawn(
@@ -81,7 +84,7 @@ def drawn(
         low, high = picture.limits
         colours = f"{picture.label} from {low:.4g} (blue) to {high:.4g} (red)"
     data, look = localization.picture_layer(picture, choice.pixel_size_nm, pixel_size_nm)
-    return Picture(data, look, choice.pixel_size_nm / pixel_size_nm, colours)
+    return Picture(data, look, choice.pixel_size_nm / pixel_size_nm, colours, choice)
 
 
 def places_px(

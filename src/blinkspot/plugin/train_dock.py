@@ -19,6 +19,7 @@ from blinkspot.plugin.forms import row, section
 from blinkspot.plugin.jobs import End, Outcome
 from blinkspot.plugin.latest_only import LatestOnly
 from blinkspot.plugin.layer_choice import MOVIE_TIP, LayerChoice, follow, is_source
+from blinkspot.plugin.lineage import Ancestor
 from blinkspot.plugin.live_layer import LiveLayer
 from blinkspot.plugin.loss_plot import LossPlot
 from blinkspot.plugin.model_choice import ModelLoader, ModelSaver
@@ -215,6 +216,8 @@ class TrainDock(Dock):
         run = self._run
         best = None if run is None else run.job.best
         if run is not None and best is not None:
+            origin = self.session.lineage.model(best)
+            origin.movie, origin.stopped = Ancestor(run.source), outcome.end is not End.DONE
             self._trained = self.session.add_model(run.source.name, best)
             said = _end_of_training(run.job, best, self._trained, outcome)
         else:

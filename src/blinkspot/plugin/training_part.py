@@ -12,6 +12,7 @@ from qtpy.QtGui import QShowEvent
 from qtpy.QtWidgets import QVBoxLayout, QWidget
 
 from blinkspot.errors import BlinkspotError
+from blinkspot.movie_checks import SMALLEST_SIDE_PX
 from blinkspot.plugin import training_steps
 from blinkspot.plugin.forms import combo
 from blinkspot.plugin.frame_strip import FrameStrip
@@ -89,6 +90,27 @@ class TrainingPart(QWidget):
         self.strip.clear()
         self._set_region(None, _ALL)
         self._look()
+
+    def restore(self, settings: dict[str, Any]) -> None:
+        """Choose what :attr:`settings` gave for this movie; what does not lie in it is left out."""
+        if self._layer is None:
+            return
+        n_frames, height, width = self._layer.data.shape
+        first, last = settings.get("first_frame"), settings.get("last_frame")
+        if isinstance(first, int) and isinstance(last, int) and 0 <= first <= last < n_frames:
+            self._on_dragged(first, last)
+        region = settings.get("region_px")
+        if (
+            isinstance(region, list | tuple)
+            and len(region) == 4
+            and all(type(each) is int for each in region)
+        ):
+            top, left, rows, columns = region
+            inside = min(top, left) >= 0 and top + rows <= height and left + columns <= width
+            if inside and min(rows, columns) >= SMALLEST_SIDE_PX:
+                self._set_region((top, left, rows, columns), _DRAWN)
+                self._everywhere = None
+                self._look()
 
     def showEvent(self, event: QShowEvent | None) -> None:
         """Look at the frames now."""

@@ -21,7 +21,7 @@ from qtpy.QtCore import QStandardPaths
 from blinkspot.camera import Camera
 from blinkspot.errors import BlinkspotError
 from blinkspot.movie_identity import movie_identity
-from blinkspot.plugin import backend
+from blinkspot.plugin import backend, preferences
 from blinkspot.stack import Stack
 
 if TYPE_CHECKING:  # importing it takes seconds
@@ -35,7 +35,8 @@ _MOST_KEPT = 20
 def trainings_folder() -> Path:
     """Return the folder of the user's unfinished trainings; it need not exist."""
     location = QStandardPaths.StandardLocation.GenericDataLocation
-    return Path(QStandardPaths.writableLocation(location)) / "napari-blinkspot" / "trainings"
+    usual = Path(QStandardPaths.writableLocation(location)) / "napari-blinkspot" / "trainings"
+    return preferences.folder("trainings", usual)
 
 
 @dataclass(frozen=True)

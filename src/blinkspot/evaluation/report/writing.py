@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
-import shutil
-import uuid
 from collections.abc import Callable, Generator, Iterator
 from functools import partial
 from pathlib import Path
 
-from blinkspot.errors import BlinkspotError
 from blinkspot.evaluation.comparing.comparison import Comparison
 from blinkspot.evaluation.comparing.summary import summary
 from blinkspot.evaluation.report.drawings import Drawings, drawings_of, in_both_themes
 from blinkspot.evaluation.report.page import page_of
-from blinkspot.files import check_new_folder
+from blinkspot.files import check_new_folder, new_folder_written_whole
 from blinkspot.localization import save_picture
 from blinkspot.localization.processing.paced import waited_for
 from blinkspot.progress import Progress, Stopwatch
@@ -62,7 +58,7 @@ def _write(comparison: Comparison, folder: Path) -> Generator[Progress, None, Pa
     drawings = drawings_of(comparison)
     clock = Stopwatch("writing the report", len(drawings) + 1.0 + len(comparison.routes))
     done = 0.0
-    with _folder_written_whole(folder) as temporary:
+    with new_folder_written_whole(folder) as temporary:
         drawn: Drawings = {}
         for name, draw in drawings.items():
             drawn[name] = yield from waited_for(partial(in_both_themes, draw), clock, done)
@@ -97,23 +93,3 @@ def _files_of_routes(comparison: Comparison, folder: Path) -> Iterator[Callable[
 
     for index in range(len(comparison.routes)):
         yield partial(write, index)
-
-
-@contextlib.contextmanager
-def _folder_written_whole(folder: Path) -> Iterator[Path]:
-    """Give a temporary folder beside ``folder``; rename it to ``folder`` only if the block ends well."""
-    check_new_folder(folder)
-    temporary = folder.with_name(f".{folder.name}.{uuid.uuid4().hex[:8]}.part")
-    try:
-        temporary.mkdir()
-        yield temporary
-        if folder.is_dir():
-            folder.rmdir()
-        temporary.rename(folder)
-    except OSError as error:
-        raise BlinkspotError(
-            f"The report {folder} could not be written ({error.strerror or error}): nothing was left behind; "
-            "check the room and the permissions there."
-        ) from error
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)

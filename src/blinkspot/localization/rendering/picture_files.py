@@ -89,6 +89,35 @@ def save_picture(
         )
 
 
+def save_pixels(
+    values: NDArray[Any],
+    path: str | os.PathLike[str],
+    pixel_size_nm: float | None,
+    provenance: dict[str, Any] | None = None,
+) -> None:
+    """Write a picture that is already there as a new TIFF.
+
+    Parameters
+    ----------
+    values : (H, W) or (H, W, 3)
+        Written as float32, or as colours of uint8.
+    path : path
+    pixel_size_nm : float or None
+        None where it is not known.
+    provenance : dict, optional
+        JSON-ready.
+
+    Raises
+    ------
+    BlinkspotError
+        If the file exists or cannot be written.
+    """
+    pixels = np.asarray(values, np.uint8 if values.ndim == 3 else np.float32)
+    about = json.dumps({**(provenance or {}), "picture_pixel_size_nm": pixel_size_nm})
+    with written_whole(path, pixels.nbytes) as temporary:
+        _write_tiff(pixels, temporary, about, pixel_size_nm)
+
+
 def _how_shown(
     picture: NDArray[np.float32] | ColouredPicture, pixel_size_nm: float, contrast: Contrast, colours: bool
 ) -> dict[str, Any]:
@@ -126,7 +155,10 @@ def _write_png(rgb: Rgb, path: Path, about: str, pixel_size_nm: float) -> None:
     )
 
 
-def _write_tiff(values: NDArray[Any], path: Path, about: str, pixel_size_nm: float) -> None:
+def _write_tiff(values: NDArray[Any], path: Path, about: str, pixel_size_nm: float | None) -> None:
+    if pixel_size_nm is None:
+        tifffile.imwrite(path, values, imagej=True, metadata={"Info": about})
+        return
     # Programs that read TIFF's tags alone know no unit but cm and inch; ImageJ shows small pixels in um.
     pixels_per_cm = 1e7 / pixel_size_nm
     tifffile.imwrite(

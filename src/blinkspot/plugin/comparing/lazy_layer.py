@@ -45,6 +45,7 @@ class LazyLayer:
         )
         for movie in (self.source, self.denoised):
             movie.events.data.connect(self.renew)
+        self.layer.events.set_data.connect(self._on_drawn)
         self.denoised.events.set_data.connect(self._on_denoised_drawn)
         return self.layer
 
@@ -57,9 +58,12 @@ class LazyLayer:
         except BlinkspotError:
             return
 
+    def _on_drawn(self, event: object) -> None:
+        self._point = tuple(self._viewer().dims.point)
+
     def _on_denoised_drawn(self, event: object) -> None:
         """Follow a movie that is denoised just now: its frames change where they are."""
-        point = tuple(self._viewer().dims.point)
-        moved, self._point = point != self._point, point
+        # After a move of the slider, this layer is drawn by itself.
+        moved = tuple(self._viewer().dims.point) != self._point
         if not moved and self.layer is not None and self.is_shown:
             self.layer.refresh(extent=False, highlight=False)

@@ -1,0 +1,1 @@
+"""Frames of a movie that are denoised when one looks at them."""

@@ -1,0 +1,239 @@
+"""Movies that are being written, or were, but not to their end: kept beside their file, to go on with.
+
+Each has a hidden folder beside the file that it is to become, named after that file and after what makes it::
+
+    .NAME.0a1b2c3d.unfinished/
+        movie.tif or movie.zarr
+        record.json     what it is, and how many of its frames are safely on the disk
+        lock            held by the process that writes it
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import re
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from blinkspot.errors import BlinkspotError
+from blinkspot.files import reach_disk
+
+_FORMAT = "napari-blinkspot unfinished movie"
+_VERSION = 1
+_RECORD, _NEW_RECORD, _LOCK, _MOVIE = "record.json", "record.json.new", "lock", "movie"
+# Far more than what made a movie takes; a larger one is not ours.
+_MOST_RECORD_BYTES = 16 << 20
+
+
+@dataclass(frozen=True)
+class UnfinishedMovie:
+    """A movie that was begun.
+
+    Attributes
+    ----------
+    target : Path
+        The file or zarr store that it is to become.
+    folder : Path
+        Where it is kept until then.
+    """
+
+    target: Path
+    folder: Path
+
+    @classmethod
+    def of(cls, target: Path, identity: dict[str, Any]) -> UnfinishedMovie:
+        """Return the one, there or not, that is to become a file.
+
+        Parameters
+        ----------
+        target : Path
+            The file.
+        identity : dict
+            What decides about its pixels, JSON-ready.
+        """
+        content = json.dumps(identity, sort_keys=True).encode()
+        digest = hashlib.sha256(content).hexdigest()[:8]
+        return cls(target, target.with_name(f".{target.name}.{digest}.unfinished"))
+
+    @property
+    def movie(self) -> Path:
+        """Its file or zarr store, of the format of the target."""
+        return self.folder / f"{_MOVIE}{self.target.suffix.lower()}"
+
+    def read_record(self) -> Record | None:
+        """Return its record; None where there is none that is whole and of this target.
+
+        Raises
+        ------
+        OSError
+            If the disk cannot be read.
+        """
+        path = self.folder / _RECORD
+        try:
+            if path.stat().st_size > _MOST_RECORD_BYTES:
+                return None
+            record = Record.from_json(path.read_text(encoding="utf-8"))
+        except (FileNotFoundError, TypeError, ValueError, RecursionError):
+            return None
+        return record if record.target == self.target.name else None
+
+    def write_record(self, record: Record) -> None:
+        """Write its record, in place of the one before; what it says must be on the disk by now."""
+        new = self.folder / _NEW_RECORD
+        new.write_text(record.as_json(), encoding="utf-8")
+        reach_disk(new)
+        os.replace(new, self.folder / _RECORD)
+        reach_disk(self.folder)
+
+    def clear(self) -> None:
+        """Remove its movie and its record."""
+        # The record first: without it, whatever is left counts for nothing.
+        for name in (_RECORD, _NEW_RECORD):
+            (self.folder / name).unlink(missing_ok=True)
+        for entry in self.folder.glob(f"{_MOVIE}.*"):
+            if entry.is_dir() and not entry.is_symlink():
+                shutil.rmtree(entry)
+            else:
+                entry.unlink()
+
+    @contextlib.contextmanager
+    def held(self) -> Iterator[None]:
+        """Have it for this process alone, in a ``with`` block; its folder is made, and stays if not empty.
+
+        Raises
+        ------
+        BlinkspotError
+            If another process, or another job of this one, has it.
+        OSError
+            If the folder cannot be made.
+        """
+        if self.folder.is_symlink():
+            raise BlinkspotError(f"{self.folder} is a link to elsewhere: remove it.")
+        self.folder.mkdir(exist_ok=True)
+        lock = FileLock(self.folder / _LOCK, timeout=0, thread_local=False)
+        try:
+            lock.acquire()
+        except Timeout as error:
+            raise self._busy() from error
+        try:
+            # Whoever had it may have removed the file that has just been locked.
+            if not (self.folder / _LOCK).exists():
+                raise self._busy()
+            yield
+        finally:
+            if {entry.name for entry in self.folder.glob("*")} <= {_LOCK}:
+                self._remove(lock)
+            lock.release()
+
+    def _remove(self, lock: FileLock) -> None:
+        if os.name == "nt":  # where no open file can be removed
+            lock.release()
+        with contextlib.suppress(OSError):
+            (self.folder / _LOCK).unlink(missing_ok=True)
+            self.folder.rmdir()
+
+    def _busy(self) -> BlinkspotError:
+        return BlinkspotError(
+            f"{self.target} is being written already: wait until that is done, or choose another name."
+        )
+
+
+@dataclass(frozen=True)
+class Record:
+    """What an unfinished movie is, and how much of it is there.
+
+    Attributes
+    ----------
+    target : str
+        Name of the file that it is to become.
+    identity : dict
+        What decides about its pixels, JSON-ready.
+    n_frames : int
+        Frames of the finished movie.
+    frames : int
+        Frames, from the first, that are safely on the disk.
+    file_bytes : int
+        Size of its file, which it has from the beginning; 0 where it is a folder.
+    """
+
+    target: str
+    identity: dict[str, Any]
+    n_frames: int
+    frames: int
+    file_bytes: int
+
+    def as_json(self) -> str:
+        """Return it as JSON that tells if anything in it has changed."""
+        values = {**self.__dict__, _FORMAT: _VERSION}
+        return json.dumps({**values, "digest": _digest(values)}, indent=1)
+
+    @classmethod
+    def from_json(cls, text: str) -> Record:
+        """Return what :meth:`as_json` was made of.
+
+        Raises
+        ------
+        TypeError, ValueError or RecursionError
+            If it is not such a record, whole and unchanged.
+        """
+        values = json.loads(text)
+        if not isinstance(values, dict) or values.pop("digest", None) != _digest(values):
+            raise ValueError("not a record, or one that is damaged")
+        if values.pop(_FORMAT, None) != _VERSION:
+            raise ValueError("a record of another version")
+        record = cls(**values)
+        if not 0 <= record.frames <= record.n_frames:
+            raise ValueError(f"{record.frames} of {record.n_frames} frames")
+        return record
+
+
+def _digest(values: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
+
+
+def unfinished_movies(target: str | os.PathLike[str]) -> list[UnfinishedMovie]:
+    """Return what was begun, with whatever settings, to become a certain file and is kept beside it."""
+    path = Path(target)
+    name = re.compile(rf"\.{re.escape(path.name)}\.[0-9a-f]{{8}}\.unfinished")
+    try:
+        folders = [entry for entry in path.parent.iterdir() if name.fullmatch(entry.name) and entry.is_dir()]
+    except OSError:
+        return []
+    return [UnfinishedMovie(path, folder) for folder in sorted(folders) if not folder.is_symlink()]
+
+
+def remove_unfinished(target: str | os.PathLike[str]) -> None:
+    """Remove what was begun to become a certain file.
+
+    Raises
+    ------
+    BlinkspotError
+        If it is being written, or cannot be removed.
+    """
+    for unfinished in unfinished_movies(target):
+        try:
+            with unfinished.held():
+                unfinished.clear()
+        except OSError as error:
+            raise BlinkspotError(
+                f"{unfinished.folder} cannot be removed ({error.strerror or error}): "
+                "check the permissions there."
+            ) from error
+
+
+def clear_finished(target: str | os.PathLike[str]) -> None:
+    """Remove what is left beside a finished movie whose process was killed right after it had named it."""
+    if not os.path.lexists(target):
+        return
+    for unfinished in unfinished_movies(target):
+        if not unfinished.movie.exists():
+            with contextlib.suppress(BlinkspotError, OSError), unfinished.held():
+                unfinished.clear()

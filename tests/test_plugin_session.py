@@ -1,0 +1,423 @@
+"""A session, saved and opened as a user does it: everything is there again, with equal numbers."""
+
+import json
+import shlex
+import shutil
+
+import numpy as np
+import pytest
+import torch
+from qtpy.QtGui import QGuiApplication
+from test_command_lines import commands_of
+from test_plugin_helpers import CAMERA, add_movie, click, movie, notifications, open_dock, wait_for_end
+
+from blinkspot.camera import Camera
+from blinkspot.cli import main
+from blinkspot.denoising import Denoiser
+from blinkspot.localization import read_table
+from blinkspot.plugin import file_dialogs
+from blinkspot.plugin.camera_record import CameraRecord, Origin, Source
+from blinkspot.plugin.molecules_layers import WORK
+from blinkspot.plugin.movies import PROVENANCE, ROLE, stack_of
+from blinkspot.plugin.session import session_of
+from blinkspot.plugin.session_part import SessionPart
+from blinkspot.stack import open_stack
+from blinkspot.stack_writing import write_stack
+
+
+def part(dock):
+    return dock.session_part
+
+
+def copied(qtbot, dock):
+    """Press the button that copies, and return the lines on the clipboard."""
+    clipboard = QGuiApplication.clipboard()
+    clipboard.setText("nothing")
+    click(qtbot, part(dock).copy_button)
+    qtbot.waitUntil(lambda: clipboard.text() != "nothing", timeout=60_000)
+    return clipboard.text().splitlines()
+
+
+def open_file(viewer, path, name=None):
+    """Open a movie file as a drop does, and say what its camera is."""
+    (layer,) = viewer.open(str(path), plugin="napari-blinkspot")
+    record = CameraRecord().with_values(CAMERA.as_dict(), Source(Origin.TYPED, note="by hand"))
+    session_of(viewer).cameras.set(layer, record)
+    return layer
+
+
+def work_through(qtbot, viewer, epochs=2):
+    """Train for a moment, denoise, localize, and go through two steps; return the docks."""
+    docks = {
+        name: open_dock(viewer, name) for name in ("Train", "Denoise", "Localize", "Molecules", "Report")
+    }
+    for dock in docks.values():
+        session_of(viewer).dock_shown(dock)
+    train, denoise, localize, molecules = (docks[n] for n in ("Train", "Denoise", "Localize", "Molecules"))
+    train.options.extent.setCurrentText("epochs")
+    train.options.epochs.setValue(epochs)
+    train.options.context.setCurrentIndex(train.options.context.findData(1))
+    train.options.seed.setValue(7)
+    train.part.restore({"region_px": [0, 0, 32, 24]})
+    click(qtbot, train.start_button)
+    wait_for_end(qtbot, train, 120_000)
+    click(qtbot, denoise.run_button)
+    wait_for_end(qtbot, denoise, 60_000)
+    localize.options.denoised_threshold.number.setValue(2.5)
+    localize.picture.pixel.setValue(25.0)
+    click(qtbot, localize.run_button)
+    wait_for_end(qtbot, localize, 120_000)
+    qtbot.waitUntil(lambda: molecules.apply_button.isEnabled(), timeout=30_000)
+    molecules.filter.text.setText("photons > 100")
+    click(qtbot, molecules.filter.button)
+    wait_for_end(qtbot, molecules)
+    molecules.steps.choose("merge")
+    molecules.steps.fields["merge"]["radius_nm"].setValue(40.0)
+    click(qtbot, molecules.apply_button)
+    wait_for_end(qtbot, molecules)
+    assert molecules.done.list.count() == 2
+    return docks
+
+
+@pytest.fixture
+def cells(tmp_path):
+    (tmp_path / "movies").mkdir()
+    return write_stack(tmp_path / "movies" / "cells.tif", movie(), pixel_size_nm=100.0)
+
+
+def save(qtbot, dock, folder, monkeypatch):
+    monkeypatch.setattr(file_dialogs, "ask_new_folder", lambda *_: folder)
+    click(qtbot, part(dock).save_button)
+    wait_for_end(qtbot, dock, 60_000)
+
+
+def open_again(qtbot, make_napari_viewer, folder, monkeypatch, where=None):
+    """Open a session in a new viewer, and return that with its docks."""
+    viewer = make_napari_viewer()
+    dock = open_dock(viewer, "Report")
+    asked = []
+    monkeypatch.setattr(
+        file_dialogs,
+        "ask_open",
+        lambda _, title, __: folder / "session.json" if "session" in title else asked.append(title) or where,
+    )
+    click(qtbot, part(dock).open_button)
+    qtbot.waitUntil(
+        lambda: (
+            dock.job_bar.status.text().startswith(("Opened", "The session", "There is no"))
+            or bool(dock_said(dock))
+        ),
+        timeout=120_000,
+    )
+    return viewer, dock, asked
+
+
+def dock_said(dock):
+    text = dock.job_bar.status.text()
+    return text.endswith(".") and "session" in text and not dock.runner.busy
+
+
+def molecules_of(layer):
+    return layer.metadata[WORK].opened.history
+
+
+def test_a_session_comes_back_with_equal_numbers(
+    qtbot, viewer, make_napari_viewer, cells, tmp_path, monkeypatch
+):
+    layer = open_file(viewer, cells)
+    layer.contrast_limits = (120.0, 345.0)
+    docks = work_through(qtbot, viewer)
+    docks["Denoise"].estimate.setCurrentIndex(1)
+    docks["Train"].options.minutes.setValue(3.5)
+    before = molecules_of(viewer.layers["cells localizations (denoised)"])
+    assert len(before.table) > 10
+    folder = tmp_path / "saved" / "my session"
+    folder.parent.mkdir()
+    report = docks["Report"]
+    assert part(report).with_movies.text().startswith("With movies that are in no file (0.2 MB)")
+    part(report).with_movies.setChecked(True)
+    save(qtbot, report, folder, monkeypatch)
+    assert report.job_bar.status.text() == f"The session is saved in {folder}."
+    assert sorted(path.name for path in folder.iterdir()) == [
+        "README.txt",
+        "cameras",
+        "commands.sh",
+        "models",
+        "movies",
+        "session.json",
+        "tables",
+    ]
+    model = session_of(viewer).models["cells"]
+    assert Denoiser.load(folder / "models" / "cells.blinkspot").digest() == model.digest()
+    # The tables are those that the Molecules dock exports, with their record.
+    processed = read_table(folder / "tables" / "cells localizations (denoised) processed.csv")
+    assert [step["step"] for step in processed.provenance["processing"]] == ["filter", "merge"]
+    assert not (folder / "movies" / "cells.tif").exists()  # files are not copied
+    denoised = np.asarray(viewer.layers["cells denoised"].data)
+
+    other, _, asked = open_again(qtbot, make_napari_viewer, folder, monkeypatch)
+    assert asked == []
+    session = session_of(other)
+    assert session.models["cells"].digest() == model.digest()
+    source = other.layers["cells"]
+    assert stack_of(source).path == cells.resolve()
+    assert tuple(source.contrast_limits) == (120.0, 345.0)
+    assert session.cameras.record(source) == session_of(viewer).cameras.record(layer)
+    again = other.layers["cells denoised"]
+    np.testing.assert_array_equal(np.asarray(again.data), denoised)
+    assert session.denoised_of(source, other.layers) is again
+    assert session.model_behind(again) is session.models["cells"]
+    points = other.layers["cells localizations (denoised)"]
+    history = molecules_of(points)
+    assert history.descriptions == before.descriptions
+    for found, expected in ((history.table, before.table), (history.source, before.source)):
+        for column in ("frame", "x_nm", "y_nm", "photons", "uncertainty_nm"):
+            np.testing.assert_allclose(found.column(column), expected.column(column), rtol=1e-9)
+    np.testing.assert_allclose(
+        points.data[:, 1:] + 0.5,
+        np.column_stack([before.table.column("y_nm"), before.table.column("x_nm")]) / 100.0,
+        rtol=1e-5,
+    )
+    np.testing.assert_allclose(points.scale, source.scale)
+    picture = other.layers["cells localizations (denoised) molecules"]
+    assert picture.data.sum() == pytest.approx(len(before.table), rel=0.05)
+    assert picture.scale[0] == pytest.approx(0.025)
+    # Each step is taken back by itself.
+    molecules = open_dock(other, "Molecules")
+    session.dock_shown(molecules)
+    assert molecules.tables.layer is points
+    assert molecules.steps.name == "merge"
+    assert molecules.steps.fields["merge"]["radius_nm"].value() == 40.0
+    qtbot.waitUntil(lambda: molecules.done.undo_button.isEnabled(), timeout=10_000)
+    click(qtbot, molecules.done.undo_button)
+    assert molecules.done.list.count() == 1
+    # The docks are set when they appear.
+    train, denoise = open_dock(other, "Train"), open_dock(other, "Denoise")
+    for dock in (train, denoise):
+        session.dock_shown(dock)
+    assert train.options.settings["seed"] == 7
+    assert train.options.settings["context_frames"] == 1
+    assert train.options.minutes.value() == 3.5
+    assert train.options.settings["region_px"] == (0, 0, 32, 24)
+    assert denoise.estimate.currentData() == "map"
+    assert denoise.models.denoiser is session.models["cells"]
+
+
+def test_the_lines_on_the_clipboard_make_what_the_docks_made(qtbot, viewer, cells, tmp_path, monkeypatch):
+    open_file(viewer, cells)
+    docks = work_through(qtbot, viewer)
+    lines = copied(qtbot, docks["Report"])
+    assert "Copied to the clipboard: train, denoise, localize, process, render." in (
+        docks["Report"].job_bar.status.text()
+    )
+    names = [name for name, _ in commands_of(lines)]
+    assert names == ["train", "denoise", "localize", "process", "render"]
+    model = session_of(viewer).models["cells"]
+    assert any(f"OMP_NUM_THREADS={model.provenance['threads']}" in line for line in lines)
+    torch.set_num_threads(model.provenance["threads"])
+    again = tmp_path / "again"
+    again.mkdir()
+    monkeypatch.chdir(again)
+    for line in lines:
+        if not line.startswith("#"):
+            with pytest.raises(SystemExit) as ended:
+                main(shlex.split(line)[1:])
+            assert ended.value.code == 0, line
+    assert Denoiser.load("cells.blinkspot").digest() == model.digest()
+    denoised = np.asarray(viewer.layers["cells denoised"].data)
+    np.testing.assert_array_equal(open_stack("cells denoised.tif").frames(0, 40), denoised)
+    history = molecules_of(viewer.layers["cells localizations (denoised)"])
+    found = read_table(again / "cells localizations (denoised) processed.csv")
+    assert len(found) == len(history.table)
+    for column in ("frame", "x_nm", "y_nm", "photons", "uncertainty_nm"):
+        # The steps are done to a CSV file, of ten digits.
+        np.testing.assert_allclose(found.column(column), history.table.column(column), rtol=1e-7)
+    assert (again / "cells localizations (denoised) picture.png").is_file()
+
+
+def test_movies_in_memory_stay_out_unless_asked_for(qtbot, viewer, make_napari_viewer, tmp_path, monkeypatch):
+    add_movie(viewer)
+    dock = open_dock(viewer, "Report")
+    assert "0.1 MB" in part(dock).with_movies.text()
+    assert not part(dock).with_movies.isChecked()
+    save(qtbot, dock, tmp_path / "without", monkeypatch)
+    assert "Without 'movie', in memory only" in dock.job_bar.status.text()
+    assert not (tmp_path / "without" / "movies").exists()
+    part(dock).with_movies.setChecked(True)
+    save(qtbot, dock, tmp_path / "with", monkeypatch)
+    with notifications() as shown:
+        other, _, _ = open_again(qtbot, make_napari_viewer, tmp_path / "without", monkeypatch)
+    assert len(other.layers) == 0
+    assert shown == [("warning", "The movie 'movie' was in memory only.")]
+    third, _, _ = open_again(qtbot, make_napari_viewer, tmp_path / "with", monkeypatch)
+    np.testing.assert_array_equal(np.asarray(third.layers["movie"].data), movie())
+    record = session_of(third).cameras.record(third.layers["movie"])
+    assert record.camera == CAMERA
+    assert record.source("em_gain").origin is Origin.TYPED
+
+
+@pytest.mark.parametrize("how", ["with the session", "alone", "alone, and not found", "another one"])
+def test_a_movie_that_was_moved(qtbot, viewer, make_napari_viewer, cells, tmp_path, monkeypatch, how):
+    open_file(viewer, cells)
+    dock = open_dock(viewer, "Report")
+    save(qtbot, dock, tmp_path / "s", monkeypatch)
+    folder, where = tmp_path / "s", None
+    moved = tmp_path / "elsewhere"
+    moved.mkdir()
+    if how == "with the session":
+        shutil.move(tmp_path / "s", moved / "s")
+        shutil.move(cells.parent, moved / "movies")
+        folder = moved / "s"
+    else:
+        where = moved / "other name.tif"
+        shutil.move(cells, where)
+        if how == "another one":
+            where.unlink()
+            write_stack(where, movie(seed=8))
+        elif how == "alone, and not found":
+            where = None
+    with notifications() as shown:
+        other, opened, asked = open_again(qtbot, make_napari_viewer, folder, monkeypatch, where)
+    if how in ("with the session", "alone"):
+        assert len(asked) == (0 if how == "with the session" else 1)
+        assert stack_of(other.layers["cells"]).n_frames == 40
+        assert shown == []
+    else:
+        assert asked == [f"Where is cells ({cells}) now?"]
+        assert len(other.layers) == 0
+        assert shown == [("warning", "The movie 'cells' was not found.")]
+    assert opened.job_bar.status.text().startswith("Opened: ")
+
+
+def test_a_session_that_is_damaged_is_one_sentence_and_changes_nothing(
+    qtbot, viewer, make_napari_viewer, tmp_path, monkeypatch
+):
+    folder = tmp_path / "s"
+    folder.mkdir()
+    (folder / "session.json").write_text("{")
+    with notifications() as shown:
+        other, dock, _ = open_again(qtbot, make_napari_viewer, folder, monkeypatch)
+        wait_for_end(qtbot, dock)
+    ((kind, sentence),) = shown
+    assert kind == "warning"
+    assert "or it is damaged" in sentence
+    assert sentence == dock.job_bar.status.text()
+    assert len(other.layers) == 0
+
+
+def test_parts_that_are_damaged_are_named_and_the_rest_comes(
+    qtbot, viewer, make_napari_viewer, cells, tmp_path, monkeypatch
+):
+    open_file(viewer, cells)
+    dock = open_dock(viewer, "Report")
+    from test_plugin_helpers import model
+
+    session_of(viewer).add_model("good", model())
+    session_of(viewer).add_model("bad", model())
+    folder = tmp_path / "s"
+    save(qtbot, dock, folder, monkeypatch)
+    (folder / "models" / "bad.blinkspot").write_bytes(b"no model")
+    content = json.loads((folder / "session.json").read_text())
+    # Whatever stands in the settings: it is a wish, and no command.
+    content["docks"] = {
+        "Train": {
+            "seed": "x",
+            "epochs": 1e300,
+            "network": ["dilated"],
+            "part": {"region_px": [0, 0, -5, 10**9]},
+        },
+        "Localize": {"threshold": float(10**300), "fit": "none of them", "equal_photons": 1, "movie": 5},
+        "Unknown": {"a": 1},
+        "Molecules": 7,
+    }
+    content["movies"][0]["look"] = {
+        "scale": [1, 0, "x"],
+        "name": "evil",
+        "data": [1],
+        "gamma": -1,
+        "opacity": 0.5,
+    }
+    (folder / "session.json").write_text(json.dumps(content))
+    with notifications() as shown:
+        other, opened, _ = open_again(qtbot, make_napari_viewer, folder, monkeypatch)
+        for name in ("Train", "Localize", "Molecules"):
+            session_of(other).dock_shown(open_dock(other, name))
+    assert list(session_of(other).models) == ["good"]
+    assert [kind for kind, _ in shown] == ["warning"]
+    assert "bad.blinkspot is not a model" in shown[0][1]
+    assert other.layers[0].name == "cells"
+    assert other.layers[0].opacity == 0.5
+    assert opened.job_bar.status.text().startswith("Opened: 1 movie, 1 model, 0 tables.")
+
+
+def test_saving_that_is_cancelled_leaves_nothing(qtbot, viewer, cells, tmp_path, monkeypatch):
+    open_file(viewer, cells)
+    dock = open_dock(viewer, "Report")
+    monkeypatch.setattr(Camera, "save", lambda *_: qtbot.wait(0) or __import__("time").sleep(1.0))
+    monkeypatch.setattr(file_dialogs, "ask_new_folder", lambda *_: tmp_path / "s")
+    click(qtbot, part(dock).save_button)
+    qtbot.waitUntil(lambda: any(path.name.startswith(".s.") for path in tmp_path.iterdir()), timeout=10_000)
+    click(qtbot, dock.job_bar.stop_button)
+    wait_for_end(qtbot, dock)
+    assert [path.name for path in tmp_path.iterdir()] == ["movies"]
+
+
+def test_a_folder_that_holds_something_is_left_alone(qtbot, viewer, tmp_path, monkeypatch):
+    dock = open_dock(viewer, "Report")
+    folder = tmp_path / "s"
+    folder.mkdir()
+    (folder / "mine").write_text("mine")
+    save(qtbot, dock, folder, monkeypatch)
+    assert "exists already and is not overwritten" in dock.job_bar.status.text()
+    assert [path.name for path in folder.iterdir()] == ["mine"]
+
+
+def test_a_truth_and_a_table_of_a_file_come_back(qtbot, viewer, make_napari_viewer, tmp_path, monkeypatch):
+    from molecules_dock import table
+
+    viewer.open_sample("napari-blinkspot", "blinking")
+    table().save(tmp_path / "theirs.csv")
+    molecules, dock = open_dock(viewer, "Molecules"), open_dock(viewer, "Report")
+    session_of(viewer).dock_shown(molecules)
+    molecules.open(tmp_path / "theirs.csv")
+    wait_for_end(qtbot, molecules)
+    molecules.filter.text.setText("photons > 300")
+    lines = copied(qtbot, dock)
+    assert "nothing was done yet" in lines[0]  # with that movie
+    part(dock).copy(of_all=True)
+    qtbot.waitUntil(lambda: "process" in QGuiApplication.clipboard().text(), timeout=10_000)
+    ((_, found),) = commands_of(QGuiApplication.clipboard().text().splitlines())
+    assert found["tables"] == [tmp_path / "theirs.csv"]
+    assert found["step"] == ["filter photons > 300"]
+    save(qtbot, dock, tmp_path / "s", monkeypatch)
+    other, _, _ = open_again(qtbot, make_napari_viewer, tmp_path / "s", monkeypatch)
+    truth = other.layers["true molecules"]
+    assert truth.metadata[ROLE] == "truth"
+    assert not truth.visible
+    assert truth.metadata[PROVENANCE]["step"] == viewer.layers["true molecules"].metadata[PROVENANCE]["step"]
+    assert len(molecules_of(other.layers["theirs"]).table) == len(table())
+    again = open_dock(other, "Molecules")
+    session_of(other).dock_shown(again)
+    assert again.tables.layer is other.layers["theirs"]
+    assert again.filter.condition == "photons > 300"
+
+
+def test_the_file_menu_opens_and_saves_sessions(qtbot, viewer, tmp_path, monkeypatch):
+    from app_model.types import MenuItem
+    from napari._app_model import get_app_model
+
+    app = get_app_model()
+    items = [
+        each.command.id
+        for each in app.menus.get_menu("napari/file/io_utilities")
+        if isinstance(each, MenuItem)
+    ]
+    wanted = [f"napari-blinkspot.{name}" for name in ("save_session", "open_session", "copy_command_lines")]
+    assert set(wanted) <= set(items)
+    done = []
+    for name in ("ask_save", "ask_open"):
+        monkeypatch.setattr(SessionPart, name, lambda self, name=name: done.append(name))
+    monkeypatch.setattr(SessionPart, "copy", lambda self, of_all: done.append(("copy", of_all)))
+    for command in wanted:
+        app.commands.execute_command(command).result()
+    assert done == ["ask_save", "ask_open", ("copy", True)]
