@@ -21,14 +21,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock, Timeout
-
 from blinkspot.errors import BlinkspotError
 from blinkspot.files import reach_disk
+from blinkspot.held_folders import BusyError, held
 
 _FORMAT = "napari-blinkspot unfinished movie"
 _VERSION = 1
-_RECORD, _NEW_RECORD, _LOCK, _MOVIE = "record.json", "record.json.new", "lock", "movie"
+_RECORD, _NEW_RECORD, _MOVIE = "record.json", "record.json.new", "movie"
 # Far more than what made a movie takes; a larger one is not ours.
 _MOST_RECORD_BYTES = 16 << 20
 
@@ -117,28 +116,12 @@ class UnfinishedMovie:
         """
         if self.folder.is_symlink():
             raise BlinkspotError(f"{self.folder} is a link to elsewhere: remove it.")
-        self.folder.mkdir(exist_ok=True)
-        lock = FileLock(self.folder / _LOCK, timeout=0, thread_local=False)
-        try:
-            lock.acquire()
-        except Timeout as error:
-            raise self._busy() from error
-        try:
-            # Whoever had it may have removed the file that has just been locked.
-            if not (self.folder / _LOCK).exists():
-                raise self._busy()
+        with contextlib.ExitStack() as stack:
+            try:
+                stack.enter_context(held(self.folder))
+            except BusyError as error:
+                raise self._busy() from error
             yield
-        finally:
-            if {entry.name for entry in self.folder.glob("*")} <= {_LOCK}:
-                self._remove(lock)
-            lock.release()
-
-    def _remove(self, lock: FileLock) -> None:
-        if os.name == "nt":  # where no open file can be removed
-            lock.release()
-        with contextlib.suppress(OSError):
-            (self.folder / _LOCK).unlink(missing_ok=True)
-            self.folder.rmdir()
 
     def _busy(self) -> BlinkspotError:
         return BlinkspotError(

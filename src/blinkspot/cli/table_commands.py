@@ -45,6 +45,7 @@ from blinkspot.localization.astigmatism import AstigmatismCalibration
 from blinkspot.localization.fitting import FitMethod
 from blinkspot.localization.settings import Preset, Widths
 from blinkspot.movie_checks import check_camera, check_movie
+from blinkspot.part_folders import claimed
 from blinkspot.stack import Stack, open_stack
 
 if TYPE_CHECKING:
@@ -158,12 +159,13 @@ def localize(
     denoiser = None if model is None else _loaded(model)
     if denoiser is not None:
         check_can_calibrate(guide, denoiser, localizer)
-    table = run(localizer.localize(movie, guide))
-    if denoiser is not None:
-        table = _calibrated(table, guide, denoiser, localizer)
-    elif fit_on == "denoised":
-        say("Uncertainties are not calibrated: give the model that denoised the movie with --model.")
-    table.save(output)
+    with claimed(output):
+        table = run(localizer.localize(movie, guide))
+        if denoiser is not None:
+            table = _calibrated(table, guide, denoiser, localizer)
+        elif fit_on == "denoised":
+            say("Uncertainties are not calibrated: give the model that denoised the movie with --model.")
+        table.save(output)
     _say_what_picasso_lacks(table, output)
     uncertainty_nm = table.column("uncertainty_nm")
     answer(
