@@ -1,4 +1,6 @@
-"""Hidden folders beside a result, in which it comes into being before it bears its name::
+"""Hidden folders beside a result, in which it comes into being before it bears its name.
+
+They are made of::
 
     .NAME.0a1b2c3d.part/
         lock       held by the process that makes it

@@ -17,6 +17,7 @@ from blinkspot.cli.residuals_command import residuals
 from blinkspot.cli.resolution_command import resolution
 from blinkspot.cli.simulate_command import simulate
 from blinkspot.errors import BlinkspotError
+from blinkspot.hardware_faults import is_out_of_memory
 from blinkspot.provenance import package_version
 
 app = typer.Typer(
@@ -92,16 +93,10 @@ def main(arguments: list[str] | None = None) -> None:
 
 def _sentence(error: Exception) -> str | None:
     """Return what to say of an error that is not ours; None if it is a defect."""
-    # torch has no class of its own for a lack of main memory.
-    if isinstance(error, MemoryError) or "DefaultCPUAllocator" in str(error) or _is_of_gpu_memory(error):
+    if is_out_of_memory(error):
         return "There is not enough memory for this job: close other programs, or use smaller frames."
     # What the option parser raises; it exports no common base class.
     message = getattr(error, "format_message", None)
     if message is None:
         return None
     return message() or "No command is given: choose one of those listed above."
-
-
-def _is_of_gpu_memory(error: Exception) -> bool:
-    # By name, so that torch is imported only by the commands that need it.
-    return type(error).__name__ == "OutOfMemoryError"

@@ -86,6 +86,19 @@ def read_checkpoint(path: str | os.PathLike[str]) -> tuple[dict[str, Any], dict[
     return numbers, tensors
 
 
+def read_same_training(path: Path, identity: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    """Read a checkpoint of the training of that identity.
+
+    Raises
+    ------
+    BlinkspotError
+        As :func:`read_checkpoint` and :func:`check_same_training`.
+    """
+    numbers, tensors = read_checkpoint(path)
+    check_same_training(path, numbers, identity)
+    return numbers, tensors
+
+
 def tensors_below(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
     """Return the tensors whose names begin with a prefix and a dot, by what follows it."""
     start = f"{prefix}."

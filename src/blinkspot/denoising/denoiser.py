@@ -88,11 +88,19 @@ class Denoiser:
     def __init__(
         self, model: PriorNetwork, network_name: NetworkName, camera: Camera, record: dict[str, Any]
     ) -> None:
-        self._model = model.eval().requires_grad_(False)
         self.network_name = network_name
         self.camera = camera
         self.provenance = record
-        self._stream = FrameStream(self._model, camera)
+        self._stream = FrameStream(model.eval().requires_grad_(False), camera)
+
+    @property
+    def _model(self) -> PriorNetwork:
+        return self._stream.model
+
+    @property
+    def warnings(self) -> list[str]:
+        """What has happened while it was at work that the user should know, a sentence each."""
+        return self._stream.warnings
 
     @property
     def context_frames(self) -> int:
@@ -198,6 +206,11 @@ class Denoiser:
         model.scaling = model.scaling.with_line(calibration.offset, calibration.slope)
         record = {**self.provenance, "calibration": dataclasses.asdict(calibration)}
         return Denoiser(model, self.network_name, self.camera, record)
+
+    def on_processor(self) -> Denoiser:
+        """Return this model on the processor, also where its GPU has been lost."""
+        model = self._model if self._stream.spare is None else self._stream.spare
+        return Denoiser(model, self.network_name, self.camera, self.provenance)
 
     def for_camera(self, camera: Camera) -> Denoiser:
         """Return this model for movies of another camera.

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import copy
+from typing import TypeVar
+
 import torch
 
 from blinkspot.denoising.settings import DeviceName
 from blinkspot.errors import BlinkspotError
+
+ModelT = TypeVar("ModelT", bound=torch.nn.Module)
 
 
 def pick_device(name: DeviceName) -> torch.device:
@@ -44,3 +49,30 @@ def fast_precision(device: torch.device) -> torch.autocast:
     """
     enabled = uses_bfloat16(device)
     return torch.autocast(device.type, dtype=torch.bfloat16, enabled=enabled, cache_enabled=False)
+
+
+def can_be_lost(device: torch.device) -> bool:
+    """Tell whether a device may stop to answer while the program goes on."""
+    return device.type == "cuda"
+
+
+def spare_of(model: ModelT) -> ModelT | None:
+    """Return a copy of a model on the processor, for when its GPU is lost; None where it has none to lose."""
+    if not can_be_lost(next(model.parameters()).device):
+        return None
+    return copy.deepcopy(model).to("cpu", memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
+
+
+def give_back_memory(device: torch.device) -> None:
+    """Give back what torch keeps of a GPU's memory for later."""
+    if device.type == "cuda":
+        torch.cuda.empty_cache()
+
+
+def lost_gpu_warning(error: BaseException) -> str:
+    """Return what to say of an error that told of a lost GPU."""
+    reason = next(iter(str(error).splitlines()), type(error).__name__)
+    return (
+        f"The GPU does not answer any more ({reason}): the work goes on on the processor, which takes "
+        "longer; start the program anew to use the GPU again."
+    )

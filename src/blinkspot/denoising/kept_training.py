@@ -3,20 +3,38 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import os
 from pathlib import Path
 
+from blinkspot.camera import Camera
 from blinkspot.denoising.checkpoint import new_checkpoint_of, read_checkpoint
 from blinkspot.denoising.denoiser import Denoiser
+from blinkspot.denoising.new_network import untrained_network
+from blinkspot.denoising.settings import MAX_CONTEXT_FRAMES, TrainingSettings
 from blinkspot.errors import BlinkspotError
 
 # What a model and a checkpoint of one training have in common.
 _OF_ONE_TRAINING = ("asked_for", "camera", "source", "seed")
+# Weights, their average, two moments and the best model; the old file stays until the new one is whole.
+_WEIGHTS_IN_CHECKPOINTS = 2 * 5
 
 
 def checkpoint_beside(model: Path) -> Path:
     """Return the file in which the training of a model is kept until it has ended."""
     return model.with_name(f"{model.name}.checkpoint")
+
+
+def room_bytes(used: TrainingSettings, camera: Camera) -> int:
+    """Return the room on the disk that a model and its checkpoint take, at most."""
+    context_frames = MAX_CONTEXT_FRAMES if used.context_frames is None else used.context_frames
+    radius = used.blind_spot_radius_px or 0
+    network = untrained_network(
+        dataclasses.replace(used, context_frames=context_frames, blind_spot_radius_px=radius)
+    )
+    weights = sum(weight.numel() * weight.element_size() for weight in network.parameters())
+    maps = 0 if camera.maps is None else camera.maps.as_array().nbytes
+    return maps + weights * (1 + _WEIGHTS_IN_CHECKPOINTS)
 
 
 def steps_kept(checkpoint: Path) -> int:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Generator
+import sys
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from functools import partial
-from typing import cast
+from typing import TypeVar, cast
 
 import numpy as np
 import torch
@@ -17,12 +18,15 @@ from torch.optim.swa_utils import AveragedModel
 from blinkspot.denoising.batches import split_batch
 from blinkspot.denoising.calibration import sums_for_line
 from blinkspot.denoising.checkpoint import tensors_below
-from blinkspot.denoising.devices import fast_precision
+from blinkspot.denoising.devices import fast_precision, give_back_memory
 from blinkspot.denoising.noise import LossName, Prior, loss_of
 from blinkspot.denoising.prior import PriorNetwork
 from blinkspot.denoising.residual_check import dark_sums
 from blinkspot.denoising.workers import Workers
+from blinkspot.errors import BlinkspotError
+from blinkspot.hardware_faults import is_out_of_memory
 
+ResultT = TypeVar("ResultT")
 Tensors = tuple[Tensor, ...] | list[Tensor]
 
 _AVERAGE_DECAY = 0.998
@@ -82,6 +86,7 @@ class Learner:
         self._loss = loss
         self._average = AveragedModel(model, multi_avg_fn=_move_towards)
         self._optimiser = self._new_optimiser()
+        self._most_crops = sys.maxsize
 
     @property
     def averaged(self) -> PriorNetwork:
@@ -102,9 +107,14 @@ class Learner:
         -------
         float
             Mean loss of the batch. Where that is not finite, the step is not taken.
+
+        Raises
+        ------
+        BlinkspotError
+            If the memory does not suffice for a single crop.
         """
-        parts = torch.split(batch, self._crops_at_once(batch))
-        computed = yield from self.workers.every(partial(self._gradients, of=len(batch)), parts)
+        gradients_of = partial(self._gradients, of=len(batch))
+        computed = yield from self._in_parts(gradients_of, [batch], self._crops_at_once(batch))
         loss = sum(part_loss for part_loss, _ in computed)
         if math.isfinite(loss):
             # Added up in the order of the parts: the sum does not depend on who was done first.
@@ -128,7 +138,7 @@ class Learner:
 
     def validate(self, batches: list[Tensor]) -> Generator[None, None, Validation]:
         """Apply the averaged weights to held-out crops; yield while they are computed."""
-        found = yield from self.workers.every(self._validated, batches)
+        found = yield from self._in_parts(self._validated, batches, max(map(len, batches)))
         losses, weights, sums, dark = zip(*found, strict=True)
         squares, means = np.sum(dark, axis=0)
         ratio = float(squares / max(means, 1e-12))
@@ -184,6 +194,27 @@ class Learner:
         with fast_precision(self.device):
             prior = model(counts, read_counts)
         return counts[:, context_frames], read_counts, prior
+
+    def _in_parts(
+        self, function: Callable[[Tensor], ResultT], batches: list[Tensor], at_once: int
+    ) -> Generator[None, None, list[ResultT]]:
+        """Compute something of parts of so many crops, or of fewer where the memory does not suffice."""
+        while True:
+            most = min(at_once, self._most_crops)
+            parts = [part for batch in batches for part in torch.split(batch, most)]
+            try:
+                return (yield from self.workers.every(function, parts))
+            except Exception as error:
+                if not is_out_of_memory(error):
+                    raise
+                give_back_memory(self.device)
+                if most == 1:
+                    height, width = batches[0].shape[-2:]
+                    raise BlinkspotError(
+                        f"There is not enough memory to train on crops of {height} x {width} pixels, not "
+                        "even one by one: close other programs, or choose fewer channels."
+                    ) from error
+                self._most_crops = most // 2
 
     def _crops_at_once(self, batch: Tensor) -> int:
         if self.device.type == "cuda":

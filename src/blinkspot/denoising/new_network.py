@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
-import torch
+from typing import TYPE_CHECKING
 
+import torch
+from torch import Tensor
+
+from blinkspot.denoising.batches import light_of
 from blinkspot.denoising.networks import BlindSpotNetwork, build_network
-from blinkspot.denoising.prior import outputs_for
+from blinkspot.denoising.prior import InputScaling, PriorNetwork, outputs_for
 from blinkspot.denoising.settings import TrainingSettings
+
+if TYPE_CHECKING:
+    from blinkspot.denoising.denoiser import Denoiser
 
 
 def untrained_network(settings: TrainingSettings) -> BlindSpotNetwork:
@@ -23,3 +30,22 @@ def untrained_network(settings: TrainingSettings) -> BlindSpotNetwork:
             settings.blind_spot_radius_px,
             outputs_for(settings.components),
         )
+
+
+def model_to_train(start: Denoiser | None, used: TrainingSettings, validation: list[Tensor]) -> PriorNetwork:
+    """Return the model that a training begins with.
+
+    Parameters
+    ----------
+    start : Denoiser or None
+        Model to go on from; a new one unless given.
+    used : TrainingSettings
+        With the context frames decided.
+    validation : list of Tensor
+        Crops, see :mod:`blinkspot.denoising.batches`, that tell a new model how light the movie is.
+    """
+    if start is not None:
+        return start.trainable_model()
+    assert used.context_frames is not None  # chosen by now
+    scaling = InputScaling.of(light_of(torch.cat(validation), used.context_frames))
+    return PriorNetwork(untrained_network(used), scaling, used.components, used.loss == "squared-error")

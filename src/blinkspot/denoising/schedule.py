@@ -25,6 +25,8 @@ _SETTLED_IN_A_ROW = 3
 # validations scatter by. The first steps go up and down.
 _LOST_SHARE = 0.02
 _LEAST_STEPS_TO_LOSE = 500
+# A loss that is still no number after so many restarts does not come of too large steps.
+_MOST_DIVERGED = 2
 
 
 @dataclass
@@ -48,6 +50,8 @@ class Schedule:
         Step after which the training last went on from its best weights; 0 if it never did.
     restarted_when : float
         What of the budget was spent then.
+    diverged : int
+        Restarts because the loss was no longer a number.
     in_a_row : int
         Successive validations that found the loss settled.
     losses : list of (float, float)
@@ -61,6 +65,7 @@ class Schedule:
     rough: bool = True
     restarted_at: int = 0
     restarted_when: float = 0.0
+    diverged: int = 0
     in_a_row: int = 0
     losses: list[tuple[float, float]] = field(default_factory=list)
 
@@ -118,6 +123,11 @@ class Schedule:
         """
         lost = loss - best_loss
         return step >= _LEAST_STEPS_TO_LOSE and not lost <= _LOST_SHARE * (first_loss - best_loss)
+
+    @property
+    def is_hopeless(self) -> bool:
+        """Whether no smaller steps help any more against a loss that is not a number."""
+        return self.diverged >= _MOST_DIVERGED
 
     def restart(self, step: int, done: float) -> None:
         """Go on from the best weights with half the step size, which rises anew.

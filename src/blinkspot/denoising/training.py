@@ -16,45 +16,35 @@ from torch import Tensor
 
 from blinkspot.camera import Camera
 from blinkspot.camera_estimate import noise_fits
-from blinkspot.denoising.batches import CropSource, light_of
+from blinkspot.denoising.batches import CropSource
 from blinkspot.denoising.calibration import Calibration, line
-from blinkspot.denoising.checkpoint import (
-    check_same_training,
-    identity_of,
-    read_checkpoint,
-    tensors_below,
-    write_checkpoint,
-)
-from blinkspot.denoising.context_choice import choose_context
+from blinkspot.denoising.checkpoint import identity_of, read_same_training, tensors_below, write_checkpoint
+from blinkspot.denoising.crop_choice import choose_crops, on_device
 from blinkspot.denoising.denoiser import Denoiser
-from blinkspot.denoising.devices import pick_device
+from blinkspot.denoising.devices import can_be_lost, lost_gpu_warning, pick_device
 from blinkspot.denoising.first_look import look_at
-from blinkspot.denoising.frames import ChosenFrames, check_part, choose_frames
+from blinkspot.denoising.frames import check_part
+from blinkspot.denoising.kept_training import room_bytes
 from blinkspot.denoising.learner import Learner, Validation
-from blinkspot.denoising.new_network import untrained_network
+from blinkspot.denoising.new_network import model_to_train
 from blinkspot.denoising.prior import InputScaling, PriorNetwork
 from blinkspot.denoising.residual_check import residual_warning, settled_ratio
-from blinkspot.denoising.settings import MAX_CONTEXT_FRAMES, TrainingSettings, resolved
+from blinkspot.denoising.settings import TrainingSettings, resolved
 from blinkspot.denoising.training_state import TrainingProgress, TrainingState
 from blinkspot.denoising.workers import Workers
 from blinkspot.errors import BlinkspotError
+from blinkspot.hardware_faults import is_lost_gpu, is_out_of_memory
 from blinkspot.part_folders import claimed
 from blinkspot.progress import Progress, Stopwatch, relayed
 from blinkspot.provenance import provenance
 from blinkspot.stack import Stack
 
 _CHECKPOINT_EVERY_S = 60.0
-# Weights, their average, two moments and the best model; the old file stays until the new one is whole.
-_WEIGHTS_IN_CHECKPOINTS = 2 * 5
 _RESIDUAL_CHECK_AT = 200
 _CALIBRATION_PARTS = 256  # as much as is computed in one go, so many times: some seconds
-# The small network that tells how many context frames help.
-_PROBE_CHANNELS = 8
-_PROBE_CROP_PX = 32
-_PROBE_CROPS = 16
-_PROBE_SHARE = 0.15  # of the minutes that a training may last
-
 ResultT = TypeVar("ResultT")
+# Numbers and tensors, as a checkpoint holds them.
+_Kept = tuple[dict[str, Any], dict[str, Tensor]]
 
 
 class Training:
@@ -113,6 +103,7 @@ class Training:
         self._residual_ratios: list[float] = []
         self._residual_ratio: float | None = None
         self._state: TrainingState | None = None
+        self._safe: _Kept | None = None
 
     @property
     def context_frames(self) -> int | None:
@@ -122,14 +113,7 @@ class Training:
     @property
     def room_bytes(self) -> int:
         """Room on the disk that the model and its checkpoint take, at most."""
-        context_frames = MAX_CONTEXT_FRAMES if self.context_frames is None else self.context_frames
-        radius = self._used.blind_spot_radius_px or 0
-        network = untrained_network(
-            dataclasses.replace(self._used, context_frames=context_frames, blind_spot_radius_px=radius)
-        )
-        weights = sum(weight.numel() * weight.element_size() for weight in network.parameters())
-        maps = 0 if self.camera.maps is None else self.camera.maps.as_array().nbytes
-        return maps + weights * (1 + _WEIGHTS_IN_CHECKPOINTS)
+        return room_bytes(self._used, self.camera)
 
     @property
     def history(self) -> list[TrainingProgress]:
@@ -161,31 +145,55 @@ class Training:
             If the movie or the camera cannot be used, the loss is no longer a number, the checkpoint
             is not one of this training, or another training is kept in it.
         """
+        self._identity = identity_of(self.movie, self.camera, self.settings, self._start)
         with contextlib.ExitStack() as stack:
             if checkpoint is not None:
                 stack.enter_context(claimed(checkpoint))
-            workers = stack.enter_context(Workers(self.device))
-            return (yield from self._run(workers, checkpoint, resume))
+            resumed = None if resume is None else read_same_training(resume, self._identity)
+            try:
+                return (yield from self._run(checkpoint, resumed))
+            except Exception as error:
+                if not is_lost_gpu(error):
+                    raise
+                self._leave_gpu(error)
+            # From the last validation on: nothing can be fetched from the GPU any more.
+            return (yield from self._run(checkpoint, self._safe or resumed))
 
-    def _run(
-        self, workers: Workers, checkpoint: Path | None, resume: Path | None
+    def _leave_gpu(self, error: Exception) -> None:
+        self.device = torch.device("cpu")
+        self.best = None if self.best is None else self.best.on_processor()
+        self.warnings.append(lost_gpu_warning(error))
+
+    def _run(self, checkpoint: Path | None, resumed: _Kept | None) -> Generator[Progress, None, Denoiser]:
+        with Workers(self.device) as workers:
+            return (yield from self._run_with(workers, checkpoint, resumed))
+
+    def _run_with(
+        self, workers: Workers, checkpoint: Path | None, resumed: _Kept | None
     ) -> Generator[Progress, None, Denoiser]:
-        self._identity = identity_of(self.movie, self.camera, self.settings, self._start)
-        resumed = None if resume is None else self._read(resume)
         if resumed is None:
             found = yield from look_at(self.movie, self.camera, self._used)
             self._used, self._noise_ratio = found.settings, found.noise_ratio
-            self.warnings += found.warnings + self._start_warnings()
-        source = yield from self._crops(workers)
+            self._warn_of(found.warnings + self._start_warnings())
+            self._residual_ratios, self._residual_ratio = [], None
+        else:
+            self._take(resumed[0])
+        source, context_frames = yield from choose_crops(
+            self.movie, self.camera, self.settings, self._used, workers, self.device
+        )
+        self._used = dataclasses.replace(self._used, context_frames=context_frames)
         # Validation crops have random numbers of their own: the same for any length of training.
         validation = source.validation_batches(np.random.default_rng(self.settings.seed + 1))
-        learner = Learner(self._new_model(validation), workers, self.settings.loss)
+        model = on_device(model_to_train(self._start, self._used, validation), self.device)
+        learner = Learner(model, workers, self.settings.loss)
         self._state = state = TrainingState.new(self.settings, source.steps_per_epoch)
         if resumed is not None:
             try:
                 self._restore(learner, state, *resumed)
             except (RuntimeError, ValueError, KeyError, TypeError) as error:
-                raise BlinkspotError(f"The checkpoint {resume} is damaged: train anew.") from error
+                raise BlinkspotError(
+                    "The checkpoint of the training to go on with is damaged: train anew."
+                ) from error
         watch = Stopwatch("training", 1.0)
         watch.started -= state.elapsed_s
         saved_at_s = watch.elapsed_s
@@ -193,6 +201,8 @@ class Training:
             while True:
                 if state.validation_due:
                     yield from self._validate(learner, state, validation, source.independent_crops)
+                    if can_be_lost(self.device):
+                        self._safe = self._kept(learner, state)
                 if state.over:
                     break
                 yield from self._step(learner, state, source, watch)
@@ -213,10 +223,19 @@ class Training:
             )
         most = _CALIBRATION_PARTS * learner.model.network.pixels_at_once
         parts = source.calibration_batches(np.random.default_rng(self.settings.seed + 2), most)
-        calibration = yield from _paced(self.best.measured_calibration(parts, workers), state)
-        if calibration.warning is not None:
-            self.warnings.append(calibration.warning)
-        self.best = self.best.calibrated(calibration)
+        try:
+            calibration = yield from _paced(self.best.measured_calibration(parts, workers), state)
+        except Exception as error:
+            if not is_out_of_memory(error):
+                raise
+            self.warnings.append(
+                "There was not enough memory to measure the model's bias on whole frames: it was measured on "
+                "the held-out crops alone."
+            )
+        else:
+            if calibration.warning is not None:
+                self.warnings.append(calibration.warning)
+            self.best = self.best.calibrated(calibration)
         self.best.provenance |= {"settled": state.schedule.settled, "finished": True}
         return self.best
 
@@ -230,49 +249,6 @@ class Training:
             f"{self.context_frames}; let it train until its loss has settled, or begin with a new model."
         ]
 
-    def _crops(self, workers: Workers) -> Generator[Progress, None, CropSource]:
-        settings = self.settings
-        most = min(MAX_CONTEXT_FRAMES, (self.movie.n_frames - 1) // 2)
-        context = self.context_frames
-        chosen = yield from choose_frames(self.movie, settings, most if context is None else context)
-        if context is None:
-            context = yield from self._choose_context(chosen, most, workers)
-        self._used = dataclasses.replace(self._used, context_frames=context)
-        return CropSource(chosen, self.movie.n_frames, self._camera_of_crops, settings, context)
-
-    @property
-    def _camera_of_crops(self) -> Camera:
-        region = self.settings.region_px
-        return self.camera if region is None else self.camera.window(*region)
-
-    def _choose_context(
-        self, chosen: ChosenFrames, most: int, workers: Workers
-    ) -> Generator[Progress, None, int]:
-        if most == 0:
-            return 0
-        settings = dataclasses.replace(self.settings, crop_size_px=_PROBE_CROP_PX, batch_size=_PROBE_CROPS)
-        source = CropSource(chosen, self.movie.n_frames, self._camera_of_crops, settings, most)
-        sample = light_of(torch.cat(source.validation_batches(np.random.default_rng(settings.seed))), most)
-        probe = dataclasses.replace(
-            self._used, network="dilated", context_frames=most, channels=_PROBE_CHANNELS, components=1
-        )
-        network = untrained_network(probe)
-        learner = Learner(self._on_device(PriorNetwork(network, InputScaling.of(sample))), workers)
-        limit_s = math.inf if settings.minutes is None else _PROBE_SHARE * 60.0 * settings.minutes
-        return (yield from choose_context(source, learner, settings.seed, limit_s))
-
-    def _new_model(self, validation: list[Tensor]) -> PriorNetwork:
-        if self._start is not None:
-            return self._on_device(self._start.trainable_model())
-        used = self._used
-        assert used.context_frames is not None  # chosen by now
-        scaling = InputScaling.of(light_of(torch.cat(validation), used.context_frames))
-        mean_only = used.loss == "squared-error"
-        return self._on_device(PriorNetwork(untrained_network(used), scaling, used.components, mean_only))
-
-    def _on_device(self, model: PriorNetwork) -> PriorNetwork:
-        return model.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
-
     def _step(
         self, learner: Learner, state: TrainingState, source: CropSource, watch: Stopwatch
     ) -> Generator[Progress, None, None]:
@@ -280,13 +256,27 @@ class Training:
         now = state.progress()
         taking = learner.step(source.training_batch(state.random), size)
         loss = yield from relayed(taking, lambda _: dataclasses.replace(now, elapsed_s=watch.elapsed_s))
-        if not math.isfinite(loss):
+        if math.isfinite(loss):
+            state.finish_step(loss, watch.elapsed_s)
+            yield state.progress()
+        else:
+            yield self._go_back(learner, state)
+
+    def _go_back(self, learner: Learner, state: TrainingState) -> TrainingProgress:
+        """Go on from the best weights with smaller steps, once the loss is no longer a number."""
+        if self.best is None:
             raise BlinkspotError(
-                "Training stopped because the loss is no longer a number: the best model so far is kept; "
-                "check the camera settings, or train with a smaller learning rate."
+                "Training stopped because the loss is not a number from the beginning: check the camera "
+                "settings, and the movie for values that no camera gives."
             )
-        state.finish_step(loss, watch.elapsed_s)
-        yield state.progress()
+        if state.schedule.is_hopeless:
+            raise BlinkspotError(
+                f"Training stopped because the loss is no longer a number, again after going on "
+                f"{state.schedule.diverged} times from the best weights with smaller steps: the best model "
+                "so far is kept; check the camera settings, or train with a smaller learning rate."
+            )
+        learner.go_back_to(self.best.weights())
+        return state.restart_diverged()
 
     def _validate(
         self, learner: Learner, state: TrainingState, batches: list[Tensor], independent_crops: float
@@ -305,6 +295,8 @@ class Training:
             self.best = self._snapshot(learner.averaged, state, found.loss).calibrated(
                 line(share * found.sums)
             )
+        elif not math.isfinite(found.loss) and self.best is not None:
+            report = self._go_back(learner, state)
         elif is_lost and self.best is not None:
             learner.go_back_to(self.best.weights())
             report = state.restart()
@@ -342,12 +334,13 @@ class Training:
     def _try_to_write(self, path: Path, learner: Learner, state: TrainingState) -> None:
         """Write a checkpoint; where that fails, warn once and go on: the training is worth more."""
         try:
-            self._write(path, learner, state)
+            write_checkpoint(path, *self._kept(learner, state))
         except BlinkspotError as error:
             if str(error) not in self.warnings:
                 self.warnings.append(str(error))
 
-    def _write(self, path: Path, learner: Learner, state: TrainingState) -> None:
+    def _kept(self, learner: Learner, state: TrainingState) -> _Kept:
+        """Return all that the training can go on from, on the processor."""
         tensors = {f"learner.{name}": value for name, value in learner.tensors().items()}
         best = None
         if self.best is not None:
@@ -359,22 +352,23 @@ class Training:
             "used": dataclasses.asdict(self._used),
             "scaling": dataclasses.asdict(learner.model.scaling),
             "noise_ratio": self._noise_ratio,
-            "residual_ratios": self._residual_ratios,
+            "residual_ratios": list(self._residual_ratios),
             "residual_ratio": self._residual_ratio,
-            "warnings": self.warnings,
+            "warnings": list(self.warnings),
             "best": best,
         }
-        write_checkpoint(path, numbers, tensors)
+        return numbers, tensors
 
-    def _read(self, path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
-        numbers, tensors = read_checkpoint(path)
-        check_same_training(path, numbers, self._identity)
+    def _take(self, numbers: dict[str, Any]) -> None:
+        """Take from what was kept what was known of the movie."""
         self._used = TrainingSettings(**numbers["used"])
         self._noise_ratio = numbers["noise_ratio"]
         self._residual_ratios = list(numbers["residual_ratios"])
         self._residual_ratio = numbers["residual_ratio"]
-        self.warnings = list(numbers["warnings"])
-        return numbers, tensors
+        self._warn_of(numbers["warnings"])
+
+    def _warn_of(self, sentences: list[str]) -> None:
+        self.warnings += [sentence for sentence in sentences if sentence not in self.warnings]
 
     def _restore(
         self, learner: Learner, state: TrainingState, numbers: dict[str, Any], tensors: dict[str, Tensor]

@@ -116,7 +116,8 @@ class TrainingState:
     @property
     def best_loss(self) -> float:
         """The least validation loss so far; infinite before the first."""
-        return min((past.validation_loss or math.inf for past in self.history), default=math.inf)
+        losses = (past.validation_loss for past in self.history)
+        return min((loss for loss in losses if loss is not None and math.isfinite(loss)), default=math.inf)
 
     def finish_step(self, loss: float, elapsed_s: float) -> None:
         """Take note of a step."""
@@ -130,7 +131,7 @@ class TrainingState:
         interval = min(_MOST_VALIDATION_INTERVAL, max(_LEAST_VALIDATION_INTERVAL, self.steps_per_epoch))
         self.next_validation = self.step + min(self.step, interval)
         improved = loss < self.best_loss
-        if not self.has_lost_its_way(loss):
+        if math.isfinite(loss) and not self.has_lost_its_way(loss):
             self.schedule.note_validation(self.step, self.done, loss, own_weight)
         train_loss = float(np.mean(self.losses)) if self.losses else None
         self.losses.clear()
@@ -152,6 +153,13 @@ class TrainingState:
         self.schedule.restart(self.step, self.done)
         self.history[-1] = dataclasses.replace(self.history[-1], restarted=True)
         return self.history[-1]
+
+    def restart_diverged(self) -> TrainingProgress:
+        """Do as :meth:`restart`, because the loss was no longer a number."""
+        self.schedule.diverged += 1
+        # The batch that it came of is not drawn again.
+        self._random_at_step = dict(self.random.bit_generator.state)
+        return self.restart()
 
     def progress(self) -> TrainingProgress:
         """Return how far the training is."""

@@ -7,6 +7,7 @@ import logging
 from napari.utils.notifications import show_error, show_info, show_warning
 
 from blinkspot.errors import BlinkspotError
+from blinkspot.hardware_faults import is_out_of_memory
 
 _log = logging.getLogger("blinkspot")
 
@@ -34,6 +35,11 @@ def tell_error(error: BaseException, doing: str) -> str:
     """
     if isinstance(error, BlinkspotError):
         message = str(error)
+        show_warning(message)
+        return message
+    if is_out_of_memory(error):
+        message = f"{doing} failed for lack of memory: close other programs, or choose a smaller part."
+        _log.warning(message, exc_info=error)
         show_warning(message)
         return message
     _log.error("%s failed", doing, exc_info=error)
