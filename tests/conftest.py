@@ -49,6 +49,13 @@ def own_trainings(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: p
         monkeypatch.setattr("blinkspot.plugin.unfinished.trainings_folder", lambda: tmp_path / "trainings")
 
 
+@pytest.fixture(autouse=True)
+def patience(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A job that is slow on a machine with other work is not taken for one whose disk does not answer."""
+    if request.path.name.startswith("test_plugin"):
+        monkeypatch.setattr("blinkspot.plugin.jobs._PATIENCE_S", 30.0)
+
+
 @pytest.fixture
 def viewer(qtbot: Any, make_napari_viewer: Callable[[], Any]) -> Iterator[Any]:
     """An empty viewer, not on the screen; a worker thread that outlives the test fails it."""

@@ -158,7 +158,9 @@ MEMORY_ERRORS = {
         "[enforce fail at alloc_cpu.cpp:117] err == 0. DefaultCPUAllocator: can't allocate memory: you tried "
         "to allocate 36 bytes. Error code 12 (Cannot allocate memory)"
     ),
-    "torch on Windows": RuntimeError("DefaultCPUAllocator: not enough memory: you tried to allocate 36 bytes."),
+    "torch on Windows": RuntimeError(
+        "DefaultCPUAllocator: not enough memory: you tried to allocate 36 bytes."
+    ),
     "a GPU": torch.cuda.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 MiB."),
 }
 

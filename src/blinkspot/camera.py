@@ -34,7 +34,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from blinkspot.camera_maps import CameraMaps, read_maps
 from blinkspot.errors import BlinkspotError
-from blinkspot.files import written_whole
+from blinkspot.files import written_together
 
 FloatArray = NDArray[np.float32]
 
@@ -263,15 +263,17 @@ class Camera:
         """
         lines = ["# Camera settings of napari-blinkspot\n", "[camera]\n"]
         lines += [f"{name} = {getattr(self, name)!r}\n" for name in NUMBERS]
-        with written_whole(path) as temporary:
+        paths = [Path(path)]
+        if self.maps is not None:
+            paths.append(paths[0].with_name(f"{paths[0].stem}_maps.npy"))
+            lines += [
+                f"maps = {json.dumps(paths[1].name, ensure_ascii=False)}\n",
+                f'maps_digest = "{self.maps.digest}"\n',
+            ]
+        with written_together(paths) as temporaries:
+            temporaries[0].write_text("".join(lines), encoding="utf-8")
             if self.maps is not None:
-                maps_path = Path(path).with_name(f"{Path(path).stem}_maps.npy")
-                self.maps.save(maps_path)
-                lines += [
-                    f"maps = {json.dumps(maps_path.name, ensure_ascii=False)}\n",
-                    f'maps_digest = "{self.maps.digest}"\n',
-                ]
-            temporary.write_text("".join(lines), encoding="utf-8")
+                temporaries[1].write_bytes(self.maps.as_file())
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Camera:

@@ -11,6 +11,7 @@ variance over mean at several levels of light.
 from __future__ import annotations
 
 import hashlib
+import io
 import os
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -163,9 +164,16 @@ class CameraMaps:
         BlinkspotError
             If the file exists already or cannot be written.
         """
-        values = self.as_array()
-        with written_whole(path, values.nbytes) as temporary, temporary.open("wb") as file:
-            np.save(file, values)
+        content = self.as_file()
+        with written_whole(path, len(content)) as temporary:
+            temporary.write_bytes(content)
+
+    def as_file(self) -> bytes:
+        """Return the content of the ``.npy`` file that :func:`read_maps` reads."""
+        # Made in memory: NumPy does not notice where a disk is full at the last bytes of a file.
+        content = io.BytesIO()
+        np.save(content, self.as_array())
+        return content.getvalue()
 
 
 def read_maps(path: str | os.PathLike[str]) -> CameraMaps:

@@ -32,8 +32,10 @@ def held(folder: Path) -> Iterator[None]:
     lock = FileLock(folder / LOCK, timeout=0, thread_local=False)
     try:
         lock.acquire()
-    except Timeout as error:
-        raise BusyError from error
+    except (Timeout, FileNotFoundError) as error:
+        if not folder.parent.is_dir():
+            raise
+        raise BusyError from error  # not found: whoever had it has just removed it
     try:
         # Whoever had it may have removed the file that has just been locked.
         if not (folder / LOCK).exists():

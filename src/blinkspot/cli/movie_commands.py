@@ -318,6 +318,8 @@ def denoise(
             if isinstance(error, KeyboardInterrupt):
                 sys.exit(INTERRUPTED)  # all is said
         raise
+    for warning in denoiser.warnings:
+        say(f"Warning: {warning}")
     answer(
         {
             "denoised": str(output),

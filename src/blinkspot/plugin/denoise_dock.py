@@ -23,6 +23,7 @@ from blinkspot.plugin.layer_choice import MOVIE_TIP, LayerChoice, is_source
 from blinkspot.plugin.leftovers_button import LeftoversButton
 from blinkspot.plugin.model_choice import ModelChoice, ModelLoader, ModelSaver
 from blinkspot.plugin.movies import PROVENANCE, Place, frame_shown, stack_of, why_not_a_movie
+from blinkspot.plugin.notify import warn
 from blinkspot.plugin.on_the_fly import steps
 from blinkspot.plugin.on_the_fly.layer import add_on_the_fly
 from blinkspot.plugin.on_the_fly.steps import Prepared
@@ -228,6 +229,8 @@ class DenoiseDock(Dock):
         growing, request = self._growing, self._running
         if isinstance(value, Begun):
             self.job_bar.note(value.note)
+        if isinstance(value, denoising_steps.DenoisingWarning):
+            warn(value.sentence)
         if not isinstance(value, denoising_steps.FramesReady) or growing is None or request is None:
             return
         if growing.layer is None and self.in_viewer(request.source):

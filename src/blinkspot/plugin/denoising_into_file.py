@@ -41,7 +41,7 @@ class IntoFile:
         self.kept = ""
 
     def run(self) -> Generator[Any, None, Stack]:
-        """Denoise; yield :class:`~blinkspot.progress.Progress` and, once, :class:`Begun`.
+        """Denoise; yield progress, warnings and, once, :class:`Begun`.
 
         Returns
         -------
@@ -57,7 +57,7 @@ class IntoFile:
         try:
             with file:
                 yield Begun(file.note)
-                yield from file.denoise()
+                yield from denoising_steps.with_warnings(task.model, file.denoise())
         finally:
             self.kept = file.kept
         return open_stack(self.path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
@@ -95,6 +96,24 @@ class FramesReady:
     stop: int
 
 
+@dataclass(frozen=True)
+class DenoisingWarning:
+    """What happened while a model was at work that the user should know, in one sentence."""
+
+    sentence: str
+
+
+def with_warnings(model: Denoiser, job: Generator[Any, None, None]) -> Generator[Any, None, None]:
+    """Do a job of a model; yield what it yields, and a :class:`DenoisingWarning` where there is one."""
+    told = len(model.warnings)
+    with contextlib.closing(job):
+        for value in job:
+            for sentence in model.warnings[told:]:
+                yield DenoisingWarning(sentence)
+            told = len(model.warnings)
+            yield value
+
+
 def check(task: DenoisingTask) -> Generator[Progress, None, None]:
     """Check that the model fits the movie."""
     yield from backend.meanwhile(
@@ -103,7 +122,11 @@ def check(task: DenoisingTask) -> Generator[Progress, None, None]:
 
 
 def denoise_into(task: DenoisingTask, write: Callable[[int, FloatArray], None]) -> Generator[Any, None, None]:
-    """Denoise frames and hand them over in ADU; yield :class:`Progress` and :class:`FramesReady`.
+    """Denoise frames and hand them over in ADU.
+
+    Yields
+    ------
+    Progress, FramesReady or DenoisingWarning
 
     Parameters
     ----------
@@ -114,7 +137,10 @@ def denoise_into(task: DenoisingTask, write: Callable[[int, FloatArray], None]) 
     denoising = yield from backend.loading()
     yield from check(task)
     model = task.model
-    for chunk in model.denoise(task.movie, task.start, task.stop, task.estimate):
+    for chunk in with_warnings(model, model.denoise(task.movie, task.start, task.stop, task.estimate)):
+        if isinstance(chunk, DenoisingWarning):
+            yield chunk
+            continue
         if len(chunk.frames):
             write(chunk.start, denoising.output.in_units(chunk.frames, model.camera, task.estimate, "adu"))
             yield FramesReady(chunk.start, chunk.start + len(chunk.frames))

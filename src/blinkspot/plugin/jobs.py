@@ -19,7 +19,7 @@ from typing import Any
 from napari.qt.threading import GeneratorWorkerSignals, WorkerBase, create_worker
 from napari.utils import cancelable_progress
 from qtpy.compat import isalive
-from qtpy.QtCore import QObject, QThreadPool, Signal  # type: ignore[attr-defined]
+from qtpy.QtCore import QObject, QThreadPool, QTimer, Signal  # type: ignore[attr-defined]
 
 from blinkspot.plugin.notify import tell_error
 from blinkspot.progress import Progress, pause
@@ -31,6 +31,11 @@ _log = logging.getLogger("blinkspot")
 _ACTIVITY_INTERVAL_S = 0.2
 # A paused job looks so often whether it is still wanted.
 _PAUSED_INTERVAL_S = 0.1
+# A job that is to stop, and has been at one value for so long, waits for a disk that does not answer. What it
+# clears away at its end may take longer.
+_PATIENCE_S = 0.5
+_PATIENCE_WITH_CLEARING_S = 10.0
+_LOOK_EVERY_MS = 50
 # One thread each for a training, a denoising, a localization and their previews, for frames denoised on the
 # fly, and for a step on a table, its count, histogram, points and file.
 _MIN_POOL_THREADS = 12
@@ -95,6 +100,15 @@ class _JobWorker(WorkerBase):  # type: ignore[misc]
         self._owner = weakref.ref(owner)
         self._may_go_on = threading.Event()
         self._may_go_on.set()
+        self._busy_since: float | None = None
+        self._clearing_since: float | None = None
+
+    @property
+    def is_stuck(self) -> bool:
+        """Whether it does not come to its next value, or to its end."""
+        limits = ((self._busy_since, _PATIENCE_S), (self._clearing_since, _PATIENCE_WITH_CLEARING_S))
+        now = time.monotonic()
+        return any(since is not None and now - since > limit for since, limit in limits)
 
     def pause(self) -> None:
         """Have the job wait once it has come to its next value."""
@@ -123,17 +137,21 @@ class _JobWorker(WorkerBase):  # type: ignore[misc]
             return _Failure(error)
 
     def _result(self) -> Any:
+        self._busy_since = time.monotonic()
         job = self._make_job()
         try:
             while self._is_wanted:
+                self._busy_since = time.monotonic()
                 try:
                     value = next(job)
                 except StopIteration as stop:
                     return stop.value
+                self._busy_since = None
                 self.yielded.emit(value)
                 if not self._may_go_on.is_set():
                     self._wait()
         finally:
+            self._busy_since, self._clearing_since = None, time.monotonic()
             job.close()
         self.aborted.emit()
         return None
@@ -170,6 +188,8 @@ class JobRunner(QObject):
     """Runs one job at a time for a dock.
 
     A job that is still running when the runner is destroyed (the dock or the window was closed) is stopped.
+    One that does not stop, as it waits for a disk that does not answer, is given up: its thread closes it
+    once the disk answers again, and nothing of it is heard any more.
 
     Signals
     -------
@@ -196,6 +216,9 @@ class JobRunner(QObject):
         self._outcome = Outcome(End.STOPPED)
         self._activity_updated = 0.0
         self._paused = False
+        self._watching = QTimer(self)
+        self._watching.setInterval(_LOOK_EVERY_MS)
+        self._watching.timeout.connect(self._give_up_if_stuck)
 
     @property
     def busy(self) -> bool:
@@ -257,6 +280,20 @@ class JobRunner(QObject):
         """Ask the job to stop, paused or not; ``ended`` follows once it has."""
         if self._worker is not None:
             self._worker.quit()
+            self._watching.start()
+
+    def _give_up_if_stuck(self) -> None:
+        worker = self._worker
+        if worker is None:
+            self._watching.stop()
+        elif worker.is_stuck:
+            _log.warning("%s does not stop, and is given up", self._title)
+            worker.yielded.disconnect(self._on_yielded)
+            worker.returned.disconnect(self._on_returned)
+            worker.finished.disconnect(self._on_finished)
+            if self._activity is not None:
+                self._activity.close()
+            self._on_finished()
 
     def _on_yielded(self, value: Any) -> None:
         self.progressed.emit(value)
@@ -280,6 +317,7 @@ class JobRunner(QObject):
 
     def _on_finished(self) -> None:
         self._worker = self._activity = None
+        self._watching.stop()
         if self._paused:
             self._set_paused(False)
         # What came out is its receiver's from now on: it may be large.

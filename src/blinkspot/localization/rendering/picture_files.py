@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 from dataclasses import asdict
@@ -156,16 +157,14 @@ def _write_png(rgb: Rgb, path: Path, about: str, pixel_size_nm: float) -> None:
 
 
 def _write_tiff(values: NDArray[Any], path: Path, about: str, pixel_size_nm: float | None) -> None:
-    if pixel_size_nm is None:
-        tifffile.imwrite(path, values, imagej=True, metadata={"Info": about})
-        return
-    # Programs that read TIFF's tags alone know no unit but cm and inch; ImageJ shows small pixels in um.
-    pixels_per_cm = 1e7 / pixel_size_nm
-    tifffile.imwrite(
-        path,
-        values,
-        imagej=True,
-        resolution=(pixels_per_cm, pixels_per_cm),
-        resolutionunit="CENTIMETER",
-        metadata={"unit": "cm", "Info": about},
-    )
+    layout: dict[str, Any] = {"metadata": {"Info": about}}
+    if pixel_size_nm is not None:
+        # Programs that read TIFF's tags alone know no unit but cm and inch; ImageJ shows small pixels in um.
+        layout["resolution"] = (1e7 / pixel_size_nm,) * 2
+        layout["resolutionunit"] = "CENTIMETER"
+        layout["metadata"]["unit"] = "cm"
+    # Made in memory: NumPy, which tifffile has write the pixels, does not notice where a disk is full at the
+    # last bytes of a file.
+    content = io.BytesIO()
+    tifffile.imwrite(content, values, imagej=True, **layout)
+    path.write_bytes(content.getbuffer())

@@ -1,0 +1,342 @@
+"""Processes killed at any step of writing, disks that fill up at any byte, two that write at once."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import re
+import signal
+import sys
+import traceback
+import warnings
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from blinkspot.camera import Camera
+from blinkspot.camera_maps import CameraMaps
+from blinkspot.denoising.checkpoint import read_checkpoint, write_checkpoint
+from blinkspot.errors import BlinkspotError
+from blinkspot.files import check_can_write, new_folder_written_whole, written_together, written_whole
+from blinkspot.localization import LocalizationTable, read_table, save_picture, table_paths
+from blinkspot.part_folders import claimed
+from blinkspot.provenance import provenance
+from blinkspot.stack import open_stack
+from blinkspot.stack_writing import write_stack
+
+pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="processes are forked to be killed")
+
+STEPS = ("open", "os.mkdir", "os.link", "os.rename", "os.remove", "os.rmdir", "os.truncate")
+RANDOM = np.random.default_rng(1)
+MOVIE = RANDOM.integers(0, 1000, (6, 8, 8)).astype(np.uint16)
+
+
+def table(rows: int = 300) -> LocalizationTable:
+    made = provenance("localize", camera=Camera(pixel_size_nm=100.0))
+    columns = {name: RANDOM.uniform(1, 900, rows) for name in ("x_nm", "y_nm", "photons", "sigma_nm")}
+    return LocalizationTable.from_columns(
+        {"frame": np.sort(RANDOM.integers(0, 50, rows)), **columns}, provenance=made
+    )
+
+
+TABLE = table()
+PICTURE = RANDOM.uniform(0, 9, (20, 30)).astype(np.float32)
+MAPS = CameraMaps(*(np.full((8, 8), value, np.float32) for value in (100.0, 4.0, 2.0)), "maps.npy")
+
+
+def write_folder(path: Path) -> None:
+    with new_folder_written_whole(path) as folder:
+        (folder / "report.html").write_text("whole")
+        (folder / "picture.png").write_bytes(b"whole")
+
+
+WRITERS: dict[str, Callable[[Path], object]] = {
+    "table.csv": TABLE.save,
+    "table.hdf5": TABLE.save,
+    "camera.toml": Camera(maps=MAPS).save,
+    "movie.tif": lambda path: write_stack(path, MOVIE),
+    "movie.zarr": lambda path: write_stack(path, MOVIE),
+    "picture.tif": lambda path: save_picture(PICTURE, path, 10.0),
+    "picture.png": lambda path: save_picture(PICTURE, path, 10.0),
+    "report": write_folder,
+}
+
+
+def bytes_of(folder: Path) -> dict[str, bytes]:
+    """Return all files of a folder, by their names in it."""
+    files = (path for path in sorted(folder.rglob("*")) if path.is_file())
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in files}
+
+
+def seen(found: dict[str, bytes]) -> dict[str, bytes]:
+    """Return those that are not hidden."""
+    return {name: data for name, data in found.items() if not name.startswith(".")}
+
+
+def in_child(work: Callable[[], object]) -> int:
+    """Do something in a process of its own; return how that ended, as ``os.waitstatus_to_exitcode``."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # the child uses no thread of this one
+        child = os.fork()
+    if not child:
+        try:
+            work()
+        except BlinkspotError as error:
+            sys.stderr.write(str(error))
+            os._exit(2)
+        except BaseException:
+            traceback.print_exc()
+            os._exit(3)
+        os._exit(0)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+
+def killed_at(step: int, work: Callable[[], object]) -> bool:
+    """Do something in a process killed at a certain change of the disk; tell whether it came to it."""
+
+    def killed() -> None:
+        count = 0
+
+        def hook(event: str, arguments: tuple[Any, ...]) -> None:
+            nonlocal count
+            if event not in STEPS or (event == "open" and not _writes(arguments)):
+                return
+            count += 1
+            if count == step:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+        sys.addaudithook(hook)
+        work()
+
+    ended = in_child(killed)
+    assert ended in (0, -signal.SIGKILL)
+    return ended != 0
+
+
+def _writes(arguments: tuple[Any, ...]) -> bool:
+    return bool(isinstance(arguments[2], int) and arguments[2] & (os.O_WRONLY | os.O_RDWR | os.O_CREAT))
+
+
+@pytest.mark.parametrize("name", WRITERS)
+def test_killed_at_any_step_a_result_is_whole_or_not_there(tmp_path: Path, name: str) -> None:
+    write = WRITERS[name]
+    (tmp_path / "alone").mkdir()
+    write(tmp_path / "alone" / name)
+    whole = bytes_of(tmp_path / "alone")
+    for step in range(1, 1000):
+        folder = tmp_path / str(step)
+        folder.mkdir()
+        was_killed = killed_at(step, lambda folder=folder: write(folder / name))
+        left = seen(bytes_of(folder))
+        # What goes beside a table may have come before it, but it is whole, and the table is never alone.
+        assert left.items() <= whole.items()
+        if (folder / name).exists():
+            assert left == whole
+        with contextlib.suppress(BlinkspotError):  # it is there
+            write(folder / name)
+        assert bytes_of(folder) == whole
+        assert sorted(folder.iterdir()) == sorted(
+            folder / each.name for each in (tmp_path / "alone").iterdir()
+        )
+        if not was_killed:
+            break
+    assert step > 5
+
+
+def test_killed_at_any_step_a_checkpoint_is_the_old_or_the_new(tmp_path: Path) -> None:
+    path = tmp_path / "model.checkpoint"
+    for step in range(1, 20):
+        write_checkpoint(path, {"step": 1}, {"weights": torch.zeros(50)})
+        new = {"step": 2}, {"weights": torch.ones(50)}
+        was_killed = killed_at(step, lambda new=new: write_checkpoint(path, *new))
+        numbers, tensors = read_checkpoint(path)
+        assert numbers["step"] - 1 == float(tensors["weights"].mean())
+        write_checkpoint(path, *new)
+        assert list(tmp_path.iterdir()) == [path]
+        if not was_killed:
+            break
+    assert step > 2
+
+
+def test_what_is_being_written_is_not_cleared_away(tmp_path: Path) -> None:
+    path = tmp_path / "result.csv"
+    with written_whole(path) as temporary:
+        temporary.write_text("first")
+        assert in_child(lambda: check_can_write(path)) == 0
+        assert temporary.read_text() == "first"
+    assert path.read_text() == "first"
+
+
+@contextlib.contextmanager
+def largest_file(n_bytes: int) -> Iterator[None]:
+    """Have the system refuse to let any file grow beyond a size: a disk that is full at that byte."""
+    import resource
+
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (n_bytes, limits[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+
+
+def is_one_sentence(text: str) -> bool:
+    """Tell whether it is one sentence, apart from dots within names and numbers."""
+    return text.endswith(".") and not re.search(r"[.!?]\s", text)
+
+
+@pytest.mark.parametrize("name", WRITERS)
+def test_disk_full_at_any_byte(tmp_path: Path, name: str) -> None:
+    write = WRITERS[name]
+    (tmp_path / "alone").mkdir()
+    write(tmp_path / "alone" / name)
+    largest = max(map(len, bytes_of(tmp_path / "alone").values()))
+    folder = tmp_path / "full"
+    folder.mkdir()
+    (folder / "precious").write_bytes(b"the user's")
+    for n_bytes in sorted({0, 1, largest // 3, largest - 1}):
+        with largest_file(n_bytes), pytest.raises(BlinkspotError) as told:
+            write(folder / name)
+        assert name.partition(".")[0] in str(told.value)
+        assert is_one_sentence(str(told.value))
+        assert "File too large" in str(told.value)
+        assert bytes_of(folder) == {"precious": b"the user's"}
+        assert list(folder.iterdir()) == [folder / "precious"]
+    write(folder / name)
+
+
+def test_disk_full_while_a_checkpoint_is_written(tmp_path: Path) -> None:
+    path = tmp_path / "model.checkpoint"
+    write_checkpoint(path, {"step": 1}, {"weights": torch.zeros(50)})
+    before = path.read_bytes()
+    with (
+        largest_file(100),
+        pytest.raises(BlinkspotError, match=r"cannot be written \(File too large\)") as told,
+    ):
+        write_checkpoint(path, {"step": 2}, {"weights": torch.ones(50)})
+    assert is_one_sentence(str(told.value))
+    assert bytes_of(tmp_path) == {path.name: before}
+
+
+@pytest.mark.parametrize("name", ["table.csv", "report"])
+@pytest.mark.parametrize("call", ["link", "rename"])
+def test_a_folder_that_turns_read_only_before_the_name_is_given(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, call: str
+) -> None:
+    def read_only(*_: object, **__: object) -> None:
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "rename", read_only)
+        patch.setattr(os, call, read_only)
+        if name == "report" or call == "link":
+            with pytest.raises(
+                BlinkspotError, match="could not be written \\(Read-only file system\\)"
+            ) as told:
+                WRITERS[name](tmp_path / name)
+            assert is_one_sentence(str(told.value))
+            assert list(tmp_path.iterdir()) == []
+    with contextlib.suppress(BlinkspotError):
+        WRITERS[name](tmp_path / name)
+    assert (tmp_path / name).exists()
+
+
+def test_without_links_names_are_given_all_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def unknown(*_: object, **__: object) -> None:
+        raise OSError(errno.EPERM, os.strerror(errno.EPERM))
+
+    monkeypatch.setattr(os, "link", unknown)
+    TABLE.save(tmp_path / "table.csv")
+    assert len(read_table(tmp_path / "table.csv")) == len(TABLE)
+    with pytest.raises(BlinkspotError, match="exists already"):
+        TABLE.save(tmp_path / "table.csv")
+    assert set(tmp_path.iterdir()) == set(table_paths(tmp_path / "table.csv"))
+
+
+@pytest.mark.parametrize("name", ["table.csv", "movie.tif", "movie.zarr"])
+def test_of_two_that_write_at_once_one_gets_the_name(tmp_path: Path, name: str) -> None:
+    def write(number: int, path: Path) -> object:
+        if name == "table.csv":
+            return table(100 + number).save(path)
+        return write_stack(path, MOVIE + number)
+
+    for round_ in range(5):
+        folder = tmp_path / str(round_)
+        folder.mkdir()
+        begin_read, begin_write = os.pipe()
+        children = []
+        for number in (0, 1):
+            child = os.fork()
+            if not child:
+                os.close(begin_write)
+                os.read(begin_read, 1)  # until both are there
+                try:
+                    write(number, folder / name)
+                except BlinkspotError as error:
+                    os._exit(2 if re.search("meanwhile|exists already", str(error)) else 4)
+                except BaseException:
+                    os._exit(3)
+                os._exit(0)
+            children.append(child)
+        os.close(begin_write)
+        os.close(begin_read)
+        ends = [os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children]
+        assert sorted(ends) == [0, 2]
+        winner = ends.index(0)
+        if name == "table.csv":
+            assert len(read_table(folder / name)) == 100 + winner
+            assert set(folder.iterdir()) == set(table_paths(folder / name))
+        else:
+            np.testing.assert_array_equal(np.asarray(open_stack(folder / name).data), MOVIE + winner)
+            assert list(folder.iterdir()) == [folder / name]
+
+
+def test_a_name_that_is_claimed_is_refused_to_others(tmp_path: Path) -> None:
+    def claim() -> None:
+        with claimed(path):
+            pass
+
+    path = tmp_path / "model"
+    with claimed(path):
+        assert in_child(claim) == 2
+        with pytest.raises(
+            BlinkspotError, match=r"model is being written already.*choose another name"
+        ) as told:
+            claim()
+        assert is_one_sentence(str(told.value))
+        # The one that has it may write it.
+        with written_whole(path) as temporary:
+            temporary.write_text("mine")
+    claim()
+    assert bytes_of(tmp_path) == {"model": b"mine"}
+
+
+def test_a_killed_process_has_no_claim(tmp_path: Path) -> None:
+    def claim_and_die() -> None:
+        with claimed(tmp_path / "model"):
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    assert in_child(claim_and_die) == -signal.SIGKILL
+    assert len(list(tmp_path.iterdir())) == 1
+    with claimed(tmp_path / "model"):
+        pass
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_files_that_go_together_are_none_if_one_is_taken(tmp_path: Path) -> None:
+    paths = (tmp_path / "a.csv", tmp_path / "b.json")
+
+    def write() -> None:
+        with written_together(paths) as temporaries:
+            for temporary in temporaries:
+                temporary.write_text("ours")
+            paths[0].write_text("another's")
+
+    with pytest.raises(BlinkspotError, match=r"a\.csv has come into being meanwhile"):
+        write()
+    assert bytes_of(tmp_path) == {"a.csv": b"another's"}
