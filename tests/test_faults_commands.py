@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 import shutil
 from collections.abc import Callable
@@ -21,7 +20,7 @@ pytest_plugins = ["commands"]
 
 Command = Callable[..., Any]
 QUICK = ("--epochs", 1, "--channels", 4, "--context-frames", 1, "--device", "cpu")
-DATE = re.compile(rb"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\+00:00")
+DATE = re.compile(rb"(\d\0?){4}-\0?(\d\0?){2}-\0?(\d\0?){2}T\0?(\d\0?){2}:\0?(\d\0?){2}:\0?(\d\0?){2}")
 
 
 @pytest.fixture(scope="module")
@@ -93,16 +92,18 @@ def test_a_movie_that_goes_away_midway(
     movie, out = mine / "movie.tif", mine / COMMANDS[name][0]
     content, before = movie.read_bytes(), bytes_of(mine)
     del before["movie.tif"]
-    steps: list[str] = []
+    seen = 0
 
     def watch(progress: Any) -> None:
-        steps.append(progress.step)
-        if steps.count(COMMANDS[name][2]) == (1 if name == "train" else 8) and movie.exists():
-            spoil(movie)
+        nonlocal seen
+        seen += progress.step == COMMANDS[name][2]
+        if seen == (1 if name == "train" else 8) and not spoilt:
+            spoilt.append(spoil(movie))
 
+    spoilt: list[None] = []
     on_progress(watch)
     ended = command(*line(name, mine))
-    assert ended.status == 2, (steps[-1], ended.err)
+    assert ended.status == 2
     sentence = ended.words[-1].removeprefix("blinkspot: ")
     assert sentence.startswith(f"{movie} {words}")
     assert is_one_sentence(sentence)
@@ -111,16 +112,13 @@ def test_a_movie_that_goes_away_midway(
     left = bytes_of(mine)
     left.pop("movie.tif", None)
     assert {path: data for path, data in left.items() if ".unfinished" not in path} == before
-    on_progress(lambda _: None)
     movie.write_bytes(content)
     assert command(*line(name, mine)).status == 0
     assert not unfinished_movies(out)
     if name == "denoise":
-        digests = [
-            hashlib.sha256(DATE.sub(b"", (mine / f).read_bytes())).digest()
-            for f in ("out.tif", "denoised.tif")
-        ]
-        assert digests[0] == digests[1]
+        assert command(*line(name, mine)[:3], mine / "again.tif", *line(name, mine)[4:]).status == 0
+        resumed, again = (DATE.sub(b"", (mine / file).read_bytes()) for file in ("out.tif", "again.tif"))
+        assert resumed == again
     assert before.items() <= bytes_of(mine).items()
 
 
@@ -176,15 +174,17 @@ def test_restart_begins_a_training_anew(
     monkeypatch.setattr("blinkspot.denoising.training._CHECKPOINT_EVERY_S", 0.0)
 
     def fail(progress: Any) -> None:
-        if progress.step == "training" and progress.done >= 5:
+        if progress.step == "training" and progress.done >= 5 and not checked:
+            checked.append(checkpoint.exists())
             raise KeyError("as if killed")
+
+    checked: list[bool] = []
+    checkpoint = mine / "out.checkpoint"
 
     on_progress(fail)
     with pytest.raises(KeyError):
         main([str(argument) for argument in line("train", mine)])
-    checkpoint = mine / "out.checkpoint"
     assert checkpoint.exists()
-    on_progress(lambda _: None)
     both = command(*line("train", mine), "--restart", "--resume", checkpoint)
     assert both.refuses("--restart begins anew, and --resume goes on: give one of them")
     steps: list[float] = []

@@ -28,7 +28,8 @@ def denoiser() -> Denoiser:
     with torch.random.fork_rng():
         torch.manual_seed(3)
         network = build_network("dilated", 1, 4, 0, outputs_for(1))
-    model = PriorNetwork(network, InputScaling.of(torch.full((2, 8, 8), 20.0) + torch.rand(2, 8, 8)), 1)
+        light = 20.0 + torch.rand(2, 8, 8)
+    model = PriorNetwork(network, InputScaling.of(light), 1)
     return Denoiser(model, "dilated", CAMERA, {})
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import json
 import os
 from pathlib import Path
 
@@ -14,8 +15,6 @@ from blinkspot.denoising.new_network import untrained_network
 from blinkspot.denoising.settings import MAX_CONTEXT_FRAMES, TrainingSettings
 from blinkspot.errors import BlinkspotError
 
-# What a model and a checkpoint of one training have in common.
-_OF_ONE_TRAINING = ("asked_for", "camera", "source", "seed")
 # Weights, their average, two moments and the best model; the old file stays until the new one is whole.
 _WEIGHTS_IN_CHECKPOINTS = 2 * 5
 
@@ -65,6 +64,7 @@ def clear_finished(model: Path) -> None:
         discard(checkpoint)
         return
     with contextlib.suppress(BlinkspotError):
-        made, kept = Denoiser.load(model).provenance, read_checkpoint(checkpoint)[0]["best"] or {}
-        if made.get("finished") and all(made.get(name) == kept.get(name) for name in _OF_ONE_TRAINING):
+        made, (kept, _) = Denoiser.load(model).provenance, read_checkpoint(checkpoint)
+        asked_for = json.loads(json.dumps(TrainingSettings(**kept["settings"]).chosen))
+        if (made.get("finished"), made["asked_for"], made["camera"]) == (True, asked_for, kept["camera"]):
             discard(checkpoint)
