@@ -158,7 +158,8 @@ def timed(arguments: Sequence[object], words: Path, settings: dict[str, Any]) ->
 def is_writing(path: Path) -> bool:
     """Tell whether a result is being written."""
     with contextlib.suppress(OSError):
-        return any("claim" not in entry.name for entry in path.parent.glob(f".{path.name}.*.part"))
+        # Not the folder alone, which is made at the start, too, to see whether that can be done.
+        return any(path.parent.glob(f".{path.name}.*.part/made/*"))
     return False
 
 
