@@ -20,7 +20,7 @@ import torch
 from blinkspot.cli import main
 from blinkspot.denoising import Denoiser
 from blinkspot.errors import BlinkspotError
-from blinkspot.unfinished_movies import unfinished_movies
+from blinkspot.unfinished_files import unfinished_files
 
 pytest_plugins = ["commands"]
 
@@ -176,7 +176,7 @@ def test_output_that_another_run_made_meanwhile_is_not_overwritten(
     assert ended.status == 2
     assert "has come into being meanwhile" in ended.words[-1]
     assert out.read_text() == "another's"
-    (kept,) = unfinished_movies(out)
+    (kept,) = unfinished_files(out)
     assert set(tmp_path.iterdir()) == {out, kept.folder}
     out.unlink()
     ended = command("denoise", work / "movie.tif", "-m", work / "a model", "-o", out)
