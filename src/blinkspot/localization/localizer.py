@@ -172,14 +172,11 @@ class Localizer:
         reported_s = clock.elapsed_s
         block = max(1, PIXELS_READ_AT_ONCE // (movie.height * movie.width))
         at_once = max(1, PIXELS_LOCALIZED_AT_ONCE // (movie.height * movie.width))
-        # The same frames are localized together as without a break.
-        for start in range(before - before % block, movie.n_frames, block):
+        for start in range(before, movie.n_frames, block):
             stop = min(start + block, movie.n_frames)
             raw_frames = movie.frames(start, stop)
             denoised_frames = None if denoised is None else denoised.frames(start, stop)
             for index in range(start, stop, at_once):
-                if index < before:
-                    continue
                 if clock.elapsed_s - reported_s > SECONDS_BETWEEN_PROGRESS:
                     yield clock.at(index)
                     reported_s = clock.elapsed_s
