@@ -270,10 +270,12 @@ def test_an_interrupted_training_goes_on_to_the_model_it_would_have_been(
     on_progress(lambda _: None)
     checkpoint = tmp_path / "part.checkpoint"
     (tmp_path / "part").unlink(missing_ok=True)
-    refused = command(*line, "-o", tmp_path / "part")
-    assert refused.status == 2
-    assert f"--resume {checkpoint}" in refused.err
-    assert command(*line, "-o", tmp_path / "part", "--resume", checkpoint).status == 0
+    other = command(*line[:-1], 0, "-o", tmp_path / "part")
+    assert (other.status, checkpoint.exists()) == (2, True)
+    assert "is of another training (its context_frames is 1, not 0)" in other.words[-1]
+    resumed = command(*line, "-o", tmp_path / "part")
+    assert resumed.status == 0
+    assert any(f"kept in {checkpoint}; --restart begins anew" in line for line in resumed.words)
     whole, resumed = (Denoiser.load(tmp_path / name).weights() for name in ("whole", "part"))
     for name, expected in whole.items():
         torch.testing.assert_close(resumed[name], expected, rtol=1e-5, atol=1e-6)

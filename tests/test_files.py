@@ -33,7 +33,8 @@ def write(path: Path, then: Callable[[], object] = lambda: None) -> None:
 def test_whole(tmp_path: Path) -> None:
     path = tmp_path / "result.tif"
     with written_whole(path) as temporary:
-        assert (temporary.parent, temporary.suffix) == (tmp_path, ".tif")
+        assert temporary.name == path.name
+        assert_hidden(tmp_path, path)
         temporary.write_bytes(b"half")
         assert not path.exists()
     assert path.read_bytes() == b"half"
@@ -79,8 +80,8 @@ def test_whole_folder(tmp_path: Path) -> None:
 
 def assert_hidden(folder: Path, path: Path) -> None:
     (temporary,) = folder.iterdir()
-    assert temporary.name.startswith(".")
-    assert temporary.suffix == path.suffix
+    assert temporary.name.startswith(f".{path.name}.")
+    assert temporary.suffix == ".part"
 
 
 @pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt, GeneratorExit])
@@ -138,7 +139,8 @@ def test_disk_full_while_writing(tmp_path: Path) -> None:
 
 
 def test_renaming_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(os, "replace", failing(errno.EACCES))
+    monkeypatch.setattr(os, "link", failing(errno.EPERM))
+    monkeypatch.setattr(os, "rename", failing(errno.EACCES))
     with pytest.raises(BlinkspotError, match="Permission denied"):
         write(tmp_path / "result.csv")
     assert list(tmp_path.iterdir()) == []
@@ -176,7 +178,7 @@ def test_a_folder_that_nothing_can_be_written_beside_is_refused_before_the_work(
     path = tmp_path / "empty"
     path.mkdir()
     assert check_new_folder(path) == path
-    monkeypatch.setattr(Path, "touch", failing(errno.EACCES))
+    monkeypatch.setattr(Path, "mkdir", failing(errno.EACCES))
     with pytest.raises(BlinkspotError, match="cannot be written to"):
         check_new_folder(path)
 
@@ -203,7 +205,7 @@ def test_what_is_read_within_is_not_taken_for_what_is_written(tmp_path: Path) ->
 
 
 def test_read_only_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Path, "touch", failing(errno.EROFS))
+    monkeypatch.setattr(Path, "mkdir", failing(errno.EROFS))
     with pytest.raises(BlinkspotError, match="cannot be written to \\(Read-only file system\\)"):
         write(tmp_path / "result.csv")
 

@@ -450,7 +450,7 @@ def test_a_folder_that_turned_read_only(path: Path, monkeypatch: pytest.MonkeyPa
     write(path, 5)
     before = bytes_of(path.parent)
     with monkeypatch.context() as patch:
-        patch.setattr(Path, "touch", read_only)
+        patch.setattr(Path, "mkdir", read_only)
         with pytest.raises(BlinkspotError, match="cannot be written to \\(Read-only file system\\)"):
             write(path, 7)
     assert bytes_of(path.parent) == before
@@ -460,7 +460,7 @@ def test_a_folder_that_turned_read_only(path: Path, monkeypatch: pytest.MonkeyPa
 def test_frames_count_only_once_they_are_on_the_disk(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The order of things: first the frames, then their number."""
     told: list[str] = []
-    fsync, replace = os.fsync, os.replace
+    fsync, replace, link = os.fsync, os.replace, os.link
 
     def synced(descriptor: int) -> None:
         told.append(Path(os.readlink(f"/proc/self/fd/{descriptor}")).name)
@@ -470,10 +470,15 @@ def test_frames_count_only_once_they_are_on_the_disk(path: Path, monkeypatch: py
         told.append(f"> {Path(target).name}")
         replace(source, target)
 
+    def linked(source: Path, target: Path) -> None:
+        told.append(f"> {Path(target).name}")
+        link(source, target)
+
     if not Path("/proc/self/fd").is_dir():
         pytest.skip("what is written to the disk can be watched on Linux only")
     monkeypatch.setattr(os, "fsync", synced)
     monkeypatch.setattr(os, "replace", replaced)
+    monkeypatch.setattr(os, "link", linked)
     with writer_of(path) as writer:
         told.clear()
         writer.write(MOVIE)

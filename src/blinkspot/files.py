@@ -6,15 +6,17 @@ import contextlib
 import errno
 import os
 import shutil
-import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from blinkspot.errors import BlinkspotError
+from blinkspot.part_folders import clear_left, give_name, give_names, part_folder
 
 
 def check_can_write(target: str | os.PathLike[str], needed_bytes: int = 0) -> Path:
     """Check, before long work starts, that a new file or folder can be written.
+
+    What a killed process has left of it is cleared away.
 
     Parameters
     ----------
@@ -34,6 +36,7 @@ def check_can_write(target: str | os.PathLike[str], needed_bytes: int = 0) -> Pa
         If the target exists, its folder is missing or read-only, or the disk has too little room.
     """
     path = Path(target)
+    clear_left(path)
     if os.path.lexists(path):
         raise BlinkspotError(
             f"{path} exists already and is not overwritten: choose another name, or move it away."
@@ -55,10 +58,9 @@ def check_can_write(target: str | os.PathLike[str], needed_bytes: int = 0) -> Pa
 
 def _check_takes_files(path: Path) -> None:
     """Check that something can be written beside ``path``."""
-    probe = _temporary_beside(path)
     try:
-        probe.touch()
-        probe.unlink()
+        with part_folder(path):
+            pass
     except OSError as error:
         if error.errno == errno.ENAMETOOLONG:
             raise BlinkspotError(
@@ -73,39 +75,57 @@ def _check_takes_files(path: Path) -> None:
 
 @contextlib.contextmanager
 def written_whole(target: str | os.PathLike[str], needed_bytes: int = 0) -> Iterator[Path]:
-    """Give a temporary name beside ``target``; rename it to ``target`` only if the block ends well.
+    """Give a temporary place for ``target``, which gets its name only if the block ends well.
 
-    The block makes a file or a folder of that name. If it raises (or the generator that holds it is closed),
-    whatever bears the temporary name is removed and ``target`` does not come to exist. An OSError about
-    another file, one that the block reads, passes as it is.
+    The block makes a file or a folder there. If it raises (or the generator that holds it is closed),
+    whatever is there is removed and ``target`` does not come to exist; what a killed process leaves is
+    cleared away by the next that writes ``target``. An OSError about another file, one that the block reads,
+    passes as it is.
 
     Raises
     ------
     BlinkspotError
         As :func:`check_can_write`, and where the disk fills up midway.
     """
-    path = check_can_write(target, needed_bytes)
-    temporary = _temporary_beside(path)
+    with written_together((target,), needed_bytes) as (temporary,):
+        yield temporary
+
+
+@contextlib.contextmanager
+def written_together(
+    targets: Sequence[str | os.PathLike[str]], needed_bytes: int = 0
+) -> Iterator[tuple[Path, ...]]:
+    """Do as :func:`written_whole` for files of one folder that are of no use without each other.
+
+    The first is the one that counts: it is there only if the others are.
+
+    Raises
+    ------
+    BlinkspotError
+        As :func:`check_can_write`, and where the disk fills up midway.
+    """
+    paths = [check_can_write(target, needed_bytes) for target in targets]
+    path = paths[0]
+    made: Path | None = None
     try:
-        try:
-            yield temporary
-            if os.path.lexists(path):
-                raise BlinkspotError(
-                    f"{path} has come into being meanwhile and is not overwritten: choose another name."
-                )
-            os.replace(temporary, path)
-        except OSError as error:
-            if error.filename is not None and not _concerns(Path(error.filename), temporary, path):
-                raise
-            raise BlinkspotError(
-                f"{path} could not be written ({error.strerror or error}): nothing was left behind; "
-                "check the room and the permissions there."
-            ) from error
-    finally:
-        if temporary.is_dir():
-            shutil.rmtree(temporary)
-        else:
-            temporary.unlink(missing_ok=True)
+        with part_folder(path) as made:
+            yield tuple(made / each.name for each in paths)
+            give_names(made, paths)
+    except FileExistsError as error:
+        taken = next((each for each in paths if str(each) == error.filename), None)
+        if taken is None:
+            raise
+        raise BlinkspotError(
+            f"{taken} has come into being meanwhile and is not overwritten: choose another name."
+        ) from error
+    except OSError as error:
+        own = [*paths, *([] if made is None else [made.parent])]
+        if made is not None and error.filename is not None and not _concerns(Path(error.filename), own):
+            raise
+        raise BlinkspotError(
+            f"{path} could not be written ({error.strerror or error}): nothing was left behind; "
+            "check the room and the permissions there."
+        ) from error
 
 
 def reach_disk(path: Path) -> None:
@@ -123,14 +143,9 @@ def reach_disk(path: Path) -> None:
         os.close(descriptor)
 
 
-def _concerns(failed: Path, temporary: Path, path: Path) -> bool:
-    """Tell whether what failed belongs to the result."""
-    return failed == path or temporary in (failed, *failed.parents)
-
-
-def _temporary_beside(path: Path) -> Path:
-    # The suffix stays last: writers choose the format by it.
-    return path.with_name(f".{path.stem}.{uuid.uuid4().hex[:8]}.part{path.suffix}")
+def _concerns(failed: Path, own: Sequence[Path]) -> bool:
+    """Tell whether what failed is one of some files, or lies in one of some folders."""
+    return any(path in (failed, *failed.parents) for path in own)
 
 
 def _amount(n_bytes: int) -> str:
@@ -177,17 +192,16 @@ def new_folder_written_whole(target: str | os.PathLike[str]) -> Iterator[Path]:
         As :func:`check_new_folder`, and where something in it cannot be written.
     """
     folder = check_new_folder(target)
-    temporary = folder.with_name(f".{folder.name}.{uuid.uuid4().hex[:8]}.part")
     try:
-        temporary.mkdir()
-        yield temporary
-        if folder.is_dir():
-            folder.rmdir()
-        temporary.rename(folder)
+        with part_folder(folder) as made:
+            temporary = made / folder.name
+            temporary.mkdir()
+            yield temporary
+            if folder.is_dir():
+                folder.rmdir()
+            give_name(temporary, folder)
     except OSError as error:
         raise BlinkspotError(
             f"The folder {folder} could not be written ({error.strerror or error}): nothing was left behind; "
             "check the room and the permissions there."
         ) from error
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)

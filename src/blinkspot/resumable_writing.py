@@ -16,6 +16,7 @@ from numpy.typing import ArrayLike, DTypeLike
 from blinkspot.errors import BlinkspotError
 from blinkspot.files import check_can_write, reach_disk
 from blinkspot.new_movie import DamagedMovieError, Frames
+from blinkspot.part_folders import give_name
 from blinkspot.stack_writing import StackWriter
 from blinkspot.unfinished_files import (
     Record,
@@ -186,12 +187,13 @@ class ResumableStackWriter(StackWriter):
 
     def _finish(self) -> None:
         """Give the movie its name."""
-        if os.path.lexists(self.path):
+        try:
+            give_name(self._content, self.path)
+        except FileExistsError as error:
             raise BlinkspotError(
                 f"{self.path} has come into being meanwhile and is not overwritten: move it away, and write "
                 "the movie again, which takes no time, for all its frames are kept."
-            )
-        os.replace(self._content, self.path)
+            ) from error
         reach_disk(self.path.parent)
         with contextlib.suppress(OSError):
             self._unfinished.clear()

@@ -23,14 +23,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock, Timeout
-
 from blinkspot.errors import BlinkspotError
 from blinkspot.files import reach_disk
+from blinkspot.held_folders import BusyError, held
+from blinkspot.part_folders import clear_left
 
 _FORMAT = "napari-blinkspot unfinished file"
 _VERSION = 1
-_RECORD, _NEW_RECORD, _LOCK = "record.json", "record.json.new", "lock"
+_RECORD, _NEW_RECORD = "record.json", "record.json.new"
 _SAVING = "saving"
 _CONTENTS = ("movie.*", "rows.*")
 # Far more than what made a movie takes; a larger one is not ours.
@@ -146,21 +146,12 @@ class UnfinishedFile:
         """
         if self.folder.is_symlink():
             raise BlinkspotError(f"{self.folder} is a link to elsewhere: remove it.")
-        self.folder.mkdir(exist_ok=True)
-        lock = FileLock(self.folder / _LOCK, timeout=0, thread_local=False)
-        try:
-            lock.acquire()
-        except Timeout as error:
-            raise self._busy() from error
-        try:
-            # Whoever had it may have removed the file that has just been locked.
-            if not (self.folder / _LOCK).exists():
-                raise self._busy()
+        with contextlib.ExitStack() as stack:
+            try:
+                stack.enter_context(held(self.folder))
+            except BusyError as error:
+                raise self._busy() from error
             yield
-        finally:
-            if {entry.name for entry in self.folder.glob("*")} <= {_LOCK}:
-                self._remove(lock)
-            lock.release()
 
     @contextlib.contextmanager
     def errors_said(self) -> Iterator[None]:
@@ -208,13 +199,6 @@ class UnfinishedFile:
                 another = _difference(record.identity, identity)
                 note = f"Begun anew: {what} were made with another {another}, and stay there."
         return note
-
-    def _remove(self, lock: FileLock) -> None:
-        if os.name == "nt":  # where no open file can be removed
-            lock.release()
-        with contextlib.suppress(OSError):
-            (self.folder / _LOCK).unlink(missing_ok=True)
-            self.folder.rmdir()
 
     def _busy(self) -> BlinkspotError:
         return BlinkspotError(
@@ -312,6 +296,7 @@ def remove_unfinished(target: str | os.PathLike[str]) -> None:
 
 def clear_finished(target: str | os.PathLike[str]) -> None:
     """Remove what is left beside a finished file whose process was killed right after it had named it."""
+    clear_left(Path(target))
     if not os.path.lexists(target):
         return
     for unfinished in unfinished_files(target):

@@ -27,9 +27,10 @@ from blinkspot.cli.interruption import INTERRUPTED
 from blinkspot.cli.movies import open_recorded
 from blinkspot.errors import BlinkspotError
 from blinkspot.files import check_can_write, unused_path
+from blinkspot.part_folders import claimed
 from blinkspot.progress import Progress
 from blinkspot.stack_writing import check_movie_name
-from blinkspot.unfinished_files import clear_finished
+from blinkspot.unfinished_files import clear_finished as clear_finished_movie
 
 if TYPE_CHECKING:
     from blinkspot.denoising import Denoiser, Training
@@ -153,13 +154,18 @@ def train(
             metavar="CHECKPOINT", help="Go on with an interrupted training; give its options again."
         ),
     ] = None,
+    restart: Annotated[
+        bool, typer.Option("--restart", help="Remove what is kept of an earlier run, and begin anew.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Train a denoiser on the noisy movie itself.
 
-    Interrupted (Ctrl-C), it keeps the best model so far, and a checkpoint (MODEL.checkpoint) to go on from.
+    Once a minute it is kept in MODEL.checkpoint, from which the same command goes on should it be killed.
+    Interrupted (Ctrl-C), it keeps the best model so far, too.
     """
     from blinkspot.denoising import Denoiser, Training, TrainingSettings
+    from blinkspot.denoising.kept_training import checkpoint_beside, clear_finished, discard
 
     options: dict[str, Any] = {
         "network": network,
@@ -183,46 +189,64 @@ def train(
     )
     movie = open_recorded(stack)
     given = camera.given()
+    clear_finished(output)
     check_can_write(output)
-    checkpoint = output.with_name(f"{output.name}.checkpoint")
-    if checkpoint.exists() and not (resume is not None and resume.exists() and checkpoint.samefile(resume)):
-        raise BlinkspotError(
-            f"{checkpoint} is what an interrupted training left: go on with it by --resume {checkpoint}, or "
-            "move it away."
-        )
-    start = None if start_from is None else Denoiser.load(start_from)
-    if start is not None:
-        start.check_keeps(asked)
-    training = Training(movie, find_camera(given, movie), settings, start)
-    check_can_write(output, training.room_bytes)
+    with claimed(output):
+        resume = _kept(output, resume, restart)
+        checkpoint = checkpoint_beside(output)
+        start = None if start_from is None else Denoiser.load(start_from)
+        if start is not None:
+            start.check_keeps(asked)
+        training = Training(movie, find_camera(given, movie), settings, start)
+        check_can_write(output, training.room_bytes)
 
-    started = time.perf_counter()
-    try:
-        run(training.run(checkpoint, resume), training_words)
-    except (KeyboardInterrupt, BlinkspotError) as error:
-        kept = _say_what_is_kept(training, output, checkpoint)
-        if kept and isinstance(error, KeyboardInterrupt):
-            sys.exit(INTERRUPTED)  # all is said
-        raise
-    assert training.best is not None  # run() has ended
-    _keep(training.best, output)
-    checkpoint.unlink(missing_ok=True)
-    for warning in training.warnings:
-        say(f"Warning: {warning}")
-    answer(
-        {
-            "model": str(output),
-            "steps": training.best.provenance["steps"],
-            "epochs": training.history[-1].epoch,
-            "context_frames": training.context_frames,
-            "settled": training.settled,
-            "validation_loss": training.best.provenance["validation_loss"],
-            "seconds": time.perf_counter() - started,
-            "camera": training.camera.as_dict(),
-            "warnings": training.warnings,
-        },
-        as_json,
-    )
+        started = time.perf_counter()
+        try:
+            run(training.run(checkpoint, resume), training_words)
+        except (KeyboardInterrupt, BlinkspotError) as error:
+            kept = _say_what_is_kept(training, output, checkpoint)
+            if kept and isinstance(error, KeyboardInterrupt):
+                sys.exit(INTERRUPTED)  # all is said
+            raise
+        assert training.best is not None  # run() has ended
+        _keep(training.best, output)
+        discard(checkpoint)
+        for warning in training.warnings:
+            say(f"Warning: {warning}")
+        answer(
+            {
+                "model": str(output),
+                "steps": training.best.provenance["steps"],
+                "epochs": training.history[-1].epoch,
+                "context_frames": training.context_frames,
+                "settled": training.settled,
+                "validation_loss": training.best.provenance["validation_loss"],
+                "seconds": time.perf_counter() - started,
+                "camera": training.camera.as_dict(),
+                "warnings": training.warnings,
+            },
+            as_json,
+        )
+
+
+def _kept(output: Path, resume: Path | None, restart: bool) -> Path | None:
+    """Return the checkpoint to go on from; None where the training is to begin anew."""
+    from blinkspot.denoising.kept_training import checkpoint_beside, discard, steps_kept
+
+    checkpoint = checkpoint_beside(output)
+    if restart:
+        if resume is not None:
+            raise BlinkspotError("--restart begins anew, and --resume goes on: give one of them.")
+        discard(checkpoint)
+    elif checkpoint.exists():
+        if resume is not None and not (resume.exists() and checkpoint.samefile(resume)):
+            raise BlinkspotError(
+                f"{checkpoint} is what an interrupted training left: go on with it by leaving --resume out, "
+                "or choose another name for the model."
+            )
+        say(f"Going on after step {steps_kept(checkpoint)}, kept in {checkpoint}; --restart begins anew.")
+        return checkpoint
+    return resume
 
 
 def _say_what_is_kept(training: Training, output: Path, checkpoint: Path) -> bool:
@@ -233,7 +257,8 @@ def _say_what_is_kept(training: Training, output: Path, checkpoint: Path) -> boo
             say(f"Warning: {warning}")
         say(f"Stopped: the best model so far is {output}.")
     if checkpoint.exists():
-        say(f"To go on, give the same options, --resume {checkpoint}, and a name that is free.")
+        how = "." if training.best is None else f", --resume {checkpoint}, and a name that is free."
+        say(f"To go on, give the same options{how}")
     return training.best is not None or checkpoint.exists()
 
 
@@ -272,7 +297,7 @@ def denoise(
     from blinkspot.denoising.devices import pick_device
 
     check_movie_name(output)
-    clear_finished(output)
+    clear_finished_movie(output)
     check_can_write(output)
     where = pick_device(device)
     movie = open_recorded(stack)

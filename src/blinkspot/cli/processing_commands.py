@@ -17,6 +17,7 @@ from blinkspot.localization import read_table, table_paths
 from blinkspot.localization.processing import Step, recorded_steps
 from blinkspot.localization.processing import process as apply_steps
 from blinkspot.localization.processing.drift import LoadedDrift
+from blinkspot.part_folders import claimed
 
 _TABLE_SUFFIXES = (".csv", ".hdf5", ".h5", ".txt", ".yaml", ".json")
 
@@ -48,7 +49,8 @@ def process(
     rows: dict[Path, tuple[int, int]] = {}
     if len(tables) == 1:
         _check_table_name(output)
-        rows[output] = _processed(tables[0], output, steps)
+        with claimed(output):
+            rows[output] = _processed(tables[0], output, steps)
     else:
         names = _names(tables)
         if output.suffix.lower() in _TABLE_SUFFIXES:
@@ -57,7 +59,7 @@ def process(
                 "folder with -o, or process them one by one."
             )
         # All of them or none.
-        with written_whole(output) as folder:
+        with claimed(output), written_whole(output) as folder:
             folder.mkdir()
             for table, name in zip(tables, names, strict=True):
                 rows[output / name] = _processed(table, folder / name, steps)

@@ -47,6 +47,7 @@ from blinkspot.localization.astigmatism import AstigmatismCalibration
 from blinkspot.localization.fitting import FitMethod
 from blinkspot.localization.settings import Preset, Widths
 from blinkspot.movie_checks import check_camera, check_movie
+from blinkspot.part_folders import claimed
 from blinkspot.stack import Stack, open_stack
 from blinkspot.unfinished_files import clear_finished
 
@@ -167,7 +168,7 @@ def localize(
     if denoiser is not None:
         check_can_calibrate(guide, denoiser, localizer)
     file = LocalizedFile(localizer, movie, output, guide, restart=restart)
-    with going_on_later(file), file:
+    with claimed(output), going_on_later(file), file:
         if file.note:
             say(file.note)
         table = run(file.localize())

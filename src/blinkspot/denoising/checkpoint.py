@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import os
@@ -25,6 +26,11 @@ _HEADER_KEY = "napari-blinkspot-checkpoint"
 _FORMAT = 3
 
 
+def new_checkpoint_of(path: Path) -> Path:
+    """Return where a checkpoint is written that is to take the place of ``path``."""
+    return path.with_name(path.name + ".new")
+
+
 def write_checkpoint(path: Path, numbers: dict[str, Any], tensors: dict[str, Tensor]) -> None:
     """Write a checkpoint, in place of the one before it of the same training.
 
@@ -42,15 +48,17 @@ def write_checkpoint(path: Path, numbers: dict[str, Any], tensors: dict[str, Ten
     BlinkspotError
         If the file cannot be written.
     """
-    temporary = path.with_name(path.name + ".new")
+    temporary = new_checkpoint_of(path)
     header = json.dumps({"format": _FORMAT, **numbers})
     try:
         temporary.write_bytes(save(tensors, metadata={_HEADER_KEY: header}))
         os.replace(temporary, path)
     except OSError as error:
-        temporary.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
         raise BlinkspotError(
-            f"The checkpoint {path} cannot be written: {error.strerror or error}."
+            f"The checkpoint {path} cannot be written ({error.strerror or error}): check the room and the "
+            "permissions there, or the training cannot be resumed."
         ) from error
 
 
@@ -105,7 +113,7 @@ def check_same_training(path: Path, numbers: dict[str, Any], identity: dict[str,
             what = whole.get(name) or _first_difference(theirs, own)
             raise BlinkspotError(
                 f"The checkpoint {path} is of another training ({what}): give the movie, camera and "
-                "settings with which that one began, or train anew."
+                "settings with which that one began, or begin anew."
             )
 
 

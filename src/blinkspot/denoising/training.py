@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import dataclasses
 import math
@@ -37,6 +38,7 @@ from blinkspot.denoising.settings import MAX_CONTEXT_FRAMES, TrainingSettings, r
 from blinkspot.denoising.training_state import TrainingProgress, TrainingState
 from blinkspot.denoising.workers import Workers
 from blinkspot.errors import BlinkspotError
+from blinkspot.part_folders import claimed
 from blinkspot.progress import Progress, Stopwatch, relayed
 from blinkspot.provenance import provenance
 from blinkspot.stack import Stack
@@ -156,10 +158,13 @@ class Training:
         Raises
         ------
         BlinkspotError
-            If the movie or the camera cannot be used, the loss is no longer a number, or the checkpoint
-            is not one of this training.
+            If the movie or the camera cannot be used, the loss is no longer a number, the checkpoint
+            is not one of this training, or another training is kept in it.
         """
-        with Workers(self.device) as workers:
+        with contextlib.ExitStack() as stack:
+            if checkpoint is not None:
+                stack.enter_context(claimed(checkpoint))
+            workers = stack.enter_context(Workers(self.device))
             return (yield from self._run(workers, checkpoint, resume))
 
     def _run(
@@ -212,7 +217,7 @@ class Training:
         if calibration.warning is not None:
             self.warnings.append(calibration.warning)
         self.best = self.best.calibrated(calibration)
-        self.best.provenance["settled"] = state.schedule.settled
+        self.best.provenance |= {"settled": state.schedule.settled, "finished": True}
         return self.best
 
     def _start_warnings(self) -> list[str]:
@@ -315,6 +320,7 @@ class Training:
             source=None if self.movie.path is None else self.movie.path.name,
             steps=state.step,
             settled=state.schedule.settled,
+            finished=False,
             context_frames=self._used.context_frames,
             blind_spot_radius_px=model.network.blind_spot_radius_px,
             validation_loss=validation_loss,

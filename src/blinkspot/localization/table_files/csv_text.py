@@ -14,7 +14,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from blinkspot.errors import BlinkspotError
-from blinkspot.files import check_can_write, written_whole
+from blinkspot.files import written_together
 from blinkspot.localization.table_files.csv_rows import check_row_lengths, headings_of
 from blinkspot.localization.table_files.values import checked_numbers
 
@@ -88,12 +88,11 @@ def write_text(
         If either file exists or cannot be written.
     """
     beside = provenance_path(path)
-    check_can_write(beside)
     headings = io.StringIO()
     csv.writer(headings, quoting=quoting, lineterminator="\n").writerow(columns)  # type: ignore[arg-type]
     rows = len(next(iter(columns.values())))
     line = ",".join(["%.10g"] * len(columns)) + "\n"
-    with written_whole(path) as temporary, written_whole(beside) as temporary_beside:
+    with written_together((path, beside)) as (temporary, temporary_beside):
         with temporary.open("w", encoding="utf-8", newline="") as file:
             file.write(headings.getvalue())
             for start in range(0, rows, _ROWS_AT_A_TIME):

@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from blinkspot.errors import BlinkspotError
-from blinkspot.files import check_can_write, written_whole
+from blinkspot.files import written_together
 from blinkspot.localization.table import (
     COLUMNS,
     OPTIONAL_COLUMNS,
@@ -92,7 +92,6 @@ def write(table: LocalizationTable, path: Path, pixel_size_nm: float | None) -> 
     """
     pixel_size_nm = pixel_size_to_write(table.provenance, pixel_size_nm, path, "Picasso")
     beside = metadata_path(path)
-    check_can_write(beside)
     provenance = table.provenance
     if known_pixel_size_nm(provenance) is None:
         provenance = with_pixel_size(provenance, pixel_size_nm)
@@ -110,7 +109,7 @@ def write(table: LocalizationTable, path: Path, pixel_size_nm: float | None) -> 
     types = {field: _type(field, values) for field, values in fields.items()}
     locs = _records({**fields, **{name: ours[name] for name in ours if name not in gaps}}, types)
     documents = metadata_to_write(provenance, pixel_size_nm, fields["frame"], fields["x"], fields["y"])
-    with written_whole(path, locs.nbytes) as temporary, written_whole(beside) as temporary_beside:
+    with written_together((path, beside), locs.nbytes) as (temporary, temporary_beside):
         # Made in memory: where the disk is full, the HDF5 library ends the program.
         content = io.BytesIO()
         with h5py.File(content, "w") as file:

@@ -13,7 +13,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from blinkspot.errors import BlinkspotError
-from blinkspot.files import check_can_write, written_whole
+from blinkspot.files import written_together
 from blinkspot.localization.processing.drift.curve import Drift
 from blinkspot.localization.table_files.csv_rows import check_row_lengths, headings_of
 from blinkspot.localization.table_files.csv_text import provenance_path
@@ -61,7 +61,6 @@ def write_drift(
         If a file exists or cannot be written, the suffix is another, or the pixel size is needed.
     """
     path, beside = drift_paths(path)
-    check_can_write(beside)
     if path.suffix.lower() == _PICASSO_SUFFIX:
         # Picasso's own files end their lines so.
         text = "".join(
@@ -72,7 +71,7 @@ def write_drift(
         rows = zip(drift.x_nm.tolist(), drift.y_nm.tolist(), strict=True)
         lines = [f"{frame},{x!r},{y!r}\n" for frame, (x, y) in enumerate(rows, start=1)]
         text = ",".join(f'"{column}"' for column in _COLUMNS) + "\n" + "".join(lines)
-    with written_whole(path) as temporary, written_whole(beside) as temporary_beside:
+    with written_together((path, beside)) as (temporary, temporary_beside):
         temporary.write_text(text, encoding="utf-8", newline="")
         temporary_beside.write_text(json.dumps(provenance or {}, indent=2) + "\n", encoding="utf-8")
 

@@ -1,0 +1,53 @@
+"""Hidden folders that one process at a time has for itself, and that a killed one leaves to the next."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+LOCK = "lock"
+"""File in such a folder, locked by the process that has it."""
+
+
+class BusyError(Exception):
+    """Another process, or another job of this one, has the folder."""
+
+
+@contextlib.contextmanager
+def held(folder: Path) -> Iterator[None]:
+    """Have a folder for this process alone, in a ``with`` block; it is made, and stays if not empty.
+
+    Raises
+    ------
+    BusyError
+        If another process, or another job of this one, has it.
+    OSError
+        If the folder cannot be made or locked.
+    """
+    folder.mkdir(exist_ok=True)
+    lock = FileLock(folder / LOCK, timeout=0, thread_local=False)
+    try:
+        lock.acquire()
+    except Timeout as error:
+        raise BusyError from error
+    try:
+        # Whoever had it may have removed the file that has just been locked.
+        if not (folder / LOCK).exists():
+            raise BusyError
+        yield
+    finally:
+        if {entry.name for entry in folder.glob("*")} <= {LOCK}:
+            _remove(folder, lock)
+        lock.release()
+
+
+def _remove(folder: Path, lock: FileLock) -> None:
+    if os.name == "nt":  # where no open file can be removed
+        lock.release()
+    with contextlib.suppress(OSError):
+        (folder / LOCK).unlink(missing_ok=True)
+        folder.rmdir()
