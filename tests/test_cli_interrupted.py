@@ -20,7 +20,7 @@ import torch
 from blinkspot.cli import main
 from blinkspot.denoising import Denoiser
 from blinkspot.errors import BlinkspotError
-from blinkspot.unfinished_movies import unfinished_movies
+from blinkspot.unfinished_files import unfinished_files
 
 pytest_plugins = ["commands"]
 
@@ -176,12 +176,43 @@ def test_output_that_another_run_made_meanwhile_is_not_overwritten(
     assert ended.status == 2
     assert "has come into being meanwhile" in ended.words[-1]
     assert out.read_text() == "another's"
-    (kept,) = unfinished_movies(out)
+    (kept,) = unfinished_files(out)
     assert set(tmp_path.iterdir()) == {out, kept.folder}
     out.unlink()
     ended = command("denoise", work / "movie.tif", "-m", work / "a model", "-o", out)
     assert "Going on after 40 of 40 frames." in ended.words
     assert list(tmp_path.iterdir()) == [out]
+
+
+def test_localizing_goes_on_after_an_interruption(
+    work: Path, command: Command, tmp_path: Path, on_progress: Callable[..., None]
+) -> None:
+    line = ("localize", work / "movie.tif", "-o", tmp_path / "table.csv")
+    seen: list[float] = []
+
+    def interrupt(progress: Any) -> None:
+        if progress.step == "localizing":
+            seen.append(progress.done)
+            if progress.done > 0 and len(seen) < 10:
+                seen.extend([0.0] * 10)
+                signal.raise_signal(signal.SIGINT)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("blinkspot.localization.localizer.SECONDS_BETWEEN_PROGRESS", -1.0)
+        patch.setattr("blinkspot.localization.localizer.PIXELS_LOCALIZED_AT_ONCE", 1)
+        on_progress(interrupt)
+        ended = command(*line)
+    assert ended.status == 130
+    (kept,) = unfinished_files(tmp_path / "table.csv")
+    assert ended.words[-1].endswith(
+        f"frames, whose molecules are kept in {kept.folder}: localize into the same file again to go on."
+    )
+    assert list(tmp_path.iterdir()) == [kept.folder]
+    ended = command(*line)
+    assert ended.status == 0
+    assert any(words.startswith("Going on after ") for words in ended.words)
+    command("localize", work / "movie.tif", "-o", tmp_path / "whole.csv")
+    assert (tmp_path / "table.csv").read_bytes() == (tmp_path / "whole.csv").read_bytes()
 
 
 def test_disk_without_room(

@@ -14,7 +14,7 @@ from test_faults_disk import bytes_of, is_one_sentence, largest_file
 from blinkspot.cli import main
 from blinkspot.denoising import frame_stream
 from blinkspot.part_folders import claimed
-from blinkspot.unfinished_movies import unfinished_movies
+from blinkspot.unfinished_files import unfinished_files
 
 pytest_plugins = ["commands"]
 
@@ -107,14 +107,14 @@ def test_a_movie_that_goes_away_midway(
     sentence = ended.words[-1].removeprefix("blinkspot: ")
     assert sentence.startswith(f"{movie} {words}")
     assert is_one_sentence(sentence)
-    kept = unfinished_movies(out)
+    kept = unfinished_files(out)
     assert len(kept) == (name == "denoise")
     left = bytes_of(mine)
     left.pop("movie.tif", None)
     assert {path: data for path, data in left.items() if ".unfinished" not in path} == before
     movie.write_bytes(content)
     assert command(*line(name, mine)).status == 0
-    assert not unfinished_movies(out)
+    assert not unfinished_files(out)
     if name == "denoise":
         assert command(*line(name, mine)[:3], mine / "again.tif", *line(name, mine)[4:]).status == 0
         resumed, again = (DATE.sub(b"", (mine / file).read_bytes()) for file in ("out.tif", "again.tif"))

@@ -23,7 +23,7 @@ from blinkspot.errors import BlinkspotError
 from blinkspot.plugin import file_dialogs
 from blinkspot.plugin.session import session_of
 from blinkspot.stack import Stack, open_stack
-from blinkspot.unfinished_movies import unfinished_movies
+from blinkspot.unfinished_files import unfinished_files
 
 
 @pytest.fixture
@@ -64,7 +64,7 @@ def cancel_midway(qtbot, dock):
         click(qtbot, dock.file_button)
         qtbot.waitUntil(lambda: "%" in dock.job_bar.status.text(), timeout=30_000)
         click(qtbot, dock.job_bar.stop_button)
-    (kept,) = unfinished_movies(dock.leftovers._path)
+    (kept,) = unfinished_files(dock.leftovers._path)
     return kept, kept.read_record().frames
 
 

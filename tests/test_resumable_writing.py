@@ -22,7 +22,7 @@ from blinkspot import resumable_writing, zarr_writing
 from blinkspot.errors import BlinkspotError
 from blinkspot.resumable_writing import ResumableStackWriter
 from blinkspot.stack import StackWriter, open_stack
-from blinkspot.unfinished_movies import Record, UnfinishedMovie, remove_unfinished, unfinished_movies
+from blinkspot.unfinished_files import Record, UnfinishedFile, remove_unfinished, unfinished_files
 
 MOVIE = np.random.default_rng(0).normal(100, 10, (7, 20, 24)).astype(np.float32)
 IDENTITY = {"movie": "a", "model": "b", "estimate": "map"}
@@ -261,7 +261,7 @@ def test_another_movie_of_that_name_is_not_gone_on_with_and_stays(path: Path, su
 def test_begun_anew_where_that_is_asked_for(path: Path, suffix: str, tmp_path: Path) -> None:
     write(path, 4)
     write(path, 3, identity={**IDENTITY, "model": "another"})
-    assert len(unfinished_movies(path)) == 2
+    assert len(unfinished_files(path)) == 2
     done = write(path, 7, restart=True)
     assert done.note == ""
     assert list(path.parent.iterdir()) == [path]
@@ -377,7 +377,7 @@ def test_a_disk_that_fills_up_costs_no_frame_that_was_there(
     def full(*_: object, **__: object) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    where = {"frames": (os, "fsync"), "record": (UnfinishedMovie, "write_record")}
+    where = {"frames": (os, "fsync"), "record": (UnfinishedFile, "write_record")}
     writer = writer_of(path)
     no_room = r"could not be written \(No space left on device\)"
     with monkeypatch.context() as patch, pytest.raises(BlinkspotError, match=no_room):

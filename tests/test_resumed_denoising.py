@@ -25,7 +25,7 @@ from blinkspot.denoising.tiles import tiles
 from blinkspot.errors import BlinkspotError
 from blinkspot.progress import Progress, finish
 from blinkspot.stack import Stack, as_stack, open_stack
-from blinkspot.unfinished_movies import unfinished_movies
+from blinkspot.unfinished_files import unfinished_files
 
 pytest_plugins = ["commands"]
 
@@ -180,7 +180,7 @@ def test_what_was_made_in_another_way_is_not_gone_on_with(
     at_once(SIDE_PX**2, 1)
     path, fresh = tmp_path / "out.tif", tmp_path / "fresh.tif"
     denoise(DenoisedFile(model(), movie(), path), 4)
-    (kept,) = unfinished_movies(path)
+    (kept,) = unfinished_files(path)
     file = OTHERS[other](path)
     denoise(file)
     assert file.note == (
@@ -253,7 +253,7 @@ def interrupted(
 
 
 def frames_kept(path: Path) -> int:
-    (unfinished,) = unfinished_movies(path)
+    (unfinished,) = unfinished_files(path)
     record = unfinished.read_record()
     assert record is not None
     return record.frames
@@ -263,7 +263,7 @@ def test_an_interrupted_command_says_how_to_go_on_and_does(
     command: Command, line: tuple[object, ...], work: Path, tmp_path: Path, interrupted: Callable[..., Any]
 ) -> None:
     ended = interrupted()
-    (unfinished,) = unfinished_movies(tmp_path / "out.tif")
+    (unfinished,) = unfinished_files(tmp_path / "out.tif")
     frames = frames_kept(tmp_path / "out.tif")
     assert 10 <= frames < 40
     assert ended.status == 130
@@ -374,7 +374,7 @@ def test_a_process_that_is_killed_is_gone_on_with(
     arguments = [sys.executable, "-c", SLOWLY, *map(str, line)]
     with subprocess.Popen(arguments, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as killed:
         for _ in itertools.count():
-            there = unfinished_movies(tmp_path / "out.tif")
+            there = unfinished_files(tmp_path / "out.tif")
             record = there[0].read_record() if there else None
             if record is not None and record.frames >= 3:
                 break

@@ -21,7 +21,7 @@ from killing import Kills, Task, check, command, kill_and_go_on, prepare, timed
 from support import print_table
 
 from blinkspot import open_stack
-from blinkspot.unfinished_movies import UnfinishedMovie, unfinished_movies
+from blinkspot.unfinished_files import UnfinishedFile, unfinished_files
 
 SIDE_PX = 64
 
@@ -47,13 +47,14 @@ def content(path: Path, date: str) -> dict[str, bytes]:
     return found if path.is_dir() else {"": found[path.name]}
 
 
-def frames_written(unfinished: UnfinishedMovie) -> int:
+def frames_written(unfinished: UnfinishedFile) -> int:
     """Return how many frames a killed run has written, counted or not."""
-    if unfinished.movie.is_dir():
-        chunks = [entry for entry in (unfinished.movie / "0").glob("c.*.0.0") if "partial" not in entry.name]
+    movie = unfinished.folder / f"movie{unfinished.target.suffix}"
+    if movie.is_dir():
+        chunks = [entry for entry in (movie / "0").glob("c.*.0.0") if "partial" not in entry.name]
         return len(chunks) * round(1_000_000 / (4 * SIDE_PX**2))
     try:
-        frames = open_stack(unfinished.movie)
+        frames = open_stack(movie)
         written = np.asarray(frames.as_dask().any(axis=(1, 2)))
         return int(written.nonzero()[0].max(initial=-1)) + 1
     except Exception:  # killed before there was a file
@@ -73,7 +74,7 @@ def make_inputs(folder: Path, frames: int) -> tuple[Path, Path]:
 
 def look(target: Path, tally: Tally, is_early: bool) -> None:
     """Look at what a kill left."""
-    for unfinished in unfinished_movies(target):
+    for unfinished in unfinished_files(target):
         record = unfinished.read_record()
         counted = 0 if record is None else record.frames
         written = frames_written(unfinished)

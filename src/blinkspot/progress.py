@@ -89,6 +89,7 @@ class Stopwatch:
     step: str
     total: float
     started: float = field(default_factory=working_time_s)
+    done_before: float = field(default=0.0, kw_only=True)
 
     @property
     def elapsed_s(self) -> float:
@@ -97,7 +98,7 @@ class Stopwatch:
 
     def at(self, done: float) -> Progress:
         """Return the progress value for ``done`` units of work."""
-        return Progress(self.step, done, self.total, self.elapsed_s)
+        return Progress(self.step, done, self.total, self.elapsed_s, done_before=self.done_before)
 
 
 def relayed(

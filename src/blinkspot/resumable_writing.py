@@ -18,12 +18,11 @@ from blinkspot.files import check_can_write, reach_disk
 from blinkspot.new_movie import DamagedMovieError, Frames
 from blinkspot.part_folders import give_name
 from blinkspot.stack_writing import StackWriter
-from blinkspot.unfinished_movies import (
+from blinkspot.unfinished_files import (
     Record,
-    UnfinishedMovie,
+    UnfinishedFile,
     clear_finished,
     remove_unfinished,
-    unfinished_movies,
 )
 
 # Frames that are lost by a power cut took no longer than this; and no more than a tenth of the time is spent
@@ -37,7 +36,7 @@ class ResumableStackWriter(StackWriter):
 
     However it ends (an error, an interruption, a process that is killed, a power cut), the frames that have
     reached the disk by then, once a second, are kept in a hidden folder beside ``path``
-    (:mod:`blinkspot.unfinished_movies`). Whoever writes the same movie into the same file again goes on
+    (:mod:`blinkspot.unfinished_files`). Whoever writes the same movie into the same file again goes on
     from there: ``frames_written`` says after how many frames. What was begun of another movie of that name
     stays where it is.
 
@@ -79,7 +78,8 @@ class ResumableStackWriter(StackWriter):
         more = {"shape": list(shape), "dtype": str(self.dtype)}
         self._identity: dict[str, Any] = json.loads(json.dumps({**identity, **more}))  # as it is read
         self._restart = restart
-        self._unfinished = UnfinishedMovie.of(self.path, self._identity)
+        self._unfinished = UnfinishedFile.of(self.path, self._identity)
+        self._content = self.kept_in / f"movie{self.path.suffix.lower()}"
         self._is_new = False
         self._next_s = 0.0
         self.frames_secured = 0
@@ -107,18 +107,18 @@ class ResumableStackWriter(StackWriter):
         self._next_s = ended + max(_SECURED_EVERY_S, (ended - began) / _SHARE_OF_TIME)
 
     def _record(self, frames: int) -> None:
-        file_bytes = _file_bytes(self._unfinished.movie)
+        file_bytes = _file_bytes(self._content)
         record = Record(self.path.name, self._identity, self.shape[0], frames, file_bytes)
         self._unfinished.write_record(record)
 
     @contextlib.contextmanager
     def _opened(self) -> Iterator[Frames]:
-        with self._said_of_the_file():
+        with self._unfinished.errors_said():
             clear_finished(self.path)
             check_can_write(self.path)
             if self._restart:
                 remove_unfinished(self.path)
-            self._look_at_others()
+            self.note = self._unfinished.note_of_others(self._identity)
             with self._unfinished.held():
                 # Whoever held it before may have finished it.
                 check_can_write(self.path)
@@ -130,34 +130,6 @@ class ResumableStackWriter(StackWriter):
                 finally:
                     if self._is_new and self.frames_secured == 0:
                         self._unfinished.clear()
-
-    @contextlib.contextmanager
-    def _said_of_the_file(self) -> Iterator[None]:
-        """Make a sentence of an error of the disk; one about another file passes as it is."""
-        own = (self.path, self._unfinished.folder)
-        try:
-            yield
-        except OSError as error:
-            failed = None if error.filename is None else Path(error.filename)
-            if failed is not None and not any(path in (failed, *failed.parents) for path in own):
-                raise
-            raise BlinkspotError(
-                f"{self.path} could not be written ({error.strerror or error}): "
-                "check the room and the permissions there."
-            ) from error
-
-    def _look_at_others(self) -> None:
-        """Note what else was begun of this target; refuse where that is being written."""
-        for other in unfinished_movies(self.path):
-            if other == self._unfinished:
-                continue
-            record = None
-            with contextlib.suppress(OSError), other.held():
-                record = other.read_record()
-            if record is not None and record.frames:
-                what = f"the {record.frames} of {record.n_frames} frames in {other.folder}"
-                another = _difference(record.identity, self._identity)
-                self.note = f"Begun anew: {what} were made with another {another}, and stay there."
 
     @contextlib.contextmanager
     def _begun(self) -> Iterator[Frames]:
@@ -178,7 +150,7 @@ class ResumableStackWriter(StackWriter):
 
     def _gone_on_with(self, opened: contextlib.ExitStack) -> Frames | None:
         """Open the movie that is there; None where there is none, or none that is whole as far as it goes."""
-        record, movie = self._unfinished.read_record(), self._unfinished.movie
+        record, movie = self._unfinished.read_record(), self._content
         if record is None and not os.path.lexists(movie):
             return None
         if record is not None and record.frames == 0:
@@ -202,7 +174,7 @@ class ResumableStackWriter(StackWriter):
 
     def _made(self, opened: contextlib.ExitStack) -> Frames:
         """Make a movie without pixels, and open it."""
-        movie = self._unfinished.movie
+        movie = self._content
         self._is_new = True
         self._unfinished.clear()
         check_can_write(self.path, self._format.needed_bytes(self._movie))
@@ -216,7 +188,7 @@ class ResumableStackWriter(StackWriter):
     def _finish(self) -> None:
         """Give the movie its name."""
         try:
-            give_name(self._unfinished.movie, self.path)
+            give_name(self._content, self.path)
         except FileExistsError as error:
             raise BlinkspotError(
                 f"{self.path} has come into being meanwhile and is not overwritten: move it away, and write "
@@ -229,8 +201,3 @@ class ResumableStackWriter(StackWriter):
 
 def _file_bytes(movie: Path) -> int:
     return movie.stat().st_size if movie.is_file() else 0
-
-
-def _difference(theirs: dict[str, Any], own: dict[str, Any]) -> str:
-    """Name the first thing in which two movies differ."""
-    return next((name for name, value in own.items() if theirs.get(name) != value), "version")

@@ -15,7 +15,7 @@ from blinkspot.evaluation import PRESETS, compare, simulate_to_files, summary, w
 from blinkspot.files import check_new_folder, unused_path
 from blinkspot.localization import read_table
 from blinkspot.stack import open_stack
-from blinkspot.unfinished_movies import remove_unfinished
+from blinkspot.unfinished_files import remove_unfinished
 
 _DEFAULT_FOLDER = "blinkspot-demo"
 _TRAINING_MINUTES = 2.5

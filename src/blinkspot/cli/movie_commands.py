@@ -22,6 +22,7 @@ from blinkspot.cli.camera_options import (
     takes_camera_options,
 )
 from blinkspot.cli.console import answer, run, say
+from blinkspot.cli.going_on import Restart, going_on_later
 from blinkspot.cli.interruption import INTERRUPTED
 from blinkspot.cli.movies import open_recorded
 from blinkspot.errors import BlinkspotError
@@ -29,7 +30,7 @@ from blinkspot.files import check_can_write, unused_path
 from blinkspot.part_folders import claimed
 from blinkspot.progress import Progress
 from blinkspot.stack_writing import check_movie_name
-from blinkspot.unfinished_movies import clear_finished as clear_finished_movie
+from blinkspot.unfinished_files import clear_finished as clear_finished_movie
 
 if TYPE_CHECKING:
     from blinkspot.denoising import Denoiser, Training
@@ -285,9 +286,7 @@ def denoise(
         typer.Option(metavar="FIRST LAST", help="Frames to denoise, from 0, the last included."),
     ] = None,
     device: Annotated[Literal["auto", "cpu", "cuda", "mps"], typer.Option(help="Where to denoise.")] = "auto",
-    restart: Annotated[
-        bool, typer.Option("--restart", help="Remove what is kept of an earlier run, and begin anew.")
-    ] = False,
+    restart: Restart = False,
     as_json: Json = False,
 ) -> None:
     """Denoise every frame, or some; float32, by default in the input's ADU.
@@ -307,17 +306,10 @@ def denoise(
     started = time.perf_counter()
     first, last = frames or (0, movie.n_frames - 1)
     file = DenoisedFile(denoiser, movie, output, estimate, units, start=first, stop=last + 1, restart=restart)
-    try:
-        with file:
-            if file.note:
-                say(file.note)
-            run(file.denoise())
-    except (KeyboardInterrupt, Exception) as error:
-        if file.kept:
-            say(file.kept)
-            if isinstance(error, KeyboardInterrupt):
-                sys.exit(INTERRUPTED)  # all is said
-        raise
+    with going_on_later(file), file:
+        if file.note:
+            say(file.note)
+        run(file.denoise())
     for warning in denoiser.warnings:
         say(f"Warning: {warning}")
     answer(

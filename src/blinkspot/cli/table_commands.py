@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from blinkspot.camera_estimate import noise_contradiction
 from blinkspot.cli.camera_options import CameraOptions, find_camera, takes_camera_options
 from blinkspot.cli.console import answer, run, say
+from blinkspot.cli.going_on import Restart, going_on_later
 from blinkspot.cli.idle_options import refuse_idle
 from blinkspot.cli.movie_commands import Json, StackPath
 from blinkspot.cli.movies import is_denoised, open_denoised, open_recorded
@@ -31,6 +32,7 @@ from blinkspot.localization import (
     ColouredPicture,
     Contrast,
     LocalizationTable,
+    LocalizedFile,
     Localizer,
     LocalizerSettings,
     RenderSettings,
@@ -47,6 +49,7 @@ from blinkspot.localization.settings import Preset, Widths
 from blinkspot.movie_checks import check_camera, check_movie
 from blinkspot.part_folders import claimed
 from blinkspot.stack import Stack, open_stack
+from blinkspot.unfinished_files import clear_finished
 
 if TYPE_CHECKING:
     from blinkspot.denoising import Denoiser
@@ -112,9 +115,13 @@ def localize(
         Path | None,
         typer.Option(metavar="CALIBRATION.toml", help="Fit heights, too, by this astigmatism calibration."),
     ] = None,
+    restart: Restart = False,
     as_json: Json = False,
 ) -> None:
-    """Find and fit the molecules of every frame."""
+    """Find and fit the molecules of every frame.
+
+    Ended early, in whatever way, it keeps what is found; the same command goes on from there.
+    """
     if false_per_frame is not None:
         refuse_idle(context, "with --false-per-frame", "threshold")
     if astigmatism is not None:
@@ -143,6 +150,7 @@ def localize(
             "give --fit-on denoised too."
         )
     made = table_paths(output)
+    clear_finished(output)
     movie = open_denoised(stack) if stack == denoised else open_recorded(stack)
     guide = None if denoised is None else open_denoised(denoised)
     given = camera.given()
@@ -159,13 +167,16 @@ def localize(
     denoiser = None if model is None else _loaded(model)
     if denoiser is not None:
         check_can_calibrate(guide, denoiser, localizer)
-    with claimed(output):
-        table = run(localizer.localize(movie, guide))
+    file = LocalizedFile(localizer, movie, output, guide, restart=restart)
+    with claimed(output), going_on_later(file), file:
+        if file.note:
+            say(file.note)
+        table = run(file.localize())
         if denoiser is not None:
             table = _calibrated(table, guide, denoiser, localizer)
         elif fit_on == "denoised":
             say("Uncertainties are not calibrated: give the model that denoised the movie with --model.")
-        table.save(output)
+        file.save(table)
     _say_what_picasso_lacks(table, output)
     uncertainty_nm = table.column("uncertainty_nm")
     answer(

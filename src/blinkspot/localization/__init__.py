@@ -4,6 +4,7 @@ A :class:`Localizer` takes frames to a :class:`LocalizationTable`; :func:`render
 the camera's counts, whose variance equals their mean; tables are in photoelectrons and nm.
 """
 
+from blinkspot.localization.localized_file import LocalizedFile
 from blinkspot.localization.localizer import Localizer
 from blinkspot.localization.rendering import (
     ColouredPicture,
@@ -24,6 +25,7 @@ __all__ = [
     "ColouredPicture",
     "Contrast",
     "LocalizationTable",
+    "LocalizedFile",
     "Localizer",
     "LocalizerSettings",
     "RenderSettings",

@@ -18,14 +18,13 @@ from blinkspot.localization.crowding import resolve_crowds
 from blinkspot.localization.detection import Candidates, find_above_noise_in_frames, find_in_frames
 from blinkspot.localization.duplicates import DUPLICATE_DISTANCE_PX, without_duplicates
 from blinkspot.localization.fitting import Fits, fit_molecules
+from blinkspot.localization.found_rows import Rows
 from blinkspot.localization.psf import PsfWidth
 from blinkspot.localization.settings import LocalizerSettings
 from blinkspot.localization.table import COLUMNS
 from blinkspot.progress import relayed
 
 Float32Array = NDArray[np.float32]
-Rows = NDArray[np.float64]
-
 IntArray = NDArray[np.int64]
 
 # Some 10 ms.

@@ -17,7 +17,8 @@ from blinkspot.localization.astigmatism.height import fit_heights
 from blinkspot.localization.crowding import compile_crowds
 from blinkspot.localization.detection import find_candidates
 from blinkspot.localization.fitting import fit_molecules
-from blinkspot.localization.frame import FrameLocalizer, Rows
+from blinkspot.localization.found_rows import FoundRows, Rows
+from blinkspot.localization.frame import FrameLocalizer
 from blinkspot.localization.preset import ThunderstormLocalizer, check_preset
 from blinkspot.localization.psf import PsfWidth
 from blinkspot.localization.psf_learning import MovieSample, sample_frames
@@ -119,12 +120,10 @@ class Localizer:
         localizer, learned = finish(self._prepare(frames, width))
         job = localizer.rows(0, raw_adu[None], None if denoised_adu is None else denoised_adu[None])
         rows = finish(_in_frames(job, 0, 1, Stopwatch("localizing", 1)))
-        return self._table(
-            localizer, [rows], frames, learned, on_denoised=denoised_adu is not None, source={}
-        )
+        return self._table(localizer, rows, frames, learned, on_denoised=denoised_adu is not None, source={})
 
     def localize(
-        self, movie: Stack | Any, denoised: Stack | Any | None = None
+        self, movie: Stack | Any, denoised: Stack | Any | None = None, found: FoundRows | None = None
     ) -> Generator[Progress, None, LocalizationTable]:
         """Find the molecules of every frame of a movie.
 
@@ -135,6 +134,8 @@ class Localizer:
         denoised : Stack or array, shape (T, height, width), optional
             The same movie denoised, in ADU too. Candidates then come from here; fits are on the raw frames
             unless the settings say otherwise.
+        found : FoundRows, optional
+            Where to keep what is found, and what was found of this movie by an earlier run.
 
         Yields
         ------
@@ -156,19 +157,22 @@ class Localizer:
         raw_stack = as_stack(movie)
         denoised_stack = None if denoised is None else as_stack(denoised)
         self._check_denoised(raw_stack.shape, None if denoised_stack is None else denoised_stack.shape)
-        return self._localize(raw_stack, denoised_stack)
+        return self._localize(raw_stack, denoised_stack, FoundRows() if found is None else found)
 
-    def _localize(self, movie: Stack, denoised: Stack | None) -> Generator[Progress, None, LocalizationTable]:
+    def _localize(
+        self, movie: Stack, denoised: Stack | None, found: FoundRows
+    ) -> Generator[Progress, None, LocalizationTable]:
         yield from _compiling(self.settings)
         frames = _frames(movie, denoised)
         localizer, learned = yield from self._prepare(frames)
-        clock = Stopwatch("localizing", movie.n_frames)
-        yield clock.at(0)
+        found.begin(len(localizer.columns))
+        before = found.frames_done
+        clock = Stopwatch("localizing", movie.n_frames, done_before=before)
+        yield clock.at(before)
         reported_s = clock.elapsed_s
         block = max(1, PIXELS_READ_AT_ONCE // (movie.height * movie.width))
         at_once = max(1, PIXELS_LOCALIZED_AT_ONCE // (movie.height * movie.width))
-        found: list[Rows] = []
-        for start in range(0, movie.n_frames, block):
+        for start in range(before, movie.n_frames, block):
             stop = min(start + block, movie.n_frames)
             raw_frames = movie.frames(start, stop)
             denoised_frames = None if denoised is None else denoised.frames(start, stop)
@@ -180,24 +184,25 @@ class Localizer:
                 denoised_part = None if denoised_frames is None else denoised_frames[part]
                 job = localizer.rows(index, raw_frames[part], denoised_part)
                 rows = yield from _in_frames(job, index, part.stop - part.start, clock)
-                found.append(rows)
+                found.append(rows, index + part.stop - part.start)
         yield clock.at(movie.n_frames)
         source: dict[str, Any] = {"movie": _described(movie)}
         if denoised is not None:
             source["denoised"] = _described(denoised)
-        return self._table(localizer, found, frames, learned, on_denoised=denoised is not None, source=source)
+        return self._table(
+            localizer, found.taken(), frames, learned, on_denoised=denoised is not None, source=source
+        )
 
     def _table(
         self,
         localizer: FrameLocalizer | ThunderstormLocalizer,
-        found: list[Rows],
+        rows: Rows,
         frames: _Frames,
         learned: dict[str, Any],
         *,
         on_denoised: bool,
         source: dict[str, Any],
     ) -> LocalizationTable:
-        rows = np.concatenate([np.empty((0, len(localizer.columns))), *found])
         return LocalizationTable.from_columns(
             dict(zip(localizer.columns, rows.T, strict=True)),
             uncertainty_is_valid=self.settings.fit_on == "raw",

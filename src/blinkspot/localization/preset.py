@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from blinkspot.camera import Camera
 from blinkspot.errors import BlinkspotError
 from blinkspot.localization.detection import Candidates
-from blinkspot.localization.frame import Rows, finite
+from blinkspot.localization.found_rows import Rows
+from blinkspot.localization.frame import finite
 from blinkspot.localization.settings import LocalizerSettings
 from blinkspot.localization.table import COLUMNS
 from blinkspot.localization.thunderstorm import (

@@ -9,7 +9,7 @@ from qtpy.QtWidgets import QPushButton, QWidget
 
 from blinkspot.errors import BlinkspotError
 from blinkspot.plugin.notify import tell_error
-from blinkspot.unfinished_movies import remove_unfinished, unfinished_movies
+from blinkspot.unfinished_files import remove_unfinished, unfinished_files
 
 
 class LeftoversButton(QPushButton):
@@ -33,7 +33,7 @@ class LeftoversButton(QPushButton):
     def look_at(self, path: Path | None) -> None:
         """Show itself if something is kept of a file."""
         self._path = path
-        kept = [] if path is None else unfinished_movies(path)
+        kept = [] if path is None else unfinished_files(path)
         self.setVisible(bool(kept))
         if path is not None:
             where = ", ".join(str(unfinished.folder) for unfinished in kept)

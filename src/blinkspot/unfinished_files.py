@@ -1,17 +1,19 @@
-"""Movies that are being written, or were, but not to their end: kept beside their file, to go on with.
+"""Files that are being made, or were, but not to their end: kept beside what they become, to go on with.
 
 Each has a hidden folder beside the file that it is to become, named after that file and after what makes it::
 
     .NAME.0a1b2c3d.unfinished/
-        movie.tif or movie.zarr
+        movie.tif, movie.zarr or rows.float64
         record.json     what it is, and how many of its frames are safely on the disk
         lock            held by the process that writes it
+        saving          there while a table is written of its rows
 """
 
 from __future__ import annotations
 
 import contextlib
 import hashlib
+import itertools
 import json
 import os
 import re
@@ -24,17 +26,20 @@ from typing import Any
 from blinkspot.errors import BlinkspotError
 from blinkspot.files import reach_disk
 from blinkspot.held_folders import BusyError, held
+from blinkspot.part_folders import clear_left
 
-_FORMAT = "napari-blinkspot unfinished movie"
+_FORMAT = "napari-blinkspot unfinished file"
 _VERSION = 1
-_RECORD, _NEW_RECORD, _MOVIE = "record.json", "record.json.new", "movie"
+_RECORD, _NEW_RECORD = "record.json", "record.json.new"
+_SAVING = "saving"
+_CONTENTS = ("movie.*", "rows.*")
 # Far more than what made a movie takes; a larger one is not ours.
 _MOST_RECORD_BYTES = 16 << 20
 
 
 @dataclass(frozen=True)
-class UnfinishedMovie:
-    """A movie that was begun.
+class UnfinishedFile:
+    """A movie or a table that was begun.
 
     Attributes
     ----------
@@ -48,7 +53,7 @@ class UnfinishedMovie:
     folder: Path
 
     @classmethod
-    def of(cls, target: Path, identity: dict[str, Any]) -> UnfinishedMovie:
+    def of(cls, target: Path, identity: dict[str, Any]) -> UnfinishedFile:
         """Return the one, there or not, that is to become a file.
 
         Parameters
@@ -56,16 +61,19 @@ class UnfinishedMovie:
         target : Path
             The file.
         identity : dict
-            What decides about its pixels, JSON-ready.
+            What decides about its content, JSON-ready.
         """
         content = json.dumps(identity, sort_keys=True).encode()
         digest = hashlib.sha256(content).hexdigest()[:8]
         return cls(target, target.with_name(f".{target.name}.{digest}.unfinished"))
 
     @property
-    def movie(self) -> Path:
-        """Its file or zarr store, of the format of the target."""
-        return self.folder / f"{_MOVIE}{self.target.suffix.lower()}"
+    def has_content(self) -> bool:
+        """Whether anything is there besides its record."""
+        return any(self._contents())
+
+    def _contents(self) -> Iterator[Path]:
+        return itertools.chain.from_iterable(self.folder.glob(pattern) for pattern in _CONTENTS)
 
     def read_record(self) -> Record | None:
         """Return its record; None where there is none that is whole and of this target.
@@ -93,15 +101,37 @@ class UnfinishedMovie:
         reach_disk(self.folder)
 
     def clear(self) -> None:
-        """Remove its movie and its record."""
+        """Remove all that there is of it."""
         # The record first: without it, whatever is left counts for nothing.
         for name in (_RECORD, _NEW_RECORD):
             (self.folder / name).unlink(missing_ok=True)
-        for entry in self.folder.glob(f"{_MOVIE}.*"):
+        for entry in self._contents():
             if entry.is_dir() and not entry.is_symlink():
                 shutil.rmtree(entry)
             else:
                 entry.unlink()
+        (self.folder / _SAVING).unlink(missing_ok=True)
+
+    @property
+    def was_saving(self) -> bool:
+        """Whether a process was killed while, or right after, it gave the file its name."""
+        return (self.folder / _SAVING).exists()
+
+    @contextlib.contextmanager
+    def saving(self) -> Iterator[None]:
+        """Note on the disk, for as long as a ``with`` block lasts, that the file gets its name.
+
+        Where a process is killed in it, :func:`clear_finished` knows by this that a file of that name is
+        made of what is here.
+        """
+        note = self.folder / _SAVING
+        note.touch()
+        reach_disk(self.folder)
+        try:
+            yield
+        except BaseException:
+            note.unlink(missing_ok=True)
+            raise
 
     @contextlib.contextmanager
     def held(self) -> Iterator[None]:
@@ -123,6 +153,53 @@ class UnfinishedMovie:
                 raise self._busy() from error
             yield
 
+    @contextlib.contextmanager
+    def errors_said(self) -> Iterator[None]:
+        """Make a sentence of an error of the disk, in a ``with`` block; one about another file passes.
+
+        Raises
+        ------
+        BlinkspotError
+            In the place of an OSError about the target or what is kept of it.
+        """
+        own = (self.target, self.folder)
+        try:
+            yield
+        except OSError as error:
+            failed = None if error.filename is None else Path(error.filename)
+            if failed is not None and not any(path in (failed, *failed.parents) for path in own):
+                raise
+            raise BlinkspotError(
+                f"{self.target} could not be written ({error.strerror or error}): "
+                "check the room and the permissions there."
+            ) from error
+
+    def note_of_others(self, identity: dict[str, Any]) -> str:
+        """Return what else was begun of the target, in a sentence; empty where there is nothing.
+
+        Parameters
+        ----------
+        identity : dict
+            What decides about the content of this one.
+
+        Raises
+        ------
+        BlinkspotError
+            If another one is being written.
+        """
+        note = ""
+        for other in unfinished_files(self.target):
+            if other == self:
+                continue
+            record = None
+            with contextlib.suppress(OSError), other.held():
+                record = other.read_record()
+            if record is not None and record.frames:
+                what = f"the {record.frames} of {record.n_frames} frames in {other.folder}"
+                another = _difference(record.identity, identity)
+                note = f"Begun anew: {what} were made with another {another}, and stay there."
+        return note
+
     def _busy(self) -> BlinkspotError:
         return BlinkspotError(
             f"{self.target} is being written already: wait until that is done, or choose another name."
@@ -131,20 +208,20 @@ class UnfinishedMovie:
 
 @dataclass(frozen=True)
 class Record:
-    """What an unfinished movie is, and how much of it is there.
+    """What an unfinished file is, and how much of it is there.
 
     Attributes
     ----------
     target : str
         Name of the file that it is to become.
     identity : dict
-        What decides about its pixels, JSON-ready.
+        What decides about its content, JSON-ready.
     n_frames : int
-        Frames of the finished movie.
+        Frames of the movie.
     frames : int
         Frames, from the first, that are safely on the disk.
     file_bytes : int
-        Size of its file, which it has from the beginning; 0 where it is a folder.
+        Size of what is on the disk of it; 0 where that is a folder.
     """
 
     target: str
@@ -182,7 +259,12 @@ def _digest(values: dict[str, Any]) -> str:
     return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
 
 
-def unfinished_movies(target: str | os.PathLike[str]) -> list[UnfinishedMovie]:
+def _difference(theirs: dict[str, Any], own: dict[str, Any]) -> str:
+    """Name the first thing in which two files differ."""
+    return next((name for name, value in own.items() if theirs.get(name) != value), "version")
+
+
+def unfinished_files(target: str | os.PathLike[str]) -> list[UnfinishedFile]:
     """Return what was begun, with whatever settings, to become a certain file and is kept beside it."""
     path = Path(target)
     name = re.compile(rf"\.{re.escape(path.name)}\.[0-9a-f]{{8}}\.unfinished")
@@ -190,7 +272,7 @@ def unfinished_movies(target: str | os.PathLike[str]) -> list[UnfinishedMovie]:
         folders = [entry for entry in path.parent.iterdir() if name.fullmatch(entry.name) and entry.is_dir()]
     except OSError:
         return []
-    return [UnfinishedMovie(path, folder) for folder in sorted(folders) if not folder.is_symlink()]
+    return [UnfinishedFile(path, folder) for folder in sorted(folders) if not folder.is_symlink()]
 
 
 def remove_unfinished(target: str | os.PathLike[str]) -> None:
@@ -201,7 +283,7 @@ def remove_unfinished(target: str | os.PathLike[str]) -> None:
     BlinkspotError
         If it is being written, or cannot be removed.
     """
-    for unfinished in unfinished_movies(target):
+    for unfinished in unfinished_files(target):
         try:
             with unfinished.held():
                 unfinished.clear()
@@ -213,10 +295,11 @@ def remove_unfinished(target: str | os.PathLike[str]) -> None:
 
 
 def clear_finished(target: str | os.PathLike[str]) -> None:
-    """Remove what is left beside a finished movie whose process was killed right after it had named it."""
+    """Remove what is left beside a finished file whose process was killed right after it had named it."""
+    clear_left(Path(target))
     if not os.path.lexists(target):
         return
-    for unfinished in unfinished_movies(target):
-        if not unfinished.movie.exists():
+    for unfinished in unfinished_files(target):
+        if not unfinished.has_content or unfinished.was_saving:
             with contextlib.suppress(BlinkspotError, OSError), unfinished.held():
                 unfinished.clear()
