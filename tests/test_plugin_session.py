@@ -9,7 +9,7 @@ import pytest
 import torch
 from qtpy.QtGui import QGuiApplication
 from test_command_lines import commands_of
-from test_plugin_helpers import CAMERA, add_movie, click, movie, notifications, open_dock, wait_for_end
+from test_plugin_helpers import CAMERA, add_movie, click, model, movie, notifications, open_dock, wait_for_end
 
 from blinkspot.camera import Camera
 from blinkspot.cli import main
@@ -17,10 +17,13 @@ from blinkspot.denoising import Denoiser
 from blinkspot.localization import read_table
 from blinkspot.plugin import file_dialogs
 from blinkspot.plugin.camera_record import CameraRecord, Origin, Source
+from blinkspot.plugin.lineage import Ancestor
 from blinkspot.plugin.molecules_layers import WORK
 from blinkspot.plugin.movies import PROVENANCE, ROLE, stack_of
 from blinkspot.plugin.session import session_of
+from blinkspot.plugin.session_contents import contents_of
 from blinkspot.plugin.session_part import SessionPart
+from blinkspot.sessions import command_lines
 from blinkspot.stack import open_stack
 from blinkspot.stack_writing import write_stack
 
@@ -421,3 +424,49 @@ def test_the_file_menu_opens_and_saves_sessions(qtbot, viewer, tmp_path, monkeyp
     for command in wanted:
         app.commands.execute_command(command).result()
     assert done == ["ask_save", "ask_open", ("copy", True)]
+
+
+def test_a_movie_that_took_the_name_of_another_is_not_taken_for_it(qtbot, viewer, tmp_path):
+    paths = [tmp_path / folder / "cells.tif" for folder in "ab"]
+    for path, seed in zip(paths, (3, 5), strict=True):
+        path.parent.mkdir()
+        write_stack(path, movie(seed=seed), pixel_size_nm=100.0)
+    first = open_file(viewer, paths[0])
+    session, denoise, localize = (
+        session_of(viewer),
+        open_dock(viewer, "Denoise"),
+        open_dock(viewer, "Localize"),
+    )
+    session.add_model("cells", model())
+    session.lineage.model(model()).movie = Ancestor(first)
+    click(qtbot, denoise.run_button)
+    wait_for_end(qtbot, denoise)
+    click(qtbot, localize.run_button)
+    wait_for_end(qtbot, localize, 120_000)
+    viewer.layers.remove("cells denoised")
+    viewer.layers.remove("cells")
+    # Of the same name, from another folder, and denoised in another way.
+    second = open_file(viewer, paths[1])
+    denoise.estimate.setCurrentIndex(denoise.estimate.findData("map"))
+    click(qtbot, denoise.run_button)
+    wait_for_end(qtbot, denoise)
+    assert [layer.name for layer in viewer.layers][-2:] == ["cells", "cells denoised"]
+    commands = commands_of(command_lines(contents_of(viewer, session).record))
+    made = {name: [found for each, found in commands if each == name] for name, _ in commands}
+    assert [found["estimate"] for found in made["denoise"]] == ["map", "posterior-mean"]
+    assert [found["stack"] for found in made["denoise"]] == [paths[1], paths[0]]
+    assert made["localize"][0]["stack"] == paths[0]
+    assert made["localize"][0]["denoised"] == made["denoise"][1]["output"]
+    # Opened anew, whatever its name is by then, it is the same one.
+    viewer.layers.remove(second)
+    open_file(viewer, paths[0]).name = "again"
+    record = contents_of(viewer, session).record
+    assert record.models[0].movie == record.tables[0].movie == "again"
+    # A layer that was given other frames is not what it was.
+    (layer,) = (layer for layer in viewer.layers if layer.name == "again")
+    session.lineage.model(model()).movie = Ancestor(layer)
+    layer.data = movie(seed=5)
+    record = contents_of(viewer, session).record
+    assert record.models[0].movie == "again (2)"
+    gone = {each.name: each.path for each in record.movies if not each.shown}
+    assert gone == {"again (2)": str(paths[0]), "cells": str(paths[1])}
