@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import time
@@ -14,7 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
 from blinkspot.errors import BlinkspotError
-from blinkspot.files import check_can_write, reach_disk
+from blinkspot.files import check_can_write, name_too_long, reach_disk
 from blinkspot.new_movie import DamagedMovieError, Frames
 from blinkspot.stack_writing import StackWriter
 from blinkspot.unfinished_movies import (
@@ -140,6 +141,8 @@ class ResumableStackWriter(StackWriter):
             failed = None if error.filename is None else Path(error.filename)
             if failed is not None and not any(path in (failed, *failed.parents) for path in own):
                 raise
+            if error.errno == errno.ENAMETOOLONG:
+                raise name_too_long(self.path) from error
             raise BlinkspotError(
                 f"{self.path} could not be written ({error.strerror or error}): "
                 "check the room and the permissions there."
