@@ -288,7 +288,8 @@ def test_a_movie_that_was_moved(qtbot, viewer, make_napari_viewer, cells, tmp_pa
     else:
         assert asked == [f"Where is cells ({cells}) now?"]
         assert len(other.layers) == 0
-        assert shown == [("warning", "The movie 'cells' was not found.")]
+        reason = f": {where} holds another movie now" if how == "another one" else ""
+        assert shown == [("warning", f"The movie 'cells' was not found{reason}.")]
     assert opened.job_bar.status.text().startswith("Opened: ")
 
 
@@ -470,3 +471,65 @@ def test_a_movie_that_took_the_name_of_another_is_not_taken_for_it(qtbot, viewer
     assert record.models[0].movie == "again (2)"
     gone = {each.name: each.path for each in record.movies if not each.shown}
     assert gone == {"again (2)": str(paths[0]), "cells": str(paths[1])}
+
+
+def test_a_movie_whose_file_holds_another_one_is_asked_for_with_that_reason(
+    qtbot, viewer, make_napari_viewer, cells, tmp_path, monkeypatch
+):
+    open_file(viewer, cells)
+    dock = open_dock(viewer, "Report")
+    save(qtbot, dock, tmp_path / "s", monkeypatch)
+    cells.unlink()
+    write_stack(cells, movie(seed=8))
+    moved = write_stack(tmp_path / "moved.tif", movie())
+    other, _, asked = open_again(qtbot, make_napari_viewer, tmp_path / "s", monkeypatch, moved)
+    assert asked == [f"Where is cells ({cells}) now? {cells} holds another movie now."]
+    assert stack_of(other.layers["cells"]).path == moved.resolve()
+
+
+HOW = ["all frames", "as you look", "variance", "some frames", "no model", "no movie"]
+
+
+@pytest.mark.parametrize("how", HOW)
+def test_a_denoised_movie_in_memory_is_denoised_anew_as_one_looks(
+    qtbot, viewer, make_napari_viewer, cells, tmp_path, monkeypatch, how
+):
+    layer = open_file(viewer, cells)
+    session = session_of(viewer)
+    report, denoise = open_dock(viewer, "Report"), open_dock(viewer, "Denoise")
+    session.add_model("trained", model())
+    if how == "as you look":
+        denoise.frames.setCurrentText("As you look")
+    elif how == "some frames":
+        denoise.frames.setCurrentText("A range")
+        denoise.last.setValue(20)
+    elif how == "variance":
+        denoise.estimate.setCurrentIndex(denoise.estimate.findData("posterior-variance"))
+    click(qtbot, denoise.run_button)
+    wait_for_end(qtbot, denoise)
+    before = viewer.layers[1]
+    before.name = "my own"
+    before.opacity = 0.5
+    if how == "no movie":
+        viewer.layers.remove(layer)
+    save(qtbot, report, tmp_path / "s", monkeypatch)
+    if how == "no model":
+        (tmp_path / "s" / "models" / "trained.blinkspot").write_bytes(b"damaged")
+    other, dock, _ = open_again(qtbot, make_napari_viewer, tmp_path / "s", monkeypatch)
+    qtbot.waitUntil(lambda: dock.job_bar.status.text().startswith("Opened"), timeout=30_000)
+    if how in ("some frames", "no model", "no movie"):
+        assert "The denoised movie 'my own' was in memory only: denoise again." in dock.job_bar.status.text()
+        assert [each.name for each in other.layers] == ["cells"][: how != "no movie"]
+        return
+    assert dock.job_bar.status.text() == (
+        "Opened: 2 movies, 1 model, 0 tables. Denoised as you look, for it was in memory only: 'my own'."
+    )
+    source, again = other.layers["cells"], other.layers["my own"]
+    assert again.opacity == 0.5
+    assert again.metadata[ROLE] == before.metadata[ROLE]
+    assert session_of(other).model_behind(again) is session_of(other).models["trained"]
+    assert session_of(other).lineage.source(again).name == "cells"
+    if how != "variance":
+        assert session_of(other).denoised_of(source, other.layers) is again
+    computed = again.data.computed
+    np.testing.assert_allclose(computed.read(7, 9), before.data[7:9], rtol=1e-3)
