@@ -52,6 +52,8 @@ def test_a_camera_that_the_noise_contradicts_is_said_and_nothing_is_built_on_it(
 
 def test_what_cannot_be_looked_at_is_left_to_the_training() -> None:
     assert remarks_before_training(Stack(np.zeros((1, 16, 16), np.uint16)), CAMERA) == []
+    dark = dataclasses.replace(CAMERA, offset_adu=5000.0)
+    assert remarks_before_training(simulated((80.0, 160.0)), dark) == []
 
 
 def test_training_says_it_at_once_and_among_its_warnings(

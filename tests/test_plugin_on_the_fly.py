@@ -499,3 +499,20 @@ def test_a_file_that_is_denoised_into_is_not_called_one_as_you_look(
     wait_for_end(qtbot, dock)
     assert offered == ["movie denoised.tif"]
     assert [layer.name for layer in viewer.layers] == ["movie", "movie denoised"]
+
+
+def test_the_value_under_the_mouse_is_read_again_when_the_frame_is_there(qtbot, viewer, dock, gate):
+    _, denoised = add_on_the_fly(qtbot, viewer, dock)
+    gate.open.clear()
+    viewer.dims.set_current_step(0, 30)
+    # What napari reads the value by.
+    read = []
+    viewer.cursor.events.position.connect(
+        lambda event: read.append(denoised.get_value((30.0, 0.1, 0.1), world=True))
+    )
+    viewer.cursor.position = (30.0, 0.1, 0.1)
+    assert np.isnan(read[-1])
+    gate.open.set()
+    qtbot.waitUntil(lambda: is_there(denoised), timeout=TIMEOUT_MS)
+    settle(qtbot)
+    assert read[-1] == pytest.approx(expected(30)[1, 1], rel=1e-3)

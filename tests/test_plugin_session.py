@@ -533,3 +533,18 @@ def test_a_denoised_movie_in_memory_is_denoised_anew_as_one_looks(
         assert session_of(other).denoised_of(source, other.layers) is again
     computed = again.data.computed
     np.testing.assert_allclose(computed.read(7, 9), before.data[7:9], rtol=1e-3)
+
+
+def test_data_of_a_kind_that_knows_no_weak_references_can_be_an_ancestor():
+    class Frames:
+        __slots__ = ("shape",)
+
+        def __init__(self):
+            self.shape = (9, 32, 32)
+
+    class Layer:
+        name, metadata, data = "cells", {}, Frames()
+
+    layer = Layer()
+    assert Ancestor(layer).is_among([layer])
+    assert not Ancestor(layer).is_among([Layer()])

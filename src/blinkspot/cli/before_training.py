@@ -19,10 +19,12 @@ def remarks_before_training(movie: Stack, camera: Camera) -> list[str]:
     from blinkspot.camera_estimate import estimate_camera
     from blinkspot.camera_evidence import contradiction
     from blinkspot.localization.outlook import judge_movie
+    from blinkspot.movie_checks import check_camera
 
     remarks = []
-    # What keeps a movie from being looked at, the training says.
+    # What keeps a movie from being looked at, or trained on, the training says.
     with contextlib.suppress(BlinkspotError):
+        check_camera(movie, camera)
         against = contradiction(estimate_camera(movie), camera)
         if against is not None:
             # By a wrong camera the outlook would be wrong, too.
