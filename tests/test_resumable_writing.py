@@ -499,6 +499,6 @@ def test_a_name_that_is_too_long_for_what_is_kept_meanwhile_is_said(tmp_path: Pa
     # By itself it is not.
     (tmp_path / f"{'x' * 232}.tif").touch()
     (tmp_path / f"{'x' * 232}.tif").unlink()
-    with pytest.raises(BlinkspotError, match="is too long for the folder .*: choose a shorter one"):
+    with pytest.raises(BlinkspotError, match=r"is too long for the folder .*: choose a shorter one"):
         write(tmp_path / f"{'x' * 232}.tif", 7)
     assert list(tmp_path.iterdir()) == []
