@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 import shlex
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -284,6 +286,49 @@ def test_names_that_a_shell_would_run_are_quoted_and_none_is_used_twice():
     assert outputs[0] == "$(rm -rf ~); `x`_-o.blinkspot"
 
 
+NASTY = "it's $(touch harm) `touch harm`; touch harm\n\x15touch harm\n\x1b[201~touch harm\udce9 > harm"
+
+
+@pytest.mark.parametrize("shell", [["sh"], ["bash", "--norc", "-i", "+O", "interactive_comments"]])
+def test_no_shell_runs_any_part_of_a_name_or_a_comment(shell, tmp_path):
+    """Not even at a prompt that knows no comments, as zsh's."""
+    if shutil.which(shell[0]) is None:
+        pytest.skip(f"there is no {shell[0]}")
+    model = trained(epochs=3, crop_size_px=NASTY)
+    record = SessionRecord(
+        movies=(Movie("in memory", None, (9, 32, 32)), Movie(NASTY, None, (9, 32, 32))),
+        models=(
+            model,
+            Model(NASTY, model.provenance, NASTY, stopped=True),
+            dataclasses.replace(model, name="loaded", movie="in memory", path=f"/tmp/{NASTY}", provenance={}),
+        ),
+        denoised=(DenoisedMovie(NASTY, "in memory", "loaded"),),
+        tables=(Table(NASTY, steps=({"step": NASTY, "settings": {}},), picture=Picture(9.0, "ash", NASTY)),),
+    )
+    lines = command_lines(record)
+    text = "".join(f"{line}\n" for line in lines)
+    # No key to a terminal, and nothing that a clipboard cannot hold.
+    assert all(sign == "\n" or ord(sign) >= 32 for sign in text.encode().decode())
+    assert "is left out" in text
+    stub = tmp_path / "blinkspot"
+    stub.write_text("#!/bin/sh\necho ran >> ran\n")
+    stub.chmod(0o755)
+    environment = {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}", "HISTFILE": ""}
+    subprocess.run(
+        shell,
+        input=text,
+        text=True,
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        timeout=60,
+        check=False,
+    )
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["blinkspot", "ran"]
+    commands = [line for line in lines if line.startswith("blinkspot ")]
+    assert (tmp_path / "ran").read_text().count("ran") == len(commands) > 1
+
+
 # -- what no command repeats is said
 
 
@@ -296,7 +341,7 @@ def test_a_movie_in_memory_is_to_be_saved_first():
         movies=(Movie("sample", None, (9, 32, 32)),), models=(Model("m", TRAINED, "sample"),)
     )
     lines = command_lines(record)
-    assert "first save the layer 'sample' as sample.tif, by File > Save Selected Layers" in comments(record)
+    assert 'first save the layer "sample" as sample.tif, by File > Save Selected Layers' in comments(record)
     ((_, found),) = commands_of(lines)
     assert found["stack"] == Path("sample.tif")
 
@@ -325,7 +370,7 @@ def test_what_was_made_elsewhere_is_said_and_used_as_it_is():
         denoised=(DenoisedMovie("by others", "cells"),),
         tables=(localized(denoised="by others"), Table("a file", path="/data/t.csv", condition="frame < 9")),
     )
-    assert "first save the layer 'by others' as by others.tif" in comments(record)
+    assert 'first save the layer "by others" as by others.tif' in comments(record)
     (_, localize), (_, process_) = commands_of(command_lines(record))
     assert localize["denoised"] == Path("by others.tif")
     assert process_["tables"] == [Path("/data/t.csv")]

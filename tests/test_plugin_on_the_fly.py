@@ -412,10 +412,14 @@ def test_saving_computes_every_frame(qtbot, viewer, dock, tmp_path, monkeypatch)
     np.testing.assert_allclose(saved, whole, rtol=1e-3)
 
 
-def test_napari_itself_cannot_save_what_is_not_computed(viewer, qtbot, dock, tmp_path):
+@pytest.mark.parametrize("suffix", [".tif", ".zarr"])
+@pytest.mark.parametrize("plugin", [None, "napari-blinkspot"])
+def test_napari_itself_cannot_save_what_is_not_computed(viewer, qtbot, dock, tmp_path, suffix, plugin):
     _, denoised = add_on_the_fly(qtbot, viewer, dock)
     with pytest.raises(BlinkspotError, match="Denoise dock's button"):
-        denoised.save(str(tmp_path / "napari.tif"))
+        denoised.save(str(tmp_path / f"napari{suffix}"), plugin=plugin)
+    if plugin is not None:
+        assert list(tmp_path.glob("napari*")) == []
 
 
 def test_localizing_reads_real_frames(qtbot, viewer, dock):
@@ -480,3 +484,35 @@ def test_contrast_can_be_reset_by_the_frame_shown(qtbot, viewer, dock):
     np.testing.assert_allclose(denoised.contrast_limits, [shown(denoised).min(), shown(denoised).max()])
     denoised.reset_contrast_limits_range()
     assert np.isfinite(denoised.contrast_limits_range).all()
+
+
+def test_a_file_that_is_denoised_into_is_not_called_one_as_you_look(
+    qtbot, viewer, dock, tmp_path, monkeypatch
+):
+    add_movie(viewer)
+    dock.frames.setCurrentText("As you look")
+    offered = []
+    monkeypatch.setattr(
+        file_dialogs, "ask_save", lambda *asked: offered.append(asked[2]) or tmp_path / "denoised.tif"
+    )
+    click(qtbot, dock.file_button)
+    wait_for_end(qtbot, dock)
+    assert offered == ["movie denoised.tif"]
+    assert [layer.name for layer in viewer.layers] == ["movie", "movie denoised"]
+
+
+def test_the_value_under_the_mouse_is_read_again_when_the_frame_is_there(qtbot, viewer, dock, gate):
+    _, denoised = add_on_the_fly(qtbot, viewer, dock)
+    gate.open.clear()
+    viewer.dims.set_current_step(0, 30)
+    # What napari reads the value by.
+    read = []
+    viewer.cursor.events.position.connect(
+        lambda event: read.append(denoised.get_value((30.0, 0.1, 0.1), world=True))
+    )
+    viewer.cursor.position = (30.0, 0.1, 0.1)
+    assert np.isnan(read[-1])
+    gate.open.set()
+    qtbot.waitUntil(lambda: is_there(denoised), timeout=TIMEOUT_MS)
+    settle(qtbot)
+    assert read[-1] == pytest.approx(expected(30)[1, 1], rel=1e-3)

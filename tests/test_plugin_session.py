@@ -9,7 +9,7 @@ import pytest
 import torch
 from qtpy.QtGui import QGuiApplication
 from test_command_lines import commands_of
-from test_plugin_helpers import CAMERA, add_movie, click, movie, notifications, open_dock, wait_for_end
+from test_plugin_helpers import CAMERA, add_movie, click, model, movie, notifications, open_dock, wait_for_end
 
 from blinkspot.camera import Camera
 from blinkspot.cli import main
@@ -17,10 +17,13 @@ from blinkspot.denoising import Denoiser
 from blinkspot.localization import read_table
 from blinkspot.plugin import file_dialogs
 from blinkspot.plugin.camera_record import CameraRecord, Origin, Source
+from blinkspot.plugin.lineage import Ancestor
 from blinkspot.plugin.molecules_layers import WORK
 from blinkspot.plugin.movies import PROVENANCE, ROLE, stack_of
 from blinkspot.plugin.session import session_of
+from blinkspot.plugin.session_contents import contents_of
 from blinkspot.plugin.session_part import SessionPart
+from blinkspot.sessions import command_lines
 from blinkspot.stack import open_stack
 from blinkspot.stack_writing import write_stack
 
@@ -285,7 +288,8 @@ def test_a_movie_that_was_moved(qtbot, viewer, make_napari_viewer, cells, tmp_pa
     else:
         assert asked == [f"Where is cells ({cells}) now?"]
         assert len(other.layers) == 0
-        assert shown == [("warning", "The movie 'cells' was not found.")]
+        reason = f": {where} holds another movie now" if how == "another one" else ""
+        assert shown == [("warning", f"The movie 'cells' was not found{reason}.")]
     assert opened.job_bar.status.text().startswith("Opened: ")
 
 
@@ -421,3 +425,126 @@ def test_the_file_menu_opens_and_saves_sessions(qtbot, viewer, tmp_path, monkeyp
     for command in wanted:
         app.commands.execute_command(command).result()
     assert done == ["ask_save", "ask_open", ("copy", True)]
+
+
+def test_a_movie_that_took_the_name_of_another_is_not_taken_for_it(qtbot, viewer, tmp_path):
+    paths = [tmp_path / folder / "cells.tif" for folder in "ab"]
+    for path, seed in zip(paths, (3, 5), strict=True):
+        path.parent.mkdir()
+        write_stack(path, movie(seed=seed), pixel_size_nm=100.0)
+    first = open_file(viewer, paths[0])
+    session, denoise, localize = (
+        session_of(viewer),
+        open_dock(viewer, "Denoise"),
+        open_dock(viewer, "Localize"),
+    )
+    session.add_model("cells", model())
+    session.lineage.model(model()).movie = Ancestor(first)
+    click(qtbot, denoise.run_button)
+    wait_for_end(qtbot, denoise)
+    click(qtbot, localize.run_button)
+    wait_for_end(qtbot, localize, 120_000)
+    viewer.layers.remove("cells denoised")
+    viewer.layers.remove("cells")
+    # Of the same name, from another folder, and denoised in another way.
+    second = open_file(viewer, paths[1])
+    denoise.estimate.setCurrentIndex(denoise.estimate.findData("map"))
+    click(qtbot, denoise.run_button)
+    wait_for_end(qtbot, denoise)
+    assert [layer.name for layer in viewer.layers][-2:] == ["cells", "cells denoised"]
+    commands = commands_of(command_lines(contents_of(viewer, session).record))
+    made = {name: [found for each, found in commands if each == name] for name, _ in commands}
+    assert [found["estimate"] for found in made["denoise"]] == ["map", "posterior-mean"]
+    assert [found["stack"] for found in made["denoise"]] == [paths[1], paths[0]]
+    assert made["localize"][0]["stack"] == paths[0]
+    assert made["localize"][0]["denoised"] == made["denoise"][1]["output"]
+    # Opened anew, whatever its name is by then, it is the same one.
+    viewer.layers.remove(second)
+    open_file(viewer, paths[0]).name = "again"
+    record = contents_of(viewer, session).record
+    assert record.models[0].movie == record.tables[0].movie == "again"
+    # A layer that was given other frames is not what it was.
+    (layer,) = (layer for layer in viewer.layers if layer.name == "again")
+    session.lineage.model(model()).movie = Ancestor(layer)
+    layer.data = movie(seed=5)
+    record = contents_of(viewer, session).record
+    assert record.models[0].movie == "again (2)"
+    gone = {each.name: each.path for each in record.movies if not each.shown}
+    assert gone == {"again (2)": str(paths[0]), "cells": str(paths[1])}
+
+
+def test_a_movie_whose_file_holds_another_one_is_asked_for_with_that_reason(
+    qtbot, viewer, make_napari_viewer, cells, tmp_path, monkeypatch
+):
+    open_file(viewer, cells)
+    dock = open_dock(viewer, "Report")
+    save(qtbot, dock, tmp_path / "s", monkeypatch)
+    cells.unlink()
+    write_stack(cells, movie(seed=8))
+    moved = write_stack(tmp_path / "moved.tif", movie())
+    other, _, asked = open_again(qtbot, make_napari_viewer, tmp_path / "s", monkeypatch, moved)
+    assert asked == [f"Where is cells ({cells}) now? {cells} holds another movie now."]
+    assert stack_of(other.layers["cells"]).path == moved.resolve()
+
+
+HOW = ["all frames", "as you look", "variance", "some frames", "no model", "no movie"]
+
+
+@pytest.mark.parametrize("how", HOW)
+def test_a_denoised_movie_in_memory_is_denoised_anew_as_one_looks(
+    qtbot, viewer, make_napari_viewer, cells, tmp_path, monkeypatch, how
+):
+    layer = open_file(viewer, cells)
+    session = session_of(viewer)
+    report, denoise = open_dock(viewer, "Report"), open_dock(viewer, "Denoise")
+    session.add_model("trained", model())
+    if how == "as you look":
+        denoise.frames.setCurrentText("As you look")
+    elif how == "some frames":
+        denoise.frames.setCurrentText("A range")
+        denoise.last.setValue(20)
+    elif how == "variance":
+        denoise.estimate.setCurrentIndex(denoise.estimate.findData("posterior-variance"))
+    click(qtbot, denoise.run_button)
+    wait_for_end(qtbot, denoise)
+    before = viewer.layers[1]
+    before.name = "my own"
+    before.opacity = 0.5
+    if how == "no movie":
+        viewer.layers.remove(layer)
+    save(qtbot, report, tmp_path / "s", monkeypatch)
+    if how == "no model":
+        (tmp_path / "s" / "models" / "trained.blinkspot").write_bytes(b"damaged")
+    other, dock, _ = open_again(qtbot, make_napari_viewer, tmp_path / "s", monkeypatch)
+    qtbot.waitUntil(lambda: dock.job_bar.status.text().startswith("Opened"), timeout=30_000)
+    if how in ("some frames", "no model", "no movie"):
+        assert "The denoised movie 'my own' was in memory only: denoise again." in dock.job_bar.status.text()
+        assert [each.name for each in other.layers] == ["cells"][: how != "no movie"]
+        return
+    assert dock.job_bar.status.text() == (
+        "Opened: 2 movies, 1 model, 0 tables. Denoised as you look, for it was in memory only: 'my own'."
+    )
+    source, again = other.layers["cells"], other.layers["my own"]
+    assert again.opacity == 0.5
+    assert again.metadata[ROLE] == before.metadata[ROLE]
+    assert session_of(other).model_behind(again) is session_of(other).models["trained"]
+    assert session_of(other).lineage.source(again).name == "cells"
+    if how != "variance":
+        assert session_of(other).denoised_of(source, other.layers) is again
+    computed = again.data.computed
+    np.testing.assert_allclose(computed.read(7, 9), before.data[7:9], rtol=1e-3)
+
+
+def test_data_of_a_kind_that_knows_no_weak_references_can_be_an_ancestor():
+    class Frames:
+        __slots__ = ("shape",)
+
+        def __init__(self):
+            self.shape = (9, 32, 32)
+
+    class Layer:
+        name, metadata, data = "cells", {}, Frames()
+
+    layer = Layer()
+    assert Ancestor(layer).is_among([layer])
+    assert not Ancestor(layer).is_among([Layer()])

@@ -50,7 +50,7 @@ def test_all_of_train_is_seen(qtbot, viewer):
     check_all_is_seen(qtbot, dock)
     click(qtbot, options.more_button)
     dock.job_bar._show_running(True)
-    dock.loss_plot.add(LossPoint(1.0, 2.0, 2.1, True, Course.RESTARTED.value))
+    dock._on_progressed(LossPoint(1.0, 2.0, 2.1, True, Course.RESTARTED.value))
     dock.job_bar.say(LONG)
     check_all_is_seen(qtbot, dock)
     viewer.add_image(np.random.default_rng(0).poisson(5.0, (12, 16, 16)).astype(np.uint16), name="other")
@@ -58,6 +58,16 @@ def test_all_of_train_is_seen(qtbot, viewer):
     qtbot.waitUntil(lambda: "does not tell" in dock.camera.remark.text(), timeout=5000)
     dock.job_bar.say(LONG)
     check_all_is_seen(qtbot, dock)
+
+
+def test_no_empty_loss_plot_takes_room_from_the_plot_of_the_noise(qtbot, viewer):
+    dock = open_small(qtbot, viewer, "Train")
+    add_movie(viewer)
+    assert dock.loss_plot.isHidden()
+    click(qtbot, dock.camera.plot.button)
+    check_all_is_seen(qtbot, dock)
+    dock._on_progressed(LossPoint(1.0, 2.0, 2.1, True, Course.RESTARTED.value))
+    assert not dock.loss_plot.isHidden()
 
 
 def test_all_of_localize_is_seen_but_what_is_asked_for_by_more(qtbot, viewer):

@@ -498,3 +498,12 @@ def test_an_error_about_another_file_passes_as_it_is(path: Path) -> None:
     with pytest.raises(FileNotFoundError, match="absent"):
         write_and_read()
     assert writer.frames_secured == 1
+
+
+def test_a_name_that_is_too_long_for_what_is_kept_meanwhile_is_said(tmp_path: Path) -> None:
+    # By itself it is not.
+    (tmp_path / f"{'x' * 232}.tif").touch()
+    (tmp_path / f"{'x' * 232}.tif").unlink()
+    with pytest.raises(BlinkspotError, match=r"is too long for the folder .*: choose a shorter one"):
+        write(tmp_path / f"{'x' * 232}.tif", 7)
+    assert list(tmp_path.iterdir()) == []

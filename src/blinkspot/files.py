@@ -63,14 +63,18 @@ def _check_takes_files(path: Path) -> None:
             pass
     except OSError as error:
         if error.errno == errno.ENAMETOOLONG:
-            raise BlinkspotError(
-                f"The name {path.name[:40]}... is too long for the folder {path.parent}: "
-                "choose a shorter one."
-            ) from error
+            raise name_too_long(path) from error
         raise BlinkspotError(
             f"The folder {path.parent} cannot be written to ({error.strerror}): "
             f"choose another place for {path.name}."
         ) from error
+
+
+def name_too_long(path: Path) -> BlinkspotError:
+    """Return the error of a file whose name, with what is added to it meanwhile, its folder does not take."""
+    return BlinkspotError(
+        f"The name {path.name[:40]}... is too long for the folder {path.parent}: choose a shorter one."
+    )
 
 
 @contextlib.contextmanager

@@ -12,6 +12,7 @@ Each has a hidden folder beside the file that it is to become, named after that 
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import itertools
 import json
@@ -24,7 +25,7 @@ from pathlib import Path
 from typing import Any
 
 from blinkspot.errors import BlinkspotError
-from blinkspot.files import reach_disk
+from blinkspot.files import name_too_long, reach_disk
 from blinkspot.held_folders import BusyError, held
 from blinkspot.part_folders import clear_left
 
@@ -169,6 +170,8 @@ class UnfinishedFile:
             failed = None if error.filename is None else Path(error.filename)
             if failed is not None and not any(path in (failed, *failed.parents) for path in own):
                 raise
+            if error.errno == errno.ENAMETOOLONG:
+                raise name_too_long(self.target) from error
             raise BlinkspotError(
                 f"{self.target} could not be written ({error.strerror or error}): "
                 "check the room and the permissions there."

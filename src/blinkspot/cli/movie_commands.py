@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from blinkspot.camera import Camera
+from blinkspot.cli.before_training import remarks_before_training
 from blinkspot.cli.camera_options import (
     CameraOptions,
     EmGain,
@@ -199,6 +200,9 @@ def train(
             start.check_keeps(asked)
         training = Training(movie, find_camera(given, movie), settings, start)
         check_can_write(output, training.room_bytes)
+        remarks = [] if resume is not None else remarks_before_training(movie, training.camera)
+        for remark in remarks:
+            say(f"Warning: {remark}")
 
         started = time.perf_counter()
         try:
@@ -223,7 +227,7 @@ def train(
                 "validation_loss": training.best.provenance["validation_loss"],
                 "seconds": time.perf_counter() - started,
                 "camera": training.camera.as_dict(),
-                "warnings": training.warnings,
+                "warnings": [*remarks, *training.warnings],
             },
             as_json,
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -197,7 +198,7 @@ class DenoiseDock(Dock):
 
     def _run_into_file(self) -> None:
         try:
-            request = self._request()
+            request = dataclasses.replace(self._request(), on_the_fly=False)
         except BlinkspotError as error:
             self.complain(error, "Denoising")
             return

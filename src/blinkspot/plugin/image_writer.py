@@ -12,6 +12,7 @@ import pint
 
 from blinkspot.errors import BlinkspotError
 from blinkspot.plugin.movies import PROVENANCE, ROLE, STACK, STACK_DATA
+from blinkspot.plugin.on_the_fly.window_frames import WindowFrames
 from blinkspot.stack import Stack
 from blinkspot.stack_writing import write_stack
 
@@ -52,6 +53,8 @@ def write_image(path: str, data: Any, attributes: dict[str, Any]) -> list[str]:
     if is_picture:
         _write_picture(path, np.asarray(data), pixel_size_nm, made_by)
     else:
+        if isinstance(data, WindowFrames):
+            data.check_whole()
         known = pixel_size_nm if metadata.get(ROLE) == "picture" else _of_camera(data, metadata, made_by)
         write_stack(path, data, pixel_size_nm=known or pixel_size_nm, provenance=made_by)
     return [path]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import weakref
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -42,6 +43,7 @@ class Ancestor:
         stack = layer.metadata.get(STACK)
         is_its = isinstance(stack, Stack) and layer.metadata.get(STACK_DATA) is layer.data
         self._layer = weakref.ref(layer)
+        self._data = _reference(layer.data)
         self._name = str(layer.name)
         self.path: Path | None = stack.path if is_its else None
         self.shape: tuple[int, ...] = tuple(layer.data.shape)
@@ -54,6 +56,19 @@ class Ancestor:
         if layer is not None:
             self._name = str(layer.name)
         return self._name
+
+    def is_among(self, layers: Iterable[Layer]) -> bool:
+        """Tell whether its layer is there, and still holds what it held."""
+        own, data = self._layer(), self._data()
+        return own is not None and own.data is data and any(layer is own for layer in layers)
+
+
+def _reference(data: Any) -> Callable[[], Any]:
+    """Return what returns some data, without keeping them, where their kind allows that."""
+    try:
+        return weakref.ref(data)
+    except TypeError:
+        return lambda: data
 
 
 class GoneAncestor:
@@ -70,6 +85,10 @@ class GoneAncestor:
         self.path = None if path is None else Path(path)
         self.shape = shape
         self.provenance = provenance or {}
+
+    def is_among(self, layers: Iterable[Layer]) -> bool:
+        """Return False: it has no layer."""
+        return False
 
 
 AnyAncestor = Ancestor | GoneAncestor

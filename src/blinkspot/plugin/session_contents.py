@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -69,6 +69,7 @@ class _Collecting:
         self._session = session
         self._movies: dict[str, Movie] = {}
         self._denoised: dict[str, DenoisedMovie] = {}
+        self._gone: dict[tuple[str, str | None, tuple[int, ...]], str] = {}  # names of movies without a layer
         self._tables: list[Table] = []
         self._stacks: dict[str, Stack] = {}
         self._denoised_stacks: dict[str, Stack] = {}
@@ -127,12 +128,21 @@ class _Collecting:
         """Return the name of a movie; it is listed, too, where its layer is gone."""
         if ancestor is None:
             return None
-        name = ancestor.name
+        name, path = ancestor.name, _absolute(ancestor.path)
+        if not ancestor.is_among(self._viewer.layers):
+            key = (name, path, ancestor.shape)
+            if key not in self._gone:
+                self._gone[key] = self._of_file(path, ancestor.shape) or _free(name, self._movies)
+            name = self._gone[key]
         if name not in self._movies and len(ancestor.shape) == 3:
             frames, height, width = ancestor.shape
-            path = _absolute(ancestor.path)
             self._movies[name] = Movie(name, path, (frames, height, width), shown=False)
         return name
+
+    def _of_file(self, path: str | None, shape: tuple[int, ...]) -> str | None:
+        """Return the name of the movie of a file; None where it is not there."""
+        movies = self._movies.values()
+        return next((each.name for each in movies if path and (each.path, each.shape) == (path, shape)), None)
 
     def _add_denoised(self, layer: Image) -> None:
         stack = stack_of(layer)
@@ -152,14 +162,19 @@ class _Collecting:
         """Return the name of a denoised movie; it is listed, too, where its layer is gone."""
         if ancestor is None:
             return None
-        name = ancestor.name
-        if name not in self._denoised and name not in self._movies:
-            made_by = ancestor.provenance
-            self._denoised[name] = DenoisedMovie(
-                name, movie, self._model_that_made(made_by), made_by, _absolute(ancestor.path), shown=False
-            )
-        elif name not in self._denoised:  # one that the user opened as a movie of its own
-            self._denoised[name] = DenoisedMovie(name, movie, path=self._movies[name].path, shown=False)
+        name, path, made_by = ancestor.name, _absolute(ancestor.path), ancestor.provenance
+        if ancestor.is_among(self._viewer.layers):
+            is_same = name in self._denoised
+            if not is_same and name in self._movies:  # one that the user opened as a movie of its own
+                path, made_by = self._movies[name].path, {}
+        else:
+            entry = DenoisedMovie(name, movie, None, made_by, path)
+            again = (each.name for each in self._denoised.values() if _is_made_again(each, entry))
+            there = next(again, None)
+            is_same, name = there is not None, there or _free(name, {**self._denoised, **self._movies})
+        if not is_same:
+            model = self._model_that_made(made_by)
+            self._denoised[name] = DenoisedMovie(name, movie, model, made_by, path, shown=False)
         return name
 
     def _model_that_made(self, provenance: dict[str, Any]) -> str | None:
@@ -247,6 +262,24 @@ def _layers_in_the_making(session: Session) -> list[Layer]:
     """Return the layers that a denoising fills at the moment: half a movie is none."""
     dock = session.docks.get("Denoise")
     return list(dock.job_layers) if dock is not None and dock.runner.busy else []
+
+
+def _is_made_again(denoised: DenoisedMovie, gone: DenoisedMovie) -> bool:
+    """Whether a denoised movie holds what one held whose layer is gone."""
+    one, other = (
+        {name: value for name, value in each.provenance.items() if name != "created"}
+        for each in (denoised, gone)
+    )
+    is_one = denoised.name == gone.name or bool(one) or gone.path is not None
+    return is_one and (denoised.movie, denoised.path, one) == (gone.movie, gone.path, other)
+
+
+def _free(name: str, taken: Collection[str]) -> str:
+    """Return a name that is not taken."""
+    free, number = name, 2
+    while free in taken:
+        free, number = f"{name} ({number})", number + 1
+    return free
 
 
 def _absolute(path: Path | None) -> str | None:

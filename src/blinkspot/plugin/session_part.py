@@ -130,8 +130,8 @@ class SessionPart(QWidget):
     def _on_located(self, path: Path, located: session_steps.Located) -> None:
         movies = {movie.name: movie for movie in located.record.movies}
         moved: dict[str, Path] = {}
-        for name in located.missing:
-            title = f"Where is {name} ({movies[name].path}) now?"
+        for name, reason in located.missing.items():
+            title = f"Where is {name} ({movies[name].path}) now?{f' {reason}.' if reason else ''}"
             if Path(str(movies[name].path)).suffix.lower() in ("", ".zarr"):
                 found = file_dialogs.ask_open_folder(self, title)
             else:
@@ -167,7 +167,7 @@ class SessionPart(QWidget):
 
     def _say_opened(self, restored: session_steps.Restored) -> None:
         counts = {
-            "movie": len(restored.movies) + len(restored.denoised),
+            "movie": len(restored.movies) + len(restored.denoised) + len(restored.anew),
             "model": len(restored.models),
             "table": len(restored.tables),
         }
@@ -175,6 +175,9 @@ class SessionPart(QWidget):
         remarks = "".join(f" {remark}" for remark in restored.remarks)
         if restored.remarks:
             warn(remarks.strip())
+        if restored.anew:
+            names = ", ".join(repr(entry.name) for entry, *_ in restored.anew)
+            remarks += f" Denoised as you look, for it was in memory only: {names}."
         self._dock.job_bar.say(f"Opened: {listed}.{remarks}")
 
     # -- command lines

@@ -13,9 +13,11 @@ from napari.components import ViewerModel
 from napari.layers import Image, Layer
 from napari.layers import Points as PointsLayer
 
+from blinkspot.plugin.denoised_layer import Request
 from blinkspot.plugin.lineage import Ancestor, GoneAncestor, TableOrigin
 from blinkspot.plugin.molecules_layers import WORK, add_file, show_left
 from blinkspot.plugin.movies import PROVENANCE, ROLE, UNIT, Place
+from blinkspot.plugin.on_the_fly.layer import add_on_the_fly
 from blinkspot.plugin.session import Session
 from blinkspot.plugin.session_steps import Restored, RestoredTable
 
@@ -67,6 +69,15 @@ class _PuttingBack:
             elif source is not None:
                 session.add_denoised(source, layer)
             yield
+        for entry, task, prepared in restored.anew:
+            source = self._layers[entry.movie or ""]
+            if source in self._viewer.layers:
+                request = Request(source, Place.of(source), task, on_the_fly=True)
+                layer = add_on_the_fly(self._viewer, session, request, prepared)
+                layer.name = entry.name
+                _set_look(layer, entry.look)
+                self._layers[entry.name] = layer
+                yield
         for each in restored.tables:
             self._add_table(each)
             yield
@@ -74,11 +85,7 @@ class _PuttingBack:
 
     def _add_image(self, data: Any, state: dict[str, Any], look: dict[str, Any]) -> Image:
         layer: Image = self._viewer.add_image(data, **state)
-        for name, value in look.items():
-            # Of a file that may hold anything: what napari does not take changes nothing.
-            if _is_look(name, value):
-                with contextlib.suppress(Exception):
-                    setattr(layer, name, value)
+        _set_look(layer, look)
         return layer
 
     def _ancestor(self, name: str | None) -> Ancestor | GoneAncestor | None:
@@ -129,6 +136,14 @@ class _PuttingBack:
 def _choice_of(restored: RestoredTable) -> Any:
     picture = restored.shown.picture
     return None if picture is None else picture.choice
+
+
+def _set_look(layer: Image, look: dict[str, Any]) -> None:
+    for name, value in look.items():
+        # Of a file that may hold anything: what napari does not take changes nothing.
+        if _is_look(name, value):
+            with contextlib.suppress(Exception):
+                setattr(layer, name, value)
 
 
 def _is_look(name: str, value: Any) -> bool:

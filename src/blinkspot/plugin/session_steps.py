@@ -15,7 +15,9 @@ from blinkspot.errors import BlinkspotError
 from blinkspot.movie_identity import movie_identity
 from blinkspot.plugin import backend, localizing_steps, molecules_steps
 from blinkspot.plugin.camera_record import CameraRecord, Origin, Source
+from blinkspot.plugin.denoising_steps import DenoisingTask
 from blinkspot.plugin.movies import movie_layer
+from blinkspot.plugin.on_the_fly.steps import Prepared, prepare
 from blinkspot.plugin.table_shown import PictureChoice
 from blinkspot.progress import Progress
 from blinkspot.sessions import DenoisedMovie, Model, Movie, Picture, SessionContents, SessionRecord, Table
@@ -67,8 +69,9 @@ class Located:
     record : SessionRecord
     movies, denoised : dict of Stack
         Those that were found, by name.
-    missing : tuple of str
-        Names of the recorded movies that have a file, which was not found.
+    missing : dict of str
+        Names of the recorded movies that have a file, which was not found, each with why: empty where nothing
+        is there.
     remarks : tuple of str
         What else is not as it was, a sentence each.
     """
@@ -77,7 +80,7 @@ class Located:
     record: SessionRecord
     movies: Mapping[str, Stack]
     denoised: Mapping[str, Stack]
-    missing: tuple[str, ...]
+    missing: Mapping[str, str]
     remarks: tuple[str, ...] = ()
 
 
@@ -104,7 +107,8 @@ def locate(path: Path, moved: Mapping[str, Path]) -> Generator[Progress, None, L
         return read_session(path)
 
     folder, record = yield from backend.meanwhile(read, "reading the session")
-    movies, denoised, missing, remarks = {}, {}, [], []
+    movies, denoised, remarks = {}, {}, []
+    missing: dict[str, str] = {}
     for movie in record.movies:
         if not movie.shown:
             continue
@@ -116,7 +120,7 @@ def locate(path: Path, moved: Mapping[str, Path]) -> Generator[Progress, None, L
         elif movie.path is None:
             remarks.append(f"The movie {movie.name!r} was in memory only.")
         else:
-            missing.append(movie.name)
+            missing[movie.name] = found
     for entry in record.denoised:
         if not entry.shown:
             continue
@@ -125,30 +129,33 @@ def locate(path: Path, moved: Mapping[str, Path]) -> Generator[Progress, None, L
         )
         if isinstance(found, Stack):
             denoised[entry.name] = found
-        else:
-            gone = "was in memory only" if entry.path is None else "is not where it was"
-            remarks.append(f"The denoised movie {entry.name!r} {gone}: denoise again.")
-    return Located(folder, record, movies, denoised, tuple(missing), tuple(remarks))
+        elif entry.path is not None:
+            remarks.append(f"The denoised movie {entry.name!r} is not where it was: denoise again.")
+    return Located(folder, record, movies, denoised, missing, tuple(remarks))
 
 
-def _movie(entry: Movie | DenoisedMovie, folder: Path, moved: Path | None) -> Stack | None:
-    """Open a movie, where it is found and is still the same one."""
+def _movie(entry: Movie | DenoisedMovie, folder: Path, moved: Path | None) -> Stack | str:
+    """Open a movie, where it is found and is still the same one; else return why not, if there is one."""
     candidates = [
         moved,
         None if entry.file is None else Path(entry.file),
         None if entry.relative is None else folder / entry.relative,
         None if entry.path is None else Path(entry.path),
     ]
+    reason = ""
     for path in candidates:
         if path is None or not path.exists():
             continue
-        with contextlib.suppress(BlinkspotError, OSError):
+        try:
             stack = open_stack(path.resolve())
-            if not isinstance(entry, Movie):
+            if not isinstance(entry, Movie) or entry.identity in (None, movie_identity(stack)):
                 return stack
-            if entry.identity is None or movie_identity(stack) == entry.identity:
-                return stack
-    return None
+            reason = f"{path} holds another movie now"
+        except BlinkspotError as error:
+            reason = str(error).rstrip(".")
+        except OSError as error:
+            reason = f"{path} cannot be read ({error.strerror or error})"
+    return reason
 
 
 @dataclass(frozen=True)
@@ -171,6 +178,8 @@ class Restored:
     movies : list of (Movie, layer data, CameraRecord or None)
     denoised : list of (DenoisedMovie, layer data)
     models : list of (Model, Denoiser)
+    anew : list of (DenoisedMovie, DenoisingTask, Prepared)
+        Denoised movies that were in memory only, and are denoised as one looks at them.
     tables : list of RestoredTable
     remarks : list of str
     """
@@ -179,6 +188,7 @@ class Restored:
     movies: list[tuple[Movie, LayerData, CameraRecord | None]] = field(default_factory=list)
     denoised: list[tuple[DenoisedMovie, LayerData]] = field(default_factory=list)
     models: list[tuple[Model, Denoiser]] = field(default_factory=list)
+    anew: list[tuple[DenoisedMovie, DenoisingTask, Prepared]] = field(default_factory=list)
     tables: list[RestoredTable] = field(default_factory=list)
     remarks: list[str] = field(default_factory=list)
 
@@ -192,7 +202,10 @@ def restore(located: Located, frame: int) -> Generator[Progress, None, Restored]
         That the viewer shows.
     """
     record = located.record
-    lost = [f"The movie {name!r} was not found." for name in located.missing]
+    lost = [
+        f"The movie {name!r} was not found{f': {reason}' if reason else ''}."
+        for name, reason in located.missing.items()
+    ]
     restored = Restored(located, remarks=[*lost, *located.remarks])
 
     def try_to(step: str, work: Callable[[], Any]) -> Generator[Progress, None, Any]:
@@ -223,6 +236,12 @@ def restore(located: Located, frame: int) -> Generator[Progress, None, Restored]
             loaded = yield from try_to(f"loading {model.name}", partial(_model, Path(model.file)))
             if loaded is not None:
                 restored.models.append((model, loaded))
+    for entry in record.denoised:
+        if entry.shown and entry.path is None and entry.name not in located.denoised:
+            try:
+                restored.anew.append((yield from _anew(entry, restored, frame)))
+            except BlinkspotError as error:
+                restored.remarks.append(str(error))
     for table in record.tables:
         if table.file is not None:
             try:
@@ -230,6 +249,31 @@ def restore(located: Located, frame: int) -> Generator[Progress, None, Restored]
             except BlinkspotError as error:
                 restored.remarks.append(str(error))
     return restored
+
+
+def _anew(
+    entry: DenoisedMovie, restored: Restored, frame: int
+) -> Generator[Progress, None, tuple[DenoisedMovie, DenoisingTask, Prepared]]:
+    """Have a denoised movie that was in memory only denoised anew, as one looks at it.
+
+    Raises
+    ------
+    BlinkspotError
+        If what made it is not there, or it was only a part of its movie.
+    """
+    lost = BlinkspotError(f"The denoised movie {entry.name!r} was in memory only: denoise again.")
+    source = next((each for each in restored.movies if each[0].name == entry.movie), None)
+    model = next((each for record, each in restored.models if record.name == entry.model), None)
+    settings = entry.provenance.get("settings")
+    if source is None or model is None or not isinstance(settings, dict):
+        raise lost
+    movie, record = restored.located.movies[source[0].name], source[2]
+    camera = None if record is None or not record.is_certain else record.camera
+    task = DenoisingTask(model, movie, camera, 0, movie.n_frames, settings.get("estimate", ""))
+    if settings != task.provenance["settings"] or task.estimate not in backend.denoising().noise.ESTIMATES:
+        raise lost
+    prepared = yield from prepare(task, min(max(frame, 0), movie.n_frames - 1))
+    return entry, task, prepared
 
 
 def _camera(movie: Movie, stack: Stack) -> CameraRecord | None:

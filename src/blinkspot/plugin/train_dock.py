@@ -107,11 +107,8 @@ class TrainDock(Dock):
         self.controls.addLayout(row(self.start_button, self.resume_button, self.save_button, self.compare))
         self.loss_plot = LossPlot(self.viewer)
         self.controls.addWidget(self.loss_plot, stretch=1)
-        self.options.more_button.toggled.connect(self._make_room)
-
-    def _make_room(self, *_: object) -> None:
-        """Leave the room of an empty loss plot to the settings that seldom need a change."""
-        self.loss_plot.setVisible(bool(self.loss_plot.points) or not self.options.more_button.isChecked())
+        self.loss_plot.hide()  # an empty one leaves its room to the plot of the noise, or to seldom settings
+        self.controls.addStretch()
 
     def _on_movie_chosen(self, layer: Layer | None) -> None:
         usable = layer is not None and why_not_a_movie(layer) is None
@@ -176,7 +173,7 @@ class TrainDock(Dock):
             self._show_run()
         if isinstance(value, training_steps.LossPoint):
             self.loss_plot.add(value)
-            self._make_room()
+            self.loss_plot.show()
         elif isinstance(value, training_steps.PreviewFrame):
             self._on_preview(value)
             self.job_bar.note("")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import re
 import shlex
+import unicodedata
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -80,24 +81,28 @@ class _Lines:
         for report in record.reports:
             if movie in (None, report.movie):
                 self._compare(report)
-        head = f"# napari-blinkspot {package_version()}"
+        head = f"napari-blinkspot {package_version()}"
         if not any(line.startswith("blinkspot ") for line in self._lines):
-            return [f"{head}: nothing was done yet that a command line repeats.", *self._lines]
+            return [_comment(f"{head}: nothing was done yet that a command line repeats."), *self._lines]
         about = "all movies" if movie is None else repr(movie)
-        return [
-            f"{head}: repeats what was done with {about}. Run it where no result of that name lies.",
-            *self._lines,
-        ]
+        said = f"{head}: repeats what was done with {about}. Run it where no result of that name lies."
+        return [_comment(said), *self._lines]
 
     # -- writing
 
     def _say(self, sentence: str) -> None:
-        line = "# " + " ".join(sentence.split())
+        line = _comment(sentence)
         if line not in self._lines:
             self._lines.append(line)
 
-    def _run(self, *words: str) -> None:
-        self._lines.append(shlex.join(["blinkspot", *words]))
+    def _run(self, command: str, *words: str) -> None:
+        keys = ", ".join(repr(word) for word in words if word != _typed(word))
+        if keys:
+            self._say(
+                f"A line of 'blinkspot {command}' is left out, for a terminal would obey {keys}: rename it."
+            )
+        else:
+            self._lines.append(shlex.join(["blinkspot", command, *words]))
 
     def _wanted(self, name: str, suffix: str, why: str) -> str:
         """Return the name that a layer must be saved under before, and say so."""
@@ -360,9 +365,24 @@ class _Lines:
         self._run("compare", *paths, "-o", self._new(Path(report.folder).name, ""), *words)
 
 
+def _comment(sentence: str) -> str:
+    """Return a line that no shell runs any of, nor a terminal, whatever names are in the sentence.
+
+    A shell that knows no comments at its prompt, as zsh, takes it for the argument of a command that it does
+    not have.
+    """
+    plain = " ".join(_typed(sentence).split()).replace("'", '"')
+    return f"# '{plain}'"
+
+
+def _typed(text: str, instead: str = " ") -> str:
+    """Return a text without what are keys to a terminal, or no characters at all."""
+    return "".join(instead if unicodedata.category(sign) in ("Cc", "Cs") else sign for sign in text)
+
+
 def file_stem(name: str) -> str:
     """Return a name without what no file's name may hold on some system."""
-    stem = re.sub(r'[\x00-\x1f\x7f<>:"/\\|?*]', "_", name).strip(" .")[:120]
+    stem = re.sub(r"""[<>:"'/\\|?*]""", "_", _typed(name, "_")).strip(" .")[:120]
     return f"_{stem[1:]}" if stem.startswith("-") else stem or "unnamed"
 
 

@@ -138,6 +138,9 @@ class FrameComputer(QObject):
             else:
                 # napari does not draw it, but what is made of it may be seen.
                 layer.events.set_data()
+        # The value under the mouse is another, though the mouse has not moved.
+        cursor = self._viewer().cursor
+        cursor.events.position(value=cursor.position)
 
     def _on_failed(self, error: Exception) -> None:
         self._in_hand = None

@@ -74,8 +74,8 @@ class WindowFrames(LazyFrames):
                 frames[index - start] = frame
         return frames
 
-    def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> NDArray[Any]:
-        """Compute everything; in the window's thread, where that would take too long, refuse.
+    def check_whole(self) -> None:
+        """Check that whoever reads frames gets them all, whether they were looked at or not.
 
         Raises
         ------
@@ -85,8 +85,18 @@ class WindowFrames(LazyFrames):
         if threading.get_ident() == self._window:
             raise BlinkspotError(
                 "Only the frames that were looked at are denoised: save the movie with the Denoise dock's "
-                "button, which computes all of them."
+                "button, which computes all of them, or denoise 'All frames' there."
             )
+
+    def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> NDArray[Any]:
+        """Compute everything; in the window's thread, where that would take too long, refuse.
+
+        Raises
+        ------
+        BlinkspotError
+            See :meth:`check_whole`.
+        """
+        self.check_whole()
         return super().__array__(dtype, copy)
 
     def __deepcopy__(self, memo: object) -> Self:

@@ -1,0 +1,35 @@
+"""What is said of a movie and its camera before a training: nothing where all is well."""
+
+from __future__ import annotations
+
+import contextlib
+
+from blinkspot.camera import Camera
+from blinkspot.errors import BlinkspotError
+from blinkspot.progress import finish
+from blinkspot.stack import Stack
+
+
+def remarks_before_training(movie: Stack, camera: Camera) -> list[str]:
+    """Return how the movie contradicts the camera, and that denoising will change little: a sentence each.
+
+    Some seconds, of a training that takes minutes.
+    """
+    # Imported here: not every command needs them.
+    from blinkspot.camera_estimate import estimate_camera
+    from blinkspot.camera_evidence import contradiction
+    from blinkspot.localization.outlook import judge_movie
+    from blinkspot.movie_checks import check_camera
+
+    remarks = []
+    # What keeps a movie from being looked at, or trained on, the training says.
+    with contextlib.suppress(BlinkspotError):
+        check_camera(movie, camera)
+        against = contradiction(estimate_camera(movie), camera)
+        if against is not None:
+            # By a wrong camera the outlook would be wrong, too.
+            return [against]
+        outlook = finish(judge_movie(movie, camera))
+        if outlook.limit == "not noise":
+            remarks.append(outlook.sentence)
+    return remarks
