@@ -18,6 +18,7 @@ import os
 import platform
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -37,6 +38,7 @@ from support.paper.page import (
     fair_rows,
     paper_rows,
     percent,
+    steps_made,
     table_1_rows,
     verdict,
 )
@@ -45,12 +47,14 @@ from support.paper.real_movie import STANDING_NM, STANDING_SHARE, real_movie, re
 from support.paper.results import Figures, Results
 from support.trainings import use_threads
 
+from blinkspot.denoising.networks import default_channels
 from blinkspot.provenance import package_version
 
 BY_PRESET = {data_set.preset: data_set for data_set in DATA_SETS}
 PAPERS = [data_set for data_set in DATA_SETS if data_set.table]
 QUICK_SETS = [BY_PRESET[name] for name in ("paper-default", "paper-yfp3-bg100", "paper-yfp4-bg100")]
 ABLATED = BY_PRESET["paper-yfp3-bg100"]
+WIDE_CHANNELS = 32
 CROSSED = [BY_PRESET["paper-yfp3-bg100"], BY_PRESET["paper-yfp4-bg100"]]
 # Which of the tables of the real movie are drawn.
 FIGURE_4 = ("our default, noisy", "our default, found on denoised, fitted on raw")
@@ -224,15 +228,27 @@ def _blinking(page: Page, run: Run, options: argparse.Namespace) -> None:
         "which the molecule is told to shine. What that loses no denoiser can return that sees those frames."
     )
     data_sets = [BY_PRESET["paper-yfp3-bg100"]] if options.quick else PAPERS
-    lines = [(data_set, paper_line(run, data_set, blinking=True)) for data_set in data_sets]
+    _blinking_lines(page, [(each, paper_line(run, each, blinking=True)) for each in data_sets])
+    if options.quick:
+        return
+    page.heading(f"With {WIDE_CHANNELS} channels in place of {default_channels('dilated')}", 3)
+    page.words(
+        "With neighbouring frames there is more to learn. The same movies with a network of twice as many "
+        "features (`train --channels`), which takes longer to train and twice as long to denoise."
+    )
+    wide = [(each, paper_line(run, each, blinking=True, channels=WIDE_CHANNELS)) for each in PAPERS]
+    _blinking_lines(page, wide)
+
+
+def _blinking_lines(page: Page, lines: Sequence[tuple[DataSet, Figures]]) -> None:
     page.table(
-        (*BLINKING_HEADER, "context frames"),
+        (*BLINKING_HEADER, "context frames", "steps"),
         [
-            [*row, str(line["context_frames"])]
+            [*row, str(line["context_frames"]), steps_made(line)]
             for row, (_, line) in zip(blinking_rows(lines), lines, strict=True)
         ],
     )
-    page.heading("Compared fairly", 3)
+    page.words("Compared fairly:")
     page.table(FAIR_HEADER, fair_rows([(data_set.name, line) for data_set, line in lines]))
 
 

@@ -88,7 +88,8 @@ class Photographer:
         dock = self.train
         dock.parent().raise_()
         dock.camera.plot.button.click()
-        self.wait(6)
+        dock.movie_line.outlook.button.click()
+        self.wait(12)
         self.shoot("opened")
         dock.camera.plot.button.click()
 
@@ -120,15 +121,25 @@ class Photographer:
         self.shoot("denoise")
 
     def comparing(self) -> None:
-        """Draw a curtain, filmed and still."""
-        dock = self.denoise
-        dock.compare.actions_by_name["Scale bar"].trigger()
-        dock.compare.actions_by_name["Curtain"].trigger()
+        """Draw a curtain, filmed and still, and a line under it; show what is left over."""
+        ways = self.denoise.compare.actions_by_name
+        ways["Scale bar"].trigger()
+        ways["Curtain"].trigger()
         self.wait(1)
         self.film_curtain()
         self.shoot("curtain")
-        dock.compare.actions_by_name["Scale bar"].trigger()
-        dock.compare.actions_by_name["Side by side"].trigger()
+        ways["Line profile"].trigger()
+        self.wait(2)
+        self.viewer.reset_view()
+        self.shoot("profile")
+        self.session.profile.close()
+        ways["Residual"].trigger()
+        self.wait(4)
+        self.viewer.reset_view()
+        self.shoot("residual")
+        self.viewer.layers.remove(self.viewer.layers.selection.active)
+        ways["Scale bar"].trigger()
+        ways["Side by side"].trigger()
 
     def film_curtain(self) -> None:
         """Film the curtain as it is drawn from one side to the other and back."""

@@ -54,13 +54,23 @@ class Run:
         return movie_of(data_set, self.frames, self.seed, blinking=blinking)
 
 
-def paper_line(run: Run, data_set: DataSet, *, blinking: bool = False) -> Figures:
-    """Train on a data set; score it by the paper's protocol and, where frames are independent, a fair one."""
+def paper_line(run: Run, data_set: DataSet, *, blinking: bool = False, **settings: object) -> Figures:
+    """Train on a data set; score it by the paper's protocol and a fair one.
+
+    Parameters
+    ----------
+    run : Run
+    data_set : DataSet
+    blinking : bool
+        Its blinking version, with context frames.
+    **settings
+        :class:`TrainingSettings` that are not the defaults.
+    """
 
     def measure() -> Figures:
         movie = run.movie(data_set, blinking=blinking)
         trained = run.models.trained(
-            movie.name, movie.stack, movie.camera, context_frames=None if blinking else 0
+            movie.name, movie.stack, movie.camera, context_frames=None if blinking else 0, **settings
         )
         frames = denoised(movie.stack, trained.model)
         figures = _of_paper(movie, frames, trained.model.context_frames)
@@ -73,7 +83,8 @@ def paper_line(run: Run, data_set: DataSet, *, blinking: bool = False) -> Figure
         }
         return figures | _fair(movie, frames)
 
-    return run.results.of(f"{data_set.preset}{' blinking' if blinking else ''}", measure)
+    chosen = "".join(f" {name}={value}" for name, value in settings.items())
+    return run.results.of(f"{data_set.preset}{' blinking' if blinking else ''}{chosen}", measure)
 
 
 def cross_line(run: Run, trained_on: DataSet, applied_to: DataSet) -> Figures:

@@ -107,6 +107,11 @@ def blinking_rows(lines: Sequence[tuple[DataSet, Figures]]) -> list[list[str]]:
     return [[cell for number, cell in enumerate(row) if number != 1] for row in rows]
 
 
+def steps_made(figures: Figures) -> str:
+    """Return how many steps a training made, in words."""
+    return f"{figures['steps']:,}" + ("" if figures["settled"] else " (not settled)")
+
+
 FAIR_HEADER = (
     "data set",
     "noisy",
@@ -171,9 +176,7 @@ def ablation_rows(lines: dict[str, Figures]) -> list[list[str]]:
             percent(figures["returned"]),
             f"{figures['denoised_false']:,}",
             f"{figures['denoised_psnr_db']:.2f}",
-            f"{figures['steps']:,}" + ("" if figures["settled"] else " (not settled)")
-            if "steps" in figures
-            else "–",
+            steps_made(figures) if "steps" in figures else "–",
             f"{figures['cpu_s']:.0f}" if "cpu_s" in figures else "–",
         ]
         for name, figures in lines.items()
