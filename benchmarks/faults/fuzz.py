@@ -114,11 +114,17 @@ def keep(folder: Path, outcome: Outcome, into: Path) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("readers", nargs="+", choices=["all", *READERS], metavar="READER", help=", ".join(READERS))
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "readers", nargs="+", choices=["all", *READERS], metavar="READER", help=", ".join(READERS)
+    )
     parser.add_argument("--minutes", type=float, default=10.0, help="for each reader")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--keep", type=Path, default=Path("fuzz-failures"), help="folder for inputs that failed")
+    parser.add_argument(
+        "--keep", type=Path, default=Path("fuzz-failures"), help="folder for inputs that failed"
+    )
     options = parser.parse_args()
     readers = list(READERS) if "all" in options.readers else options.readers
     rows, faults = [], 0

@@ -17,7 +17,7 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from blinkspot.errors import BlinkspotError
+from blinkspot.errors import BlinkspotError, in_brief
 
 AnyArray = NDArray[Any]
 
@@ -186,7 +186,7 @@ class EncodedFrames(LazyFrames):
                 target[...] = pixels[0, : target.shape[0], : target.shape[1], 0]
             except Exception as error:  # decoders of damaged data raise whatever they stumble over
                 raise BlinkspotError(
-                    f"Frame {index + 1} (counting from 1) of {self._path} cannot be decoded ({error}): "
+                    f"Frame {index + 1} (counting from 1) of {self._path} cannot be decoded ({in_brief(error)}): "
                     "the file is damaged or of a kind not supported; save it anew as an uncompressed TIFF."
                 ) from error
 

@@ -24,7 +24,13 @@ from support.fuzzing.target import Target, damage_bytes, only
 
 _CAMERA = Camera(pixel_size_nm=100, offset_adu=100, electrons_per_adu=2)
 _SETTINGS = TrainingSettings(
-    epochs=4, crop_size_px=16, batch_size=2, channels=2, context_frames=0, blind_spot_radius_px=0, device="cpu"
+    epochs=4,
+    crop_size_px=16,
+    batch_size=2,
+    channels=2,
+    context_frames=0,
+    blind_spot_radius_px=0,
+    device="cpu",
 )
 
 
@@ -101,7 +107,9 @@ def _damaged_tensors(header: dict[str, Any], rng: random.Random) -> str:
         case 2:
             header[name]["data_offsets"] = [rng.choice(WHOLE), rng.choice(WHOLE)]
         case 3:
-            header[rng.choice(("x", "network.odd", "camera.maps", "learner.optimiser.a.b.c", "best."))] = header.pop(name)
+            header[rng.choice(("x", "network.odd", "camera.maps", "learner.optimiser.a.b.c", "best."))] = (
+                header.pop(name)
+            )
         case 4:
             # Of no bytes, whatever its shape.
             header["extra"] = {"dtype": "F32", "shape": [0, rng.choice(WHOLE)], "data_offsets": [0, 0]}
@@ -118,7 +126,7 @@ def _read_model(folder: Path) -> None:
 def _read_checkpoint(folder: Path) -> None:
     run = Training(_movie(), _CAMERA, _SETTINGS).run(resume=only(folder, "m.*"))
     for progress in run:
-        if progress.label == "training" and getattr(progress, "validated", False):
+        if getattr(progress, "validated", False):
             break
     run.close()
 

@@ -95,7 +95,9 @@ def damaged_text(text: str, rng: random.Random) -> str:
                 text = "".join(lines)
             case 5:
                 depth = rng.choice(DEPTHS)
-                opening, closing = rng.choice((("[", "]"), ("{", "}"), ("(", ")"), ('{"a":', "}"), ("- ", "")))
+                opening, closing = rng.choice(
+                    (("[", "]"), ("{", "}"), ("(", ")"), ('{"a":', "}"), ("- ", ""))
+                )
                 text = text[:at] + opening * depth + closing * rng.choice((0, depth)) + text[at:]
             case 6:
                 text = text[:at]

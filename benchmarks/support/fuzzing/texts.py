@@ -66,7 +66,11 @@ def _read_calibration(folder: Path) -> None:
 
 
 def _make_session(folder: Path) -> None:
-    made_by = {"step": "train", "camera": _CAMERA.as_dict(), "asked_for": {"epochs": 3, "region_px": [0, 0, 32, 32]}}
+    made_by = {
+        "step": "train",
+        "camera": _CAMERA.as_dict(),
+        "asked_for": {"epochs": 3, "region_px": [0, 0, 32, 32]},
+    }
     record = SessionRecord(
         movies=(Movie("cells", "/data/cells.tif", (9, 32, 32), _CAMERA.as_dict(), look={"visible": True}),),
         models=(Model("model", made_by, "cells", path="/data/m.blinkspot"),),
@@ -80,7 +84,9 @@ def _make_session(folder: Path) -> None:
         docks={"Train": {"epochs": 3}},
     )  # fmt: skip
     table = LocalizationTable.from_columns({"frame": [0, 1], "x_nm": [5.0, 6.0], "y_nm": [7.0, 8.0]})
-    contents = SessionContents(record, cameras={"cells": _CAMERA}, tables={"molecules": SessionTable(table, None)})
+    contents = SessionContents(
+        record, cameras={"cells": _CAMERA}, tables={"molecules": SessionTable(table, None)}
+    )
     finish(write_session(contents, folder / "one"))
 
 
@@ -91,7 +97,9 @@ def _damage_session(folder: Path, rng: random.Random) -> None:
     elif rng.random() < 0.1:
         damage_bytes(path, rng)
     else:
-        path.write_bytes(damaged_json(json.loads(path.read_text(encoding="utf-8")), rng).encode(errors="replace"))
+        path.write_bytes(
+            damaged_json(json.loads(path.read_text(encoding="utf-8")), rng).encode(errors="replace")
+        )
 
 
 def _read_session(folder: Path) -> None:
@@ -141,7 +149,10 @@ def _damage_condition(folder: Path, rng: random.Random) -> None:
     path.write_bytes((damaged_text(text, rng) if rng.random() < 0.8 else text).encode(errors="replace"))
 
 
-_ROWS = {name: np.linspace(-5, 1e4, 1000) for name in ("photons", "uncertainty_nm", "x_nm", "y_nm", "frame", "sigma_nm")}
+_ROWS = {
+    name: np.linspace(-5, 1e4, 1000)
+    for name in ("photons", "uncertainty_nm", "x_nm", "y_nm", "frame", "sigma_nm")
+}
 
 
 def _read_condition(folder: Path) -> None:

@@ -39,7 +39,25 @@ _FLAVOURS: dict[str, dict[str, object]] = {
     "webp": {"compression": "webp", "photometric": "rgb", "metadata": None},
     "float": {"metadata": None},
 }
-_COMPRESSIONS = (1, 5, 6, 7, 8, 32773, 32946, 34712, 34925, 34887, 50000, 50001, 50002, 52546, 34933, 22610, 65000)
+_COMPRESSIONS = (
+    1,
+    5,
+    6,
+    7,
+    8,
+    32773,
+    32946,
+    34712,
+    34925,
+    34887,
+    50000,
+    50001,
+    50002,
+    52546,
+    34933,
+    22610,
+    65000,
+)
 _BOMB_BYTES = 1 << 30
 
 
@@ -96,7 +114,7 @@ def _directory(data: bytearray) -> tuple[list[tuple[int, str, bool]], list[tuple
     if order is None or len(data) < 16:
         return entries, links
     big = struct.unpack(order + "H", data[2:4])[0] == 43
-    word, size, entry_bytes, count = (("Q", 8, 20, "Q") if big else ("I", 4, 12, "H"))
+    word, size, entry_bytes, count = ("Q", 8, 20, "Q") if big else ("I", 4, 12, "H")
     link = 8 if big else 4
     seen: set[int] = set()
     while link + size <= len(data) and len(seen) < 20:
@@ -118,7 +136,9 @@ def _relink(data: bytearray, links: list[tuple[int, str]], rng: random.Random) -
     """Have the list of pages go on somewhere else: at a page before, itself, beyond the end."""
     link, form = rng.choice(links)
     targets = [struct.unpack(form, data[at : at + struct.calcsize(form)])[0] for at, _ in links]
-    target = rng.choice((*targets, link, len(data), len(data) - 4, rng.randrange(len(data)), rng.choice(WHOLE)))
+    target = rng.choice(
+        (*targets, link, len(data), len(data) - 4, rng.randrange(len(data)), rng.choice(WHOLE))
+    )
     data[link : link + struct.calcsize(form)] = struct.pack(form, target % 256 ** struct.calcsize(form))
 
 
@@ -128,7 +148,9 @@ def _change_entry(data: bytearray, entries: list[tuple[int, str, bool]], rng: ra
     number = rng.choice((*WHOLE, len(data), len(data) - 1, rng.randrange(100), rng.randrange(len(data))))
     match rng.randrange(6):
         case 0:
-            data[at : at + 2] = struct.pack(order + "H", rng.choice((*range(254, 350), 33550, 50838, 51123, 65535)))
+            data[at : at + 2] = struct.pack(
+                order + "H", rng.choice((*range(254, 350), 33550, 50838, 51123, 65535))
+            )
         case 1:
             data[at + 2 : at + 4] = struct.pack(order + "H", rng.choice((*range(20), 65535)))
         case 2:
@@ -141,7 +163,9 @@ def _change_entry(data: bytearray, entries: list[tuple[int, str, bool]], rng: ra
 
 
 def _entry(data: bytearray, entries: list[tuple[int, str, bool]], tag: int) -> tuple[int, str, bool] | None:
-    return next((one for one in entries if struct.unpack(one[1] + "H", data[one[0] : one[0] + 2])[0] == tag), None)
+    return next(
+        (one for one in entries if struct.unpack(one[1] + "H", data[one[0] : one[0] + 2])[0] == tag), None
+    )
 
 
 def _set(data: bytearray, entry: tuple[int, str, bool], value: int) -> None:

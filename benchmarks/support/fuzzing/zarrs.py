@@ -94,7 +94,10 @@ def _resized(content: dict, rng: random.Random) -> dict:
         else:
             _reshard(content, chunks)
     if "codecs" in content and rng.random() < 0.3:
-        content["codecs"] = [{"name": "bytes", "configuration": {"endian": "little"}}, rng.choice(list(_CODECS.values()))]
+        content["codecs"] = [
+            {"name": "bytes", "configuration": {"endian": "little"}},
+            rng.choice(list(_CODECS.values())),
+        ]
     if "compressor" in content and rng.random() < 0.3:
         content["compressor"] = {"id": rng.choice(("zlib", "gzip", "bz2", "lzma", "zstd", "lz4", "blosc"))}
     return content

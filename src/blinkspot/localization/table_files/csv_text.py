@@ -13,8 +13,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from blinkspot.errors import BlinkspotError
-from blinkspot.files import check_can_write, written_whole
+from blinkspot.errors import BlinkspotError, in_brief
+from blinkspot.files import check_can_write, read_small_text, written_whole
 from blinkspot.localization.table_files.csv_rows import check_row_lengths, headings_of
 from blinkspot.localization.table_files.values import checked_numbers
 
@@ -41,7 +41,9 @@ def read_text(path: Path) -> pd.DataFrame:
         headings = headings_of(path)
         twice = [heading for heading in headings if headings.count(heading) > 1]
         if twice:
-            raise BlinkspotError(f"The table {path} has more than one column {twice[0]!r}: leave one out.")
+            raise BlinkspotError(
+                f"The table {path} has more than one column {in_brief(twice[0], 60)!r}: leave one out."
+            )
         check_row_lengths(path, len(headings), "table")
         return pd.read_csv(
             path, skipinitialspace=True, encoding="utf-8-sig", index_col=False, na_values=list(_NOT_KNOWN)
@@ -69,7 +71,7 @@ def numbers(path: Path, heading: str, values: pd.Series[Any], required: bool) ->
     words = np.flatnonzero(np.isnan(found) & values.notna().to_numpy())
     if len(words):
         raise BlinkspotError(
-            f"The table {path} has {values.iloc[words[0]]!s} for {heading!r} in data row {words[0] + 1}: "
+            f"The table {path} has {in_brief(values.iloc[words[0]], 60)} for {heading!r} in data row {words[0] + 1}: "
             "a number is needed there."
         )
     return checked_numbers(path, heading, found, required)
@@ -117,8 +119,8 @@ def read_provenance(path: Path) -> dict[str, Any]:
     if not beside.is_file():
         return {}
     try:
-        content = json.loads(beside.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+        content = json.loads(read_small_text(beside))
+    except (OSError, ValueError, RecursionError) as error:
         raise BlinkspotError(
             f"The provenance {beside} of the table {path.name} cannot be read: mend it, or move it away."
         ) from error

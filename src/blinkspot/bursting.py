@@ -1,0 +1,106 @@
+"""Whether a few compressed bytes become gigabytes: told without decoding them into memory."""
+
+from __future__ import annotations
+
+import bz2
+import lzma
+import zlib
+from collections.abc import Callable
+from typing import Any, BinaryIO
+
+import imagecodecs
+
+from blinkspot.limits import MOST_BYTES_AT_ONCE
+
+COMPRESSORS = ("blosc", "bz2", "gzip", "lz4", "lzma", "zlib", "zstd")
+"""Formats that are known here: Blosc and LZ4 as numcodecs frames them."""
+
+# Deflate makes at most 1,032 bytes of one; the rest is for headers.
+_MOST_FOR_A_BYTE = {"gzip": 1100, "zlib": 1100}
+_PIECE_BYTES = 1 << 20
+
+
+def bursts(file: BinaryIO, n_bytes: int, compressor: str, decoded_bytes: int) -> bool:
+    """Tell whether compressed bytes become more than may be decoded at once.
+
+    Parameters
+    ----------
+    file : binary file
+        They begin where it is.
+    n_bytes : int
+        How many they are.
+    compressor : str
+        One of :data:`COMPRESSORS`.
+    decoded_bytes : int
+        What they should become.
+
+    Raises
+    ------
+    OSError
+        If the file cannot be read.
+    """
+    if n_bytes * _MOST_FOR_A_BYTE.get(compressor, MOST_BYTES_AT_ONCE) <= MOST_BYTES_AT_ONCE:
+        return False
+    match compressor:
+        case "blosc":
+            return int.from_bytes(file.read(16)[4:8], "little") > MOST_BYTES_AT_ONCE
+        case "lz4":
+            return int.from_bytes(file.read(4), "little") > MOST_BYTES_AT_ONCE
+        case "zstd":
+            return _zstd_bursts(file, n_bytes, decoded_bytes)
+        case _:
+            return _stream_bursts(file, n_bytes, _STREAMS[compressor])
+
+
+def _zstd_bursts(file: BinaryIO, n_bytes: int, decoded_bytes: int) -> bool:
+    start = file.tell()
+    stated = zstd_content_bytes(file.read(18))
+    if stated:
+        return stated > MOST_BYTES_AT_ONCE
+    # Without a size it is decoded to whatever it is: into the room of a chunk, to try.
+    file.seek(start)
+    try:
+        imagecodecs.zstd_decode(file.read(n_bytes), out=decoded_bytes)
+    except Exception:  # too much, or damaged
+        return True
+    return False
+
+
+def zstd_content_bytes(header: bytes) -> int | None:
+    """Return the size that the first frame of Zstandard states (RFC 8878, 3.1.1.1); None where it does not."""
+    if len(header) < 6 or header[:4] != b"\x28\xb5\x2f\xfd":
+        return None
+    descriptor = header[4]
+    is_single, size_flag = bool(descriptor & 0x20), descriptor >> 6
+    size = (1 if is_single else 0, 2, 4, 8)[size_flag]
+    at = 5 + (0 if is_single else 1) + (0, 1, 2, 4)[descriptor & 3]
+    if size == 0:
+        return None
+    return int.from_bytes(header[at : at + size], "little") + (256 if size == 2 else 0)
+
+
+_STREAMS: dict[str, Callable[[], Any]] = {
+    "gzip": lambda: zlib.decompressobj(31),
+    "zlib": zlib.decompressobj,
+    "bz2": bz2.BZ2Decompressor,
+    "lzma": lzma.LZMADecompressor,
+}
+
+
+def _stream_bursts(file: BinaryIO, n_bytes: int, new: Callable[[], Any]) -> bool:
+    """Decode a piece at a time, one stream after another, and keep nothing."""
+    left, rest, total, stream = n_bytes, b"", 0, new()
+    try:
+        while total <= MOST_BYTES_AT_ONCE:
+            if stream.eof:
+                rest, stream = stream.unused_data, new()
+            if not rest and getattr(stream, "needs_input", True):
+                rest = file.read(min(left, _PIECE_BYTES))
+                left -= len(rest)
+                if not rest:
+                    return False
+            total += len(stream.decompress(rest, _PIECE_BYTES))
+            rest = getattr(stream, "unconsumed_tail", b"")
+    except (zlib.error, OSError, lzma.LZMAError, EOFError):
+        return False  # damaged, which the decoder says
+    return True
