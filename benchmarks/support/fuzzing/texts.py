@@ -10,6 +10,9 @@ import numpy as np
 
 from blinkspot import Camera, LocalizationTable
 from blinkspot.camera_maps import CameraMaps
+from blinkspot.denoising import Denoiser
+from blinkspot.denoising.networks import build_network
+from blinkspot.denoising.prior import InputScaling, PriorNetwork
 from blinkspot.errors import BlinkspotError
 from blinkspot.localization.astigmatism import AstigmatismCalibration, DefocusCurve
 from blinkspot.localization.processing.expression import parse_expression
@@ -84,8 +87,17 @@ def _make_session(folder: Path) -> None:
         docks={"Train": {"epochs": 3}},
     )  # fmt: skip
     table = LocalizationTable.from_columns({"frame": [0, 1], "x_nm": [5.0, 6.0], "y_nm": [7.0, 8.0]})
+    denoiser = Denoiser(
+        PriorNetwork(build_network("dilated", 0, 2), InputScaling(20.0, 2.0, 100.0)),
+        "dilated",
+        _CAMERA,
+        made_by,
+    )
     contents = SessionContents(
-        record, cameras={"cells": _CAMERA}, tables={"molecules": SessionTable(table, None)}
+        record,
+        models={"model": denoiser},
+        cameras={"cells": _CAMERA},
+        tables={"molecules": SessionTable(table, None)},
     )
     finish(write_session(contents, folder / "one"))
 

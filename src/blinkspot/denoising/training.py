@@ -53,6 +53,8 @@ _PROBE_CROPS = 16
 _PROBE_SHARE = 0.15  # of the minutes that a training may last
 
 ResultT = TypeVar("ResultT")
+# What values that are not what they should be give rise to.
+_OF_DAMAGED_FILES = (AttributeError, KeyError, OverflowError, RuntimeError, TypeError, ValueError)
 
 
 class Training:
@@ -179,8 +181,8 @@ class Training:
         if resumed is not None:
             try:
                 self._restore(learner, state, *resumed)
-            except (RuntimeError, ValueError, KeyError, TypeError) as error:
-                raise BlinkspotError(f"The checkpoint {resume} is damaged: train anew.") from error
+            except _OF_DAMAGED_FILES as error:
+                raise _damaged(resume) from error
         watch = Stopwatch("training", 1.0)
         watch.started -= state.elapsed_s
         saved_at_s = watch.elapsed_s
@@ -363,17 +365,27 @@ class Training:
     def _read(self, path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
         numbers, tensors = read_checkpoint(path)
         check_same_training(path, numbers, self._identity)
-        self._used = TrainingSettings(**numbers["used"])
-        self._noise_ratio = numbers["noise_ratio"]
-        self._residual_ratios = list(numbers["residual_ratios"])
-        self._residual_ratio = numbers["residual_ratio"]
-        self.warnings = list(numbers["warnings"])
+        try:
+            used = numbers["used"]
+            self._used = dataclasses.replace(
+                self._used,
+                context_frames=int(used["context_frames"]),
+                blind_spot_radius_px=int(used["blind_spot_radius_px"]),
+            )
+            self._noise_ratio = float(numbers["noise_ratio"])
+            self._residual_ratios = [float(ratio) for ratio in numbers["residual_ratios"]]
+            ratio = numbers["residual_ratio"]
+            self._residual_ratio = None if ratio is None else float(ratio)
+            self.warnings = [str(warning) for warning in numbers["warnings"]]
+        except (*_OF_DAMAGED_FILES, BlinkspotError) as error:
+            raise _damaged(path) from error
         return numbers, tensors
 
     def _restore(
         self, learner: Learner, state: TrainingState, numbers: dict[str, Any], tensors: dict[str, Tensor]
     ) -> None:
-        learner.model.scaling = learner.averaged.scaling = InputScaling(**numbers["scaling"])
+        scaling = InputScaling(**{name: float(value) for name, value in numbers["scaling"].items()})
+        learner.model.scaling = learner.averaged.scaling = scaling
         learner.restore(tensors_below("learner", tensors))
         state.restore(numbers["state"])
         if numbers["best"] is not None:
@@ -381,6 +393,10 @@ class Training:
             model.load_state_dict(tensors_below("best", tensors))
             best = Denoiser(model, self._used.network, self.camera, numbers["best"])
             self.best = best.calibrated(Calibration(**best.provenance["calibration"]))
+
+
+def _damaged(checkpoint: Path | None) -> BlinkspotError:
+    return BlinkspotError(f"The checkpoint {checkpoint} is damaged: train anew.")
 
 
 def train(
