@@ -52,6 +52,7 @@ NUMBERS = tuple(_LIMITS)
 MAPPED = ("offset_adu", "electrons_per_adu", "read_noise_electrons")
 """Those of them that maps take the place of."""
 _MOST_FILE_BYTES = 1 << 20
+_LONGEST_NAME = 500
 # Two cameras are taken for one where a number differs by no more than this part.
 _SAME = 0.01
 
@@ -308,7 +309,7 @@ def read_settings(path: str | os.PathLike[str]) -> dict[str, Any]:
 
 def _maps_beside(path: Path, name: object, digest: object) -> CameraMaps:
     """Read the maps that a camera file names."""
-    if not isinstance(name, str):
+    if not isinstance(name, str) or len(name) > _LONGEST_NAME or not name.isprintable():
         raise BlinkspotError(
             f"The camera file {path} must name its maps as a text, not {in_brief(name, 60)}."
         )

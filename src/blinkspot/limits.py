@@ -11,7 +11,7 @@ import numpy as np
 from blinkspot.errors import BlinkspotError
 
 MOST_BYTES_AT_ONCE = 1 << 28
-"""Bytes of a frame, or of what has to be decoded with it: 134 million pixels of 16 bits; no camera has more."""
+"""Bytes of a frame, or of what is decoded with it: 134 million pixels of 16 bits; no camera has more."""
 MOST_FRAMES = 10_000_000
 """Frames of a movie: almost three hours at a kilohertz."""
 

@@ -149,7 +149,7 @@ def _check_planes(pixels: ElementTree.Element, path: Path) -> None:
     planes = 1.0
     for axis in "TZC":
         length = pixels.get(f"Size{axis}", "1")
-        planes *= float(length) if length.isascii() and length.isdigit() and len(length) < 20 else 1.0
+        planes *= float(length[:300]) if length.isascii() and length.isdigit() else 1.0
     if planes > MOST_FRAMES:
         raise BlinkspotError(
             f"{path} says that it has {planes:.3g} planes, where a movie may have {MOST_FRAMES:,}: "
@@ -246,7 +246,9 @@ def check_picture(data: bytes, itemsize: int, kinds: tuple[str, ...]) -> str:
             if width * height * max(itemsize, 4) > MOST_BYTES_AT_ONCE:
                 raise ValueError(f"a picture of {height} x {width} pixels is too large")
             return picture.format or ""
-    except (OSError, SyntaxError, PIL.Image.DecompressionBombError) as error:
+    except PIL.Image.DecompressionBombError as error:
+        raise ValueError("a picture that is far too large") from error
+    except (OSError, SyntaxError) as error:
         raise ValueError("what it holds is not the picture that it should be") from error
 
 

@@ -29,6 +29,15 @@ _POLL_S = 0.2
 _INPUTS_PER_CHILD = 1000
 _LONGEST_SENTENCE = 1000
 
+_OF_MEMORY = (
+    "unable to allocate",
+    "cannot allocate",
+    "can't allocate",
+    "enough memory",
+    "out of memory",
+    "bad_alloc",
+)
+
 KINDS = ("accepted", "refused", "foreign exception", "hang", "over memory", "crash")
 """What may become of an input; all but the first two are faults."""
 
@@ -174,7 +183,7 @@ def _is_of_memory(error: BaseException | None) -> bool:
     seen = 0
     while error is not None and seen < 20:
         words = str(error).lower()
-        if isinstance(error, MemoryError) or "allocat" in words or "not enough memory" in words:
+        if isinstance(error, MemoryError) or any(said in words for said in _OF_MEMORY):
             return True
         error, seen = error.__cause__ or error.__context__, seen + 1
     return False

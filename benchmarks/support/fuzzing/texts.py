@@ -97,7 +97,7 @@ def _make_session(folder: Path) -> None:
         record,
         models={"model": denoiser},
         cameras={"cells": _CAMERA},
-        tables={"molecules": SessionTable(table, None)},
+        tables={"molecules": SessionTable(lambda: table, None)},
     )
     finish(write_session(contents, folder / "one"))
 

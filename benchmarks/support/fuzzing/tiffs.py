@@ -13,9 +13,9 @@ import imagecodecs
 import numpy as np
 import tifffile
 
-from blinkspot.stack import open_stack, write_stack
 from blinkspot.camera_maps import read_maps
 from blinkspot.evaluation.simulation.mask_files import read_mask
+from blinkspot.stack import open_stack, write_stack
 from support.fuzzing.mutations import WHOLE, damaged_text
 from support.fuzzing.target import Target, damage_bytes, only
 
@@ -34,7 +34,6 @@ _FLAVOURS: dict[str, dict[str, object]] = {
     "motorola": {"byteorder": ">", "metadata": None},
     "jpeg": {"compression": "jpeg", "metadata": None},
     "jpeg2000": {"compression": "jpeg2000", "metadata": None},
-    "jpegxl": {"compression": "jpegxl", "metadata": None},
     "png": {"compression": "png", "metadata": None},
     "webp": {"compression": "webp", "photometric": "rgb", "metadata": None},
     "float": {"metadata": None},

@@ -67,7 +67,13 @@ def numbers(path: Path, heading: str, values: pd.Series[Any], required: bool) ->
     BlinkspotError
         If there is a word where a number should be, or a required number is missing.
     """
-    found = pd.to_numeric(values, errors="coerce").to_numpy(dtype=np.float64)
+    try:
+        found = pd.to_numeric(values, errors="coerce").to_numpy(dtype=np.float64)
+    except OverflowError as error:
+        raise BlinkspotError(
+            f"The table {path} has a number of hundreds of digits for {heading!r}: a number that makes sense "
+            "is needed there."
+        ) from error
     words = np.flatnonzero(np.isnan(found) & values.notna().to_numpy())
     if len(words):
         raise BlinkspotError(
