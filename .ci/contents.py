@@ -13,7 +13,7 @@ from pathlib import Path, PurePosixPath
 PACKAGE = "blinkspot"
 _KINDS = {".py", ".yaml", ".html", ".css", ".js", ".typed"}
 _NEEDED = ("napari.yaml", "py.typed", "__init__.py", "evaluation/report/templates/index.html")
-_FOLDERS = ("tests", "benchmarks", "docs", "shared", "site")
+_FOLDERS = {"tests", "benchmarks", "docs", "shared", "site"}
 _BESIDE = {
     "CHANGELOG.md", "CITATION.cff", "LICENSE", "PKG-INFO", "README.md", "SECURITY.md", "napari.yaml",
     "pyproject.toml", ".gitignore",
@@ -71,10 +71,8 @@ def _of_source(path: Path) -> list[str]:
 
 def _of_package(names: list[str], package: str) -> list[str]:
     found = [f"{package}/{name} is missing" for name in _NEEDED if f"{package}/{name}" not in names]
-    for name in map(PurePosixPath, names):
-        if name.suffix not in _KINDS or set(name.parts) & set(_FOLDERS):
-            found.append(f"{name} does not belong there")
-    return found
+    odd = [name for name in map(PurePosixPath, names) if name.suffix not in _KINDS or set(name.parts) & _FOLDERS]
+    return found + [f"{name} does not belong there" for name in odd]
 
 
 if __name__ == "__main__":

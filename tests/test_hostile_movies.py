@@ -1,4 +1,4 @@
-"""Movies, pictures and zarr stores that are made to hurt: refused in one sentence, before they take memory."""
+"""Movies, pictures and stores that are made to hurt: refused in one sentence, before they take memory."""
 
 import bz2
 import contextlib
@@ -169,11 +169,8 @@ def test_strips_that_burst_are_decoded_into_the_room_of_a_strip(tmp_path, compre
     for tag, value in ((259, compression), (273, len(data)), (279, len(bomb))):
         struct.pack_into("<HII", data, entry(data, tag) + 2, 4, 1, value)
     path.write_bytes(bytes(data) + bomb)
-    stack = open_stack(path)
-    try:
-        assert stack.frame(0).shape == (16, 20)
-    except BlinkspotError as error:
-        assert "cannot be decoded" in str(error)
+    with contextlib.suppress(BlinkspotError):  # or the zeros that fit in
+        assert not open_stack(path).frame(0).any()
 
 
 def huge_jpeg() -> bytes:

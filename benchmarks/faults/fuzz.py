@@ -2,9 +2,9 @@
 
     python benchmarks/faults/fuzz.py READER... --minutes 10 [--seed N] [--keep FOLDER]
 
-Small valid files are made, then damaged: as bytes, as text, and by what their format is made of. Each input may
-take 5 s of processor time and 1 GB of memory beyond what the program has anyway. It is either read or refused
-in one sentence; whatever else happens is a fault, and the input is kept. `all` stands for every reader.
+Small valid files are made, then damaged: as bytes, as text, and by what their format is made of. Each input
+may take 5 s of processor time and 1 GB of memory beyond what the program has anyway. It is either read or
+refused in one sentence; whatever else happens is a fault, and the input is kept. `all`: every reader.
 """
 
 from __future__ import annotations

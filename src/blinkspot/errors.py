@@ -11,7 +11,7 @@ class BlinkspotError(Exception):
 
 
 def in_brief(words: object, most: int = 160) -> str:
-    """Return what a library says of a file, or what stands in it, as a part of a sentence: one line, not long.
+    """Return what a library says of a file, or what stands in it, as a part of a sentence of one line.
 
     Parameters
     ----------

@@ -16,7 +16,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from blinkspot.bursting import COMPRESSORS, bursts
-from blinkspot.errors import BlinkspotError
+from blinkspot.errors import BlinkspotError, in_brief
 from blinkspot.zarr_metadata import damaged, described
 
 _FILTERS = ("bitround", "delta", "fixedscaleoffset", "shuffle")
@@ -99,7 +99,8 @@ def _of_version_3(content: dict[str, Any], folder: Path) -> ChunkFiles:
     chunks = tuple(int(long) // int(short) for long, short in zip(whole, parts, strict=True))
     if not 0 < math.prod(chunks) <= _MOST_PIECES:
         raise BlinkspotError(
-            f"{folder} has shards of {math.prod(chunks)} chunks, which are too many: save it anew in larger chunks."
+            f"{folder} has shards of {math.prod(chunks)} chunks, which are too many: save it anew in larger "
+            "chunks."
         )
     checksums = [codec["name"] for codec in shard["index_codecs"] if codec["name"] != "bytes"]
     if checksums not in ([], ["crc32c"]):
@@ -129,7 +130,8 @@ def _compressor(codecs: list[Any], folder: Path) -> str | None:
 def _check_known(name: Any, known: tuple[str, ...], folder: Path) -> None:
     if name not in known:
         raise BlinkspotError(
-            f"{folder} needs the codec {str(name)[:40]!r}, which is not supported: save it anew with zarr's own."
+            f"{folder} needs the codec {in_brief(name, 40)!r}, which is not supported: save it anew with "
+            "zarr's own."
         )
 
 

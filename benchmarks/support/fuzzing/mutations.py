@@ -13,7 +13,8 @@ WHOLE = (0, 1, 2, 3, 7, 255, 256, 65535, 65536, 2**31 - 1, 2**31, 2**32 - 1, 2**
 WORDS = (
     "nan", "inf", "-inf", "1e308", "1e-320", "1e400", "-1", "0", "", " ", "null", "true", "[]", "{}", "\x00",
     "0x10", "1_000", "9" * 400, "9" * 5000, "🔬", "\ufeff", "../../etc/passwd", "/dev/zero", "a" * 70_000,
-    "__class__", "9**9**9", "1;2", '"', "'", "\\", "\r", "\n", ",", ";", "=", "#", "[", "]", "[[", "{", "&", "*",
+    "__class__", "9**9**9", "1;2", '"', "'", "\\", "\r", "\n", ",", ";", "=", "#", "[", "]", "[[", "{", "&",
+    "*",
     "2026-11-26T00:00:00Z", "!!python/object/apply:os.system ['true']", "<<: *a", "&a [*a, *a]",
 )  # fmt: skip
 """Texts at which parsers stumble."""
@@ -134,7 +135,8 @@ def odd_value(rng: random.Random) -> Any:
     for _ in range(rng.choice((1, 3, 500))):
         nested = [nested] if rng.random() < 0.5 else {"a": nested}
     return rng.choice(
-        (number, -number, rng.random(), 1e308, float("nan"), float("inf"), -0.0, None, True, False, [], {}, "",
+        (number, -number, rng.random(), 1e308, float("nan"), float("inf"), -0.0, None, True, False, [], {},
+         "",
          rng.choice(WORDS), [number], [number] * 3, {"a": number}, [None] * 3, nested, "x" * 3000, [1] * 3000)
     )  # fmt: skip
 

@@ -164,7 +164,8 @@ def _add_locs(file: h5py.File, path: Path, rng: random.Random) -> None:
         case 1:
             file.create_dataset("locs", (large,), types, chunks=(1024,), compression="gzip", fillvalue=None)
         case 2:
-            odd = rng.choice(("S9", text, "c8", "?", "V12", "(3,)f4", "(100000,)f8", h5py.vlen_dtype("f4"), h5py.ref_dtype,
+            odd = rng.choice(("S9", text, "c8", "?", "V12", "(3,)f4", "(100000,)f8", h5py.ref_dtype,
+                              h5py.vlen_dtype("f4"),
                               h5py.enum_dtype({"A": 1}), "f2", "u8", "i8"))  # fmt: skip
             types[rng.randrange(4)] = (types[rng.randrange(4)][0], odd)
             types = list({name: (name, kind) for name, kind in types}.values())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import random
 from pathlib import Path
@@ -60,10 +61,8 @@ def _make_calibration(folder: Path) -> None:
 
 def _read_calibration(folder: Path) -> None:
     calibration = AstigmatismCalibration.load(folder / "c.toml")
-    try:
+    with contextlib.suppress(BlinkspotError):
         calibration.check_pixel_size(100.0)
-    except BlinkspotError:
-        pass
     calibration.x.slope(calibration.heights_nm())
     json.dumps(calibration.provenance)
 
@@ -135,12 +134,18 @@ _CONDITIONS = (
     "sqrt(abs(x_nm - 3)) ** 2 < max(photons, 4, 5) / -min(2, sigma_nm)", "1 < x_nm < 5 = 7", "a.b", "~(x_nm^2 > 4)",
 )  # fmt: skip
 _TOWARDS_PYTHON = (
-    "__import__('os').system('true')", "().__class__.__bases__[0].__subclasses__()", "x_nm.__class__", "lambda: 1",
-    "9**9**9**9", "9**9**9 > x_nm", "(x_nm := 3)", "f'{x_nm}'", "[x_nm for x_nm in x_nm]", "x_nm[0]", "*x_nm", "**x",
-    "exec", "eval(x_nm)", "open", "True", "None", "...", "await x", "yield", "x if y else z", "{1: 2}", "1j", "b''",
-    "globals()", "@", "->", "; import os", "\\", "x_nm > 1 " + "& x_nm > 1" * 300, "-" * 1900 + "1", "~" * 1900 + "x",
-    "(" * 900 + ")" * 900, "max(" * 300 + "1" + ")" * 300, "1<" * 900 + "1", "1**" * 600 + "1", "x_nm" * 499,
-    "abs " * 400, "not " * 450 + "x_nm > 1", "ﬁ > 1", "ｘ_nm > 1", "x_nm > ١", "1e999999999 > x_nm", "0x1F > x_nm",
+    "__import__('os').system('true')", "().__class__.__bases__[0].__subclasses__()", "x_nm.__class__",
+    "lambda: 1",
+    "9**9**9**9", "9**9**9 > x_nm", "(x_nm := 3)", "f'{x_nm}'", "[x_nm for x_nm in x_nm]", "x_nm[0]",
+    "*x_nm", "**x",
+    "exec", "eval(x_nm)", "open", "True", "None", "...", "await x", "yield", "x if y else z", "{1: 2}",
+    "1j", "b''",
+    "globals()", "@", "->", "; import os", "\\", "x_nm > 1 " + "& x_nm > 1" * 300, "-" * 1900 + "1",
+    "~" * 1900 + "x",
+    "(" * 900 + ")" * 900, "max(" * 300 + "1" + ")" * 300, "1<" * 900 + "1", "1**" * 600 + "1",
+    "x_nm" * 499,
+    "abs " * 400, "not " * 450 + "x_nm > 1", "ﬁ > 1", "ｘ_nm > 1", "x_nm > ١", "1e999999999 > x_nm",
+    "0x1F > x_nm",
 )  # fmt: skip
 
 

@@ -77,8 +77,8 @@ def numbers(path: Path, heading: str, values: pd.Series[Any], required: bool) ->
     words = np.flatnonzero(np.isnan(found) & values.notna().to_numpy())
     if len(words):
         raise BlinkspotError(
-            f"The table {path} has {in_brief(values.iloc[words[0]], 60)} for {heading!r} in data row {words[0] + 1}: "
-            "a number is needed there."
+            f"The table {path} has {in_brief(values.iloc[words[0]], 60)} for {heading!r} in data row "
+            f"{words[0] + 1}: a number is needed there."
         )
     return checked_numbers(path, heading, found, required)
 

@@ -68,8 +68,8 @@ def records_of(dataset: h5py.Dataset, path: Path) -> NDArray[Any]:
     most = stored if dataset.chunks is None else max(_SMALL_BYTES, _MOST_FOR_A_BYTE * stored)
     if claimed > most or (claimed and not stored):
         raise BlinkspotError(
-            f"{name!r} of {path} claims {dataset.size:,} rows, for which the file is too small: it is damaged, "
-            "so save the table anew."
+            f"{name!r} of {path} claims {dataset.size:,} rows, for which the file is too small: it is "
+            "damaged, so save the table anew."
         )
     _check_chunks(dataset, path)
     records: NDArray[Any] = dataset[()]
