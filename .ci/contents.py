@@ -71,7 +71,9 @@ def _of_source(path: Path) -> list[str]:
 
 def _of_package(names: list[str], package: str) -> list[str]:
     found = [f"{package}/{name} is missing" for name in _NEEDED if f"{package}/{name}" not in names]
-    odd = [name for name in map(PurePosixPath, names) if name.suffix not in _KINDS or set(name.parts) & _FOLDERS]
+    odd = [
+        name for name in map(PurePosixPath, names) if name.suffix not in _KINDS or set(name.parts) & _FOLDERS
+    ]
     return found + [f"{name} does not belong there" for name in odd]
 
 

@@ -20,7 +20,9 @@ def main() -> None:
     place = Path(blinkspot.__file__).resolve()
     assert place.is_relative_to(Path(sys.prefix).resolve()), f"{place} is not the installed package"
     assert (place.parent / "py.typed").is_file()
-    manifest = npe2.PluginManager.instance().get_manifest("napari-blinkspot")
+    plugins = npe2.PluginManager.instance()
+    plugins.discover()
+    manifest = plugins.get_manifest("napari-blinkspot")
     docks = [widget.display_name for widget in manifest.contributions.widgets or ()]
     assert docks == ["Train", "Denoise", "Localize", "Molecules", "Report"], docks
     with tempfile.TemporaryDirectory() as folder:

@@ -23,7 +23,7 @@ from blinkspot.localization.astigmatism import AstigmatismCalibration
 from blinkspot.localization.processing.drift import read_drift
 from blinkspot.localization.processing.expression import parse_expression
 from blinkspot.localization.table_files.picasso_metadata import plain_values
-from blinkspot.sessions import read_session
+from blinkspot.sessions import command_lines, read_session
 
 FIELDS = [("frame", "u4"), ("x", "f4"), ("y", "f4")]
 YAML = "Frames: 9\nHeight: 32\nWidth: 32\n---\nPixelsize: 100\n"
@@ -72,6 +72,11 @@ def test_provenance_beside_a_table(tmp_path, content):
 # Tables of HDF5
 
 
+def locs(shape, more=(), **how):
+    """Return what makes a dataset of these fields."""
+    return lambda file: file.create_dataset("locs", shape, [*FIELDS, *more], **how)
+
+
 def table(path: Path, make) -> Path:
     with h5py.File(path, "w") as file:
         make(file)
@@ -93,20 +98,26 @@ def bomb(file):
 @pytest.mark.parametrize(
     ("make", "words"),
     [
-        (lambda file: file.create_dataset("locs", (10**12,), FIELDS, chunks=(1024,)), "too small"),
-        (lambda file: file.create_dataset("locs", (10**12,), FIELDS, chunks=(1024,), compression="gzip"), "too small"),
-        (lambda file: file.create_dataset("locs", (2**60,), FIELDS, chunks=(2**20,)), "too small"),
+        (locs((10**12,), chunks=(1024,)), "too small"),
+        (locs((10**12,), chunks=(1024,), compression="gzip"), "too small"),
+        (locs((2**60,), chunks=(2**20,)), "too small"),
         (lambda file: file.update(locs=h5py.ExternalLink("/dev/zero", "/locs")), "leads to another place"),
         (lambda file: file.update(locs=h5py.SoftLink("/locs")), "leads to another place"),
-        (lambda file: file.create_dataset("locs", (4,), FIELDS, external=[("/etc/passwd", 0, 999)]), "leads to"),
-        (lambda file: file.create_dataset("locs", (4,), [*FIELDS, ("t", h5py.string_dtype())]), "one number each"),
-        (lambda file: file.create_dataset("locs", (4,), [*FIELDS, ("t", "(900,)f8")]), "one number each"),
-        (lambda file: file.create_dataset("locs", (4,), [*FIELDS, *((f"c{k}", "f4") for k in range(999))]), "1002 fields"),
+        (locs((4,), external=[("/etc/passwd", 0, 999)]), "leads to another place"),
+        (locs((4,), [("t", h5py.string_dtype())]), "one number each"),
+        (locs((4,), [("t", "(900,)f8")]), "one number each"),
+        (locs((4,), [(f"c{k}", "f4") for k in range(999)]), "1002 fields"),
         (lambda file: file.create_group("locs"), "no dataset 'locs' of records"),
-        (lambda file: file.create_dataset("locs", data=np.zeros(4, [("frame", "S3"), *FIELDS[1:]])), "no numbers"),
+        (
+            lambda file: file.create_dataset("locs", data=np.zeros(4, [("frame", "S3"), *FIELDS[1:]])),
+            "no numbers",
+        ),
         (bomb, "becomes far too large"),
     ],
-    ids=["rows", "packed rows", "huge", "file", "ring", "bytes", "texts", "arrays", "fields", "group", "words", "bomb"],
+    ids=[
+        "rows", "packed rows", "huge", "file", "ring", "bytes", "texts", "arrays", "fields", "group", "words",
+        "bomb",
+    ],
 )  # fmt: skip
 def test_tables_of_hdf5(tmp_path, monkeypatch, make, words):
     monkeypatch.setattr("blinkspot.bursting.MOST_BYTES_AT_ONCE", 1 << 24)
@@ -136,7 +147,7 @@ def test_aliases_within_aliases_do_not_multiply(tmp_path):
 
 @pytest.mark.parametrize(
     "text",
-    ["Pixelsize: 100\na: &a [*a]\n", "Pixelsize: 100\na: " + "[" * 100_000, "a: !!binary 7\nPixelsize: 100\n",
+    ["Pixelsize: 100\na: &a [*a]\n", "Pixelsize: 100\na: " + "[" * 100_000, "a: !!binary 7\n",
      "Pixelsize: 100\nb: 2026-99-99\n", "[1, 2]: 3\n? {a: 1}\n: 2\n"],
     ids=["ring", "deep", "binary", "date", "keys"],
 )  # fmt: skip
@@ -200,7 +211,8 @@ def rewritten(path: Path, change) -> Path:
     [
         {"channels": 512, "network": "laine"}, {"channels": 10**9}, {"channels": 2.0}, {"channels": True},
         {"components": 3}, {"context_frames": 2}, {"context_frames": "1"}, {"blind_spot_radius_px": 10**30},
-        {"network": "os.system"}, {"network": ["dilated"]}, {"scaling": {"root_mean": 10**400}}, {"scaling": []},
+        {"network": "os.system"}, {"network": ["dilated"]}, {"scaling": {"root_mean": 10**400}},
+        {"scaling": []},
         {"camera": {"em_gain": []}}, {"camera": None}, {"provenance": 3}, {"format": "x" * 5000},
     ],
     ids=lambda change: " ".join(f"{name} {str(value)[:12]}" for name, value in change.items()),
@@ -269,7 +281,8 @@ def test_descriptions_without_end(tmp_path):
 @pytest.mark.parametrize(
     "text",
     ["a = " + "[" * 50_000, "pixel_size_nm = " + "9" * 5000, "pixel_size_nm = 0x" + "f" * 5000,
-     "maps = '" + "m" * 5000 + "'", f"{'k' * 5000} = 1", "pixel_size_nm = " + "[" * 20 + "]" * 20, "\0", "x" * (2 << 20)],
+     "maps = '" + "m" * 5000 + "'", f"{'k' * 5000} = 1", "pixel_size_nm = " + "[" * 20 + "]" * 20, "\0",
+     "x" * (2 << 20)],
     ids=["deep", "digits", "hexadecimal", "name", "key", "lists", "zero", "long"],
 )  # fmt: skip
 def test_cameras_and_calibrations(tmp_path, text):
@@ -293,13 +306,27 @@ def test_sessions(tmp_path, text):
     assert str(tmp_path) in sentence(read_session, tmp_path)
 
 
+def test_a_record_of_what_nobody_has_done(tmp_path):
+    head = {"format": 1, "software": "napari-blinkspot"}
+    for steps in ([{"step": 3, "settings": {}}], [{"settings": {}}], [{"step": "filter", "settings": [1]}]):
+        held = {**head, "tables": [{"name": "t", "steps": steps}]}
+        (tmp_path / "session.json").write_text(json.dumps(held))
+        assert "a step of 't' is none" in sentence(read_session, tmp_path)
+    movie = {"name": "m", "path": "/m.tif", "shape": [9, 8, 8]}
+    denoised = {"name": "d", "movie": "m", "model": "n", "provenance": {"settings": [1]}}
+    held = {**head, "movies": [movie], "models": [{"name": "n", "path": "/n"}], "denoised": [denoised]}
+    (tmp_path / "session.json").write_text(json.dumps(held))
+    assert "its record is damaged" in sentence(command_lines, read_session(tmp_path)[1])
+
+
 # Conditions
 
 
 @pytest.mark.parametrize(
     "text",
     ["__import__('os').system('true') > 1", "x_nm.__class__ > 1", "().__class__", "lambda: 1", "[x_nm] > 1",
-     "x_nm[0] > 1", "(x := 1) > 0", "f'{x_nm}' > 1", "open(x_nm) > 1", "eval > 1; 1", "1j > x_nm", "x_nm if y else z",
+     "x_nm[0] > 1", "(x := 1) > 0", "f'{x_nm}' > 1", "open(x_nm) > 1", "eval > 1; 1", "1j > x_nm",
+     "x_nm if y else z",
      "9**9**9**9", "(" * 900 + ")" * 900, "-" * 1900 + "1", "~" * 1900 + "x", "1<" * 1999, "x" * 5000,
      "max(" * 300 + "1" + ")" * 300],
     ids=range(19),

@@ -190,7 +190,8 @@ class EncodedFrames(LazyFrames):
             except Exception as error:  # decoders of damaged data raise whatever they stumble over
                 raise BlinkspotError(
                     f"Frame {index + 1} (counting from 1) of {self._path} cannot be decoded "
-                    f"({in_brief(error)}): the file is damaged or of a kind not supported; save it anew as an uncompressed TIFF."
+                    f"({in_brief(error)}): the file is damaged or of a kind not supported; save it anew as an "
+                    "uncompressed TIFF."
                 ) from error
 
 
@@ -232,7 +233,9 @@ def check_all_there(path: Path, ends: NDArray[np.int64]) -> None:
 
 def _check_none_negative(path: Path, places: NDArray[np.int64]) -> None:
     if (places < 0).any():
-        raise BlinkspotError(f"{path} is a damaged TIFF file (it counts below 0): copy it again from its source.")
+        raise BlinkspotError(
+            f"{path} is a damaged TIFF file (it counts below 0): copy it again from its source."
+        )
 
 
 def _cut_short(path: Path, frame: int) -> BlinkspotError:

@@ -131,7 +131,8 @@ def _read_record(folder: Path) -> None:
 
 _CONDITIONS = (
     "photons > 200 & uncertainty_nm < 25", "not (x_nm >= 3 or y_nm < 2e3) and frame != 5",
-    "sqrt(abs(x_nm - 3)) ** 2 < max(photons, 4, 5) / -min(2, sigma_nm)", "1 < x_nm < 5 = 7", "a.b", "~(x_nm^2 > 4)",
+    "sqrt(abs(x_nm - 3)) ** 2 < max(photons, 4, 5) / -min(2, sigma_nm)", "1 < x_nm < 5 = 7",
+    "a.b", "~(x_nm^2 > 4)",
 )  # fmt: skip
 _TOWARDS_PYTHON = (
     "__import__('os').system('true')", "().__class__.__bases__[0].__subclasses__()", "x_nm.__class__",
