@@ -166,8 +166,9 @@ def test_strips_that_burst_are_decoded_into_the_room_of_a_strip(tmp_path, compre
     tiff(path, compression="zlib")
     bomb = pack(bytes(1 << 22))
     data = bytearray(path.read_bytes())
-    for tag, value in ((259, compression), (273, len(data)), (279, len(bomb))):
-        struct.pack_into("<HII", data, entry(data, tag) + 2, 4, 1, value)
+    for page in range(len(MOVIE)):
+        for tag, value in ((259, compression), (273, len(data)), (279, len(bomb))):
+            struct.pack_into("<HII", data, entry(data, tag, page) + 2, 4, 1, value)
     path.write_bytes(bytes(data) + bomb)
     with contextlib.suppress(BlinkspotError):  # or the zeros that fit in
         assert not open_stack(path).frame(0).any()

@@ -233,9 +233,7 @@ def check_all_there(path: Path, ends: NDArray[np.int64]) -> None:
 
 def _check_none_negative(path: Path, places: NDArray[np.int64]) -> None:
     if (places < 0).any():
-        raise BlinkspotError(
-            f"{path} is a damaged TIFF file (it counts below 0): copy it again from its source."
-        )
+        raise BlinkspotError(f"{path} is a damaged TIFF file (it counts below 0): copy it again.")
 
 
 def _cut_short(path: Path, frame: int) -> BlinkspotError:

@@ -28,7 +28,7 @@ from blinkspot.localization.table_files.pixel_size import (
 from blinkspot.provenance import package_version
 
 _OURS = "napari-blinkspot"
-_MOST_VALUES = 1_000_000
+_MOST_VALUES = 300_000
 _MOST_LEVELS = 100
 _LARGEST_WHOLE = 2**63
 _LARGEST_SHARE_BEYOND = 0.05
