@@ -190,8 +190,8 @@ class EncodedFrames(LazyFrames):
             except Exception as error:  # decoders of damaged data raise whatever they stumble over
                 raise BlinkspotError(
                     f"Frame {index + 1} (counting from 1) of {self._path} cannot be decoded "
-                    f"({in_brief(error)}): the file is damaged or of a kind not supported; save it anew as an "
-                    "uncompressed TIFF."
+                    f"({in_brief(error)}): the file is damaged or of a kind not supported; save it anew as "
+                    "an uncompressed TIFF."
                 ) from error
 
 

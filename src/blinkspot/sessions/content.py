@@ -11,7 +11,7 @@ from typing import Any, Union, get_args, get_origin, get_type_hints
 
 from blinkspot.errors import BlinkspotError, in_brief
 from blinkspot.provenance import package_version
-from blinkspot.sessions.record import SessionRecord, Table
+from blinkspot.sessions.record import SessionRecord
 
 FORMAT = 1
 LARGEST_FILE_BYTES = 32 << 20
@@ -67,17 +67,9 @@ def record_from_file(path: Path) -> SessionRecord:
         )
     try:
         record: SessionRecord = _built(SessionRecord, content, "the session")
-        for table in record.tables:
-            _check_steps(table)
     except (ValueError, RecursionError) as error:
         raise BlinkspotError(f"{damaged} ({in_brief(error)}).") from error
     return record
-
-
-def _check_steps(table: Table) -> None:
-    for step in table.steps:
-        if not isinstance(step.get("step"), str) or not isinstance(step.get("settings"), dict):
-            raise ValueError(f"a step of {in_brief(table.name, 40)!r} is none")
 
 
 def _refuse(name: str) -> None:
