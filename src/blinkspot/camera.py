@@ -33,8 +33,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from blinkspot.camera_maps import CameraMaps, read_maps
-from blinkspot.errors import BlinkspotError
-from blinkspot.files import written_together
+from blinkspot.errors import BlinkspotError, in_brief
+from blinkspot.files import read_small_text, written_together
 
 FloatArray = NDArray[np.float32]
 
@@ -51,6 +51,8 @@ NUMBERS = tuple(_LIMITS)
 """Names of the settings that are numbers."""
 MAPPED = ("offset_adu", "electrons_per_adu", "read_noise_electrons")
 """Those of them that maps take the place of."""
+_MOST_FILE_BYTES = 1 << 20
+_LONGEST_NAME = 500
 # Two cameras are taken for one where a number differs by no more than this part.
 _SAME = 0.01
 
@@ -100,7 +102,9 @@ class Camera:
             except (TypeError, ValueError, OverflowError):
                 number = math.nan
             if isinstance(value, str) or not math.isfinite(number):
-                raise BlinkspotError(f"The camera's {name} must be a finite number, not {str(value)[:40]!r}.")
+                raise BlinkspotError(
+                    f"The camera's {name} must be a finite number, not {in_brief(value, 40)!r}."
+                )
             if name == "em_gain" and number < 1:
                 raise BlinkspotError(
                     f"The camera's em_gain must be 1 (no EM register) or more, not {number:g}."
@@ -247,7 +251,7 @@ class Camera:
         for name in values:
             if name not in known:
                 raise BlinkspotError(
-                    f"{source} has the unknown entry {name!r}: known are {', '.join(known)}."
+                    f"{source} has the unknown entry {in_brief(name, 60)!r}: known are {', '.join(known)}."
                 )
         if isinstance(values.get("maps"), dict):
             raise BlinkspotError(f"{source} names its maps but does not hold them: give their file.")
@@ -292,11 +296,11 @@ class Camera:
 def read_settings(path: str | os.PathLike[str]) -> dict[str, Any]:
     """Read what a camera file states, by the names of the settings; see :meth:`Camera.load`."""
     try:
-        content = tomllib.loads(Path(path).read_text(encoding="utf-8"))
+        content = tomllib.loads(read_small_text(Path(path), _MOST_FILE_BYTES))
     except OSError as error:
         raise BlinkspotError(f"The camera file {path} cannot be read: {error.strerror}.") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise BlinkspotError(f"The camera file {path} is not valid TOML: {error}.") from error
+    except (ValueError, RecursionError) as error:
+        raise BlinkspotError(f"The camera file {path} is not valid TOML: {in_brief(error)}.") from error
     table = content.get("camera", content)
     if not isinstance(table, dict):
         raise BlinkspotError(f"The camera file {path} has no table [camera].")
@@ -307,8 +311,10 @@ def read_settings(path: str | os.PathLike[str]) -> dict[str, Any]:
 
 def _maps_beside(path: Path, name: object, digest: object) -> CameraMaps:
     """Read the maps that a camera file names."""
-    if not isinstance(name, str):
-        raise BlinkspotError(f"The camera file {path} must name its maps as a text, not {name!r}.")
+    if not isinstance(name, str) or len(name) > _LONGEST_NAME or not name.isprintable():
+        raise BlinkspotError(
+            f"The camera file {path} must name its maps as a text, not {in_brief(name, 60)}."
+        )
     maps = read_maps(path.parent / name)
     if digest not in (None, maps.digest):
         raise BlinkspotError(

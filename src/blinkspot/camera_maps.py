@@ -16,13 +16,15 @@ import os
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-import tifffile
 from numpy.typing import NDArray
 
 from blinkspot.errors import BlinkspotError
 from blinkspot.files import written_whole
+from blinkspot.limits import check_piece
+from blinkspot.tiff_safety import read_pictures
 
 FloatArray = NDArray[np.float32]
 
@@ -194,12 +196,14 @@ def read_maps(path: str | os.PathLike[str]) -> CameraMaps:
     if suffix not in (".npy", *_TIFF_SUFFIXES):
         raise BlinkspotError(f"The maps {path} must be a NumPy file (.npy) or a TIFF of three pages (.tif).")
     try:
-        values = np.load(path, allow_pickle=False) if suffix == ".npy" else tifffile.imread(path)
+        values = _array(path) if suffix == ".npy" else read_pictures(path)
+    except BlinkspotError:
+        raise
     except OSError as error:
         raise BlinkspotError(
             f"The camera's maps {path} cannot be read: {error.strerror or 'the file is damaged'}."
         ) from error
-    except (ValueError, EOFError, IndexError, KeyError, tifffile.TiffFileError) as error:
+    except Exception as error:  # parsers of damaged files raise whatever they stumble over
         raise BlinkspotError(
             f"The camera's maps {path} cannot be read: they are damaged, or no {suffix} file."
         ) from error
@@ -210,3 +214,11 @@ def read_maps(path: str | os.PathLike[str]) -> CameraMaps:
         )
     offset_adu, variance_adu2, adu_per_electron = values
     return CameraMaps(offset_adu, variance_adu2, adu_per_electron, path.name)
+
+
+def _array(path: Path) -> NDArray[Any]:
+    """Read an array of numbers; a file of NumPy's that holds anything else is not unpacked."""
+    # Mapped first: a size that the file does not have is refused before it is made.
+    mapped = np.load(path, mmap_mode="r", allow_pickle=False)
+    check_piece(mapped.shape, mapped.dtype, path, "maps")
+    return np.array(mapped)

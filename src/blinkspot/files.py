@@ -77,6 +77,33 @@ def name_too_long(path: Path) -> BlinkspotError:
     )
 
 
+def read_small_text(path: Path, most_bytes: int = 64 << 20, errors: str = "strict") -> str:
+    """Read a file of text that is never large, such as settings or metadata.
+
+    Parameters
+    ----------
+    path : Path
+    most_bytes : int
+        Size that it may have.
+    errors : str
+        What is done where it is no UTF-8, as :meth:`bytes.decode` takes it.
+
+    Raises
+    ------
+    BlinkspotError
+        If it is larger than such a file is.
+    OSError, UnicodeDecodeError
+        If it cannot be read, or is no UTF-8.
+    """
+    with path.open("rb") as file:
+        held = file.read(most_bytes + 1)
+    if len(held) > most_bytes:
+        raise BlinkspotError(
+            f"{path} is larger than {_amount(most_bytes)}, which no such file is: choose another one."
+        )
+    return held.decode("utf-8", errors)
+
+
 @contextlib.contextmanager
 def written_whole(target: str | os.PathLike[str], needed_bytes: int = 0) -> Iterator[Path]:
     """Give a temporary place for ``target``, which gets its name only if the block ends well.

@@ -17,7 +17,7 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from blinkspot.errors import BlinkspotError
+from blinkspot.errors import BlinkspotError, in_brief
 
 AnyArray = NDArray[Any]
 
@@ -109,6 +109,7 @@ class RawFrames(LazyFrames):
         self._stored_dtype = np.dtype(stored_dtype)
         self._offsets = offsets
         self._frame_bytes = shape[1] * shape[2] * self._stored_dtype.itemsize
+        _check_none_negative(path, offsets)
         check_all_there(path, offsets + self._frame_bytes)
 
     def read(self, start: int, stop: int) -> AnyArray:
@@ -159,6 +160,8 @@ class EncodedFrames(LazyFrames):
         self._offsets = offsets
         self._byte_counts = byte_counts
         self._decode = decode
+        _check_none_negative(path, offsets)
+        _check_none_negative(path, byte_counts)
         check_all_there(path, (offsets + byte_counts).max(axis=1))
 
     def read(self, start: int, stop: int) -> AnyArray:
@@ -186,8 +189,9 @@ class EncodedFrames(LazyFrames):
                 target[...] = pixels[0, : target.shape[0], : target.shape[1], 0]
             except Exception as error:  # decoders of damaged data raise whatever they stumble over
                 raise BlinkspotError(
-                    f"Frame {index + 1} (counting from 1) of {self._path} cannot be decoded ({error}): "
-                    "the file is damaged or of a kind not supported; save it anew as an uncompressed TIFF."
+                    f"Frame {index + 1} (counting from 1) of {self._path} cannot be decoded "
+                    f"({in_brief(error)}): the file is damaged or of a kind not supported; save it anew as "
+                    "an uncompressed TIFF."
                 ) from error
 
 
@@ -225,6 +229,11 @@ def check_all_there(path: Path, ends: NDArray[np.int64]) -> None:
     missing = np.flatnonzero(ends > path.stat().st_size)
     if len(missing):
         raise _cut_short(path, int(missing[0]))
+
+
+def _check_none_negative(path: Path, places: NDArray[np.int64]) -> None:
+    if (places < 0).any():
+        raise BlinkspotError(f"{path} is a damaged TIFF file (it counts below 0): copy it again.")
 
 
 def _cut_short(path: Path, frame: int) -> BlinkspotError:

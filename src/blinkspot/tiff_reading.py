@@ -12,9 +12,10 @@ from typing import Any
 import numpy as np
 import tifffile
 
-from blinkspot.errors import BlinkspotError
+from blinkspot.errors import BlinkspotError, in_brief
 from blinkspot.lazy_frames import EncodedFrames, JoinedFrames, LazyFrames, RawFrames
 from blinkspot.stack_metadata import read_metadata
+from blinkspot.tiff_safety import check_layout, check_ome, check_pages, safe_decode
 
 # What tifffile logs of a damaged file, our own errors say; without a handler Python would print it as well.
 logging.getLogger("tifffile").addHandler(logging.NullHandler())
@@ -69,7 +70,7 @@ def read_tiff(path: Path, *, alone: bool = True) -> TiffMovie:
     except Exception as error:  # parsers of damaged files raise whatever they stumble over
         if _has_tiff_signature(path):
             raise BlinkspotError(
-                f"{path} is a damaged TIFF file ({error}): copy it again from its source."
+                f"{path} is a damaged TIFF file ({in_brief(error)}): copy it again from its source."
             ) from error
         raise BlinkspotError(
             f"{path} is not a TIFF file: save the movie as TIFF, from ImageJ say."
@@ -82,6 +83,8 @@ def _has_tiff_signature(path: Path) -> bool:
 
 
 def _movie(tif: tifffile.TiffFile, path: Path) -> TiffMovie:
+    check_pages(tif, path)
+    check_ome(tif, path)
     if not tif.series:
         raise BlinkspotError(f"{path} holds no pictures: it is empty or was cut short.")
     frames, time_axis = _frames(_series(tif, path), path)
@@ -135,12 +138,17 @@ def _frames(series: list[tifffile.TiffPageSeries], path: Path) -> tuple[LazyFram
     n_frames = len(series) * (lengths[others[0]] if others else 1)
     time_axis = others[0] if others else ("I" if len(series) > 1 else "")
     shape = (n_frames, height, width)
+    check_layout(first.keyframe, shape, path)
     if len(series) == 1 and first.dataoffset is not None:
         stored = _stored_dtype(first.keyframe)
         offsets = first.dataoffset + np.arange(n_frames, dtype=np.int64) * height * width * stored.itemsize
         return RawFrames(path, shape, stored, offsets), time_axis
     found = [page for one in series for page in one.pages]
     pages = [page for page in found if page is not None]
+    if any(Path(file).parent != path.parent for file in {page.parent.filehandle.path for page in pages}):
+        raise BlinkspotError(
+            f"{path} names a part of its movie that lies in another folder: it is not opened."
+        )
     if len(pages) < len(found):
         raise BlinkspotError(
             f"{path} lacks frame {found.index(None) + 1} (counting from 1): it lies in another file "
@@ -189,7 +197,7 @@ def _paged_frames_of_file(path: Path, pages: list[Page], keyframe: tifffile.Tiff
         return RawFrames(path, shape, _stored_dtype(keyframe), starts)
     offsets = np.array([page.dataoffsets for page in pages], dtype=np.int64)
     byte_counts = np.array([page.databytecounts for page in pages], dtype=np.int64)
-    return EncodedFrames(path, shape, _stored_dtype(keyframe), offsets, byte_counts, keyframe.decode)
+    return EncodedFrames(path, shape, _stored_dtype(keyframe), offsets, byte_counts, safe_decode(keyframe))
 
 
 def _in_one_piece(page: Page) -> bool:

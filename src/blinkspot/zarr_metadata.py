@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 import numpy as np
@@ -18,6 +18,7 @@ from blinkspot.zarr_writing import OURS
 
 # By these files a folder is known for a zarr store, of version 3 and of version 2.
 _V3, _V2_ARRAY, _V2_GROUP, _V2_ATTRIBUTES = "zarr.json", ".zarray", ".zgroup", ".zattrs"
+_MOST_JSON_BYTES = 64 << 20
 _TIME_NAMES = {"t", "time", "frame", "frames"}
 
 
@@ -93,6 +94,17 @@ def attributes_of(folder: Path) -> dict[str, Any]:
     else:
         found = _json(folder / _V2_ATTRIBUTES)
     return found if isinstance(found, dict) else {}
+
+
+def described(folder: Path) -> dict[str, Any]:
+    """Return the description of an array, of either version.
+
+    Raises
+    ------
+    BlinkspotError
+        If it cannot be read.
+    """
+    return _json(folder / (_V3 if (folder / _V3).is_file() else _V2_ARRAY))
 
 
 def find_array(store: Path) -> MovieArray:
@@ -173,12 +185,14 @@ def damaged(path: Path, reason: str) -> BlinkspotError:
 def _json(path: Path) -> dict[str, Any]:
     """Read a file of a store's metadata; empty where there is no such file."""
     try:
+        if path.stat().st_size > _MOST_JSON_BYTES:
+            raise damaged(path.parent, f"{path.name} is larger than any description")
         found = json.loads(path.read_bytes())
     except FileNotFoundError:
         return {}
     except OSError as error:
         raise BlinkspotError(f"{path} cannot be read ({error.strerror or error}).") from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise damaged(path.parent, f"{path.name} is not JSON") from error
     if not isinstance(found, dict):
         raise damaged(path.parent, f"{path.name} holds no JSON object")
@@ -210,6 +224,8 @@ def _described_array(store: Path, image: dict[str, Any]) -> MovieArray:
     """
     first = image["datasets"][0]
     folder = store / first["path"]
+    if ".." in PurePath(first["path"]).parts or not folder.is_relative_to(store):
+        raise ValueError("an array that is not within the store")
     axes = image.get("axes", [])
     if not axes or isinstance(axes[0], str):
         return MovieArray(folder, tuple(axes) or None)

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from blinkspot.camera import Camera
 from blinkspot.denoising.settings import TrainingSettings
-from blinkspot.errors import BlinkspotError
+from blinkspot.errors import BlinkspotError, in_brief
 from blinkspot.movie_identity import movie_identity
 from blinkspot.stack import Stack
 
@@ -76,7 +76,7 @@ def read_checkpoint(path: str | os.PathLike[str]) -> tuple[dict[str, Any], dict[
         with safe_open(path, framework="pt", device="cpu") as file:
             numbers = dict(json.loads((file.metadata() or {})[_HEADER_KEY]))
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
+    except (SafetensorError, OSError, KeyError, TypeError, ValueError, RecursionError) as error:
         raise BlinkspotError(
             f"{path} is not a checkpoint of a training, or it is damaged: choose the file ending in "
             ".checkpoint that an interrupted training left."
@@ -135,5 +135,5 @@ def _first_difference(theirs: Any, own: dict[str, Any]) -> str:
     theirs = theirs if isinstance(theirs, dict) else {}
     for name, value in own.items():
         if theirs.get(name) != value:
-            return f"its {name} is {theirs.get(name)}, not {value}"
+            return f"its {name} is {in_brief(theirs.get(name), 60)}, not {in_brief(value, 60)}"
     return "its settings are those of another version"

@@ -45,7 +45,12 @@ def steps_kept(checkpoint: Path) -> int:
         If the file cannot be read, or is no checkpoint.
     """
     numbers, _ = read_checkpoint(checkpoint)
-    return int(numbers["state"]["step"])
+    try:
+        return int(numbers["state"]["step"])
+    except (KeyError, OverflowError, TypeError, ValueError) as error:
+        raise BlinkspotError(
+            f"The checkpoint {checkpoint} is damaged: move it away, or begin anew by --restart."
+        ) from error
 
 
 def discard(checkpoint: Path) -> None:
@@ -63,7 +68,8 @@ def clear_finished(model: Path) -> None:
     if not checkpoint.exists():
         discard(checkpoint)
         return
-    with contextlib.suppress(BlinkspotError):
+    # What is damaged is not taken for that model's.
+    with contextlib.suppress(BlinkspotError, AttributeError, KeyError, TypeError, ValueError):
         made, (kept, _) = Denoiser.load(model).provenance, read_checkpoint(checkpoint)
         asked_for = json.loads(json.dumps(TrainingSettings(**kept["settings"]).chosen))
         if (made.get("finished"), made["asked_for"], made["camera"]) == (True, asked_for, kept["camera"]):

@@ -157,8 +157,8 @@ class Learner:
 
         Raises
         ------
-        RuntimeError or ValueError
-            If the tensors are those of another network.
+        KeyError, RuntimeError or ValueError
+            If the tensors are those of another network, or damaged.
         """
         self.model.load_state_dict(tensors_below("model", tensors))
         self._average.load_state_dict(tensors_below("average", tensors))
@@ -166,6 +166,12 @@ class Learner:
         for name, value in tensors_below("optimiser", tensors).items():
             number, key = name.split(".")
             states.setdefault(int(number), {})[key] = value
+        for place, parameter in enumerate(self.model.parameters() if states else ()):
+            state = states[place]
+            if state["exp_avg"].shape != parameter.shape or state["exp_avg_sq"].shape != parameter.shape:
+                raise ValueError("an optimiser of another network")
+            if state["step"].numel() != 1 or set(state) != {"step", "exp_avg", "exp_avg_sq"}:
+                raise ValueError("another optimiser")
         groups = self._optimiser.state_dict()["param_groups"]
         self._optimiser.load_state_dict({"state": states, "param_groups": groups})
 

@@ -25,13 +25,14 @@ from blinkspot.denoising.settings import (
     MAX_COMPONENTS,
     MAX_CONTEXT_FRAMES,
 )
-from blinkspot.errors import BlinkspotError
+from blinkspot.errors import BlinkspotError, in_brief
 from blinkspot.files import written_whole
 
 _HEADER_KEY = "napari-blinkspot"
 # Another number wherever the same weights would mean something else. 1 to 4 were never released.
 _FORMAT = 5
 _MAPS_TENSOR = "camera.maps"
+_TYPES = ("F32",)
 
 
 @dataclass(frozen=True)
@@ -98,6 +99,14 @@ def _check_numbers(record: ModelRecord, weights: dict[str, Tensor]) -> None:
         raise ValueError("weights without numbers")
 
 
+def _check_types(file: Any) -> None:
+    """Raise ValueError where tensors are other than those that we write; 0 x huge takes no room in a file."""
+    for name in file.keys():  # noqa: SIM118
+        part = file.get_slice(name)
+        if part.get_dtype() not in _TYPES or 0 in part.get_shape():
+            raise ValueError(f"{name} is of {part.get_dtype()}")
+
+
 def _camera(settings: dict[str, Any], maps: Tensor | None) -> Camera:
     """Put a camera and its maps together; raise ValueError where they are not of one another."""
     described = settings.get("maps")
@@ -125,15 +134,16 @@ def load_model(path: str | os.PathLike[str]) -> tuple[ModelRecord, PriorNetwork]
     try:
         with safe_open(path, framework="pt", device="cpu") as file:
             header = dict(json.loads((file.metadata() or {})[_HEADER_KEY]))
+            _check_types(file)
             weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
+    except (SafetensorError, OSError, KeyError, TypeError, ValueError, RecursionError) as error:
         raise BlinkspotError(
             f"{path} is not a model of napari-blinkspot, or it is damaged: choose a file saved by training."
         ) from error
     if header.get("format") != _FORMAT:
         raise BlinkspotError(
-            f"{path} has the model format {header.get('format')!r}, but this version reads {_FORMAT} only: "
-            "train again, or use the version that made it."
+            f"{path} has the model format {in_brief(header.get('format'), 20)}, but this version reads "
+            f"{_FORMAT} only: train again, or use the version that made it."
         )
     try:
         record = ModelRecord(
@@ -143,6 +153,9 @@ def load_model(path: str | os.PathLike[str]) -> tuple[ModelRecord, PriorNetwork]
             camera=_camera(header["camera"], weights.pop(_MAPS_TENSOR, None)),
             provenance=dict(header["provenance"]),
         )
+        numbers = ("context_frames", "channels", "blind_spot_radius_px", "components")
+        if any(type(header[name]) is not int for name in numbers):
+            raise ValueError("numbers that are not whole")
         channels = header["channels"]
         if record.network not in NETWORKS or record.context_frames not in range(MAX_CONTEXT_FRAMES + 1):
             raise ValueError("unknown network")
@@ -155,11 +168,15 @@ def load_model(path: str | os.PathLike[str]) -> tuple[ModelRecord, PriorNetwork]
         components = header["components"]
         if components not in range(1, MAX_COMPONENTS + 1):
             raise ValueError("absurd number of components")
+        if sum(value.numel() for value in weights.values()) < channels**2:
+            raise ValueError("fewer weights than between the channels")
         network = build_network(
             record.network, record.context_frames, channels, radius, outputs_for(components)
         )
         model = PriorNetwork(network, record.scaling, components, bool(header["mean_only"]))
         model.load_state_dict(weights)
-    except (BlinkspotError, KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:
+    except (
+        BlinkspotError, KeyError, TypeError, ValueError, AttributeError, RuntimeError, OverflowError
+    ) as error:  # fmt: skip
         raise BlinkspotError(f"The model file {path} is damaged: its description does not fit.") from error
     return record, model

@@ -6,7 +6,7 @@ import contextlib
 import copy
 import dataclasses
 import math
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -45,6 +45,8 @@ _CALIBRATION_PARTS = 256  # as much as is computed in one go, so many times: som
 ResultT = TypeVar("ResultT")
 # Numbers and tensors, as a checkpoint holds them.
 _Kept = tuple[dict[str, Any], dict[str, Tensor]]
+# What values that are not what they should be give rise to.
+_OF_DAMAGED_FILES = (AttributeError, KeyError, OverflowError, RuntimeError, TypeError, ValueError)
 
 
 class Training:
@@ -103,6 +105,7 @@ class Training:
         self._residual_ratios: list[float] = []
         self._residual_ratio: float | None = None
         self._state: TrainingState | None = None
+        self._resumed_from: Path | None = None
         self._safe: _Kept | None = None
 
     @property
@@ -150,6 +153,7 @@ class Training:
             if checkpoint is not None:
                 stack.enter_context(claimed(checkpoint))
             resumed = None if resume is None else read_same_training(resume, self._identity)
+            self._resumed_from = resume
             try:
                 return (yield from self._run(checkpoint, resumed))
             except Exception as error:
@@ -177,7 +181,8 @@ class Training:
             self._warn_of(found.warnings + self._start_warnings())
             self._residual_ratios, self._residual_ratio = [], None
         else:
-            self._take(resumed[0])
+            with _undamaged(self._resumed_from):
+                self._take(resumed[0])
         source, context_frames = yield from choose_crops(
             self.movie, self.camera, self.settings, self._used, workers, self.device
         )
@@ -188,12 +193,8 @@ class Training:
         learner = Learner(model, workers, self.settings.loss)
         self._state = state = TrainingState.new(self.settings, source.steps_per_epoch)
         if resumed is not None:
-            try:
+            with _undamaged(self._resumed_from):
                 self._restore(learner, state, *resumed)
-            except (RuntimeError, ValueError, KeyError, TypeError) as error:
-                raise BlinkspotError(
-                    "The checkpoint of the training to go on with is damaged: train anew."
-                ) from error
         watch = Stopwatch("training", 1.0)
         watch.started -= state.elapsed_s
         saved_at_s = watch.elapsed_s
@@ -361,11 +362,17 @@ class Training:
 
     def _take(self, numbers: dict[str, Any]) -> None:
         """Take from what was kept what was known of the movie."""
-        self._used = TrainingSettings(**numbers["used"])
-        self._noise_ratio = numbers["noise_ratio"]
-        self._residual_ratios = list(numbers["residual_ratios"])
-        self._residual_ratio = numbers["residual_ratio"]
-        self._warn_of(numbers["warnings"])
+        used = numbers["used"]
+        self._used = dataclasses.replace(
+            self._used,
+            context_frames=int(used["context_frames"]),
+            blind_spot_radius_px=int(used["blind_spot_radius_px"]),
+        )
+        self._noise_ratio = float(numbers["noise_ratio"])
+        self._residual_ratios = [float(ratio) for ratio in numbers["residual_ratios"]]
+        ratio = numbers["residual_ratio"]
+        self._residual_ratio = None if ratio is None else float(ratio)
+        self._warn_of([str(warning) for warning in numbers["warnings"]])
 
     def _warn_of(self, sentences: list[str]) -> None:
         self.warnings += [sentence for sentence in sentences if sentence not in self.warnings]
@@ -373,7 +380,8 @@ class Training:
     def _restore(
         self, learner: Learner, state: TrainingState, numbers: dict[str, Any], tensors: dict[str, Tensor]
     ) -> None:
-        learner.model.scaling = learner.averaged.scaling = InputScaling(**numbers["scaling"])
+        scaling = InputScaling(**{name: float(value) for name, value in numbers["scaling"].items()})
+        learner.model.scaling = learner.averaged.scaling = scaling
         learner.restore(tensors_below("learner", tensors))
         state.restore(numbers["state"])
         if numbers["best"] is not None:
@@ -381,6 +389,21 @@ class Training:
             model.load_state_dict(tensors_below("best", tensors))
             best = Denoiser(model, self._used.network, self.camera, numbers["best"])
             self.best = best.calibrated(Calibration(**best.provenance["calibration"]))
+
+
+@contextlib.contextmanager
+def _undamaged(checkpoint: Path | None) -> Iterator[None]:
+    """Take the values of a checkpoint in a ``with`` block; where they are not what they should be, say so.
+
+    Raises
+    ------
+    BlinkspotError
+        If they are not.
+    """
+    try:
+        yield
+    except (*_OF_DAMAGED_FILES, BlinkspotError) as error:
+        raise BlinkspotError(f"The checkpoint {checkpoint} is damaged: train anew.") from error
 
 
 def train(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -192,16 +193,31 @@ class TrainingState:
 
         Raises
         ------
-        KeyError, TypeError or ValueError
+        AttributeError, KeyError, OverflowError, TypeError or ValueError
             If the values are not such.
         """
         schedule = dict(values["schedule"])
-        schedule["losses"] = [(float(done), float(loss)) for done, loss in schedule["losses"]]
-        self.schedule = Schedule(**schedule)
+        losses = [(float(done), float(loss)) for done, loss in schedule.pop("losses")]
+        self.schedule = Schedule(**_numbers(Schedule, schedule), losses=losses)
         self._random_at_step = dict(values["random"])
         self.random.bit_generator.state = self._random_at_step
         self.step = int(values["step"])
         self.elapsed_s = float(values["elapsed_s"])
         self.next_validation = int(values["next_validation"])
         self.losses = [float(loss) for loss in values["losses"]]
-        self.history = [TrainingProgress(**past) for past in values["history"]]
+        self.history = [TrainingProgress(**_numbers(TrainingProgress, past)) for past in values["history"]]
+
+
+_AS: dict[object, Callable[[Any], Any]] = {
+    "bool": bool,
+    "float": float,
+    "float | None": lambda value: None if value is None else float(value),
+    "int": int,
+    "str": str,
+}
+
+
+def _numbers(kind: type[Any], values: dict[str, Any]) -> dict[str, Any]:
+    """Return values of a file as the fields of a dataclass are."""
+    types = {field.name: field.type for field in dataclasses.fields(kind)}
+    return {name: _AS[types[name]](value) for name, value in values.items()}

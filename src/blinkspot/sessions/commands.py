@@ -51,9 +51,20 @@ def command_lines(record: SessionRecord, movie: str | None = None, folder: str =
     -------
     list of str
         Comments alone where nothing was done.
+
+    Raises
+    ------
+    BlinkspotError
+        If the record, of a file that may hold anything, says what nobody can have done.
     """
     lines = _Lines(record, folder)
-    return lines.of(movie)
+    try:
+        return lines.of(movie)
+    except (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError) as error:
+        raise BlinkspotError(
+            "What was done in this session cannot be repeated, for its record is damaged: open the session "
+            "that was saved."
+        ) from error
 
 
 class _Lines:

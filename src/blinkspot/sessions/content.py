@@ -9,7 +9,7 @@ import types
 from pathlib import Path
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
-from blinkspot.errors import BlinkspotError
+from blinkspot.errors import BlinkspotError, in_brief
 from blinkspot.provenance import package_version
 from blinkspot.sessions.record import SessionRecord
 
@@ -68,7 +68,7 @@ def record_from_file(path: Path) -> SessionRecord:
     try:
         record: SessionRecord = _built(SessionRecord, content, "the session")
     except (ValueError, RecursionError) as error:
-        raise BlinkspotError(f"{damaged} ({error}).") from error
+        raise BlinkspotError(f"{damaged} ({in_brief(error)}).") from error
     return record
 
 

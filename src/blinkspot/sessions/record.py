@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from blinkspot.errors import BlinkspotError, in_brief
+
 
 @dataclass(frozen=True)
 class Movie:
@@ -161,8 +163,19 @@ class Table:
 
     @property
     def all_steps(self) -> list[tuple[str, dict[str, Any]]]:
-        """Names and settings of the steps, with the filter that was not made one."""
-        steps = [(str(step["step"]), dict(step["settings"])) for step in self.steps]
+        """Names and settings of the steps, with the filter that was not made one.
+
+        Raises
+        ------
+        BlinkspotError
+            If a step, of a file that may hold anything, is none.
+        """
+        try:
+            steps = [(str(step["step"]), dict(step["settings"])) for step in self.steps]
+        except (KeyError, TypeError, ValueError) as error:
+            raise BlinkspotError(
+                f"The session is damaged: a step of the table {in_brief(self.name, 40)!r} is none."
+            ) from error
         return [*steps, ("filter", {"expression": self.condition})] if self.condition.strip() else steps
 
 

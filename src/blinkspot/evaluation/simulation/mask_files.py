@@ -4,15 +4,22 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 import imagecodecs
 import numpy as np
-import tifffile
+from numpy.typing import NDArray
 
 from blinkspot.errors import BlinkspotError
 from blinkspot.evaluation.simulation.masks import MaskImage
+from blinkspot.tiff_safety import check_picture, read_pictures
 
 _TIFF_SUFFIXES = (".tif", ".tiff")
+_DECODERS = {
+    "PNG": imagecodecs.png_decode,
+    "JPEG": imagecodecs.jpeg8_decode,
+    "BMP": imagecodecs.bmp_decode,
+}
 _SUFFIXES = (*_TIFF_SUFFIXES, ".png", ".jpg", ".jpeg", ".bmp")
 
 
@@ -38,7 +45,9 @@ def read_mask(path: str | os.PathLike[str]) -> MaskImage:
         raise BlinkspotError(f"The mask {path} cannot be read: {error.strerror}.") from error
     try:
         is_tiff = path.suffix.lower() in _TIFF_SUFFIXES
-        values = tifffile.imread(path) if is_tiff else imagecodecs.imread(held)
+        values = read_pictures(path) if is_tiff else _decoded(held)
+    except BlinkspotError:
+        raise
     except Exception as error:  # each codec has errors of its own
         raise BlinkspotError(
             f"The mask {path} cannot be read: it is damaged, or no {path.suffix} file."
@@ -49,3 +58,10 @@ def read_mask(path: str | os.PathLike[str]) -> MaskImage:
     if values.dtype.kind not in "fiub":
         raise BlinkspotError(f"The mask {path} must hold real numbers, not {values.dtype}.")
     return MaskImage(np.asarray(values, dtype=np.float64), path.name)
+
+
+def _decoded(held: bytes) -> NDArray[Any]:
+    """Decode a picture, once its size is known; raise whatever the decoders do."""
+    kind = check_picture(held, 2, tuple(_DECODERS))
+    values: NDArray[Any] = _DECODERS[kind](held)
+    return values

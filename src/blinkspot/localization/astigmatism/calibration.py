@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from blinkspot.errors import BlinkspotError
-from blinkspot.files import written_whole
+from blinkspot.errors import BlinkspotError, in_brief
+from blinkspot.files import read_small_text, written_whole
 
 FloatArray = NDArray[np.float64]
 
@@ -71,7 +71,7 @@ class DefocusCurve:
             if not low <= number <= high:
                 raise BlinkspotError(
                     f"A defocus curve's {name} must be a number between {low:g} and {high:g}, "
-                    f"not {str(getattr(self, name))[:40]}."
+                    f"not {in_brief(getattr(self, name), 40)}."
                 )
             object.__setattr__(self, name, number)
 
@@ -143,21 +143,21 @@ class AstigmatismCalibration:
         if not (math.isfinite(low) and math.isfinite(high) and low < high):
             raise BlinkspotError(
                 "The range of heights of an astigmatism calibration must be two numbers in nm, "
-                f"the lower one first, not {self.z_range_nm!r}."
+                f"the lower one first, not {in_brief(self.z_range_nm, 60)}."
             )
         object.__setattr__(self, "z_range_nm", (low, high))
         window = _number(self.window_nm)
         if not _WINDOW_LIMITS_NM[0] <= window <= _WINDOW_LIMITS_NM[1]:
             raise BlinkspotError(
                 f"The window of an astigmatism calibration must be {_WINDOW_LIMITS_NM[0]:g} to "
-                f"{_WINDOW_LIMITS_NM[1]:g} nm, not {self.window_nm}."
+                f"{_WINDOW_LIMITS_NM[1]:g} nm, not {in_brief(self.window_nm, 40)}."
             )
         object.__setattr__(self, "window_nm", window)
         factor = _number(self.refractive_index_factor)
         if not _FACTOR_LIMITS[0] <= factor <= _FACTOR_LIMITS[1]:
             raise BlinkspotError(
                 f"The refractive-index factor must be a number between {_FACTOR_LIMITS[0]:g} and "
-                f"{_FACTOR_LIMITS[1]:g} (1 for none), not {self.refractive_index_factor}."
+                f"{_FACTOR_LIMITS[1]:g} (1 for none), not {in_brief(self.refractive_index_factor, 40)}."
             )
         object.__setattr__(self, "refractive_index_factor", factor)
         heights = self.heights_nm()
@@ -232,13 +232,15 @@ class AstigmatismCalibration:
             If the file cannot be read or holds something else.
         """
         try:
-            content = tomllib.loads(Path(path).read_text(encoding="utf-8"))
+            content = tomllib.loads(read_small_text(Path(path)))
         except OSError as error:
             raise BlinkspotError(
                 f"The astigmatism calibration {path} cannot be read: {error.strerror}."
             ) from error
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-            raise BlinkspotError(f"The astigmatism calibration {path} is not valid TOML: {error}.") from error
+        except (ValueError, RecursionError) as error:
+            raise BlinkspotError(
+                f"The astigmatism calibration {path} is not valid TOML: {in_brief(error)}."
+            ) from error
         try:
             values = dict(content["astigmatism"])
             for axis in ("x", "y"):
@@ -248,7 +250,7 @@ class AstigmatismCalibration:
             for name in ("findings", "provenance"):
                 values[name] = json.loads(values.get(name, "{}"))
             return cls(**values)
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, TypeError, ValueError, OverflowError, RecursionError) as error:
             raise BlinkspotError(
                 f"{path} is not an astigmatism calibration of napari-blinkspot: "
                 "make one with blinkspot calibrate-astigmatism."

@@ -13,8 +13,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from blinkspot.errors import BlinkspotError
-from blinkspot.files import written_together
+from blinkspot.errors import BlinkspotError, in_brief
+from blinkspot.files import read_small_text, written_together
 from blinkspot.localization.table_files.csv_rows import check_row_lengths, headings_of
 from blinkspot.localization.table_files.values import checked_numbers
 
@@ -41,7 +41,9 @@ def read_text(path: Path) -> pd.DataFrame:
         headings = headings_of(path)
         twice = [heading for heading in headings if headings.count(heading) > 1]
         if twice:
-            raise BlinkspotError(f"The table {path} has more than one column {twice[0]!r}: leave one out.")
+            raise BlinkspotError(
+                f"The table {path} has more than one column {in_brief(twice[0], 60)!r}: leave one out."
+            )
         check_row_lengths(path, len(headings), "table")
         return pd.read_csv(
             path, skipinitialspace=True, encoding="utf-8-sig", index_col=False, na_values=list(_NOT_KNOWN)
@@ -65,12 +67,18 @@ def numbers(path: Path, heading: str, values: pd.Series[Any], required: bool) ->
     BlinkspotError
         If there is a word where a number should be, or a required number is missing.
     """
-    found = pd.to_numeric(values, errors="coerce").to_numpy(dtype=np.float64)
+    try:
+        found = pd.to_numeric(values, errors="coerce").to_numpy(dtype=np.float64)
+    except OverflowError as error:
+        raise BlinkspotError(
+            f"The table {path} has a number of hundreds of digits for {heading!r}: a number that makes sense "
+            "is needed there."
+        ) from error
     words = np.flatnonzero(np.isnan(found) & values.notna().to_numpy())
     if len(words):
         raise BlinkspotError(
-            f"The table {path} has {values.iloc[words[0]]!s} for {heading!r} in data row {words[0] + 1}: "
-            "a number is needed there."
+            f"The table {path} has {in_brief(values.iloc[words[0]], 60)} for {heading!r} in data row "
+            f"{words[0] + 1}: a number is needed there."
         )
     return checked_numbers(path, heading, found, required)
 
@@ -116,8 +124,8 @@ def read_provenance(path: Path) -> dict[str, Any]:
     if not beside.is_file():
         return {}
     try:
-        content = json.loads(beside.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+        content = json.loads(read_small_text(beside))
+    except (OSError, ValueError, RecursionError) as error:
         raise BlinkspotError(
             f"The provenance {beside} of the table {path.name} cannot be read: mend it, or move it away."
         ) from error

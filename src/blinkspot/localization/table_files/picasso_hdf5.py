@@ -11,6 +11,7 @@ frames from the first to the last of them.
 from __future__ import annotations
 
 import io
+import itertools
 import json
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from blinkspot.errors import BlinkspotError
+from blinkspot.errors import BlinkspotError, in_brief
 from blinkspot.files import written_together
 from blinkspot.localization.table import (
     COLUMNS,
@@ -29,6 +30,7 @@ from blinkspot.localization.table import (
     LocalizationTable,
 )
 from blinkspot.localization.table_files.axes import Columns, apart, joined
+from blinkspot.localization.table_files.hdf5_safety import dataset_in, records_of, text_of
 from blinkspot.localization.table_files.picasso_metadata import (
     PicassoMetadata,
     many_are_beyond,
@@ -195,28 +197,24 @@ def _contents(path: Path) -> tuple[NDArray[Any], NDArray[Any] | None, str | None
                 f"The table {path} is no HDF5 file: give one as Picasso writes it, or a CSV file named .csv."
             )
         with h5py.File(path, "r") as file:
-            locs = file.get("locs")
-            if not isinstance(locs, h5py.Dataset) or locs.dtype.names is None or locs.ndim != 1:
-                held = ", ".join(file) or "nothing"
+            locs = dataset_in(file, "locs", path)
+            if locs is None or locs.dtype.names is None or locs.ndim != 1:
+                held = in_brief(", ".join(itertools.islice(file, 20)) or "nothing")
                 raise BlinkspotError(
                     f"{path} holds {held}, and no dataset 'locs' of records: "
                     "give a file of localizations as Picasso saves it."
                 )
-            gaps, embedded = file.get(_WITH_GAPS), file.get("metadata")
+            gaps = dataset_in(file, _WITH_GAPS, path)
             return (
-                locs[()],
-                gaps[()] if isinstance(gaps, h5py.Dataset) and gaps.dtype.names else None,
-                embedded.asstr(errors="replace")[()] if _is_text(embedded) else None,
+                records_of(locs, path),
+                None if gaps is None or not gaps.dtype.names else records_of(gaps, path),
+                text_of(dataset_in(file, "metadata", path)),
             )
-    except OSError as error:
-        reason = error.strerror or "it is cut short or damaged"
+    except BlinkspotError:
+        raise
+    except Exception as error:  # h5py has errors of many kinds for what is damaged
+        reason = getattr(error, "strerror", None) or "it is cut short or damaged"
         raise BlinkspotError(f"The table {path} cannot be read: {reason}.") from error
-
-
-def _is_text(node: Any) -> bool:
-    return (
-        isinstance(node, h5py.Dataset) and node.ndim == 0 and h5py.check_string_dtype(node.dtype) is not None
-    )
 
 
 def _columns(path: Path, records: NDArray[Any], pixel_size_nm: float) -> Columns:

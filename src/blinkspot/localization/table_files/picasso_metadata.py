@@ -7,6 +7,7 @@ not write, and ``Camera.Pixelsize`` in movies that it simulated.
 
 from __future__ import annotations
 
+import datetime
 import json
 import math
 from dataclasses import dataclass
@@ -17,7 +18,8 @@ import numpy as np
 import yaml
 from numpy.typing import NDArray
 
-from blinkspot.errors import BlinkspotError
+from blinkspot.errors import BlinkspotError, in_brief
+from blinkspot.files import read_small_text
 from blinkspot.localization.table_files.pixel_size import (
     checked_pixel_size_nm,
     known_pixel_size_nm,
@@ -26,6 +28,9 @@ from blinkspot.localization.table_files.pixel_size import (
 from blinkspot.provenance import package_version
 
 _OURS = "napari-blinkspot"
+_MOST_VALUES = 300_000
+_MOST_LEVELS = 100
+_LARGEST_WHOLE = 2**63
 _LARGEST_SHARE_BEYOND = 0.05
 _PIXEL_SIZE = ("Pixelsize", "Camera.Pixelsize")
 
@@ -165,8 +170,13 @@ def _documents(path: Path, embedded: str | None) -> tuple[Path | None, list[dict
     beside = metadata_path(path)
     if beside.is_file():
         try:
-            found = list(yaml.load_all(beside.read_text(encoding="utf-8", errors="replace"), _Loader))
-        except (OSError, yaml.YAMLError, ValueError) as error:
+            text = read_small_text(beside, errors="replace")
+            found = plain_values(list(yaml.load_all(text, _Loader)))
+        except BlinkspotError:
+            raise
+        except Exception as error:  # PyYAML's constructors raise whatever they stumble over
+            if isinstance(error, OSError) and error.strerror:
+                raise BlinkspotError(f"The metadata {beside} cannot be read: {error.strerror}.") from error
             raise BlinkspotError(
                 f"The metadata {beside} of the table {path.name} cannot be read as YAML: mend them."
             ) from error
@@ -180,10 +190,39 @@ def _documents(path: Path, embedded: str | None) -> tuple[Path | None, list[dict
     if embedded is None:
         return None, []
     try:
-        found = json.loads(embedded)
-    except ValueError:
+        found = plain_values(json.loads(embedded))
+    except (ValueError, RecursionError):
+        return None, []
+    if not isinstance(found, list):
         return None, []
     return path, [document for document in found if isinstance(document, dict)]
+
+
+def plain_values(value: Any) -> Any:
+    """Return what YAML or JSON held as values that JSON can hold; times become text, other things nothing.
+
+    Raises
+    ------
+    ValueError
+        If there are very many of them, as a few aliases within aliases make, or they are nested very deep.
+    """
+    left = [_MOST_VALUES]
+
+    def plain(each: Any, level: int) -> Any:
+        left[0] -= 1
+        if left[0] < 0 or level > _MOST_LEVELS:
+            raise ValueError("too many values")
+        if isinstance(each, dict):
+            return {str(name): plain(held, level + 1) for name, held in each.items()}
+        if isinstance(each, list | tuple | set):
+            return [plain(held, level + 1) for held in each]
+        if isinstance(each, datetime.date):
+            return each.isoformat()
+        if isinstance(each, int) and not isinstance(each, bool) and abs(each) > _LARGEST_WHOLE:
+            return float(each) if abs(each) < 10**300 else None
+        return each if isinstance(each, str | int | float | bool) else None
+
+    return plain(value, 0)
 
 
 def _stated_pixel_size_nm(source: Path, documents: list[dict[str, Any]]) -> float:
@@ -197,8 +236,8 @@ def _stated_pixel_size_nm(source: Path, documents: list[dict[str, Any]]) -> floa
         return checked_pixel_size_nm(stated)
     except BlinkspotError as error:
         raise BlinkspotError(
-            f"The metadata {source} state the pixel size {stated!r}, which is no number above 0 nm: correct "
-            "them, or give it (pixel_size_nm; --pixel-size-nm of blinkspot convert)."
+            f"The metadata {source} state the pixel size {in_brief(stated, 40)!r}, which is no number above "
+            "0 nm: correct them, or give it (pixel_size_nm; --pixel-size-nm of blinkspot convert)."
         ) from error
 
 

@@ -20,7 +20,7 @@ from blinkspot.localization.table_files.csv_text import provenance_path
 
 _COLUMNS = ("frame", "x [nm]", "y [nm]")
 _LARGEST_NM = 1e12
-_LARGEST_FRAME = 10**8
+_LARGEST_FRAME = 10**7
 _PICASSO_SUFFIX = ".txt"
 
 
@@ -125,7 +125,7 @@ def _numbers(path: Path, **how: Any) -> NDArray[np.float64]:
         values: NDArray[np.float64] = read.to_numpy(dtype=np.float64)
     except OSError as error:
         raise BlinkspotError(f"The drift {path} cannot be read: {error.strerror or error}.") from error
-    except (ValueError, csv.Error) as error:
+    except (ValueError, OverflowError, csv.Error) as error:
         kind = "two columns of numbers" if how.get("header", 0) is None else ", ".join(_COLUMNS)
         raise BlinkspotError(f"The drift {path} is not a table of {kind}.") from error
     if len(values) == 0:

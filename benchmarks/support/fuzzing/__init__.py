@@ -1,0 +1,1 @@
+"""Damaged and hostile files, and the children that read them within limits."""
