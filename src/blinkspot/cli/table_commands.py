@@ -14,7 +14,6 @@ from blinkspot.cli.camera_options import CameraOptions, find_camera, takes_camer
 from blinkspot.cli.console import answer, run, say
 from blinkspot.cli.idle_options import refuse_idle
 from blinkspot.cli.movie_commands import Json, StackPath
-from blinkspot.cli.movies import is_denoised, open_denoised, open_recorded
 from blinkspot.errors import BlinkspotError
 from blinkspot.evaluation import (
     ComparisonSettings,
@@ -45,6 +44,7 @@ from blinkspot.localization.astigmatism import AstigmatismCalibration
 from blinkspot.localization.fitting import FitMethod
 from blinkspot.localization.settings import Preset, Widths
 from blinkspot.movie_checks import check_camera, check_movie
+from blinkspot.recorded_movies import is_denoised, open_denoised, open_recorded
 from blinkspot.stack import Stack, open_stack
 
 if TYPE_CHECKING:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from typing import Any
@@ -13,17 +12,13 @@ from numpy.typing import NDArray
 from blinkspot.camera import Camera
 from blinkspot.errors import BlinkspotError
 from blinkspot.localization.acceptance import Acceptance, EmptyFrames, false_molecules
-from blinkspot.localization.astigmatism.height import fit_heights
-from blinkspot.localization.crowding import compile_crowds
-from blinkspot.localization.detection import find_candidates
-from blinkspot.localization.fitting import fit_molecules
+from blinkspot.localization.compile_ahead import compiling
 from blinkspot.localization.frame import FrameLocalizer, Rows
 from blinkspot.localization.preset import ThunderstormLocalizer, check_preset
 from blinkspot.localization.psf import PsfWidth
 from blinkspot.localization.psf_learning import MovieSample, sample_frames
 from blinkspot.localization.settings import LocalizerSettings
 from blinkspot.localization.table import LocalizationTable
-from blinkspot.localization.thunderstorm import localize_frame as localize_as_thunderstorm
 from blinkspot.progress import Progress, Stopwatch, finish, relayed
 from blinkspot.provenance import provenance
 from blinkspot.stack import Stack, as_stack
@@ -45,6 +40,22 @@ class _Frames:
     n: int
     shape: tuple[int, int]
     read: Callable[[int], tuple[NDArray[Any], NDArray[Any] | None]]
+
+
+@dataclass(frozen=True)
+class PreparedLocalizer:
+    """What :meth:`Localizer.prepare` makes: it has learned what the settings leave to the movie.
+
+    Attributes
+    ----------
+    frames : FrameLocalizer or ThunderstormLocalizer
+        Finds the molecules of some frames of the movie.
+    learned : dict
+        What was learned, JSON-ready.
+    """
+
+    frames: FrameLocalizer | ThunderstormLocalizer
+    learned: dict[str, Any]
 
 
 class Localizer:
@@ -119,9 +130,8 @@ class Localizer:
         localizer, learned = finish(self._prepare(frames, width))
         job = localizer.rows(0, raw_adu[None], None if denoised_adu is None else denoised_adu[None])
         rows = finish(_in_frames(job, 0, 1, Stopwatch("localizing", 1)))
-        return self._table(
-            localizer, [rows], frames, learned, on_denoised=denoised_adu is not None, source={}
-        )
+        prepared = PreparedLocalizer(localizer, learned)
+        return self._table(prepared, rows, frames, on_denoised=denoised_adu is not None, source={})
 
     def localize(
         self, movie: Stack | Any, denoised: Stack | Any | None = None
@@ -159,47 +169,129 @@ class Localizer:
         return self._localize(raw_stack, denoised_stack)
 
     def _localize(self, movie: Stack, denoised: Stack | None) -> Generator[Progress, None, LocalizationTable]:
-        yield from _compiling(self.settings)
-        frames = _frames(movie, denoised)
-        localizer, learned = yield from self._prepare(frames)
-        clock = Stopwatch("localizing", movie.n_frames)
+        prepared = yield from self.prepare(movie, denoised)
+        found = yield from self.rows(prepared, movie, denoised)
+        return self.table(prepared, found, movie, denoised)
+
+    def prepare(
+        self, movie: Stack, denoised: Stack | None = None
+    ) -> Generator[Progress, None, PreparedLocalizer]:
+        """Learn from a movie what the settings leave to it: the first part of :meth:`localize`.
+
+        For a movie whose frames are localized in several places: :meth:`rows` of each, then
+        :meth:`table` of all rows, give the table of :meth:`localize`.
+
+        Parameters
+        ----------
+        movie, denoised : Stack
+            As of :meth:`localize`.
+
+        Yields
+        ------
+        Progress
+
+        Returns
+        -------
+        PreparedLocalizer
+            Can be pickled.
+
+        Raises
+        ------
+        BlinkspotError
+            As :meth:`localize`.
+        """
+        self._check_denoised(movie.shape, None if denoised is None else denoised.shape)
+        yield from compiling(self.settings)
+        localizer, learned = yield from self._prepare(_frames(movie, denoised))
+        return PreparedLocalizer(localizer, learned)
+
+    def rows(
+        self,
+        prepared: PreparedLocalizer,
+        movie: Stack,
+        denoised: Stack | None = None,
+        start: int = 0,
+        stop: int | None = None,
+    ) -> Generator[Progress, None, Rows]:
+        """Find the molecules of a range of frames: the second part of :meth:`localize`.
+
+        Parameters
+        ----------
+        prepared : PreparedLocalizer
+            By the whole movie.
+        movie, denoised : Stack
+            As of :meth:`localize`.
+        start, stop : int
+            First frame, and the one after the last; the whole movie by default.
+
+        Yields
+        ------
+        Progress
+            In frames.
+
+        Returns
+        -------
+        ndarray of float64, shape (n, columns)
+            In the order of frames.
+
+        Raises
+        ------
+        BlinkspotError
+            If a frame holds NaN or infinite values.
+        """
+        localizer = prepared.frames
+        end = movie.n_frames if stop is None else stop
+        clock = Stopwatch("localizing", end - start)
         yield clock.at(0)
         reported_s = clock.elapsed_s
         block = max(1, PIXELS_READ_AT_ONCE // (movie.height * movie.width))
         at_once = max(1, PIXELS_LOCALIZED_AT_ONCE // (movie.height * movie.width))
-        found: list[Rows] = []
-        for start in range(0, movie.n_frames, block):
-            stop = min(start + block, movie.n_frames)
-            raw_frames = movie.frames(start, stop)
-            denoised_frames = None if denoised is None else denoised.frames(start, stop)
-            for index in range(start, stop, at_once):
+        found = [np.empty((0, len(localizer.columns)))]
+        for first in range(start, end, block):
+            last = min(first + block, end)
+            raw_frames = movie.frames(first, last)
+            denoised_frames = None if denoised is None else denoised.frames(first, last)
+            for index in range(first, last, at_once):
                 if clock.elapsed_s - reported_s > SECONDS_BETWEEN_PROGRESS:
-                    yield clock.at(index)
+                    yield clock.at(index - start)
                     reported_s = clock.elapsed_s
-                part = slice(index - start, min(index + at_once, stop) - start)
+                part = slice(index - first, min(index + at_once, last) - first)
                 denoised_part = None if denoised_frames is None else denoised_frames[part]
                 job = localizer.rows(index, raw_frames[part], denoised_part)
-                rows = yield from _in_frames(job, index, part.stop - part.start, clock)
-                found.append(rows)
-        yield clock.at(movie.n_frames)
+                found.append((yield from _in_frames(job, index - start, part.stop - part.start, clock)))
+        yield clock.at(end - start)
+        return np.concatenate(found)
+
+    def table(
+        self, prepared: PreparedLocalizer, rows: Rows, movie: Stack, denoised: Stack | None = None
+    ) -> LocalizationTable:
+        """Make the table of all rows of a movie: the last part of :meth:`localize`.
+
+        Parameters
+        ----------
+        prepared : PreparedLocalizer
+        rows : ndarray of float64, shape (n, columns)
+            Of all frames, in their order.
+        movie, denoised : Stack
+            As of :meth:`localize`.
+        """
         source: dict[str, Any] = {"movie": _described(movie)}
         if denoised is not None:
             source["denoised"] = _described(denoised)
-        return self._table(localizer, found, frames, learned, on_denoised=denoised is not None, source=source)
+        frames = _frames(movie, denoised)
+        return self._table(prepared, rows, frames, on_denoised=denoised is not None, source=source)
 
     def _table(
         self,
-        localizer: FrameLocalizer | ThunderstormLocalizer,
-        found: list[Rows],
+        prepared: PreparedLocalizer,
+        rows: Rows,
         frames: _Frames,
-        learned: dict[str, Any],
         *,
         on_denoised: bool,
         source: dict[str, Any],
     ) -> LocalizationTable:
-        rows = np.concatenate([np.empty((0, len(localizer.columns))), *found])
         return LocalizationTable.from_columns(
-            dict(zip(localizer.columns, rows.T, strict=True)),
+            dict(zip(prepared.frames.columns, rows.T, strict=True)),
             uncertainty_is_valid=self.settings.fit_on == "raw",
             provenance=provenance(
                 "localize",
@@ -207,7 +299,7 @@ class Localizer:
                 settings=self.settings.used(),
                 movie_shape=[frames.n, *frames.shape],
                 candidates_from="denoised" if on_denoised else "raw",
-                learned=learned,
+                learned=prepared.learned,
                 **source,
             ),
         )
@@ -305,31 +397,6 @@ def _in_frames(
     job: Generator[float, None, Rows], index: int, n: int, clock: Stopwatch
 ) -> Generator[Progress, None, Rows]:
     return relayed(job, lambda part: clock.at(index + n * part))
-
-
-def _compiling(settings: LocalizerSettings) -> Generator[Progress, None, None]:
-    """Have everything compiled in another thread, saying so while that lasts."""
-    clock = Stopwatch("compiling the fits (once per installation)", 1.0)
-    thread = threading.Thread(target=_compile, args=(settings,), name="compiling the fits", daemon=True)
-    thread.start()
-    while True:
-        thread.join(SECONDS_BETWEEN_PROGRESS)
-        if not thread.is_alive():
-            return
-        yield clock.at(0.0)
-
-
-def _compile(settings: LocalizerSettings) -> None:
-    picture = np.zeros((7, 7), dtype=np.float32)
-    picture[3, 3] = 1.0
-    if settings.preset == "thunderstorm":
-        localize_as_thunderstorm(picture, Camera(), ThunderstormLocalizer(Camera(), settings).thunderstorm)
-    candidates = find_candidates(picture, 1.0)
-    fit_molecules(picture, candidates.rows, candidates.columns)
-    if settings.astigmatism is not None:
-        fit_heights(picture, candidates.rows, candidates.columns, settings.astigmatism, 100.0)
-    if settings.most_emitters > 1:
-        compile_crowds()
 
 
 def _described(movie: Stack) -> dict[str, Any]:
