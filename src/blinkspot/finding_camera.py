@@ -56,6 +56,16 @@ class GivenCamera:
         check_camera(movie, camera)
         return camera
 
+    def camera_alone(self) -> Camera:
+        """Return the camera of these settings where no movie is at hand: its numbers are checked.
+
+        Raises
+        ------
+        BlinkspotError
+            If one is out of its range.
+        """
+        return Camera.from_dict({**self.settings, **({} if self.maps is None else {"maps": self.maps})})
+
 
 @dataclass(frozen=True)
 class FoundCamera:

@@ -1,0 +1,284 @@
+"""The steps of a batch: what each is made of, and how it is made.
+
+Every step is a frozen dataclass that can be sent to another machine. It knows the files that it reads, and
+the one that it makes; ``run`` is a generator that yields progress and returns warnings, a sentence each.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Generator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+
+from blinkspot.batch.opened import opened_denoised, opened_model, opened_movie, opened_movies
+from blinkspot.camera import Camera
+from blinkspot.camera_estimate import noise_contradiction
+from blinkspot.evaluation import (
+    ComparisonSettings,
+    TooFewMolecules,
+    calibrate_uncertainties,
+    check_can_calibrate,
+    check_held_out,
+    compare,
+    write_report,
+)
+from blinkspot.evaluation.held_out import HeldOutSettings, picture_sentence, sentence
+from blinkspot.evaluation.resolution import ResolutionSettings, measure_resolution
+from blinkspot.files import written_whole
+from blinkspot.localization import LocalizationTable, Localizer, LocalizerSettings, read_table
+from blinkspot.localization.processing import Step as TableStep
+from blinkspot.localization.processing import process
+from blinkspot.localization.processing.paced import waited_for
+from blinkspot.localization.processing.step import RECORD
+from blinkspot.movie_checks import check_camera, check_movie
+from blinkspot.progress import Progress, Stopwatch
+from blinkspot.stack import Stack
+
+if TYPE_CHECKING:  # importing it takes seconds
+    from blinkspot.denoising import Denoiser, Estimate, TrainingSettings, Units
+
+Warnings = list[str]
+
+
+class BatchStep(Protocol):
+    """A step of a batch.
+
+    Attributes
+    ----------
+    name : str
+        As the command is called.
+    target : Path
+        What it makes.
+    """
+
+    name: ClassVar[str]
+
+    @property
+    def target(self) -> Path:
+        """What it makes."""
+        ...
+
+    def run(self) -> Generator[Progress, None, Warnings]:
+        """Make it; what was begun before and can be gone on with is gone on with."""
+        ...
+
+
+@dataclass(frozen=True)
+class Train:
+    """Train a model on a movie, or on the frames of several."""
+
+    name: ClassVar[str] = "train"
+
+    movies: tuple[Path, ...]
+    camera: Camera
+    settings: TrainingSettings
+    start_from: Path | None
+    target: Path
+
+    @property
+    def checkpoint(self) -> Path:
+        """Where the training is kept until it has ended."""
+        return self.target.with_name(f".{self.target.name}.checkpoint")
+
+    def run(self) -> Generator[Progress, None, Warnings]:
+        """Train, from the checkpoint on where there is one of this training."""
+        from blinkspot.denoising import Denoiser, Training
+        from blinkspot.denoising.checkpoint import identity_of, is_of_training
+
+        movie = yield from _waited(partial(opened_movies, self.movies))
+        start = None if self.start_from is None else Denoiser.load(self.start_from)
+        training = Training(movie, self.camera, self.settings, start)
+        resume = None
+        if self.checkpoint.exists():
+            identity = yield from _waited(partial(identity_of, movie, self.camera, self.settings, start))
+            resume = self.checkpoint if is_of_training(self.checkpoint, identity) else None
+        model = yield from training.run(self.checkpoint, resume)
+        model.save(self.target)
+        self.checkpoint.unlink(missing_ok=True)
+        return list(training.warnings)
+
+
+@dataclass(frozen=True)
+class Denoise:
+    """Denoise a movie into a file."""
+
+    name: ClassVar[str] = "denoise"
+
+    movie: Path
+    n_frames: int
+    frame_pixels: int
+    model: Path
+    camera: Camera | None
+    """The movie's camera, where it is known for sure, and must be the model's."""
+    estimate: Estimate
+    units: Units
+    device: str
+    target: Path
+
+    def checked(self) -> Generator[Progress, None, tuple[Denoiser, Stack]]:
+        """Return model and movie, once they are found to suit each other."""
+        movie = opened_movie(self.movie)
+        model = yield from _waited(partial(opened_model, self.model, self.device))
+        yield from _waited(partial(model.check_matches, movie, self.camera))
+        return model, movie
+
+    def run(self) -> Generator[Progress, None, Warnings]:
+        """Denoise, from where an earlier run ended."""
+        from blinkspot.denoising import denoise_to_file
+
+        model, movie = yield from self.checked()
+        yield from denoise_to_file(model, movie, self.target, self.estimate, self.units)
+        return []
+
+
+@dataclass(frozen=True)
+class Localize:
+    """Find the molecules of a movie."""
+
+    name: ClassVar[str] = "localize"
+
+    movie: Path
+    n_frames: int
+    frame_pixels: int
+    denoised: Path | None
+    model: Path | None
+    camera: Camera
+    settings: LocalizerSettings
+    target: Path
+
+    @property
+    def localizer(self) -> Localizer:
+        """What finds them."""
+        return Localizer(self.camera, self.settings)
+
+    def opened(self) -> tuple[Stack, Stack | None]:
+        """Return the movie, and the denoised one if candidates come from there."""
+        return opened_movie(self.movie), None if self.denoised is None else opened_denoised(self.denoised)
+
+    def checked(self) -> Generator[Progress, None, Warnings]:
+        """Check that the movie can be localized; return what speaks against its camera."""
+        movie, denoised = self.opened()
+        yield from _waited(partial(check_movie, movie))
+        yield from _waited(partial(check_camera, movie, self.camera))
+        if self.model is not None:
+            check_can_calibrate(denoised, opened_model(self.model), self.localizer)
+        if self.settings.false_per_frame is None:
+            return []
+        contradiction = yield from _waited(partial(noise_contradiction, movie, self.camera))
+        return [] if contradiction is None else [contradiction]
+
+    def finished(self, table: LocalizationTable) -> Generator[Progress, None, Warnings]:
+        """Make the uncertainties of fits on a denoised movie true, and write the table."""
+        warnings = []
+        if self.model is not None:
+            denoised = self.opened()[1]
+            try:
+                table = yield from calibrate_uncertainties(
+                    table, denoised, opened_model(self.model), self.localizer
+                )
+            except TooFewMolecules as error:
+                warnings.append(str(error))
+        yield from _waited(partial(table.save, self.target), "writing the table")
+        return warnings
+
+    def run(self) -> Generator[Progress, None, Warnings]:
+        """Localize."""
+        warnings = yield from self.checked()
+        table = yield from self.localizer.localize(*self.opened())
+        return [*warnings, *(yield from self.finished(table))]
+
+
+@dataclass(frozen=True)
+class Process:
+    """Work on a table after the fits."""
+
+    name: ClassVar[str] = "process"
+
+    table: Path
+    steps: tuple[TableStep, ...]
+    target: Path
+
+    def run(self) -> Generator[Progress, None, Warnings]:
+        """Apply the steps."""
+        before = yield from _waited(partial(read_table, self.table), "reading the table")
+        after = yield from process(before, self.steps)
+        yield from _waited(partial(after.save, self.target), "writing the table")
+        made = after.provenance[RECORD][-len(self.steps) :]
+        return [str(warning) for entry in made for warning in entry.get("warnings", ())]
+
+
+@dataclass(frozen=True)
+class MeasureResolution:
+    """Measure the resolution of a table."""
+
+    name: ClassVar[str] = "resolution"
+
+    table: Path
+    settings: ResolutionSettings
+    target: Path
+
+    def run(self) -> Generator[Progress, None, Warnings]:
+        """Measure, and write the figures as JSON."""
+        table = yield from _waited(partial(read_table, self.table), "reading the table")
+        found = yield from measure_resolution(table, self.settings)
+        _write_json(self.target, found.as_dict())
+        reason = found.ring_correlation.reason
+        return [*found.warnings, *([] if reason is None else [reason])]
+
+
+@dataclass(frozen=True)
+class Compare:
+    """Write the page that compares the noisy and the denoised movie."""
+
+    name: ClassVar[str] = "compare"
+
+    movie: Path
+    denoised: Path
+    model: Path
+    camera: Camera
+    settings: ComparisonSettings
+    target: Path
+
+    def run(self) -> Generator[Progress, None, Warnings]:
+        """Compare, and write."""
+        movie, denoised = opened_movie(self.movie), opened_denoised(self.denoised)
+        yield from _waited(partial(check_movie, movie))
+        yield from _waited(partial(check_camera, movie, self.camera))
+        model = yield from _waited(partial(opened_model, self.model))
+        found = yield from compare(movie, denoised, self.camera, None, self.settings, model)
+        yield from write_report(found, self.target)
+        return []
+
+
+@dataclass(frozen=True)
+class Check:
+    """Check a movie, and its denoising, by photons held out."""
+
+    name: ClassVar[str] = "check"
+
+    movie: Path
+    model: Path | None
+    camera: Camera
+    settings: HeldOutSettings
+    target: Path
+
+    def run(self) -> Generator[Progress, None, Warnings]:
+        """Check, and write words and figures as JSON."""
+        movie = opened_movie(self.movie)
+        model = None if self.model is None else (yield from _waited(partial(opened_model, self.model)))
+        found = yield from check_held_out(movie, self.camera, model, self.settings)
+        words = {each.name: sentence(each) for each in found.routes}
+        _write_json(self.target, {"words": {**words, "pictures": picture_sentence(found)}, **found.as_dict()})
+        return list(found.warnings)
+
+
+def _waited(job: Any, saying: str = "opening") -> Generator[Progress, None, Any]:
+    return waited_for(job, Stopwatch(saying, 1.0))
+
+
+def _write_json(target: Path, content: dict[str, Any]) -> None:
+    with written_whole(target) as temporary:
+        temporary.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
