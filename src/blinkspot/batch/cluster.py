@@ -210,12 +210,15 @@ class _Cluster:
 
 def _submit_step(step: BatchStep, before: list[Future], submit: Any) -> Future:
     if isinstance(step, Denoise):
-        blocks = [submit(tasks.denoise_block, step, *block, *before) for block in tasks.blocks_of(step)]
-        return submit(tasks.join_denoised, step, *blocks)
+        blocks = tasks.blocks_of(step)
+        checked = submit(tasks.check_denoising, step, *before)
+        done = [submit(tasks.denoise_block, step, block, checked) for block in blocks]
+        return submit(tasks.join_denoised, step, blocks, checked, *done)
     if isinstance(step, Localize):
         prepared = submit(tasks.prepare_localizing, step, *before)
-        blocks = [submit(tasks.localize_block, step, *block, prepared) for block in tasks.blocks_of(step)]
-        return submit(tasks.join_localized, step, prepared, *blocks)
+        blocks = tasks.blocks_of(step)
+        done = [submit(tasks.localize_block, step, block, prepared) for block in blocks]
+        return submit(tasks.join_localized, step, blocks, prepared, *done)
     return submit(tasks.do_step, step, *before)
 
 

@@ -118,10 +118,13 @@ class Denoise:
     device: str
     target: Path
 
+    def opened(self) -> tuple[Denoiser, Stack]:
+        """Return model and movie."""
+        return opened_model(self.model, self.device), opened_movie(self.movie)
+
     def checked(self) -> Generator[Progress, None, tuple[Denoiser, Stack]]:
         """Return model and movie, once they are found to suit each other."""
-        movie = opened_movie(self.movie)
-        model = yield from _waited(partial(opened_model, self.model, self.device))
+        model, movie = yield from _waited(self.opened)
         yield from _waited(partial(model.check_matches, movie, self.camera))
         return model, movie
 

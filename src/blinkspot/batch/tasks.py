@@ -37,6 +37,7 @@ _LOOK_EVERY_S = 1.0
 
 ResultT = TypeVar("ResultT")
 IsStopped = Callable[[], bool]
+Block = tuple[int, int]
 
 
 @dataclass(frozen=True)
@@ -64,11 +65,11 @@ class Outcome:
     figures: Figures | None = None
 
 
-def blocks_of(step: Denoise | Localize) -> list[tuple[int, int]]:
+def blocks_of(step: Denoise | Localize) -> tuple[Block, ...]:
     """Return the blocks of frames, first and the one after the last, in which a step is done."""
     frame_bytes = 4 * step.frame_pixels
     length = max(1, min(_MOST_FRAMES, _BLOCK_BYTES // frame_bytes))
-    return [(start, min(step.n_frames, start + length)) for start in range(0, step.n_frames, length)]
+    return tuple((start, min(step.n_frames, start + length)) for start in range(0, step.n_frames, length))
 
 
 def do_step(step: BatchStep, stop: str, *before: Outcome) -> Outcome:
@@ -98,61 +99,72 @@ def prepare_localizing(step: Localize, stop: str, *before: Outcome) -> Outcome:
     return _outcome(job, stop, before)
 
 
-def localize_block(step: Localize, start: int, stop_frame: int, stop: str, prepared: Outcome) -> Outcome:
+def localize_block(step: Localize, block: Block, stop: str, prepared: Outcome) -> Outcome:
     """Localize a block of frames into a file of its own."""
 
     def job() -> Generator[Progress, None, Outcome]:
-        if not (is_there(step.target) or _block_path(step, start).exists()):
+        if not (is_there(step.target) or _block_path(step, block).exists()):
             assert prepared.prepared is not None
             movie, denoised = step.opened()
-            rows = yield from step.localizer.rows(prepared.prepared, movie, denoised, start, stop_frame)
-            _keep(rows, step, start)
+            rows = yield from step.localizer.rows(prepared.prepared, movie, denoised, *block)
+            _keep(rows, step, block)
         return Outcome()
 
     return _outcome(job, stop, (prepared,))
 
 
-def join_localized(step: Localize, stop: str, prepared: Outcome, *blocks: Outcome) -> Outcome:
+def join_localized(
+    step: Localize, blocks: tuple[Block, ...], stop: str, prepared: Outcome, *done: Outcome
+) -> Outcome:
     """Make the table of all blocks."""
 
     def job() -> Generator[Progress, None, Outcome]:
         warnings = list(prepared.warnings)
         if not is_there(step.target):
             assert prepared.prepared is not None
-            rows = np.concatenate([_kept(step, start) for start, _ in blocks_of(step)])
+            rows = np.concatenate([_kept(step, block) for block in blocks])
             table = step.localizer.table(prepared.prepared, rows, *step.opened())
             warnings += yield from step.finished(table)
         clear_blocks(step)
-        return Outcome(warnings=tuple(warnings), seconds=_seconds(prepared, *blocks))
+        return Outcome(warnings=tuple(warnings), seconds=_seconds(prepared, *done))
 
-    return _outcome(job, stop, (prepared, *blocks))
+    return _outcome(job, stop, (prepared, *done))
 
 
-def denoise_block(step: Denoise, start: int, stop_frame: int, stop: str, *before: Outcome) -> Outcome:
-    """Denoise a block of frames into a file of its own."""
-    from blinkspot.denoising import blocks
+def check_denoising(step: Denoise, stop: str, *before: Outcome) -> Outcome:
+    """Check that model and movie suit each other."""
 
     def job() -> Generator[Progress, None, Outcome]:
-        if not (is_there(step.target) or _block_path(step, start).exists()):
-            model, movie = yield from step.checked()
-            frames = yield from blocks.denoise_block(
-                model, movie, start, stop_frame, step.estimate, step.units
-            )
-            _keep(frames, step, start)
+        if not is_there(step.target):
+            yield from step.checked()
         return Outcome()
 
     return _outcome(job, stop, before)
 
 
-def join_denoised(step: Denoise, stop: str, *done: Outcome) -> Outcome:
-    """Make the movie of all blocks."""
+def denoise_block(step: Denoise, block: Block, stop: str, checked: Outcome) -> Outcome:
+    """Denoise a block of frames into a file of its own."""
     from blinkspot.denoising import blocks
 
     def job() -> Generator[Progress, None, Outcome]:
+        if not (is_there(step.target) or _block_path(step, block).exists()):
+            model, movie = step.opened()
+            made = yield from blocks.denoise_block(model, movie, *block, step.estimate, step.units)
+            _keep(made, step, block)
+        return Outcome()
+
+    return _outcome(job, stop, (checked,))
+
+
+def join_denoised(step: Denoise, blocks: tuple[Block, ...], stop: str, *done: Outcome) -> Outcome:
+    """Make the movie of all blocks."""
+    from blinkspot.denoising.blocks import join_blocks
+
+    def job() -> Generator[Progress, None, Outcome]:
         if not is_there(step.target):
-            model, movie = yield from step.checked()
-            kept = (_kept(step, start) for start, _ in blocks_of(step))
-            yield from blocks.join_blocks(model, movie, step.target, kept, step.estimate, step.units)
+            model, movie = step.opened()
+            kept = (_kept(step, block) for block in blocks)
+            yield from join_blocks(model, movie, step.target, kept, step.estimate, step.units)
         clear_blocks(step)
         return Outcome(seconds=_seconds(*done))
 
@@ -179,9 +191,10 @@ def _whole(step: BatchStep) -> Generator[Progress, None, Outcome]:
     # One that was lost to the scheduler, but not to the world, may still be at it: it is waited for.
     lock = FileLock(step.target.with_name(f".{step.target.name}.lock"), thread_local=False)
     with lock if isinstance(step, Train) else contextlib.nullcontext():
-        if is_there(step.target):
-            return Outcome()
-        return Outcome(warnings=tuple((yield from step.run())))
+        warnings = [] if is_there(step.target) else (yield from step.run())
+        # Whoever waits for it sees the result first.
+        Path(lock.lock_file).unlink(missing_ok=True)
+    return Outcome(warnings=tuple(warnings))
 
 
 def _outcome(
@@ -227,26 +240,26 @@ def _blocks_folder(step: Denoise | Localize) -> Path:
     return step.target.with_name(f".{step.target.name}.blocks")
 
 
-def _block_path(step: Denoise | Localize, start: int) -> Path:
-    return _blocks_folder(step) / f"{start:09d}.npy"
+def _block_path(step: Denoise | Localize, block: Block) -> Path:
+    return _blocks_folder(step) / f"{block[0]:09d}-{block[1]:09d}.npy"
 
 
-def _keep(block: NDArray[Any], step: Denoise | Localize, start: int) -> None:
+def _keep(made: NDArray[Any], step: Denoise | Localize, block: Block) -> None:
     folder = _blocks_folder(step)
     folder.mkdir(exist_ok=True)
-    path = _block_path(step, start)
+    path = _block_path(step, block)
     try:
         with written_whole(path) as temporary:
-            np.save(temporary, block)
+            np.save(temporary, made)
     except BlinkspotError:
         # Another worker, that was thought to be lost, was faster.
         if not path.exists():
             raise
 
 
-def _kept(step: Denoise | Localize, start: int) -> NDArray[Any]:
-    block: NDArray[Any] = np.load(_block_path(step, start), allow_pickle=False)
-    return block
+def _kept(step: Denoise | Localize, block: Block) -> NDArray[Any]:
+    made: NDArray[Any] = np.load(_block_path(step, block), allow_pickle=False)
+    return made
 
 
 def clear_blocks(step: BatchStep) -> None:
