@@ -193,14 +193,16 @@ class _Cluster:
         return future
 
     def _submit_movie(self, plan: MoviePlan, training: Future | None, priority: int) -> None:
-        """Submit what is left to do with a movie; each step waits for those before it."""
+        """Submit what is left to do with a movie; each step waits for those that it is made of."""
         submit = partial(self._submit, priority=priority)
-        for_all = [] if training is None else [training]
-        done: list[tuple[BatchStep, Future]] = []
+        made: dict[Path, Future] = {} if training is None or plan.model is None else {plan.model: training}
+        steps: list[tuple[BatchStep, Future]] = []
         for step in plan.to_do:
-            done.append((step, _submit_step(step, [*for_all, *(each for _, each in done)], submit)))
-        figures = submit(tasks.read_figures, plan, *for_all, *(each for _, each in done))
-        self._movies[figures] = _SubmittedMovie(plan, done)
+            before = [made[path] for path in step.needs if path in made]
+            made[step.target] = _submit_step(step, before, submit)
+            steps.append((step, made[step.target]))
+        figures = submit(tasks.read_figures, plan, *made.values())
+        self._movies[figures] = _SubmittedMovie(plan, steps)
 
     def _progress(self, clock: Stopwatch) -> BatchProgress:
         done = sum(future.done() for future in self._all)
@@ -236,7 +238,9 @@ class _SubmittedMovie:
         for step, outcome in outcomes:
             if not outcome.failure:
                 plan.folder.note(step.target.name, list(outcome.warnings))
-        why = next((outcome.failure for _, outcome in outcomes if outcome.failure), figures.failure)
+        failures = [outcome.failure for _, outcome in outcomes if outcome.failure]
+        # What was not done because of a failure repeats it.
+        why = " ".join(dict.fromkeys(failures)) or figures.failure
         return Row(
             plan.movie,
             plan.folder.path,

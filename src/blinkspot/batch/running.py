@@ -20,7 +20,7 @@ from blinkspot.batch.opened import opened_movie
 from blinkspot.batch.plan import MoviePlan, Planner, SharedModel
 from blinkspot.batch.recipe import Recipe
 from blinkspot.batch.result_folder import is_there
-from blinkspot.batch.summary import Row, Summary, write_summary
+from blinkspot.batch.summary import Row, State, Summary, write_summary
 from blinkspot.errors import BlinkspotError
 from blinkspot.localization.processing.paced import waited_for
 from blinkspot.progress import Progress, Stopwatch, relayed
@@ -188,16 +188,33 @@ def _row(
         row = dataclasses.replace(row, folder=plan.folder.path, frames=plan.n_frames)
         for note in plan.notes:
             yield said(f"{path.name}: {note}", about)
-        for step in plan.to_do:
-            row = dataclasses.replace(row, state="done")
-            warnings = yield from noted(step.run(), about)
-            plan.folder.note(step.target.name, warnings)
+        failures = yield from _done(plan, about)
+        state: State = "failed" if failures else ("done" if failures is not None else "skipped")
+        row = dataclasses.replace(row, state=state, why=" ".join(failures or ()))
     except Exception as error:
         row = dataclasses.replace(row, state="failed", why=sentence_of(error))
     row = dataclasses.replace(row, seconds=time.perf_counter() - began)
     if plan is None:
         return row
     return (yield from noted(looked_at(row, plan), about))
+
+
+def _done(plan: MoviePlan, about: str) -> Generator[BatchProgress, None, list[str] | None]:
+    """Do what is left to do; return what failed, or None where there was nothing to do."""
+    to_do = plan.to_do
+    failures: list[str] = []
+    missing: set[Path] = set()
+    for step in to_do:
+        if missing & set(step.needs):
+            missing.add(step.target)
+            continue
+        try:
+            warnings = yield from noted(step.run(), about)
+            plan.folder.note(step.target.name, warnings)
+        except Exception as error:
+            failures.append(sentence_of(error))
+            missing.add(step.target)
+    return failures if to_do else None
 
 
 def looked_at(row: Row, plan: MoviePlan) -> Generator[Progress, None, Row]:

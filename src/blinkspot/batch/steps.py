@@ -61,6 +61,11 @@ class BatchStep(Protocol):
         """What it makes."""
         ...
 
+    @property
+    def needs(self) -> tuple[Path, ...]:
+        """Results of other steps that it is made of."""
+        ...
+
     def run(self) -> Generator[Progress, None, Warnings]:
         """Make it; what was begun before and can be gone on with is gone on with."""
         ...
@@ -77,6 +82,11 @@ class Train:
     settings: TrainingSettings
     start_from: Path | None
     target: Path
+
+    @property
+    def needs(self) -> tuple[Path, ...]:
+        """Results of other steps that it is made of."""
+        return ()
 
     @property
     def checkpoint(self) -> Path:
@@ -118,6 +128,11 @@ class Denoise:
     device: str
     target: Path
 
+    @property
+    def needs(self) -> tuple[Path, ...]:
+        """Results of other steps that it is made of."""
+        return (self.model,)
+
     def opened(self) -> tuple[Denoiser, Stack]:
         """Return model and movie."""
         return opened_model(self.model, self.device), opened_movie(self.movie)
@@ -151,6 +166,11 @@ class Localize:
     camera: Camera
     settings: LocalizerSettings
     target: Path
+
+    @property
+    def needs(self) -> tuple[Path, ...]:
+        """Results of other steps that it is made of."""
+        return tuple(each for each in (self.denoised, self.model) if each is not None)
 
     @property
     def localizer(self) -> Localizer:
@@ -204,6 +224,11 @@ class Process:
     steps: tuple[TableStep, ...]
     target: Path
 
+    @property
+    def needs(self) -> tuple[Path, ...]:
+        """Results of other steps that it is made of."""
+        return (self.table,)
+
     def run(self) -> Generator[Progress, None, Warnings]:
         """Apply the steps."""
         before = yield from _waited(partial(read_table, self.table), "reading the table")
@@ -222,6 +247,11 @@ class MeasureResolution:
     table: Path
     settings: ResolutionSettings
     target: Path
+
+    @property
+    def needs(self) -> tuple[Path, ...]:
+        """Results of other steps that it is made of."""
+        return (self.table,)
 
     def run(self) -> Generator[Progress, None, Warnings]:
         """Measure, and write the figures as JSON."""
@@ -245,6 +275,11 @@ class Compare:
     settings: ComparisonSettings
     target: Path
 
+    @property
+    def needs(self) -> tuple[Path, ...]:
+        """Results of other steps that it is made of."""
+        return (self.denoised, self.model)
+
     def run(self) -> Generator[Progress, None, Warnings]:
         """Compare, and write."""
         movie, denoised = opened_movie(self.movie), opened_denoised(self.denoised)
@@ -267,6 +302,11 @@ class Check:
     camera: Camera
     settings: HeldOutSettings
     target: Path
+
+    @property
+    def needs(self) -> tuple[Path, ...]:
+        """Results of other steps that it is made of."""
+        return () if self.model is None else (self.model,)
 
     def run(self) -> Generator[Progress, None, Warnings]:
         """Check, and write words and figures as JSON."""

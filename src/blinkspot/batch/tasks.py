@@ -173,9 +173,7 @@ def join_denoised(step: Denoise, blocks: tuple[Block, ...], stop: str, *done: Ou
 
 def read_figures(plan: MoviePlan, stop: str, *before: Outcome) -> Outcome:
     """Read what came out of a movie, also of one that failed."""
-    failure = next((each.failure for each in before if each.failure), "")
-    read = _outcome(lambda: _figures(plan), stop, ())
-    return Outcome(failure=failure or read.failure, figures=read.figures)
+    return _outcome(lambda: _figures(plan), stop, ())
 
 
 def _seconds(*outcomes: Outcome) -> float:
