@@ -84,4 +84,5 @@ def results(folder: Path) -> dict[str, Any]:
 
 
 def names_in(folder: Path) -> set[str]:
-    return {path.name for path in folder.iterdir()}
+    """Return the names in a folder, without those of kept warnings."""
+    return {path.name for path in folder.iterdir() if not path.name.endswith(".warnings.json")}

@@ -255,10 +255,17 @@ def test_movies_that_one_model_cannot_have_in_common(movies: Path, command: Comm
     assert summary.rows[0].why.startswith("no model for all movies: One model for all movies is trained on")
 
 
-def test_a_camera_from_each_movies_file_and_reports(movies: Path) -> None:
-    text = (
-        f"[train]\n{TRAIN}{STEPS.replace('> 60', '> 0')}[resolution]\n[compare]\n[check]\nthreshold = 1.2\n"
-    )
+@pytest.fixture
+def few_simulations(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Uncertainties are calibrated on as few simulated frames as can be."""
+    monkeypatch.setattr("blinkspot.evaluation.denoised_fits.simulated_errors.MOST_PIXELS", 0)
+    monkeypatch.setattr("blinkspot.evaluation.denoised_fits.simulated_errors.FRAMES_AT_ONCE", 24)
+
+
+def test_a_camera_from_each_movies_file_and_reports(movies: Path, few_simulations: None) -> None:
+    dim = "[localize]\nthreshold = 0.5"
+    steps = STEPS.replace("> 60", "> 0").replace("[localize]", dim)
+    text = f"[train]\n{TRAIN}{steps}[resolution]\n[compare]\n[check]\nthreshold = 1.2\n"
     (row,) = run(recipe_in(movies, text), movies, movies / "out", "a").rows
     made = movies / "out" / "a"
     assert row.state == "done", row.why
@@ -277,14 +284,14 @@ def test_a_camera_from_each_movies_file_and_reports(movies: Path) -> None:
     assert model.camera.em_gain == 150.0  # which stands in the movie's file
 
 
-def test_fits_on_a_denoised_movie_too_few_to_be_calibrated(movies: Path) -> None:
-    text = RECIPE.replace("[localize]", "[localize]\nfit_on = 'denoised'\nformat = 'hdf5'\nthreshold = 20")
+def test_fits_on_a_denoised_movie_too_few_to_be_calibrated(movies: Path, few_simulations: None) -> None:
+    text = RECIPE.replace("[localize]", "[localize]\nfit_on = 'denoised'\nformat = 'hdf5'")
     (row,) = run(recipe_in(movies, text), movies, movies / "out", "a").rows
     assert row.state == "done", row.why
     table = read_table(movies / "out" / "a" / "processed.hdf5")
     assert not table.uncertainty_is_valid
     assert (row.figures.molecules, row.figures.mean_uncertainty_nm) == (len(table), None)
-    assert any("too few" in warning for warning in row.warnings)
+    assert any("cannot be calibrated" in warning for warning in row.warnings)
 
 
 def test_what_does_not_need_a_step_that_failed_is_done_all_the_same(movies: Path) -> None:

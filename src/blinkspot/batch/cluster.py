@@ -160,8 +160,6 @@ class _Cluster:
                 row = Row(path, plan.folder.path, plan.n_frames, state="skipped")
                 rows[path] = yield from noted(looked_at(row, plan), about)
         yield from self._collect(rows)
-        if training is not None and shared is not None and shared.folder is not None:
-            shared.folder.note(shared.path.name, list(_result(training).warnings))
         return tuple(rows[path] for path in self._paths)
 
     def _collect(self, rows: dict[Path, Row]) -> Generator[BatchProgress, None, None]:
@@ -232,12 +230,9 @@ class _SubmittedMovie:
     steps: list[tuple[BatchStep, Future]]
 
     def row(self, figures: Outcome) -> Row:
-        """Return what its tasks say; keep what they say against trusting a result."""
+        """Return what its tasks say."""
         plan = self.plan
         outcomes = [(step, _result(future)) for step, future in self.steps]
-        for step, outcome in outcomes:
-            if not outcome.failure:
-                plan.folder.note(step.target.name, list(outcome.warnings))
         failures = [outcome.failure for _, outcome in outcomes if outcome.failure]
         # What was not done because of a failure repeats it.
         why = " ".join(dict.fromkeys(failures)) or figures.failure

@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 
 from blinkspot.batch.opened import opened_model, opened_movie, opened_movies
 from blinkspot.batch.recipe import Recipe, TrainRecipe, camera_key
-from blinkspot.batch.result_folder import ResultFolder, is_there, key_of
+from blinkspot.batch.result_folder import ResultFolder, is_there, kept_warnings, key_of
 from blinkspot.batch.steps import (
     BatchStep,
     Check,
@@ -62,8 +62,7 @@ class MoviePlan:
 
     def warnings(self) -> tuple[str, ...]:
         """Return what was said against trusting the results that are there, each sentence once."""
-        made = [step.target.name for step in self.steps if is_there(step.target)]
-        return tuple(dict.fromkeys(each for name in made for each in self.folder.warnings(name)))
+        return tuple(dict.fromkeys(each for step in self.steps for each in kept_warnings(step.target)))
 
     def result_of(self, kind: type[BatchStep]) -> Path | None:
         """Return what the step of a kind makes; None where there is none."""
@@ -83,15 +82,12 @@ class SharedModel:
         Its camera, from which the movies have what they do not state.
     training : Train or None
         What makes it.
-    folder : ResultFolder or None
-        In which it is made.
     """
 
     path: Path
     key: str
     camera: Camera
     training: Train | None = None
-    folder: ResultFolder | None = None
 
 
 class Planner:
@@ -138,7 +134,7 @@ class Planner:
         path = folder.claim(Train.name, key, "model.blinkspot", _train_settings(train))
         del joined
         training = Train(tuple(movies), camera, train.settings, train.start_from, path)
-        return SharedModel(path, key, camera, training, folder)
+        return SharedModel(path, key, camera, training)
 
     def plan(self, path: Path, shared: SharedModel | None) -> MoviePlan:
         """Return what is to be done with a movie, and give all results their names.

@@ -13,6 +13,7 @@ import hashlib
 import json
 import os
 import shutil
+import uuid
 from pathlib import Path
 from typing import Any
 
@@ -95,21 +96,10 @@ class ResultFolder:
         while free in taken or any(os.path.lexists(path) for path in result_paths(self.path / free)):
             free, number = f"{Path(name).stem}-{number}{Path(name).suffix}", number + 1
         kept = [entry for entry in self._results if entry["key"] != key]
-        entry = {"step": step, "name": free, "key": key, "settings": settings, "warnings": []}
+        entry = {"step": step, "name": free, "key": key, "settings": settings}
         self._record["results"] = [*kept, entry]
         self._write()
         return self.path / free
-
-    def warnings(self, name: str) -> list[str]:
-        """Return what was said against trusting a result."""
-        return [str(each) for entry in self._results if entry["name"] == name for each in entry["warnings"]]
-
-    def note(self, name: str, warnings: list[str]) -> None:
-        """Keep what is said against trusting a result."""
-        for entry in self._results:
-            if entry["name"] == name and entry["warnings"] != warnings:
-                entry["warnings"] = warnings
-                self._write()
 
     def clear_leftovers(self) -> None:
         """Remove the beginnings of files that killed processes have left.
@@ -181,6 +171,48 @@ def is_there(path: Path) -> bool:
     return all(os.path.lexists(each) for each in result_paths(path))
 
 
+def keep_warnings(path: Path, warnings: list[str]) -> None:
+    """Keep what is said against trusting a result, beside it; before the result itself bears its name.
+
+    Parameters
+    ----------
+    path : Path
+        Of the result.
+    warnings : list of str
+        A sentence each.
+
+    Raises
+    ------
+    BlinkspotError
+        If it cannot be written.
+    """
+    kept, new = _warnings_path(path), path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.part")
+    if not warnings and not kept.exists():
+        return
+    try:
+        new.write_text(json.dumps(warnings, indent=1), encoding="utf-8")
+        os.replace(new, kept)
+    except OSError as error:
+        raise BlinkspotError(
+            f"{kept} cannot be written ({error.strerror or error}): check the room and the permissions there."
+        ) from error
+
+
+def kept_warnings(path: Path) -> list[str]:
+    """Return what :func:`keep_warnings` kept of a result that is there."""
+    try:
+        warnings = json.loads(_warnings_path(path).read_text(encoding="utf-8")) if is_there(path) else []
+    except FileNotFoundError:
+        return []
+    except (OSError, ValueError, RecursionError):
+        return ["What was said against trusting a result is damaged."]
+    return [str(each) for each in warnings] if isinstance(warnings, list) else []
+
+
+def _warnings_path(path: Path) -> Path:
+    return path.with_name(f".{path.name}.warnings.json")
+
+
 def _is_record(record: Any) -> bool:
     if not isinstance(record, dict) or record.pop(_FORMAT, None) != _VERSION:
         return False
@@ -192,6 +224,5 @@ def _is_record(record: Any) -> bool:
         isinstance(entry, dict)
         and all(isinstance(entry.get(name), str) for name in ("step", "name", "key"))
         and Path(entry["name"]).name == entry["name"]
-        and isinstance(entry.get("warnings"), list)
         for entry in results
     )

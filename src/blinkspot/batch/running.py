@@ -168,9 +168,7 @@ def _prepared(
     try:
         shared: SharedModel | None = yield from waited(partial(shared_model, planner, recipe, paths))
         if shared is not None and shared.training is not None and not is_there(shared.path):
-            warnings = yield from shared.training.run()
-            assert shared.folder is not None
-            shared.folder.note(shared.path.name, warnings)
+            yield from shared.training.run()
     except Exception as error:
         return None, f"no model for all movies: {sentence_of(error)}"
     return shared, ""
@@ -209,8 +207,7 @@ def _done(plan: MoviePlan, about: str) -> Generator[BatchProgress, None, list[st
             missing.add(step.target)
             continue
         try:
-            warnings = yield from noted(step.run(), about)
-            plan.folder.note(step.target.name, warnings)
+            yield from noted(step.run(), about)
         except Exception as error:
             failures.append(sentence_of(error))
             missing.add(step.target)

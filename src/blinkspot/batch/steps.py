@@ -1,7 +1,8 @@
 """The steps of a batch: what each is made of, and how it is made.
 
 Every step is a frozen dataclass that can be sent to another machine. It knows the files that it reads, and
-the one that it makes; ``run`` is a generator that yields progress and returns warnings, a sentence each.
+the one that it makes; ``run`` is a generator that yields progress. What speaks against trusting the result is
+kept beside it.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from blinkspot.batch.opened import opened_denoised, opened_model, opened_movie, opened_movies
+from blinkspot.batch.result_folder import keep_warnings
 from blinkspot.camera import Camera
 from blinkspot.camera_estimate import noise_contradiction
 from blinkspot.evaluation import (
@@ -40,8 +42,6 @@ from blinkspot.stack import Stack
 if TYPE_CHECKING:  # importing it takes seconds
     from blinkspot.denoising import Denoiser, Estimate, TrainingSettings, Units
 
-Warnings = list[str]
-
 
 class BatchStep(Protocol):
     """A step of a batch.
@@ -66,7 +66,7 @@ class BatchStep(Protocol):
         """Results of other steps that it is made of."""
         ...
 
-    def run(self) -> Generator[Progress, None, Warnings]:
+    def run(self) -> Generator[Progress, None, None]:
         """Make it; what was begun before and can be gone on with is gone on with."""
         ...
 
@@ -93,7 +93,7 @@ class Train:
         """Where the training is kept until it has ended."""
         return self.target.with_name(f".{self.target.name}.checkpoint")
 
-    def run(self) -> Generator[Progress, None, Warnings]:
+    def run(self) -> Generator[Progress, None, None]:
         """Train, from the checkpoint on where there is one of this training."""
         from blinkspot.denoising import Denoiser, Training
         from blinkspot.denoising.checkpoint import identity_of, is_of_training
@@ -106,9 +106,9 @@ class Train:
             identity = yield from _waited(partial(identity_of, movie, self.camera, self.settings, start))
             resume = self.checkpoint if is_of_training(self.checkpoint, identity) else None
         model = yield from training.run(self.checkpoint, resume)
+        keep_warnings(self.target, training.warnings)
         model.save(self.target)
         self.checkpoint.unlink(missing_ok=True)
-        return list(training.warnings)
 
 
 @dataclass(frozen=True)
@@ -143,13 +143,12 @@ class Denoise:
         yield from _waited(partial(model.check_matches, movie, self.camera))
         return model, movie
 
-    def run(self) -> Generator[Progress, None, Warnings]:
+    def run(self) -> Generator[Progress, None, None]:
         """Denoise, from where an earlier run ended."""
         from blinkspot.denoising import denoise_to_file
 
         model, movie = yield from self.checked()
         yield from denoise_to_file(model, movie, self.target, self.estimate, self.units)
-        return []
 
 
 @dataclass(frozen=True)
@@ -181,7 +180,7 @@ class Localize:
         """Return the movie, and the denoised one if candidates come from there."""
         return opened_movie(self.movie), None if self.denoised is None else opened_denoised(self.denoised)
 
-    def checked(self) -> Generator[Progress, None, Warnings]:
+    def checked(self) -> Generator[Progress, None, list[str]]:
         """Check that the movie can be localized; return what speaks against its camera."""
         movie, denoised = self.opened()
         yield from _waited(partial(check_movie, movie))
@@ -193,9 +192,8 @@ class Localize:
         contradiction = yield from _waited(partial(noise_contradiction, movie, self.camera))
         return [] if contradiction is None else [contradiction]
 
-    def finished(self, table: LocalizationTable) -> Generator[Progress, None, Warnings]:
+    def finish(self, table: LocalizationTable, warnings: list[str]) -> Generator[Progress, None, None]:
         """Make the uncertainties of fits on a denoised movie true, and write the table."""
-        warnings = []
         if self.model is not None:
             denoised = self.opened()[1]
             try:
@@ -203,15 +201,15 @@ class Localize:
                     table, denoised, opened_model(self.model), self.localizer
                 )
             except TooFewMolecules as error:
-                warnings.append(str(error))
+                warnings = [*warnings, str(error)]
+        keep_warnings(self.target, warnings)
         yield from _waited(partial(table.save, self.target), "writing the table")
-        return warnings
 
-    def run(self) -> Generator[Progress, None, Warnings]:
+    def run(self) -> Generator[Progress, None, None]:
         """Localize."""
         warnings = yield from self.checked()
         table = yield from self.localizer.localize(*self.opened())
-        return [*warnings, *(yield from self.finished(table))]
+        yield from self.finish(table, warnings)
 
 
 @dataclass(frozen=True)
@@ -229,13 +227,14 @@ class Process:
         """Results of other steps that it is made of."""
         return (self.table,)
 
-    def run(self) -> Generator[Progress, None, Warnings]:
+    def run(self) -> Generator[Progress, None, None]:
         """Apply the steps."""
         before = yield from _waited(partial(read_table, self.table), "reading the table")
         after = yield from process(before, self.steps)
-        yield from _waited(partial(after.save, self.target), "writing the table")
         made = after.provenance[RECORD][-len(self.steps) :]
-        return [str(warning) for entry in made for warning in entry.get("warnings", ())]
+        warnings = [str(warning) for entry in made for warning in entry.get("warnings", ())]
+        keep_warnings(self.target, warnings)
+        yield from _waited(partial(after.save, self.target), "writing the table")
 
 
 @dataclass(frozen=True)
@@ -253,13 +252,13 @@ class MeasureResolution:
         """Results of other steps that it is made of."""
         return (self.table,)
 
-    def run(self) -> Generator[Progress, None, Warnings]:
+    def run(self) -> Generator[Progress, None, None]:
         """Measure, and write the figures as JSON."""
         table = yield from _waited(partial(read_table, self.table), "reading the table")
         found = yield from measure_resolution(table, self.settings)
-        _write_json(self.target, found.as_dict())
         reason = found.ring_correlation.reason
-        return [*found.warnings, *([] if reason is None else [reason])]
+        keep_warnings(self.target, [*found.warnings, *([] if reason is None else [reason])])
+        _write_json(self.target, found.as_dict())
 
 
 @dataclass(frozen=True)
@@ -280,7 +279,7 @@ class Compare:
         """Results of other steps that it is made of."""
         return (self.denoised, self.model)
 
-    def run(self) -> Generator[Progress, None, Warnings]:
+    def run(self) -> Generator[Progress, None, None]:
         """Compare, and write."""
         movie, denoised = opened_movie(self.movie), opened_denoised(self.denoised)
         yield from _waited(partial(check_movie, movie))
@@ -288,7 +287,6 @@ class Compare:
         model = yield from _waited(partial(opened_model, self.model))
         found = yield from compare(movie, denoised, self.camera, None, self.settings, model)
         yield from write_report(found, self.target)
-        return []
 
 
 @dataclass(frozen=True)
@@ -308,14 +306,14 @@ class Check:
         """Results of other steps that it is made of."""
         return () if self.model is None else (self.model,)
 
-    def run(self) -> Generator[Progress, None, Warnings]:
+    def run(self) -> Generator[Progress, None, None]:
         """Check, and write words and figures as JSON."""
         movie = opened_movie(self.movie)
         model = None if self.model is None else (yield from _waited(partial(opened_model, self.model)))
         found = yield from check_held_out(movie, self.camera, model, self.settings)
+        keep_warnings(self.target, list(found.warnings))
         words = {each.name: sentence(each) for each in found.routes}
         _write_json(self.target, {"words": {**words, "pictures": picture_sentence(found)}, **found.as_dict()})
-        return list(found.warnings)
 
 
 def _waited(job: Any, saying: str = "opening") -> Generator[Progress, None, Any]:

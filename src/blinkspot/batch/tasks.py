@@ -49,11 +49,11 @@ class Outcome:
     failure : str
         A sentence; empty where all went well.
     warnings : tuple of str
-        What speaks against trusting what was made.
+        Of the task that learns from a movie how to localize it: what speaks against its camera.
     seconds : float
         Of work; where blocks are put together, theirs included.
     prepared : PreparedLocalizer or None
-        Of the task that learns from a movie how to localize it.
+        Of the same task.
     figures : Figures or None
         Of the task that reads what came out.
     """
@@ -119,14 +119,13 @@ def join_localized(
     """Make the table of all blocks."""
 
     def job() -> Generator[Progress, None, Outcome]:
-        warnings = list(prepared.warnings)
         if not is_there(step.target):
             assert prepared.prepared is not None
             rows = np.concatenate([_kept(step, block) for block in blocks])
             table = step.localizer.table(prepared.prepared, rows, *step.opened())
-            warnings += yield from step.finished(table)
+            yield from step.finish(table, list(prepared.warnings))
         clear_blocks(step)
-        return Outcome(warnings=tuple(warnings), seconds=_seconds(prepared, *done))
+        return Outcome(seconds=_seconds(prepared, *done))
 
     return _outcome(job, stop, (prepared, *done))
 
@@ -189,10 +188,11 @@ def _whole(step: BatchStep) -> Generator[Progress, None, Outcome]:
     # One that was lost to the scheduler, but not to the world, may still be at it: it is waited for.
     lock = FileLock(step.target.with_name(f".{step.target.name}.lock"), thread_local=False)
     with lock if isinstance(step, Train) else contextlib.nullcontext():
-        warnings = [] if is_there(step.target) else (yield from step.run())
+        if not is_there(step.target):
+            yield from step.run()
         # Whoever waits for it sees the result first.
         Path(lock.lock_file).unlink(missing_ok=True)
-    return Outcome(warnings=tuple(warnings))
+    return Outcome()
 
 
 def _outcome(
