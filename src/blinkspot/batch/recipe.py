@@ -29,7 +29,8 @@ if TYPE_CHECKING:  # importing it takes seconds
     from blinkspot.denoising import TrainingSettings
 
 Pixels = Literal["raw", "denoised"]
-_TABLES = ("camera", "train", "denoise", "localize", "process", "resolution", "compare", "check")
+TABLES = ("camera", "train", "denoise", "localize", "process", "resolution", "compare", "check")
+"""Tables that a recipe may have."""
 _PROCESS = "[[process]]"
 
 
@@ -198,8 +199,8 @@ def read_recipe(path: str | os.PathLike[str]) -> Recipe:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise BlinkspotError(f"The recipe {path} is not valid TOML: {error}.") from error
     for name in content:
-        if name not in _TABLES:
-            raise BlinkspotError(f"{path}: there is no table [{name}]; known are {', '.join(_TABLES)}.")
+        if name not in TABLES:
+            raise BlinkspotError(f"{path}: there is no table [{name}]; known are {', '.join(TABLES)}.")
     steps = content.pop("process", [])
     for name, value in content.items():
         if not isinstance(value, dict):
@@ -379,5 +380,5 @@ def _check_whole(recipe: Recipe) -> None:
     trains = recipe.train is not None and not isinstance(recipe.train.models, Path)
     if not (trains or denoise or localize or recipe.check):
         raise BlinkspotError(
-            f"{recipe.path}: there is nothing to do; add one of the tables {', '.join(_TABLES[1:])}."
+            f"{recipe.path}: there is nothing to do; add one of the tables {', '.join(TABLES[1:])}."
         )

@@ -148,6 +148,11 @@ def write_summary(rows: tuple[Row, ...], output: Path, recipe: Recipe) -> Summar
     return Summary(rows, path)
 
 
+def summary_columns() -> list[str]:
+    """Return the columns of ``summary.csv``."""
+    return list(_entry(Row(Path())))
+
+
 def _entry(row: Row) -> dict[str, Any]:
     figures = dataclasses.asdict(row.figures)
     shares = figures.pop("false_percent") or {}
