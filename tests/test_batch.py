@@ -21,6 +21,7 @@ from blinkspot.denoising import Denoiser
 from blinkspot.errors import BlinkspotError
 from blinkspot.localization import read_table
 from blinkspot.progress import finish
+from blinkspot.stack import open_stack, write_stack
 
 pytest_plugins = ["batches", "commands"]
 
@@ -245,6 +246,17 @@ def test_one_model_for_all_is_trained_on_the_frames_of_all(movies: Path) -> None
     again = run(recipe_in(movies, text), movies, movies / "by_file", "a")
     assert results(movies / "by_file" / "a") == results(movies / "out" / "a")
     assert again.rows[0].figures == summary.rows[0].figures
+    # A camera that contradicts that of the model is no camera of its movies.
+    other = recipe_in(movies, text.replace("[camera]\n", "[camera]\nem_gain = 300\n"))
+    (row,) = run(other, movies, movies / "by_file", "a").rows
+    assert row.why.startswith("The model was made for another camera (its em_gain is 150, not 300)")
+    # What is not stated is taken from it.
+    alone = recipe_in(movies, text.replace("file = 'a_camera.toml'", ""), "alone.toml")
+    write_stack(movies / "plain.tif", open_stack(movies / "a.tif").frames(0, 40))
+    (row,) = run(alone, movies, movies / "by_file", "plain").rows
+    assert row.state == "done", row.why
+    made_by = read_table(movies / "by_file" / "plain" / "processed.csv").provenance
+    assert made_by["camera"] == model.camera.as_dict()
 
 
 def test_movies_that_one_model_cannot_have_in_common(movies: Path, command: Command) -> None:

@@ -144,6 +144,8 @@ class _Cluster:
             return tuple(Row(path, state="failed", why=why) for path in self._paths)
         if shared is not None and shared.training is not None and not is_there(shared.path):
             training = self._submit(tasks.do_step, shared.training)
+        for note in () if shared is None else shared.notes:
+            yield said(f"The camera of all movies: {note}", "all movies")
         for number, path in enumerate(self._paths, start=1):
             about = f"movie {number} of {len(self._paths)}, {path.name}"
             try:

@@ -82,12 +82,15 @@ class SharedModel:
         Its camera, from which the movies have what they do not state.
     training : Train or None
         What makes it.
+    notes : tuple of str
+        What was not given of the camera, and where it comes from.
     """
 
     path: Path
     key: str
     camera: Camera
     training: Train | None = None
+    notes: tuple[str, ...] = ()
 
 
 class Planner:
@@ -125,16 +128,16 @@ class Planner:
         if isinstance(train.models, Path):
             model = opened_model(train.models)
             return SharedModel(train.models, _digest(train.models), model.camera)
-        joined = opened_movies(tuple(movies))
-        camera = self._found(opened_movie(movies[0]), None, []).camera
+        opened_movies(tuple(movies))  # says where they cannot be joined
+        notes: list[str] = []
+        camera = self._found(opened_movie(movies[0]), None, notes).camera
         identities = [movie_identity(opened_movie(path)) for path in movies]
         content = [Train.name, identities, camera.as_dict(), _train_settings(train)]
         folder = ResultFolder(self._output)
         key = key_of(content)
         path = folder.claim(Train.name, key, "model.blinkspot", _train_settings(train))
-        del joined
         training = Train(tuple(movies), camera, train.settings, train.start_from, path)
-        return SharedModel(path, key, camera, training)
+        return SharedModel(path, key, camera, training, tuple(notes))
 
     def plan(self, path: Path, shared: SharedModel | None) -> MoviePlan:
         """Return what is to be done with a movie, and give all results their names.
@@ -253,7 +256,8 @@ class _MoviePlanner:
         assert model is not None  # else the recipe would not have been read
         name = f"denoised.{denoise.format}"
         target, key = self._claim(Denoise.name, name, dataclasses.asdict(denoise), model_key)
-        known = self.camera if self.shared is not None and not self.found.not_stated else None
+        # What is not stated comes from the model's camera: they differ only where that is contradicted.
+        known = None if self.shared is None else self.camera
         n_frames, pixels = self.movie.n_frames, self._frame_pixels
         how = (denoise.estimate, denoise.units, denoise.device)
         steps.append(Denoise(self.path, n_frames, pixels, model, known, *how, target))

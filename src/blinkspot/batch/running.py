@@ -39,10 +39,13 @@ class BatchProgress(Progress):
         Which movie of how many; the rest is about its current step.
     note : str
         A sentence for the reader; empty but once for each.
+    inner : Progress or None
+        What the step itself says.
     """
 
     about: str = ""
     note: str = ""
+    inner: Progress | None = None
 
 
 def run_batch(
@@ -82,6 +85,8 @@ def run_batch(
         about = "all movies"
         shared, failure = yield from noted(_prepared(planner, recipe, paths), about)
         rows = []
+        for note in () if shared is None else shared.notes:
+            yield said(f"The camera of all movies: {note}", about)
         for number, path in enumerate(paths, start=1):
             about = f"movie {number} of {len(paths)}, {path.name}"
             if failure:
@@ -245,6 +250,7 @@ def noted(job: Generator[Progress, None, ResultT], about: str) -> Generator[Batc
             value.elapsed_s,
             done_before=value.done_before,
             about=about,
+            inner=value,
         ),
     )
 

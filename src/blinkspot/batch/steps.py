@@ -122,7 +122,7 @@ class Denoise:
     frame_pixels: int
     model: Path
     camera: Camera | None
-    """The movie's camera, where it is known for sure, and must be the model's."""
+    """The movie's camera, where the model was not made for it alone, and must be the model's."""
     estimate: Estimate
     units: Units
     device: str

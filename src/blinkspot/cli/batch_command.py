@@ -10,7 +10,7 @@ import typer
 
 from blinkspot.cli.console import answer, run, say
 from blinkspot.cli.interruption import INTERRUPTED
-from blinkspot.cli.movie_commands import Json
+from blinkspot.cli.movie_commands import Json, training_words
 from blinkspot.progress import Progress
 
 SOME_FAILED = 1
@@ -62,4 +62,5 @@ def _words(progress: Progress) -> str:
     if note:
         say(f"\r{note}")
     about = getattr(progress, "about", "")
-    return f", {about}" if about else ""
+    inner = getattr(progress, "inner", None)
+    return (f", {about}" if about else "") + ("" if inner is None else training_words(inner))
