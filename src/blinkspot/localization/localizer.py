@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
+from collections.abc import Generator
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +16,7 @@ from blinkspot.localization.compile_ahead import compiling
 from blinkspot.localization.frame import FrameLocalizer, Rows
 from blinkspot.localization.preset import ThunderstormLocalizer, check_preset
 from blinkspot.localization.psf import PsfWidth
-from blinkspot.localization.psf_learning import MovieSample, sample_frames
+from blinkspot.localization.psf_learning import MovieFrames, MovieSample, sampled
 from blinkspot.localization.settings import LocalizerSettings
 from blinkspot.localization.table import LocalizationTable
 from blinkspot.progress import Progress, Stopwatch, finish, relayed
@@ -27,19 +27,8 @@ PIXELS_READ_AT_ONCE = 2**20
 # What is worked on between two looks at the clock: some 10 ms.
 PIXELS_LOCALIZED_AT_ONCE = 2**18
 SECONDS_BETWEEN_PROGRESS = 0.04
-# Frames that are looked at, before all are, for the width of the molecules and the background.
-MOST_FRAMES_SAMPLED, FRAMES_SAMPLED_AT_ONCE = 60, 8
 # Beyond it no camera counts, and no random number does either.
 LARGEST_BACKGROUND = 1e12
-
-
-@dataclass(frozen=True)
-class _Frames:
-    """Where frames come from: how many, their shape, and a function that reads one, raw and denoised."""
-
-    n: int
-    shape: tuple[int, int]
-    read: Callable[[int], tuple[NDArray[Any], NDArray[Any] | None]]
 
 
 @dataclass(frozen=True)
@@ -89,7 +78,7 @@ class Localizer:
         PsfWidth
         """
         frames = _frames(as_stack(movie), None)
-        sample = yield from _sampled(FrameLocalizer(self.camera, self.settings, self._start()), frames)
+        sample = yield from sampled(FrameLocalizer(self.camera, self.settings, self._start()), frames)
         return sample.width()
 
     def localize_frame(
@@ -126,7 +115,7 @@ class Localizer:
                 "choose one frame of the movie."
             )
         self._check_denoised(raw_adu.shape, None if denoised_adu is None else denoised_adu.shape)
-        frames = _Frames(1, (raw_adu.shape[0], raw_adu.shape[1]), lambda index: (raw_adu, denoised_adu))
+        frames = MovieFrames(1, (raw_adu.shape[0], raw_adu.shape[1]), lambda index: (raw_adu, denoised_adu))
         localizer, learned = finish(self._prepare(frames, width))
         job = localizer.rows(0, raw_adu[None], None if denoised_adu is None else denoised_adu[None])
         rows = finish(_in_frames(job, 0, 1, Stopwatch("localizing", 1)))
@@ -285,7 +274,7 @@ class Localizer:
         self,
         prepared: PreparedLocalizer,
         rows: Rows,
-        frames: _Frames,
+        frames: MovieFrames,
         *,
         on_denoised: bool,
         source: dict[str, Any],
@@ -305,7 +294,7 @@ class Localizer:
         )
 
     def _prepare(
-        self, frames: _Frames, width: PsfWidth | None = None
+        self, frames: MovieFrames, width: PsfWidth | None = None
     ) -> Generator[Progress, None, tuple[FrameLocalizer | ThunderstormLocalizer, dict[str, Any]]]:
         """Learn what the settings leave to the movie; also as it is recorded."""
         settings = self.settings
@@ -319,7 +308,7 @@ class Localizer:
             width = self._start()
         sample = MovieSample()
         if width is None or settings.false_per_frame is not None:
-            sample = yield from _sampled(FrameLocalizer(self.camera, settings, self._start()), frames)
+            sample = yield from sampled(FrameLocalizer(self.camera, settings, self._start()), frames)
         width = sample.width() if width is None else width
         if wants_width:
             learned["psf"] = width.as_dict()
@@ -365,32 +354,12 @@ class Localizer:
             self.settings.astigmatism.check_pixel_size(self.camera.pixel_size_nm)
 
 
-def _frames(movie: Stack, denoised: Stack | None) -> _Frames:
-    return _Frames(
+def _frames(movie: Stack, denoised: Stack | None) -> MovieFrames:
+    return MovieFrames(
         movie.n_frames,
         (movie.height, movie.width),
         lambda index: (movie.frame(index), None if denoised is None else denoised.frame(index)),
     )
-
-
-def _sampled(localizer: FrameLocalizer, frames: _Frames) -> Generator[Progress, None, MovieSample]:
-    """Look at frames that are spread over the movie, in an order that ends early where they suffice."""
-    n = min(MOST_FRAMES_SAMPLED, frames.n)
-    indices = np.linspace(0, frames.n - 1, n).round().astype(int)
-    # Every fourth, then those between: the first ones already stand for the whole movie.
-    order = np.concatenate([indices[start::4] for start in range(4)])
-    clock = Stopwatch("learning the width of the molecules", n)
-    sample = MovieSample()
-    at_once = min(FRAMES_SAMPLED_AT_ONCE, max(1, PIXELS_READ_AT_ONCE // (frames.shape[0] * frames.shape[1])))
-    for done in range(0, n, at_once):
-        yield clock.at(done)
-        some = order[done : done + at_once].tolist()
-        raw, denoised = zip(*map(frames.read, some), strict=True)
-        guide = None if denoised[0] is None else np.stack(denoised)
-        sample_frames(sample, localizer, localizer.pixels(some, np.stack(raw), guide))
-        if sample.is_enough:
-            break
-    return sample
 
 
 def _in_frames(
