@@ -98,7 +98,6 @@ def test_stopped_and_gone_on_with(
     assert ended.status == 1, ended.err
     (row,) = json.loads(ended.out)["movies"]
     assert "a resolution takes at least 100" in row["why"]
-    assert row["false_percent_noisy"] is not None
     names = names_in(movies / "out" / "a")
     assert {"model-2.blinkspot", "denoised-2.tif", "processed.csv", "check.json"} <= names
     assert not (movies / "out" / "a" / "model.blinkspot").exists()

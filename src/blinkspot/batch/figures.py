@@ -38,7 +38,7 @@ class Figures:
     verdict : str or None
         The same in a sentence.
     false_percent : mapping or None
-        False molecules by photons held out, per cent, by route; NaN where that cannot be told.
+        False molecules by photons held out, per cent, by route; None where that cannot be told.
     """
 
     model_steps: int | None = None
@@ -48,7 +48,7 @@ class Figures:
     frc_resolution_nm: float | None = None
     judgement: str | None = None
     verdict: str | None = None
-    false_percent: Mapping[str, float] | None = None
+    false_percent: Mapping[str, float | None] | None = None
 
 
 def figures_of(plan: MoviePlan) -> Figures:
@@ -81,7 +81,7 @@ def figures_of(plan: MoviePlan) -> Figures:
     if check is not None:
         shares = {name: route["false_share"][0]["value"] for name, route in check["routes"].items()}
         found["false_percent"] = {
-            name: math.nan if share is None else 100.0 * share for name, share in shares.items()
+            name: None if share is None else 100.0 * share for name, share in shares.items()
         }
     return Figures(**found)
 

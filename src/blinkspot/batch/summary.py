@@ -105,7 +105,7 @@ def _cells(row: Row) -> dict[str, str]:
         "uncertainty, nm": _number(figures.mean_uncertainty_nm),
         "FRC, nm": _number(figures.frc_resolution_nm),
         "comparison": figures.judgement or "",
-        "false": ", ".join(f"{name} {share:.3g} %" for name, share in shares.items()),
+        "false": ", ".join(f"{name} {_percent(share)}" for name, share in shares.items()),
         "seconds": f"{row.seconds:.0f}",
         "state": f"{row.state}: {row.why}" if row.why else row.state,
     }
@@ -115,6 +115,10 @@ def _number(value: float | None) -> str:
     if value is None:
         return ""
     return f"{value:,}" if isinstance(value, int) else f"{value:.1f}"
+
+
+def _percent(value: float | None) -> str:
+    return "unknown" if value is None else f"{value:.3g} %"
 
 
 def _yes_or_no(value: bool | None) -> str:
