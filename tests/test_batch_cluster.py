@@ -99,7 +99,7 @@ def test_stopped_and_gone_on_with(
     (row,) = json.loads(ended.out)["movies"]
     assert "a resolution takes at least 100" in row["why"]
     names = names_in(movies / "out" / "a")
-    assert {"model-2.blinkspot", "denoised-2.tif", "processed.csv", "check.json"} <= names
+    assert {"model-2.blinkspot", "denoised-2.tif", "processed-2.csv", "check.json"} <= names
     assert not (movies / "out" / "a" / "model.blinkspot").exists()
 
 

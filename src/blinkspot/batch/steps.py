@@ -97,7 +97,9 @@ class Train:
         """Train, from the checkpoint on where there is one of this training."""
         from blinkspot.denoising import Denoiser, Training
         from blinkspot.denoising.checkpoint import identity_of, is_of_training
+        from blinkspot.denoising.learner import load_optimiser
 
+        yield from _waited(load_optimiser)
         movie = yield from _waited(partial(opened_movies, self.movies))
         start = None if self.start_from is None else Denoiser.load(self.start_from)
         training = Training(movie, self.camera, self.settings, start)
