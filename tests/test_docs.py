@@ -46,7 +46,7 @@ OPTIONS = {
 }
 # Options of other programs, and of blinkspot itself: pip's and the benchmarks' among them.
 OTHER_OPTIONS = {"--help", "--version", "--index-url", "--parts", "--limit", "--picasso"}
-OTHER_OPTIONS |= {"--careamics", "--bm3d", "--threads"}
+OTHER_OPTIONS |= {"--careamics", "--bm3d", "--threads", "--lifetime", "--nthreads"}
 
 FENCED = re.compile(r"^ *```(\w*)\n(.*?)^ *```$", re.MULTILINE | re.DOTALL)
 INLINE = re.compile(r"`([^`\n]+)`")
