@@ -20,6 +20,9 @@ import zarr
 import blinkspot
 import run as run_script
 from blinkspot import Camera, LocalizationTable, open_stack, read_table
+from blinkspot.batch import read_recipe
+from blinkspot.batch.recipe import TABLES
+from blinkspot.batch.summary import summary_columns
 from blinkspot.cli.app import app, main
 from blinkspot.cli.step_options import parse_step
 from blinkspot.evaluation import PRESETS, ComparisonSettings
@@ -43,7 +46,7 @@ OPTIONS = {
 }
 # Options of other programs, and of blinkspot itself: pip's and the benchmarks' among them.
 OTHER_OPTIONS = {"--help", "--version", "--index-url", "--parts", "--limit", "--picasso"}
-OTHER_OPTIONS |= {"--careamics", "--bm3d", "--threads"}
+OTHER_OPTIONS |= {"--careamics", "--bm3d", "--threads", "--lifetime", "--nthreads"}
 
 FENCED = re.compile(r"^ *```(\w*)\n(.*?)^ *```$", re.MULTILINE | re.DOTALL)
 INLINE = re.compile(r"`([^`\n]+)`")
@@ -215,9 +218,11 @@ def test_json_keys_in_the_docs_are_those_that_are_printed(
         "residuals": "movie.tif -m m.blinkspot",
         "compare": "movie.tif d.tif -o compared --truth movie_truth.csv",
         "check": "movie.tif",
+        "batch": "recipe.toml movie.tif -o batch",
     }
     monkeypatch.chdir(folder)
     Path("drift.csv").write_text("frame,x [nm],y [nm]\n1,0,0\n30,9,-9\n")
+    Path("recipe.toml").write_text("[localize]\n")
     for name, arguments in examples.items():
         with pytest.raises(SystemExit, match="0"):
             main([name, *arguments.split(), "--json"])
@@ -232,6 +237,20 @@ def _check_comparison_folder(compared: Path) -> None:
     assert {path.name for path in compared.iterdir()} == listed - {"counts.png"}
     noisy = json.loads((compared / "scores.json").read_text(encoding="utf-8"))["routes"]["noisy"]
     assert set(noisy) <= set(INLINE.findall(section))
+
+
+def test_the_recipe_in_the_docs_is_one_and_names_every_key(folder: Path) -> None:
+    (text,) = blocks(DOCS / "batch.md", "toml")
+    path = folder / "docs_recipe.toml"
+    (folder / "camera.toml").write_text("[camera]\n")
+    path.write_text(text, encoding="utf-8")
+    recipe = read_recipe(path)
+    assert recipe.localize is not None
+    assert [step.name for step in recipe.process] == ["filter", "drift", "merge"]
+    assert None not in (recipe.train, recipe.denoise, recipe.resolution, recipe.compare, recipe.check)
+    rows = [line for line in text_of(DOCS / "batch.md").splitlines() if line.startswith("| `[")]
+    assert [INLINE.findall(row)[0].strip("[]") for row in rows] == list(TABLES)
+    assert first_column(sections(DOCS / "batch.md")["What comes out"]) == summary_columns()
 
 
 def test_steps_in_the_docs_are_those_there_are() -> None:

@@ -377,7 +377,7 @@ def test_many_frames_at_once_are_localized_as_each_alone(camera, how, monkeypatc
     localizer = Localizer(camera, LocalizerSettings(threshold=0.7, **settings))
     together = finish(localizer.localize(movie, denoised))
     monkeypatch.setattr("blinkspot.localization.localizer.PIXELS_LOCALIZED_AT_ONCE", 1)
-    monkeypatch.setattr("blinkspot.localization.localizer.FRAMES_SAMPLED_AT_ONCE", 1)
+    monkeypatch.setattr("blinkspot.localization.psf_learning._FRAMES_AT_ONCE", 1)
     alone = finish(localizer.localize(movie, denoised))
     assert together.data.equals(alone.data)
     assert together.data.groupby("frame").size().drop(4, errors="ignore").min() >= 4

@@ -8,6 +8,7 @@ import typer
 
 from blinkspot.cli import movie_commands, processing_commands, score_commands, table_commands
 from blinkspot.cli.astigmatism_command import calibrate_astigmatism
+from blinkspot.cli.batch_command import batch
 from blinkspot.cli.check_command import check
 from blinkspot.cli.console import say
 from blinkspot.cli.demo_command import demo
@@ -44,6 +45,7 @@ for command in (
     residuals,
     table_commands.compare,
     check,
+    batch,
     demo,
 ):
     app.command()(command)

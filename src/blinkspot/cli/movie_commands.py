@@ -25,11 +25,11 @@ from blinkspot.cli.camera_options import (
 from blinkspot.cli.console import answer, run, say
 from blinkspot.cli.going_on import Restart, going_on_later
 from blinkspot.cli.interruption import INTERRUPTED
-from blinkspot.cli.movies import open_recorded
 from blinkspot.errors import BlinkspotError
 from blinkspot.files import check_can_write, unused_path
 from blinkspot.part_folders import claimed
 from blinkspot.progress import Progress
+from blinkspot.recorded_movies import open_recorded
 from blinkspot.stack_writing import check_movie_name
 from blinkspot.unfinished_files import clear_finished as clear_finished_movie
 

@@ -12,9 +12,9 @@ from blinkspot.cli.camera_options import CameraOptions, find_camera, takes_camer
 from blinkspot.cli.console import answer, run
 from blinkspot.cli.idle_options import refuse_idle
 from blinkspot.cli.movie_commands import Json, StackPath
-from blinkspot.cli.movies import open_denoised, open_recorded
 from blinkspot.errors import BlinkspotError
 from blinkspot.figure_writing import check_figure_path, save_figure
+from blinkspot.recorded_movies import open_denoised, open_recorded
 
 
 @takes_camera_options

@@ -12,7 +12,6 @@ import typer
 from blinkspot.cli.console import answer, run, say
 from blinkspot.cli.idle_options import refuse_idle
 from blinkspot.cli.movie_commands import Json
-from blinkspot.cli.movies import in_photons, is_denoised
 from blinkspot.cli.table_commands import TablePath, Tolerance
 from blinkspot.errors import BlinkspotError
 from blinkspot.evaluation import (
@@ -28,6 +27,7 @@ from blinkspot.evaluation.scoring.matching import Matching
 from blinkspot.evaluation.scoring.uncertainty_calibration import CALIBRATION_TOLERANCE_NM
 from blinkspot.localization import LocalizationTable, read_table
 from blinkspot.provenance import provenance
+from blinkspot.recorded_movies import in_photons, is_denoised
 from blinkspot.stack import Stack, open_stack
 
 

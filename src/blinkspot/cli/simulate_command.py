@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from blinkspot.camera import MAPPED, NUMBERS, Camera
-from blinkspot.cli.camera_options import CameraOptions, GivenCamera, takes_camera_options
+from blinkspot.cli.camera_options import CameraOptions, takes_camera_options
 from blinkspot.cli.console import answer, run
 from blinkspot.cli.idle_options import refuse_idle
 from blinkspot.cli.movie_commands import Json
@@ -27,6 +27,7 @@ from blinkspot.evaluation.simulation import (
     Structure,
     read_mask,
 )
+from blinkspot.finding_camera import GivenCamera
 
 _NONE, _GAUSSIAN = "none", "gaussian"
 _MOLECULES, _LIGHT, _BLINKING, _MOTION = "Molecules", "Background and illumination", "Blinking", "Motion"

@@ -15,7 +15,6 @@ from blinkspot.cli.console import answer, run, say
 from blinkspot.cli.going_on import Restart, going_on_later
 from blinkspot.cli.idle_options import refuse_idle
 from blinkspot.cli.movie_commands import Json, StackPath
-from blinkspot.cli.movies import is_denoised, open_denoised, open_recorded
 from blinkspot.errors import BlinkspotError
 from blinkspot.evaluation import (
     ComparisonSettings,
@@ -48,6 +47,7 @@ from blinkspot.localization.fitting import FitMethod
 from blinkspot.localization.settings import Preset, Widths
 from blinkspot.movie_checks import check_camera, check_movie
 from blinkspot.part_folders import claimed
+from blinkspot.recorded_movies import is_denoised, open_denoised, open_recorded
 from blinkspot.stack import Stack, open_stack
 from blinkspot.unfinished_files import clear_finished
 

@@ -130,6 +130,15 @@ def check_same_training(path: Path, numbers: dict[str, Any], identity: dict[str,
             )
 
 
+def is_of_training(path: Path, identity: dict[str, Any]) -> bool:
+    """Tell whether a file is a whole checkpoint of the training of that identity."""
+    try:
+        check_same_training(path, read_checkpoint(path)[0], identity)
+    except BlinkspotError:
+        return False
+    return True
+
+
 def _first_difference(theirs: Any, own: dict[str, Any]) -> str:
     """Name the first value in which a checkpoint differs from the training that is to go on from it."""
     theirs = theirs if isinstance(theirs, dict) else {}

@@ -234,3 +234,11 @@ def _move_towards(averages: Tensors, latest: Tensors, n_averaged: Tensor | int) 
     n = float(n_averaged)
     decay = min(_AVERAGE_DECAY, (1.0 + n) / (10.0 + n))
     torch._foreach_lerp_(averages, latest, 1.0 - decay)
+
+
+def load_optimiser() -> None:
+    """Have torch load what its optimisers need: seconds, once in a process, in which nothing can be stopped.
+
+    For those who can wait for it in another thread, before they train.
+    """
+    torch.optim.AdamW([torch.nn.Parameter(torch.zeros(1))])

@@ -59,12 +59,12 @@ class DenoisedFile:
         self._denoiser, self._movie = denoiser, movie
         self._estimate, self._units = estimate, units
         self._start, self._stop = checked_range(movie, start, stop)
-        made_by = _provenance(denoiser, movie, estimate, units, self._start, self._stop)
+        record = made_by(denoiser, movie, estimate, units, self._start, self._stop)
         self._writer = ResumableStackWriter(
             path,
             (self._stop - self._start, movie.height, movie.width),
             pixel_size_nm=denoiser.camera.pixel_size_nm,
-            provenance=made_by,
+            provenance=record,
             identity={
                 "movie": movie_identity(movie),
                 "model": [denoiser.digest(), denoiser.provenance],
@@ -72,7 +72,7 @@ class DenoisedFile:
                 "unit": units,
                 "range of frames": [self._start, self._stop],
                 "camera": denoiser.camera.as_dict(),
-                "version of napari-blinkspot": made_by["version"],
+                "version of napari-blinkspot": record["version"],
             },
             restart=restart,
         )
@@ -169,9 +169,10 @@ def denoise_to_file(
         yield from file.denoise()
 
 
-def _provenance(
+def made_by(
     denoiser: Denoiser, movie: Stack, estimate: Estimate, units: Units, start: int, stop: int
 ) -> dict[str, Any]:
+    """Return the provenance of a denoised movie; for the parameters see :func:`denoise_to_file`."""
     return provenance(
         "denoise",
         camera=denoiser.camera,

@@ -26,14 +26,19 @@ _SECURED_EVERY_S = 1.0
 class FoundRows:
     """Rows of a table to be, in the order of frames, in memory.
 
+    Parameters
+    ----------
+    frames_done : int
+        First frame to be found.
+
     Attributes
     ----------
     frames_done : int
         Frames, from the first, whose rows are here.
     """
 
-    def __init__(self) -> None:
-        self.frames_done = 0
+    def __init__(self, frames_done: int = 0) -> None:
+        self.frames_done = frames_done
         self._n_columns = 0
         self._parts: list[Rows] = []
 

@@ -2,29 +2,23 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable, Generator
+from collections.abc import Generator
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from blinkspot.camera import Camera
 from blinkspot.errors import BlinkspotError
 from blinkspot.localization.acceptance import Acceptance, EmptyFrames, false_molecules
-from blinkspot.localization.astigmatism.height import fit_heights
-from blinkspot.localization.crowding import compile_crowds
-from blinkspot.localization.detection import find_candidates
-from blinkspot.localization.fitting import fit_molecules
+from blinkspot.localization.compile_ahead import compiling
 from blinkspot.localization.found_rows import FoundRows, Rows
 from blinkspot.localization.frame import FrameLocalizer
 from blinkspot.localization.preset import ThunderstormLocalizer, check_preset
 from blinkspot.localization.psf import PsfWidth
-from blinkspot.localization.psf_learning import MovieSample, sample_frames
+from blinkspot.localization.psf_learning import MovieFrames, MovieSample, sampled
 from blinkspot.localization.settings import LocalizerSettings
 from blinkspot.localization.table import LocalizationTable
-from blinkspot.localization.thunderstorm import localize_frame as localize_as_thunderstorm
 from blinkspot.progress import Progress, Stopwatch, finish, relayed
 from blinkspot.provenance import provenance
 from blinkspot.stack import Stack, as_stack
@@ -33,19 +27,24 @@ PIXELS_READ_AT_ONCE = 2**20
 # What is worked on between two looks at the clock: some 10 ms.
 PIXELS_LOCALIZED_AT_ONCE = 2**18
 SECONDS_BETWEEN_PROGRESS = 0.04
-# Frames that are looked at, before all are, for the width of the molecules and the background.
-MOST_FRAMES_SAMPLED, FRAMES_SAMPLED_AT_ONCE = 60, 8
 # Beyond it no camera counts, and no random number does either.
 LARGEST_BACKGROUND = 1e12
 
 
 @dataclass(frozen=True)
-class _Frames:
-    """Where frames come from: how many, their shape, and a function that reads one, raw and denoised."""
+class PreparedLocalizer:
+    """What :meth:`Localizer.prepare` makes: it has learned what the settings leave to the movie.
 
-    n: int
-    shape: tuple[int, int]
-    read: Callable[[int], tuple[NDArray[Any], NDArray[Any] | None]]
+    Attributes
+    ----------
+    frames : FrameLocalizer or ThunderstormLocalizer
+        Finds the molecules of some frames of the movie.
+    learned : dict
+        What was learned, JSON-ready.
+    """
+
+    frames: FrameLocalizer | ThunderstormLocalizer
+    learned: dict[str, Any]
 
 
 class Localizer:
@@ -79,7 +78,7 @@ class Localizer:
         PsfWidth
         """
         frames = _frames(as_stack(movie), None)
-        sample = yield from _sampled(FrameLocalizer(self.camera, self.settings, self._start()), frames)
+        sample = yield from sampled(FrameLocalizer(self.camera, self.settings, self._start()), frames)
         return sample.width()
 
     def localize_frame(
@@ -116,11 +115,12 @@ class Localizer:
                 "choose one frame of the movie."
             )
         self._check_denoised(raw_adu.shape, None if denoised_adu is None else denoised_adu.shape)
-        frames = _Frames(1, (raw_adu.shape[0], raw_adu.shape[1]), lambda index: (raw_adu, denoised_adu))
+        frames = MovieFrames(1, (raw_adu.shape[0], raw_adu.shape[1]), lambda index: (raw_adu, denoised_adu))
         localizer, learned = finish(self._prepare(frames, width))
         job = localizer.rows(0, raw_adu[None], None if denoised_adu is None else denoised_adu[None])
         rows = finish(_in_frames(job, 0, 1, Stopwatch("localizing", 1)))
-        return self._table(localizer, rows, frames, learned, on_denoised=denoised_adu is not None, source={})
+        prepared = PreparedLocalizer(localizer, learned)
+        return self._table(prepared, rows, frames, on_denoised=denoised_adu is not None, source={})
 
     def localize(
         self, movie: Stack | Any, denoised: Stack | Any | None = None, found: FoundRows | None = None
@@ -162,49 +162,110 @@ class Localizer:
     def _localize(
         self, movie: Stack, denoised: Stack | None, found: FoundRows
     ) -> Generator[Progress, None, LocalizationTable]:
-        yield from _compiling(self.settings)
-        frames = _frames(movie, denoised)
-        localizer, learned = yield from self._prepare(frames)
-        found.begin(len(localizer.columns))
-        before = found.frames_done
-        clock = Stopwatch("localizing", movie.n_frames, done_before=before)
-        yield clock.at(before)
-        reported_s = clock.elapsed_s
-        block = max(1, PIXELS_READ_AT_ONCE // (movie.height * movie.width))
-        at_once = max(1, PIXELS_LOCALIZED_AT_ONCE // (movie.height * movie.width))
-        for start in range(before, movie.n_frames, block):
-            stop = min(start + block, movie.n_frames)
-            raw_frames = movie.frames(start, stop)
-            denoised_frames = None if denoised is None else denoised.frames(start, stop)
-            for index in range(start, stop, at_once):
-                if clock.elapsed_s - reported_s > SECONDS_BETWEEN_PROGRESS:
-                    yield clock.at(index)
-                    reported_s = clock.elapsed_s
-                part = slice(index - start, min(index + at_once, stop) - start)
-                denoised_part = None if denoised_frames is None else denoised_frames[part]
-                job = localizer.rows(index, raw_frames[part], denoised_part)
-                rows = yield from _in_frames(job, index, part.stop - part.start, clock)
-                found.append(rows, index + part.stop - part.start)
-        yield clock.at(movie.n_frames)
+        prepared = yield from self.prepare(movie, denoised)
+        yield from _find(prepared, movie, denoised, found, 0, movie.n_frames)
+        return self.table(prepared, found.taken(), movie, denoised)
+
+    def prepare(
+        self, movie: Stack, denoised: Stack | None = None
+    ) -> Generator[Progress, None, PreparedLocalizer]:
+        """Learn from a movie what the settings leave to it: the first part of :meth:`localize`.
+
+        For a movie whose frames are localized in several places: :meth:`rows` of each, then
+        :meth:`table` of all rows, give the table of :meth:`localize`.
+
+        Parameters
+        ----------
+        movie, denoised : Stack
+            As of :meth:`localize`.
+
+        Yields
+        ------
+        Progress
+
+        Returns
+        -------
+        PreparedLocalizer
+            Can be pickled.
+
+        Raises
+        ------
+        BlinkspotError
+            As :meth:`localize`.
+        """
+        self._check_denoised(movie.shape, None if denoised is None else denoised.shape)
+        yield from compiling(self.settings)
+        localizer, learned = yield from self._prepare(_frames(movie, denoised))
+        return PreparedLocalizer(localizer, learned)
+
+    def rows(
+        self,
+        prepared: PreparedLocalizer,
+        movie: Stack,
+        denoised: Stack | None = None,
+        start: int = 0,
+        stop: int | None = None,
+    ) -> Generator[Progress, None, Rows]:
+        """Find the molecules of a range of frames: the second part of :meth:`localize`.
+
+        Parameters
+        ----------
+        prepared : PreparedLocalizer
+            By the whole movie.
+        movie, denoised : Stack
+            As of :meth:`localize`.
+        start, stop : int
+            First frame, and the one after the last; the whole movie by default.
+
+        Yields
+        ------
+        Progress
+            In frames.
+
+        Returns
+        -------
+        ndarray of float64, shape (n, columns)
+            In the order of frames.
+
+        Raises
+        ------
+        BlinkspotError
+            If a frame holds NaN or infinite values.
+        """
+        found = FoundRows(start)
+        yield from _find(prepared, movie, denoised, found, start, movie.n_frames if stop is None else stop)
+        return found.taken()
+
+    def table(
+        self, prepared: PreparedLocalizer, rows: Rows, movie: Stack, denoised: Stack | None = None
+    ) -> LocalizationTable:
+        """Make the table of all rows of a movie: the last part of :meth:`localize`.
+
+        Parameters
+        ----------
+        prepared : PreparedLocalizer
+        rows : ndarray of float64, shape (n, columns)
+            Of all frames, in their order.
+        movie, denoised : Stack
+            As of :meth:`localize`.
+        """
         source: dict[str, Any] = {"movie": _described(movie)}
         if denoised is not None:
             source["denoised"] = _described(denoised)
-        return self._table(
-            localizer, found.taken(), frames, learned, on_denoised=denoised is not None, source=source
-        )
+        frames = _frames(movie, denoised)
+        return self._table(prepared, rows, frames, on_denoised=denoised is not None, source=source)
 
     def _table(
         self,
-        localizer: FrameLocalizer | ThunderstormLocalizer,
+        prepared: PreparedLocalizer,
         rows: Rows,
-        frames: _Frames,
-        learned: dict[str, Any],
+        frames: MovieFrames,
         *,
         on_denoised: bool,
         source: dict[str, Any],
     ) -> LocalizationTable:
         return LocalizationTable.from_columns(
-            dict(zip(localizer.columns, rows.T, strict=True)),
+            dict(zip(prepared.frames.columns, rows.T, strict=True)),
             uncertainty_is_valid=self.settings.fit_on == "raw",
             provenance=provenance(
                 "localize",
@@ -212,13 +273,13 @@ class Localizer:
                 settings=self.settings.used(),
                 movie_shape=[frames.n, *frames.shape],
                 candidates_from="denoised" if on_denoised else "raw",
-                learned=learned,
+                learned=prepared.learned,
                 **source,
             ),
         )
 
     def _prepare(
-        self, frames: _Frames, width: PsfWidth | None = None
+        self, frames: MovieFrames, width: PsfWidth | None = None
     ) -> Generator[Progress, None, tuple[FrameLocalizer | ThunderstormLocalizer, dict[str, Any]]]:
         """Learn what the settings leave to the movie; also as it is recorded."""
         settings = self.settings
@@ -232,7 +293,7 @@ class Localizer:
             width = self._start()
         sample = MovieSample()
         if width is None or settings.false_per_frame is not None:
-            sample = yield from _sampled(FrameLocalizer(self.camera, settings, self._start()), frames)
+            sample = yield from sampled(FrameLocalizer(self.camera, settings, self._start()), frames)
         width = sample.width() if width is None else width
         if wants_width:
             learned["psf"] = width.as_dict()
@@ -278,63 +339,46 @@ class Localizer:
             self.settings.astigmatism.check_pixel_size(self.camera.pixel_size_nm)
 
 
-def _frames(movie: Stack, denoised: Stack | None) -> _Frames:
-    return _Frames(
+def _frames(movie: Stack, denoised: Stack | None) -> MovieFrames:
+    return MovieFrames(
         movie.n_frames,
         (movie.height, movie.width),
         lambda index: (movie.frame(index), None if denoised is None else denoised.frame(index)),
     )
 
 
-def _sampled(localizer: FrameLocalizer, frames: _Frames) -> Generator[Progress, None, MovieSample]:
-    """Look at frames that are spread over the movie, in an order that ends early where they suffice."""
-    n = min(MOST_FRAMES_SAMPLED, frames.n)
-    indices = np.linspace(0, frames.n - 1, n).round().astype(int)
-    # Every fourth, then those between: the first ones already stand for the whole movie.
-    order = np.concatenate([indices[start::4] for start in range(4)])
-    clock = Stopwatch("learning the width of the molecules", n)
-    sample = MovieSample()
-    at_once = min(FRAMES_SAMPLED_AT_ONCE, max(1, PIXELS_READ_AT_ONCE // (frames.shape[0] * frames.shape[1])))
-    for done in range(0, n, at_once):
-        yield clock.at(done)
-        some = order[done : done + at_once].tolist()
-        raw, denoised = zip(*map(frames.read, some), strict=True)
-        guide = None if denoised[0] is None else np.stack(denoised)
-        sample_frames(sample, localizer, localizer.pixels(some, np.stack(raw), guide))
-        if sample.is_enough:
-            break
-    return sample
+def _find(
+    prepared: PreparedLocalizer, movie: Stack, denoised: Stack | None, found: FoundRows, start: int, stop: int
+) -> Generator[Progress, None, None]:
+    """Find the molecules of those of some frames that are not in ``found`` yet."""
+    localizer = prepared.frames
+    found.begin(len(localizer.columns))
+    begin = found.frames_done
+    clock = Stopwatch("localizing", stop - start, done_before=begin - start)
+    yield clock.at(begin - start)
+    reported_s = clock.elapsed_s
+    block = max(1, PIXELS_READ_AT_ONCE // (movie.height * movie.width))
+    at_once = max(1, PIXELS_LOCALIZED_AT_ONCE // (movie.height * movie.width))
+    for first in range(begin, stop, block):
+        last = min(first + block, stop)
+        raw_frames = movie.frames(first, last)
+        denoised_frames = None if denoised is None else denoised.frames(first, last)
+        for index in range(first, last, at_once):
+            if clock.elapsed_s - reported_s > SECONDS_BETWEEN_PROGRESS:
+                yield clock.at(index - start)
+                reported_s = clock.elapsed_s
+            part = slice(index - first, min(index + at_once, last) - first)
+            denoised_part = None if denoised_frames is None else denoised_frames[part]
+            job = localizer.rows(index, raw_frames[part], denoised_part)
+            rows = yield from _in_frames(job, index - start, part.stop - part.start, clock)
+            found.append(rows, index + part.stop - part.start)
+    yield clock.at(stop - start)
 
 
 def _in_frames(
     job: Generator[float, None, Rows], index: int, n: int, clock: Stopwatch
 ) -> Generator[Progress, None, Rows]:
     return relayed(job, lambda part: clock.at(index + n * part))
-
-
-def _compiling(settings: LocalizerSettings) -> Generator[Progress, None, None]:
-    """Have everything compiled in another thread, saying so while that lasts."""
-    clock = Stopwatch("compiling the fits (once per installation)", 1.0)
-    thread = threading.Thread(target=_compile, args=(settings,), name="compiling the fits", daemon=True)
-    thread.start()
-    while True:
-        thread.join(SECONDS_BETWEEN_PROGRESS)
-        if not thread.is_alive():
-            return
-        yield clock.at(0.0)
-
-
-def _compile(settings: LocalizerSettings) -> None:
-    picture = np.zeros((7, 7), dtype=np.float32)
-    picture[3, 3] = 1.0
-    if settings.preset == "thunderstorm":
-        localize_as_thunderstorm(picture, Camera(), ThunderstormLocalizer(Camera(), settings).thunderstorm)
-    candidates = find_candidates(picture, 1.0)
-    fit_molecules(picture, candidates.rows, candidates.columns)
-    if settings.astigmatism is not None:
-        fit_heights(picture, candidates.rows, candidates.columns, settings.astigmatism, 100.0)
-    if settings.most_emitters > 1:
-        compile_crowds()
 
 
 def _described(movie: Stack) -> dict[str, Any]:

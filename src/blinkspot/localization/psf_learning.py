@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Generator
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,11 +13,32 @@ from scipy.spatial import cKDTree
 from blinkspot.localization.detection import find_in_frames, wavelet_filter
 from blinkspot.localization.frame import FrameLocalizer, FramePixels
 from blinkspot.localization.psf import ENOUGH_MOLECULES, PsfWidth, population_width
+from blinkspot.progress import Progress, Stopwatch
 
 FloatArray = NDArray[np.float64]
 
 # Whatever threshold the user has chosen: the widths do not depend on it then.
 THRESHOLD = 1.0
+_MOST_FRAMES, _FRAMES_AT_ONCE = 60, 8
+_PIXELS_READ_AT_ONCE = 2**20
+
+
+@dataclass(frozen=True)
+class MovieFrames:
+    """Where frames come from: how many, their shape, and a function that reads one, raw and denoised.
+
+    Attributes
+    ----------
+    n : int
+    shape : (int, int)
+        Height and width, pixels.
+    read : callable
+        Takes a frame's number.
+    """
+
+    n: int
+    shape: tuple[int, int]
+    read: Callable[[int], tuple[NDArray[Any], NDArray[Any] | None]]
 
 
 @dataclass
@@ -66,6 +89,37 @@ def sample_frames(sample: MovieSample, localizer: FrameLocalizer, pixels: FrameP
             sample.background.append(float(np.median(smooth)))
         if sample.is_enough:
             return
+
+
+def sampled(localizer: FrameLocalizer, frames: MovieFrames) -> Generator[Progress, None, MovieSample]:
+    """Look at frames that are spread over the movie, in an order that ends early where they suffice.
+
+    Parameters
+    ----------
+    localizer : FrameLocalizer
+    frames : MovieFrames
+
+    Yields
+    ------
+    Progress
+        In frames.
+    """
+    n = min(_MOST_FRAMES, frames.n)
+    indices = np.linspace(0, frames.n - 1, n).round().astype(int)
+    # Every fourth, then those between: the first ones already stand for the whole movie.
+    order = np.concatenate([indices[start::4] for start in range(4)])
+    clock = Stopwatch("learning the width of the molecules", n)
+    sample = MovieSample()
+    at_once = min(_FRAMES_AT_ONCE, max(1, _PIXELS_READ_AT_ONCE // (frames.shape[0] * frames.shape[1])))
+    for done in range(0, n, at_once):
+        yield clock.at(done)
+        some = order[done : done + at_once].tolist()
+        raw, denoised = zip(*map(frames.read, some), strict=True)
+        guide = None if denoised[0] is None else np.stack(denoised)
+        sample_frames(sample, localizer, localizer.pixels(some, np.stack(raw), guide))
+        if sample.is_enough:
+            break
+    return sample
 
 
 def isolated(x_px: FloatArray, y_px: FloatArray, distance_px: float) -> NDArray[np.bool_]:

@@ -1,4 +1,4 @@
-"""Movies on the command line: which of them are as recorded, and which are denoised."""
+"""Which movies are as recorded, and which are denoised."""
 
 from __future__ import annotations
 

@@ -1,0 +1,269 @@
+"""Run a recipe on movies by the workers of a dask cluster, which may come and go.
+
+All that is asked of dask is what it is made for: futures that depend on each other, that are computed again
+where a worker is lost, and that are told of as they are completed. Results lie on a disk that all share.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+import uuid
+from collections.abc import Generator, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from blinkspot.batch import tasks
+from blinkspot.batch.failures import sentence_of
+from blinkspot.batch.figures import Figures
+from blinkspot.batch.plan import MoviePlan, Planner, SharedModel
+from blinkspot.batch.recipe import Recipe
+from blinkspot.batch.result_folder import is_there
+from blinkspot.batch.running import (
+    BatchProgress,
+    checked_movies,
+    looked_at,
+    noted,
+    output_folder,
+    said,
+    shared_model,
+    waited,
+)
+from blinkspot.batch.steps import BatchStep, Denoise, Localize
+from blinkspot.batch.summary import Row, Summary, write_summary
+from blinkspot.batch.tasks import Outcome
+from blinkspot.errors import BlinkspotError
+from blinkspot.progress import Stopwatch
+
+# Of dask.distributed, which is not installed everywhere and not fully typed.
+Client = Any
+Future = Any
+
+# A disk that fails is tried again so often; a worker that is lost is none of a task's failures.
+_RETRIES = 2
+_CONNECT_S = 10.0
+_PATIENCE_S = 0.04
+_LOOK_EVERY_S = 1.0
+
+
+def run_on_cluster(
+    recipe: Recipe, movies: Sequence[str | os.PathLike[str]], output: str | os.PathLike[str], address: str
+) -> Generator[BatchProgress, None, Summary]:
+    """Do with every movie what a recipe says, by the workers of a cluster; see :func:`.run_batch`.
+
+    Movies, and blocks of their frames, are spread over the workers; a training is one task. Denoised movies
+    and tables are to the bit those of :func:`.run_batch` by the same model.
+
+    Parameters
+    ----------
+    recipe, movies, output
+        See :func:`.run_batch`; the paths must be those of the workers, too.
+    address : str
+        Of the scheduler: ``"tcp://10.0.0.1:8786"``.
+
+    Yields
+    ------
+    BatchProgress
+        In tasks.
+
+    Returns
+    -------
+    Summary
+
+    Raises
+    ------
+    BlinkspotError
+        See :func:`.run_batch`; also where dask.distributed is not installed, or there is no such scheduler.
+    """
+    paths = checked_movies(movies)
+    with output_folder(output) as folder, _connected(address) as client:
+        rows = yield from _Cluster(client, recipe, Planner(recipe, folder), paths).run()
+        writing = waited(partial(write_summary, rows, folder, recipe))
+        summary: Summary = yield from noted(writing, "all movies")
+        return summary
+
+
+@contextlib.contextmanager
+def _connected(address: str) -> Iterator[Client]:
+    try:
+        from distributed import Client as DaskClient
+    except ImportError as error:
+        raise BlinkspotError(
+            "A scheduler needs dask.distributed, which is not installed: "
+            "install it by pip install 'napari-blinkspot[dask]'."
+        ) from error
+    try:
+        client: Client = DaskClient(address, timeout=_CONNECT_S, name="blinkspot-batch")
+    except (OSError, ValueError, TimeoutError) as error:
+        raise BlinkspotError(
+            f"There is no dask scheduler at {address}: start one, and give the address that it prints."
+        ) from error
+    try:
+        yield client
+    finally:
+        client.close(timeout=0.2)
+
+
+class _Cluster:
+    """The futures of a batch."""
+
+    def __init__(self, client: Client, recipe: Recipe, planner: Planner, movies: list[Path]) -> None:
+        from distributed import Event
+
+        self._client = client
+        self._recipe = recipe
+        self._planner = planner
+        self._paths = movies
+        self._stop = f"blinkspot-stop-{uuid.uuid4().hex}"
+        self._event: Any = Event(self._stop, client)
+        self._movies: dict[Future, _SubmittedMovie] = {}
+        self._all: list[Future] = []
+
+    def run(self) -> Generator[BatchProgress, None, tuple[Row, ...]]:
+        """Submit everything, and wait; closed before its end, what the workers are at ends soon, too."""
+        try:
+            return (yield from self._run())
+        except BaseException:
+            with contextlib.suppress(Exception):
+                self._event.set()
+                self._client.cancel(self._all)
+            raise
+
+    def _run(self) -> Generator[BatchProgress, None, tuple[Row, ...]]:
+        rows: dict[Path, Row] = {}
+        training: Future | None = None
+        try:
+            shared: SharedModel | None = yield from noted(
+                waited(partial(shared_model, self._planner, self._recipe, self._paths)), "all movies"
+            )
+        except Exception as error:
+            why = f"no model for all movies: {sentence_of(error)}"
+            return tuple(Row(path, state="failed", why=why) for path in self._paths)
+        if shared is not None and shared.training is not None and not is_there(shared.path):
+            training = self._submit(tasks.do_step, shared.training)
+        for note in () if shared is None else shared.notes:
+            yield said(f"The camera of all movies: {note}", "all movies")
+        for number, path in enumerate(self._paths, start=1):
+            about = f"movie {number} of {len(self._paths)}, {path.name}"
+            try:
+                plan: MoviePlan = yield from noted(waited(partial(self._planner.plan, path, shared)), about)
+            except Exception as error:
+                rows[path] = Row(path, state="failed", why=sentence_of(error))
+                yield said(f"{path.name} failed: {rows[path].why}", about)
+                continue
+            for note in plan.notes:
+                yield said(f"{path.name}: {note}", about)
+            if plan.to_do:
+                self._submit_movie(plan, training, priority=-number)
+            else:
+                row = Row(path, plan.folder.path, plan.n_frames, state="skipped")
+                rows[path] = yield from noted(looked_at(row, plan), about)
+        yield from self._collect(rows)
+        return tuple(rows[path] for path in self._paths)
+
+    def _collect(self, rows: dict[Path, Row]) -> Generator[BatchProgress, None, None]:
+        """Wait for the movies, and put down what became of each."""
+        from distributed import as_completed
+
+        clock = Stopwatch("working", len(self._all))
+        finished: Any = as_completed(list(self._movies))
+        progress, looked_at_s = self._progress(clock), 0.0
+        while finished.count():
+            for future in finished.next_batch(block=False):
+                row = self._movies[future].row(_result(future))
+                rows[row.movie] = row
+                if row.why:
+                    yield said(f"{row.movie.name} failed: {row.why}", row.movie.name)
+            if clock.elapsed_s > looked_at_s + _LOOK_EVERY_S:
+                progress, looked_at_s = self._progress(clock), clock.elapsed_s
+            yield progress
+            time.sleep(_PATIENCE_S)
+
+    def _submit(self, function: Any, *arguments: Any, priority: int = 0) -> Future:
+        # What a task waits for comes last, after the name of the event by which it is stopped.
+        values = [each for each in arguments if not _is_future(each)]
+        futures = [each for each in arguments if _is_future(each)]
+        future = self._client.submit(
+            function, *values, self._stop, *futures, pure=False, retries=_RETRIES, priority=priority
+        )
+        self._all.append(future)
+        return future
+
+    def _submit_movie(self, plan: MoviePlan, training: Future | None, priority: int) -> None:
+        """Submit what is left to do with a movie; each step waits for those that it is made of."""
+        submit = partial(self._submit, priority=priority)
+        made: dict[Path, Future] = {} if training is None or plan.model is None else {plan.model: training}
+        steps: list[tuple[BatchStep, Future]] = []
+        for step in plan.to_do:
+            before = [made[path] for path in step.needs if path in made]
+            made[step.target] = _submit_step(step, before, submit)
+            steps.append((step, made[step.target]))
+        figures = submit(tasks.read_figures, plan, *made.values())
+        self._movies[figures] = _SubmittedMovie(plan, steps)
+
+    def _progress(self, clock: Stopwatch) -> BatchProgress:
+        done = sum(future.done() for future in self._all)
+        about = f"{done} of {len(self._all)} tasks, {len(self._client.nthreads())} workers"
+        return BatchProgress("working", done, len(self._all), clock.elapsed_s, about=about)
+
+
+def _submit_step(step: BatchStep, before: list[Future], submit: Any) -> Future:
+    if isinstance(step, Denoise):
+        blocks = tasks.blocks_of(step)
+        checked = submit(tasks.check_denoising, step, *before)
+        done = [submit(tasks.denoise_block, step, block, checked) for block in blocks]
+        return submit(tasks.join_denoised, step, blocks, checked, *done)
+    if isinstance(step, Localize):
+        prepared = submit(tasks.prepare_localizing, step, *before)
+        blocks = tasks.blocks_of(step)
+        done = [submit(tasks.localize_block, step, block, prepared) for block in blocks]
+        return submit(tasks.join_localized, step, blocks, prepared, *done)
+    return submit(tasks.do_step, step, *before)
+
+
+@dataclass
+class _SubmittedMovie:
+    """The futures of one movie: the last one of each step."""
+
+    plan: MoviePlan
+    steps: list[tuple[BatchStep, Future]]
+
+    def row(self, figures: Outcome) -> Row:
+        """Return what its tasks say."""
+        plan = self.plan
+        outcomes = [(step, _result(future)) for step, future in self.steps]
+        failures = [outcome.failure for _, outcome in outcomes if outcome.failure]
+        # What was not done because of a failure repeats it.
+        why = " ".join(dict.fromkeys(failures)) or figures.failure
+        return Row(
+            plan.movie,
+            plan.folder.path,
+            plan.n_frames,
+            figures.figures or Figures(),
+            sum(outcome.seconds for _, outcome in outcomes),
+            "failed" if why else "done",
+            why,
+            plan.warnings(),
+        )
+
+
+def _is_future(value: Any) -> bool:
+    from distributed import Future as DaskFuture
+
+    return isinstance(value, DaskFuture)
+
+
+def _result(future: Future) -> Outcome:
+    """Return what a task that has ended says, or why it has not come to that."""
+    if future.status == "finished":
+        result: Outcome = future.result()
+        return result
+    error = future.exception() if future.status == "error" else None
+    if error is None:
+        return Outcome(failure="The cluster has dropped it: run the same command again.")
+    if type(error).__name__ == "KilledWorker":
+        return Outcome(failure="Its workers died, several in a row: look for a lack of memory in their logs.")
+    return Outcome(failure=sentence_of(error))

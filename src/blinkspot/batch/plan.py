@@ -1,0 +1,324 @@
+"""What is to be done with a movie, and under which names: a recipe applied to it."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+from blinkspot.batch.opened import opened_model, opened_movie, opened_movies
+from blinkspot.batch.recipe import Recipe, TrainRecipe, camera_key
+from blinkspot.batch.result_folder import ResultFolder, is_there, kept_warnings, key_of
+from blinkspot.batch.steps import (
+    BatchStep,
+    Check,
+    Compare,
+    Denoise,
+    Localize,
+    MeasureResolution,
+    Process,
+    Train,
+)
+from blinkspot.camera import Camera
+from blinkspot.errors import BlinkspotError
+from blinkspot.finding_camera import FoundCamera, GivenCamera, find_camera
+from blinkspot.localization.processing.drift import LoadedDrift
+from blinkspot.movie_identity import movie_identity
+from blinkspot.stack import Stack
+
+
+@dataclass(frozen=True)
+class MoviePlan:
+    """What is to be done with one movie.
+
+    Attributes
+    ----------
+    movie : Path
+    n_frames : int
+    folder : ResultFolder
+        Of its results.
+    model : Path or None
+        Model that is used.
+    steps : tuple of BatchStep
+        In their order; those that are done already, too.
+    notes : tuple of str
+        What was not given of its camera, and where it comes from.
+    """
+
+    movie: Path
+    n_frames: int
+    folder: ResultFolder
+    model: Path | None
+    steps: tuple[BatchStep, ...]
+    notes: tuple[str, ...]
+
+    @property
+    def to_do(self) -> tuple[BatchStep, ...]:
+        """The steps whose results are not there yet."""
+        return tuple(step for step in self.steps if not is_there(step.target))
+
+    def warnings(self) -> tuple[str, ...]:
+        """Return what was said against trusting the results that are there, each sentence once."""
+        return tuple(dict.fromkeys(each for step in self.steps for each in kept_warnings(step.target)))
+
+    def result_of(self, kind: type[BatchStep]) -> Path | None:
+        """Return what the step of a kind makes; None where there is none."""
+        return next((step.target for step in self.steps if isinstance(step, kind)), None)
+
+
+@dataclass(frozen=True)
+class SharedModel:
+    """One model for all movies: a file, or to be trained.
+
+    Attributes
+    ----------
+    path : Path
+    key : str
+        What it is made of.
+    camera : Camera
+        Its camera, from which the movies have what they do not state.
+    training : Train or None
+        What makes it.
+    notes : tuple of str
+        What was not given of the camera, and where it comes from.
+    """
+
+    path: Path
+    key: str
+    camera: Camera
+    training: Train | None = None
+    notes: tuple[str, ...] = ()
+
+
+class Planner:
+    """Applies a recipe to movies.
+
+    Parameters
+    ----------
+    recipe : Recipe
+    output : Path
+        Folder of all results; it exists.
+    """
+
+    def __init__(self, recipe: Recipe, output: Path) -> None:
+        self._recipe = recipe
+        self._output = output
+        self._given: GivenCamera = recipe.camera.given()
+        self._taken: set[Path] = set()
+
+    def shared_model(self, movies: list[Path]) -> SharedModel | None:
+        """Return the model that all movies share; None where there is none, or each has its own.
+
+        Parameters
+        ----------
+        movies : list of Path
+            All that can be opened.
+
+        Raises
+        ------
+        BlinkspotError
+            If the movies are of different kinds, or the camera of the first one is not known.
+        """
+        train = self._recipe.train
+        if train is None or train.models == "each":
+            return None
+        if isinstance(train.models, Path):
+            model = opened_model(train.models)
+            return SharedModel(train.models, _digest(train.models), model.camera)
+        opened_movies(tuple(movies))  # says where they cannot be joined
+        notes: list[str] = []
+        camera = self._found(opened_movie(movies[0]), None, notes).camera
+        identities = [movie_identity(opened_movie(path)) for path in movies]
+        content = [Train.name, identities, camera.as_dict(), _train_settings(train)]
+        folder = ResultFolder(self._output)
+        key = key_of(content)
+        path = folder.claim(Train.name, key, "model.blinkspot", _train_settings(train))
+        training = Train(tuple(movies), camera, train.settings, train.start_from, path)
+        return SharedModel(path, key, camera, training, tuple(notes))
+
+    def plan(self, path: Path, shared: SharedModel | None) -> MoviePlan:
+        """Return what is to be done with a movie, and give all results their names.
+
+        Parameters
+        ----------
+        path : Path
+        shared : SharedModel or None
+            See :meth:`shared_model`.
+
+        Raises
+        ------
+        BlinkspotError
+            If the movie cannot be opened, its camera is not known, or the folder cannot be written.
+        """
+        movie = opened_movie(path)
+        identity = movie_identity(movie)
+        notes: list[str] = []
+        found = self._found(movie, None if shared is None else shared.camera, notes)
+        folder = self._folder_of(path, identity)
+        folder.clear_leftovers()
+        return _MoviePlanner(self._recipe, path, movie, identity, found, folder, shared).plan(notes)
+
+    def _found(self, movie: Stack, like: Camera | None, notes: list[str]) -> FoundCamera:
+        return find_camera(self._given, movie, say=notes.append, named=camera_key, like=like)
+
+    def _folder_of(self, path: Path, identity: dict[str, Any]) -> ResultFolder:
+        """Return the folder that a movie has had before, or a new one; each belongs to one movie."""
+        stem = path.stem if path.is_file() else path.name.removesuffix(".zarr")
+        where = os.path.abspath(path)
+        known: list[ResultFolder] = []
+        number, free = 1, None
+        while free is None:
+            candidate = self._output / (stem if number == 1 else f"{stem}-{number}")
+            number += 1
+            if candidate in self._taken:
+                continue
+            if not os.path.lexists(candidate):
+                free = candidate
+                break
+            try:
+                folder = ResultFolder(candidate)
+            except BlinkspotError:
+                continue
+            if folder.movie is not None and folder.movie.get("identity") == identity:
+                known.append(folder)
+        same_place = [folder for folder in known if folder.movie and folder.movie.get("path") == where]
+        chosen = (same_place or known or [ResultFolder(free)])[0]
+        self._taken.add(chosen.path)
+        if chosen.movie is None:
+            chosen.belong_to({"path": where, "identity": identity})
+        return chosen
+
+
+@dataclass(frozen=True)
+class _MoviePlanner:
+    """Gives the steps of one movie their keys and names."""
+
+    recipe: Recipe
+    path: Path
+    movie: Stack
+    identity: dict[str, Any]
+    found: FoundCamera
+    folder: ResultFolder
+    shared: SharedModel | None
+
+    _files: ClassVar[dict[str, str]] = {"csv": ".csv", "hdf5": ".hdf5"}
+
+    def plan(self, notes: list[str]) -> MoviePlan:
+        recipe = self.recipe
+        steps: list[BatchStep] = []
+        model, model_key = self._model(steps)
+        denoised, denoised_key = self._denoised(steps, model, model_key)
+        self._tables(steps, denoised, denoised_key, model, model_key)
+        if recipe.compare is not None:
+            assert denoised is not None
+            assert model is not None  # else the recipe would not have been read
+            settings = dataclasses.asdict(recipe.compare)
+            target, _ = self._claim(Compare.name, "comparison", settings, denoised_key, model_key)
+            steps.append(Compare(self.path, denoised, model, self.camera, recipe.compare, target))
+        if recipe.check is not None:
+            settings = dataclasses.asdict(recipe.check)
+            target, _ = self._claim(Check.name, "check.json", settings, model_key)
+            steps.append(Check(self.path, model, self.camera, recipe.check, target))
+        return MoviePlan(self.path, self.movie.n_frames, self.folder, model, tuple(steps), tuple(notes))
+
+    @property
+    def camera(self) -> Camera:
+        return self.found.camera
+
+    @property
+    def _frame_pixels(self) -> int:
+        return self.movie.height * self.movie.width
+
+    def _claim(self, step: str, name: str, settings: Any, *made_of: Any) -> tuple[Path, str]:
+        """Return the file of a step, and its key: all that decides about the result."""
+        key = key_of([step, name, settings, self.identity, self.camera.as_dict(), *made_of])
+        return self.folder.claim(step, key, name, settings), key
+
+    def _model(self, steps: list[BatchStep]) -> tuple[Path | None, str | None]:
+        train = self.recipe.train
+        if self.shared is not None:
+            return self.shared.path, self.shared.key
+        if train is None:
+            return None, None
+        target, key = self._claim(Train.name, "model.blinkspot", _train_settings(train))
+        steps.append(Train((self.path,), self.camera, train.settings, train.start_from, target))
+        return target, key
+
+    def _denoised(
+        self, steps: list[BatchStep], model: Path | None, model_key: str | None
+    ) -> tuple[Path | None, str | None]:
+        denoise = self.recipe.denoise
+        if denoise is None:
+            return None, None
+        assert model is not None  # else the recipe would not have been read
+        name = f"denoised.{denoise.format}"
+        target, key = self._claim(Denoise.name, name, dataclasses.asdict(denoise), model_key)
+        # What is not stated comes from the model's camera: they differ only where that is contradicted.
+        known = None if self.shared is None else self.camera
+        n_frames, pixels = self.movie.n_frames, self._frame_pixels
+        how = (denoise.estimate, denoise.units, denoise.device)
+        steps.append(Denoise(self.path, n_frames, pixels, model, known, *how, target))
+        return target, key
+
+    def _tables(
+        self,
+        steps: list[BatchStep],
+        denoised: Path | None,
+        denoised_key: str | None,
+        model: Path | None,
+        model_key: str | None,
+    ) -> None:
+        recipe, localize = self.recipe, self.recipe.localize
+        if localize is None:
+            return
+        suffix = self._files[localize.format]
+        is_guided = localize.candidates_from == "denoised"
+        calibrates = localize.settings.fit_on == "denoised" and localize.settings.astigmatism is None
+        settings = {"candidates_from": localize.candidates_from, **dataclasses.asdict(localize.settings)}
+        made_of = (denoised_key if is_guided else None, model_key if calibrates else None)
+        table, key = self._claim(Localize.name, f"localizations{suffix}", settings, *made_of)
+        steps.append(
+            Localize(
+                self.path,
+                self.movie.n_frames,
+                self._frame_pixels,
+                denoised if is_guided else None,
+                model if calibrates else None,
+                self.camera,
+                localize.settings,
+                table,
+            )
+        )
+        if recipe.process:
+            done = [_step_settings(step) for step in recipe.process]
+            source = table
+            table, key = self._claim(Process.name, f"processed{suffix}", done, key)
+            steps.append(Process(source, recipe.process, table))
+        if recipe.resolution is not None:
+            settings = dataclasses.asdict(recipe.resolution)
+            target, _ = self._claim(MeasureResolution.name, "resolution.json", settings, key)
+            steps.append(MeasureResolution(table, recipe.resolution, target))
+
+
+def _train_settings(train: TrainRecipe) -> dict[str, Any]:
+    start = None if train.start_from is None else _digest(train.start_from)
+    return {**dataclasses.asdict(train.settings), "start_from": start}
+
+
+def _step_settings(step: Any) -> dict[str, Any]:
+    settings = {"step": step.name, **dataclasses.asdict(step)}
+    if isinstance(step, LoadedDrift):
+        settings["path"] = _digest(Path(step.path))
+    return settings
+
+
+def _digest(path: Path) -> str:
+    """Return a digest of a file."""
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise BlinkspotError(f"{path} cannot be read: {error.strerror or error}.") from error

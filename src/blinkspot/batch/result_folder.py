@@ -1,0 +1,228 @@
+"""A folder of results: which step, made of what, has which name there.
+
+A name is given away for good before the step begins that makes the result, in ``batch.json``. As whatever
+bears its final name is whole, a step is done if, and only if, its result is there: whenever a process is
+killed, the next one finds out what is left to do. A step that is changed has another key and gets another
+name.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import shutil
+import uuid
+from pathlib import Path
+from typing import Any
+
+from blinkspot.errors import BlinkspotError
+from blinkspot.files import reach_disk
+from blinkspot.localization import table_paths
+from blinkspot.provenance import package_version
+
+RECORD = "batch.json"
+_FORMAT, _VERSION = "napari-blinkspot batch", 1
+# Far more than a record takes; a larger file is none.
+_MOST_BYTES = 64 << 20
+
+
+def key_of(content: Any) -> str:
+    """Return what tells a step from others: a digest of its settings and of the keys of what it is made of.
+
+    Parameters
+    ----------
+    content : object
+        JSON-ready.
+    """
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+class ResultFolder:
+    """A folder of results, there or to be made.
+
+    Parameters
+    ----------
+    path : Path
+        Its parent must exist.
+
+    Raises
+    ------
+    BlinkspotError
+        If it cannot be made or read, or is not a folder of a batch.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._record = self._read()
+
+    @property
+    def movie(self) -> dict[str, Any] | None:
+        """Path and identity of the movie that it belongs to; None where that is not said yet."""
+        movie: dict[str, Any] | None = self._record.get("movie")
+        return movie
+
+    def belong_to(self, movie: dict[str, Any]) -> None:
+        """Make the folder, and note of which movie it is, JSON-ready."""
+        if self.movie != movie:
+            self._record["movie"] = movie
+            self._write()
+
+    def claim(self, step: str, key: str, name: str, settings: Any) -> Path:
+        """Return the file or folder of a step's result: the one that it has been given, or a free one.
+
+        Parameters
+        ----------
+        step : str
+            ``"denoise"``, ...
+        key : str
+            By :func:`key_of`.
+        name : str
+            What it is called if that is free; else ``denoised-2.tif``, and so on.
+        settings : object
+            Of the step, JSON-ready, to be read by people.
+
+        Raises
+        ------
+        BlinkspotError
+            If the record cannot be written.
+        """
+        for entry in self._results:
+            if entry["key"] == key and not self._is_half(entry["name"]):
+                return self.path / str(entry["name"])
+        taken = {entry["name"] for entry in self._results}
+        free, number = name, 2
+        while free in taken or any(os.path.lexists(path) for path in result_paths(self.path / free)):
+            free, number = f"{Path(name).stem}-{number}{Path(name).suffix}", number + 1
+        kept = [entry for entry in self._results if entry["key"] != key]
+        entry = {"step": step, "name": free, "key": key, "settings": settings}
+        self._record["results"] = [*kept, entry]
+        self._write()
+        return self.path / free
+
+    def clear_leftovers(self) -> None:
+        """Remove the beginnings of files that killed processes have left.
+
+        Not what is kept to go on with: checkpoints, unfinished movies and blocks of frames.
+        """
+        if not self.path.is_dir():
+            return
+        for entry in self.path.glob(".*.part*"):
+            with contextlib.suppress(OSError):
+                if entry.is_dir() and not entry.is_symlink():
+                    shutil.rmtree(entry)
+                else:
+                    entry.unlink()
+
+    @property
+    def _results(self) -> list[dict[str, Any]]:
+        results: list[dict[str, Any]] = self._record["results"]
+        return results
+
+    def _is_half(self, name: str) -> bool:
+        """Tell whether a process was killed between naming a table and naming what goes beside it."""
+        there = [os.path.lexists(path) for path in result_paths(self.path / name)]
+        return any(there) and not all(there)
+
+    def _read(self) -> dict[str, Any]:
+        path = self.path / RECORD
+        try:
+            if not os.path.lexists(path):
+                return {"movie": None, "results": []}
+            record = (
+                json.loads(path.read_text(encoding="utf-8")) if path.stat().st_size < _MOST_BYTES else None
+            )
+        except OSError as error:
+            raise BlinkspotError(f"{path} cannot be read: {error.strerror or error}.") from error
+        except (ValueError, RecursionError):
+            record = None
+        if not _is_record(record):
+            raise BlinkspotError(
+                f"{path} is damaged, or of another version of napari-blinkspot: choose another folder for "
+                "the results, or move it away."
+            )
+        assert isinstance(record, dict)
+        return record
+
+    def _write(self) -> None:
+        path = self.path / RECORD
+        new = path.with_name(f"{RECORD}.new")
+        content = {_FORMAT: _VERSION, "version": package_version(), **self._record}
+        try:
+            self.path.mkdir(exist_ok=True)
+            new.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+            reach_disk(new)
+            os.replace(new, path)
+        except OSError as error:
+            raise BlinkspotError(
+                f"{path} cannot be written ({error.strerror or error}): "
+                "check the room and the permissions there."
+            ) from error
+
+
+def result_paths(path: Path) -> tuple[Path, ...]:
+    """Return all files of a result: a table has another one beside it."""
+    return table_paths(path) if path.suffix in (".csv", ".hdf5") else (path,)
+
+
+def is_there(path: Path) -> bool:
+    """Tell whether a result is there, and so is whole."""
+    return all(os.path.lexists(each) for each in result_paths(path))
+
+
+def keep_warnings(path: Path, warnings: list[str]) -> None:
+    """Keep what is said against trusting a result, beside it; before the result itself bears its name.
+
+    Parameters
+    ----------
+    path : Path
+        Of the result.
+    warnings : list of str
+        A sentence each.
+
+    Raises
+    ------
+    BlinkspotError
+        If it cannot be written.
+    """
+    kept, new = _warnings_path(path), path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.part")
+    if not warnings and not kept.exists():
+        return
+    try:
+        new.write_text(json.dumps(warnings, indent=1), encoding="utf-8")
+        os.replace(new, kept)
+    except OSError as error:
+        raise BlinkspotError(
+            f"{kept} cannot be written ({error.strerror or error}): check the room and the permissions there."
+        ) from error
+
+
+def kept_warnings(path: Path) -> list[str]:
+    """Return what :func:`keep_warnings` kept of a result that is there."""
+    try:
+        warnings = json.loads(_warnings_path(path).read_text(encoding="utf-8")) if is_there(path) else []
+    except FileNotFoundError:
+        return []
+    except (OSError, ValueError, RecursionError):
+        return ["What was said against trusting a result is damaged."]
+    return [str(each) for each in warnings] if isinstance(warnings, list) else []
+
+
+def _warnings_path(path: Path) -> Path:
+    return path.with_name(f".{path.name}.warnings.json")
+
+
+def _is_record(record: Any) -> bool:
+    if not isinstance(record, dict) or record.pop(_FORMAT, None) != _VERSION:
+        return False
+    record.pop("version", None)
+    movie, results = record.get("movie"), record.get("results")
+    if not isinstance(results, list) or not (movie is None or isinstance(movie, dict)):
+        return False
+    return all(
+        isinstance(entry, dict)
+        and all(isinstance(entry.get(name), str) for name in ("step", "name", "key"))
+        and Path(entry["name"]).name == entry["name"]
+        for entry in results
+    )
