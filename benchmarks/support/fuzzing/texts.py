@@ -8,7 +8,6 @@ import random
 from pathlib import Path
 
 import numpy as np
-from blinkspot.unfinished_movies import Record, UnfinishedMovie
 
 from blinkspot import Camera, LocalizationTable
 from blinkspot.camera_maps import CameraMaps
@@ -33,6 +32,7 @@ from blinkspot.sessions import (
     read_session,
     write_session,
 )
+from blinkspot.unfinished_files import Record, UnfinishedFile
 from support.fuzzing.mutations import WORDS, damaged_json, damaged_text
 from support.fuzzing.target import Target, damage_bytes, damage_text, one_of, only
 
@@ -121,11 +121,11 @@ def _read_session(folder: Path) -> None:
 def _make_record(folder: Path) -> None:
     (folder / "one").mkdir()
     record = Record("m.tif", {"model": {"digest": "0a"}, "settings": {"estimate": "mean"}}, 90, 20, 4000)
-    UnfinishedMovie(folder / "m.tif", folder / "one").write_record(record)
+    UnfinishedFile(folder / "m.tif", folder / "one").write_record(record)
 
 
 def _read_record(folder: Path) -> None:
-    if UnfinishedMovie(folder / "m.tif", folder).read_record() is None:
+    if UnfinishedFile(folder / "m.tif", folder).read_record() is None:
         raise BlinkspotError("It is no record.")
 
 

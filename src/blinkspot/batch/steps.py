@@ -8,7 +8,7 @@ kept beside it.
 from __future__ import annotations
 
 import json
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -30,7 +30,7 @@ from blinkspot.evaluation import (
 from blinkspot.evaluation.held_out import HeldOutSettings, picture_sentence, sentence
 from blinkspot.evaluation.resolution import ResolutionSettings, measure_resolution
 from blinkspot.files import written_whole
-from blinkspot.localization import LocalizationTable, Localizer, LocalizerSettings, read_table
+from blinkspot.localization import LocalizationTable, LocalizedFile, Localizer, LocalizerSettings, read_table
 from blinkspot.localization.processing import Step as TableStep
 from blinkspot.localization.processing import process
 from blinkspot.localization.processing.paced import waited_for
@@ -194,8 +194,22 @@ class Localize:
         contradiction = yield from _waited(partial(noise_contradiction, movie, self.camera))
         return [] if contradiction is None else [contradiction]
 
-    def finish(self, table: LocalizationTable, warnings: list[str]) -> Generator[Progress, None, None]:
-        """Make the uncertainties of fits on a denoised movie true, and write the table."""
+    def finish(
+        self,
+        table: LocalizationTable,
+        warnings: list[str],
+        save: Callable[[LocalizationTable], None] | None = None,
+    ) -> Generator[Progress, None, None]:
+        """Make the uncertainties of fits on a denoised movie true, and write the table.
+
+        Parameters
+        ----------
+        table : LocalizationTable
+        warnings : list of str
+            What is kept beside it.
+        save : callable, optional
+            Writes the table; as ``target`` by default.
+        """
         if self.model is not None:
             denoised = self.opened()[1]
             try:
@@ -205,13 +219,16 @@ class Localize:
             except TooFewMolecules as error:
                 warnings = [*warnings, str(error)]
         keep_warnings(self.target, warnings)
-        yield from _waited(partial(table.save, self.target), "writing the table")
+        written = partial(table.save, self.target) if save is None else partial(save, table)
+        yield from _waited(written, "writing the table")
 
     def run(self) -> Generator[Progress, None, None]:
-        """Localize."""
+        """Localize, from where an earlier run ended."""
         warnings = yield from self.checked()
-        table = yield from self.localizer.localize(*self.opened())
-        yield from self.finish(table, warnings)
+        movie, denoised = self.opened()
+        with LocalizedFile(self.localizer, movie, self.target, denoised) as file:
+            table = yield from file.localize()
+            yield from self.finish(table, warnings, file.save)
 
 
 @dataclass(frozen=True)
