@@ -12,12 +12,13 @@ import pytest
 PROJECT = Path(__file__).resolve().parents[1]
 SOURCE = PROJECT / "src"
 HOST = {"PyQt6", "magicgui", "napari", "pyqtgraph", "qtpy", "superqt", "vispy"}
-UPPER_PARTS = {"cli", "denoising", "evaluation", "localization", "plugin", "sessions"}
+UPPER_PARTS = {"batch", "cli", "denoising", "evaluation", "localization", "plugin", "sessions"}
 MAY_NOT_IMPORT = {
-    "denoising": {"cli", "evaluation", "localization", "plugin", "sessions"},
-    "localization": {"cli", "denoising", "evaluation", "plugin", "sessions"},
-    "evaluation": {"cli", "plugin", "sessions"},
-    "sessions": {"cli", "plugin"},
+    "denoising": {"batch", "cli", "evaluation", "localization", "plugin", "sessions"},
+    "localization": {"batch", "cli", "denoising", "evaluation", "plugin", "sessions"},
+    "evaluation": {"batch", "cli", "plugin", "sessions"},
+    "sessions": {"batch", "cli", "plugin"},
+    "batch": {"cli", "plugin", "sessions"},
     "cli": {"plugin"},
 }
 
