@@ -15,7 +15,7 @@ convergence  a training on 1,000 frames of 256x256: when is it within 0.2 dB of 
 
 PSNR is the range of the clean movie over the root mean square error against it. 'photons' is by how much the
 sum of the denoised movie differs from that of the noisy one. CPU and wall seconds are those of the training
-where a row has one; all threads count as CPU. Peak memory is measured by memory.py.
+where a row has one; all threads count as CPU. Peak memory is measured by huge_movie.py.
 
 CAREamics needs an environment of its own, whose interpreter is given with --careamics. CAREamics 0.3.5
 asks for an older torchvision than the one that fits torch 2.13, so the environment measured here was made by

@@ -14,13 +14,15 @@ from typing import Any, BinaryIO, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from blinkspot.files import check_can_write, reach_disk
+from blinkspot.files import check_can_write
 from blinkspot.unfinished_files import Record, UnfinishedFile, clear_finished, remove_unfinished
 
 Rows = NDArray[np.float64]
+Column = NDArray[np.float64]
 
 # What is lost by a power cut took no longer than this to find.
 _SECURED_EVERY_S = 1.0
+_ROWS_READ_AT_ONCE = 2**16
 
 
 class FoundRows:
@@ -55,6 +57,10 @@ class FoundRows:
         """Return all rows (n, columns), and forget them."""
         parts, self._parts = self._parts, []
         return np.concatenate([np.empty((0, self._n_columns)), *parts])
+
+    def taken_columns(self) -> list[Column]:
+        """Return the columns (n,) of all rows, each in a piece, and forget the rows."""
+        return [np.ascontiguousarray(column) for column in self.taken().T]
 
 
 class KeptRows(FoundRows):
@@ -174,11 +180,24 @@ class KeptRows(FoundRows):
 
     def taken(self) -> Rows:
         """Return all rows (n, columns); they stay on the disk until the table is saved."""
-        assert self._file is not None
+        return np.stack(self.taken_columns(), axis=1)
+
+    def taken_columns(self) -> list[Column]:
+        """Return the columns (n,) of all rows; these stay on the disk until the table is saved.
+
+        A table may take more memory than anything else: it is never there twice.
+        """
         with self._unfinished.errors_said():
             self._secure()
-            reach_disk(self.kept_in)
-            return np.fromfile(self._rows_path, np.float64).reshape(-1, self._n_columns)
+            row_bytes = 8 * self._n_columns
+            n_rows = self._rows_path.stat().st_size // row_bytes
+            columns = [np.empty(n_rows) for _ in range(self._n_columns)]
+            with self._rows_path.open("rb") as file:
+                for start in range(0, n_rows, _ROWS_READ_AT_ONCE):
+                    part = np.fromfile(file, np.float64, _ROWS_READ_AT_ONCE * self._n_columns)
+                    for column, values in zip(columns, part.reshape(-1, self._n_columns).T, strict=True):
+                        column[start : start + len(values)] = values
+        return columns
 
     @contextlib.contextmanager
     def saving(self) -> Iterator[None]:

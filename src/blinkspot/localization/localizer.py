@@ -6,13 +6,14 @@ from collections.abc import Generator
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from blinkspot.camera import Camera
 from blinkspot.errors import BlinkspotError
 from blinkspot.localization.acceptance import Acceptance, EmptyFrames, false_molecules
 from blinkspot.localization.compile_ahead import compiling
-from blinkspot.localization.found_rows import FoundRows, Rows
+from blinkspot.localization.found_rows import Column, FoundRows, Rows
 from blinkspot.localization.frame import FrameLocalizer
 from blinkspot.localization.preset import ThunderstormLocalizer, check_preset
 from blinkspot.localization.psf import PsfWidth
@@ -120,7 +121,8 @@ class Localizer:
         job = localizer.rows(0, raw_adu[None], None if denoised_adu is None else denoised_adu[None])
         rows = finish(_in_frames(job, 0, 1, Stopwatch("localizing", 1)))
         prepared = PreparedLocalizer(localizer, learned)
-        return self._table(prepared, rows, frames, on_denoised=denoised_adu is not None, source={})
+        columns = list(rows.T.copy())
+        return self._table(prepared, columns, frames, on_denoised=denoised_adu is not None, source={})
 
     def localize(
         self, movie: Stack | Any, denoised: Stack | Any | None = None, found: FoundRows | None = None
@@ -164,7 +166,7 @@ class Localizer:
     ) -> Generator[Progress, None, LocalizationTable]:
         prepared = yield from self.prepare(movie, denoised)
         yield from _find(prepared, movie, denoised, found, 0, movie.n_frames)
-        return self.table(prepared, found.taken(), movie, denoised)
+        return self._table_of(prepared, found.taken_columns(), movie, denoised)
 
     def prepare(
         self, movie: Stack, denoised: Stack | None = None
@@ -249,23 +251,31 @@ class Localizer:
         movie, denoised : Stack
             As of :meth:`localize`.
         """
+        return self._table_of(prepared, list(rows.T.copy()), movie, denoised)
+
+    def _table_of(
+        self, prepared: PreparedLocalizer, columns: list[Column], movie: Stack, denoised: Stack | None
+    ) -> LocalizationTable:
         source: dict[str, Any] = {"movie": _described(movie)}
         if denoised is not None:
             source["denoised"] = _described(denoised)
         frames = _frames(movie, denoised)
-        return self._table(prepared, rows, frames, on_denoised=denoised is not None, source=source)
+        return self._table(prepared, columns, frames, on_denoised=denoised is not None, source=source)
 
     def _table(
         self,
         prepared: PreparedLocalizer,
-        rows: Rows,
+        columns: list[Column],
         frames: MovieFrames,
         *,
         on_denoised: bool,
         source: dict[str, Any],
     ) -> LocalizationTable:
+        named: dict[str, NDArray[Any]] = dict(zip(prepared.frames.columns, columns, strict=True))
+        named["frame"] = named["frame"].astype(np.int64)
         return LocalizationTable.from_columns(
-            dict(zip(prepared.frames.columns, rows.T, strict=True)),
+            named,
+            copy=False,
             uncertainty_is_valid=self.settings.fit_on == "raw",
             provenance=provenance(
                 "localize",

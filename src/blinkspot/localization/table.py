@@ -126,9 +126,14 @@ class LocalizationTable:
         *,
         uncertainty_is_valid: bool = True,
         provenance: dict[str, Any] | None = None,
+        copy: bool = True,
     ) -> LocalizationTable:
-        """Make a table from arrays by column name; an empty mapping gives an empty table."""
-        data = pd.DataFrame({name: np.asarray(columns.get(name, ())) for name in columns or REQUIRED_COLUMNS})
+        """Make a table from arrays by column name; an empty mapping gives an empty table.
+
+        Without ``copy``, arrays that have the table's types and order become its own.
+        """
+        arrays = {name: np.asarray(columns.get(name, ())) for name in columns or REQUIRED_COLUMNS}
+        data = pd.DataFrame(arrays, copy=copy)
         return cls(data, uncertainty_is_valid, provenance or {})
 
     @property
