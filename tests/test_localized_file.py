@@ -31,6 +31,7 @@ N_FRAMES = 30
 def often(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is found reaches the disk at once, and every frame is worth a word."""
     monkeypatch.setattr(found_rows, "_SECURED_EVERY_S", 0.0)
+    monkeypatch.setattr(found_rows, "_ROWS_READ_AT_ONCE", 2)
     monkeypatch.setattr(localizer_module, "SECONDS_BETWEEN_PROGRESS", -1.0)
     monkeypatch.setattr(localizer_module, "PIXELS_READ_AT_ONCE", 7 * 32 * 32)
     monkeypatch.setattr(localizer_module, "PIXELS_LOCALIZED_AT_ONCE", 2 * 32 * 32)

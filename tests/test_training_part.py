@@ -4,13 +4,16 @@ import dataclasses
 
 import numpy as np
 import pytest
+import torch
 
 from blinkspot.camera import Camera
 from blinkspot.camera_maps import CameraMaps
 from blinkspot.denoising import Training, TrainingSettings, signals_of_frames
 from blinkspot.denoising.batches import CropSource
 from blinkspot.denoising.checkpoint import identity_of
+from blinkspot.denoising.crop_choice import choose_crops
 from blinkspot.denoising.frames import choose_frames
+from blinkspot.denoising.workers import Workers
 from blinkspot.errors import BlinkspotError
 from blinkspot.evaluation import PRESETS, simulate
 from blinkspot.progress import finish
@@ -56,8 +59,11 @@ def test_a_region_has_the_maps_of_its_own_pixels():
     )
     camera = dataclasses.replace(CAMERA, maps=maps)
     settings = dataclasses.replace(ALL, region_px=(5, 7, 20, 17), crop_size_px=17, epochs=1)
-    training = Training(labelled(), camera, settings)
-    assert training._camera_of_crops.maps.variance_adu2[0, 0] == 5 * 48 + 7
+    used = dataclasses.replace(settings, context_frames=0)
+    device = torch.device("cpu")
+    with Workers(device) as workers:
+        source, _ = finish(choose_crops(labelled(), camera, settings, used, workers, device))
+    assert source._camera.maps.variance_adu2[0, 0] == 5 * 48 + 7
 
 
 def test_frames_with_signal_are_chosen_by_the_signal_in_the_region():

@@ -184,7 +184,7 @@ def test_a_closed_stream_leaves_nothing(tmp_path: Path) -> None:
     next(running)
     next(running)
     (temporary,) = tmp_path.iterdir()
-    assert (temporary / "0" / "c.1.0.0").is_file()
+    assert (temporary / "made" / "movie.zarr" / "0" / "c.1.0.0").is_file()
     running.close()
     assert list(tmp_path.iterdir()) == []
 

@@ -12,7 +12,6 @@ import contextlib
 import hashlib
 import json
 import os
-import shutil
 import uuid
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,7 @@ from typing import Any
 from blinkspot.errors import BlinkspotError
 from blinkspot.files import reach_disk
 from blinkspot.localization import table_paths
+from blinkspot.part_folders import clear_left
 from blinkspot.provenance import package_version
 
 RECORD = "batch.json"
@@ -102,17 +102,18 @@ class ResultFolder:
         return self.path / free
 
     def clear_leftovers(self) -> None:
-        """Remove the beginnings of files that killed processes have left.
+        """Remove the beginnings of files that killed processes have left; what was whole gets its name.
 
-        Not what is kept to go on with: checkpoints, unfinished movies and blocks of frames.
+        Not what is kept to go on with: checkpoints, unfinished files and blocks of frames.
         """
         if not self.path.is_dir():
             return
-        for entry in self.path.glob(".*.part*"):
-            with contextlib.suppress(OSError):
-                if entry.is_dir() and not entry.is_symlink():
-                    shutil.rmtree(entry)
-                else:
+        for entry in self.path.glob(".*.part"):
+            if entry.is_dir():
+                # .NAME.0a1b2c3d.part
+                clear_left(self.path / entry.name[1:].rsplit(".", 2)[0])
+            else:
+                with contextlib.suppress(OSError):
                     entry.unlink()
 
     @property

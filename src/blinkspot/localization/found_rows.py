@@ -140,7 +140,11 @@ class KeptRows(FoundRows):
                 self.note = f"Begun anew: what was kept of {self._path.name} is damaged."
             self._unfinished.clear()
             record = Record(self._path.name, self._identity, self._n_frames, 0, 0)
-            self._unfinished.write_record(record)
+            try:
+                self._unfinished.write_record(record)
+            except OSError:
+                self._unfinished.clear()
+                raise
         elif record.frames:
             self.note = f"Going on after {record.frames} of {record.n_frames} frames."
         self._file = self._rows_path.open("ab")
