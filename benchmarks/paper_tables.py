@@ -225,7 +225,8 @@ def _blinking(page: Page, run: Run, options: argparse.Namespace) -> None:
         "The same fields, where molecules shine for 4 frames on average, begin and end within frames; as "
         "many context frames as the held-out likelihood chose. The paper's protocol. Asked: 80 % returned. "
         "*Told what is there*: placed by a fit in the sum of those frames, of its own and the context, in "
-        "which the molecule is told to shine. What that loses no denoiser can return that sees those frames."
+        "which the molecule is told to shine: about what those frames' photons allow, though no strict "
+        "limit, for a network also learns how wide and how bright the molecules are."
     )
     data_sets = [BY_PRESET["paper-yfp3-bg100"]] if options.quick else PAPERS
     _blinking_lines(page, [(each, paper_line(run, each, blinking=True)) for each in data_sets])
