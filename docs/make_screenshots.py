@@ -133,11 +133,13 @@ class Photographer:
         self.viewer.reset_view()
         self.shoot("profile")
         self.session.profile.close()
+        before = set(self.viewer.layers)
         ways["Residual"].trigger()
         self.wait(4)
         self.viewer.reset_view()
         self.shoot("residual")
-        self.viewer.layers.remove(self.viewer.layers.selection.active)
+        for layer in set(self.viewer.layers) - before:
+            self.viewer.layers.remove(layer)
         ways["Scale bar"].trigger()
         ways["Side by side"].trigger()
 
