@@ -312,7 +312,7 @@ def test_rows_are_what_was_written(tmp_path: Path) -> None:
 def test_a_disk_that_fills_up_within_a_row_leaves_whole_rows(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A disk takes what it has room for; frames whose rows it took in part are not counted, nor found twice."""
+    """A disk takes what it has room for; frames whose rows it took in part are not counted."""
 
     class Full(io.FileIO):
         def write(self, content: Any) -> int:
@@ -328,14 +328,19 @@ def test_a_disk_that_fills_up_within_a_row_leaves_whole_rows(
         rows.begin(5)
         rows.append(part, 1)
     monkeypatch.setattr(found_rows, "_SECURED_EVERY_S", 60.0)
-    with pytest.raises(BlinkspotError, match="No space left"), KeptRows(path, {"a": 1}, 3) as rows:
-        rows.begin(5)
-        file = rows._file
-        assert file is not None
-        file.close()
-        rows._file = io.BufferedWriter(Full(file.name, "ab"), buffer_size=1)
-        rows.append(part[:1], 2)
-        rows.append(part, 3)
+
+    def fill_up() -> None:
+        with KeptRows(path, {"a": 1}, 3) as rows:
+            rows.begin(5)
+            file = rows._file
+            assert file is not None
+            file.close()
+            rows._file = io.BufferedWriter(Full(file.name, "ab"), buffer_size=1)
+            rows.append(part[:1], 2)
+            rows.append(part, 3)
+
+    with pytest.raises(BlinkspotError, match="No space left"):
+        fill_up()
     with KeptRows(path, {"a": 1}, 3) as rows:
         rows.begin(5)
         assert rows.frames_done == 1

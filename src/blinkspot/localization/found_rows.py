@@ -231,8 +231,8 @@ class KeptRows(FoundRows):
         with contextlib.ExitStack() as stack:
             stack.callback(self._held.__exit__, None, None, None)
             if self._file is not None:
-                # After an error, the file may end in a part of what it was given, and the disk may say that all
-                # is well though it has lost some.
+                # After an error the file may end in a part of what it was given, and the disk may say that
+                # all is well though it has lost some.
                 if not self._has_failed:
                     with contextlib.suppress(OSError):
                         self._secure()
