@@ -101,7 +101,8 @@ def read_small_text(path: Path, most_bytes: int = 64 << 20, errors: str = "stric
         raise BlinkspotError(
             f"{path} is larger than {_amount(most_bytes)}, which no such file is: choose another one."
         )
-    return held.decode("utf-8", errors)
+    # Some editors begin a text with a mark.
+    return held.decode("utf-8", errors).removeprefix("\ufeff")
 
 
 @contextlib.contextmanager
