@@ -378,10 +378,12 @@ def test_names_of_movies_that_are_hard(
         shutil.copy(movies / "a.tif", movies / f"{name}.tif")
     written = io.BytesIO()
     with monkeypatch.context() as patch:
-        patch.setattr(sys, "stdout", io.TextIOWrapper(written, encoding="ascii"))
+        terminal = io.TextIOWrapper(written, encoding="ascii")
+        patch.setattr(sys, "stdout", terminal)
         patch.setattr(sys, "stderr", io.TextIOWrapper(io.BytesIO(), errors="backslashreplace"))
         hard = [movies / f"{name}.tif" for name in ("summary.csv", "batch.json", "µ", "latin\udcb5")]
         assert command("batch", movies / "recipe.toml", *hard, "-o", movies / "out").status == 1
     assert states(movies / "out") == ["done", "done", "done", "failed"]
     assert [row["folder"] for row in rows_of(movies / "out")] == ["summary.csv-2", "batch.json-2", "µ", ""]
+    terminal.flush()
     assert rb"\xb5.tif" in written.getvalue()
