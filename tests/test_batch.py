@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 import math
 import shutil
@@ -353,3 +354,36 @@ def test_an_unexpected_error_stops_only_its_movie(
     assert summary.rows[0].why == "An unexpected error, KeyError: 'a defect of ours'"
     assert summary.rows[0].figures.model_steps is not None  # what was made before is there
     assert "a defect of ours" in caplog.text
+
+
+def test_anothers_summary_is_not_overwritten(movies: Path, command: Command) -> None:
+    recipe_in(movies)
+    others = movies / "out" / "summary.csv"
+    others.parent.mkdir()
+    for text in ("sample,dose\na,3\n", "movie of the week\n", "\n"):
+        others.write_text(text)
+        refused = command("batch", movies / "recipe.toml", movies / "bad.tif", "-o", movies / "out")
+        assert refused.refuses("is not the table of a batch, and is not overwritten")
+        assert others.read_text() == text
+    others.write_text('\ufeff"movie";"folder";"frames"\n', encoding="utf-8")  # as a spreadsheet may save it
+    assert command("batch", movies / "recipe.toml", movies / "bad.tif", "-o", movies / "out").status == 1
+    assert states(movies / "out") == ["failed"]
+
+
+def test_names_of_movies_that_are_hard(
+    movies: Path, command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (movies / "recipe.toml").write_text("[localize]\n[camera]\nfile = 'a_camera.toml'\n")
+    for name in ("summary.csv", "batch.json", "µ"):
+        shutil.copy(movies / "a.tif", movies / f"{name}.tif")
+    written = io.BytesIO()
+    with monkeypatch.context() as patch:
+        terminal = io.TextIOWrapper(written, encoding="ascii")
+        patch.setattr(sys, "stdout", terminal)
+        patch.setattr(sys, "stderr", io.TextIOWrapper(io.BytesIO(), errors="backslashreplace"))
+        hard = [movies / f"{name}.tif" for name in ("summary.csv", "batch.json", "µ", "latin\udcb5")]
+        assert command("batch", movies / "recipe.toml", *hard, "-o", movies / "out").status == 1
+    assert states(movies / "out") == ["done", "done", "done", "failed"]
+    assert [row["folder"] for row in rows_of(movies / "out")] == ["summary.csv-2", "batch.json-2", "µ", ""]
+    terminal.flush()
+    assert rb"\xb5.tif" in written.getvalue()

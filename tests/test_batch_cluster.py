@@ -109,6 +109,7 @@ def test_no_scheduler_and_no_dask(movies: Path, command: Command, monkeypatch: p
     monkeypatch.setattr("blinkspot.batch.cluster._CONNECT_S", 0.2)
     assert command(*line, "tcp://127.0.0.1:9").refuses("There is no dask scheduler at tcp://127.0.0.1:9")
     assert command(*line, "nonsense://x").refuses("There is no dask scheduler at nonsense://x")
+    assert command(*line, "tls://127.0.0.1:9").refuses("cannot be reached without certificates")
     monkeypatch.setitem(__import__("sys").modules, "distributed", None)
     assert command(*line, "tcp://127.0.0.1:9").refuses("pip install 'napari-blinkspot[dask]'")
 

@@ -206,3 +206,12 @@ def test_paths_are_seen_from_the_folder_of_the_recipe(tmp_path: Path) -> None:
     assert recipe.camera.given().settings == {"offset_adu": 90.0, "em_gain": 2.0}
     (step,) = recipe.process
     assert dataclasses.asdict(step)["path"] == str(tmp_path / "drift.csv")  # type: ignore[call-overload]
+
+
+def test_a_mark_at_the_beginning_and_a_movie_for_a_recipe(tmp_path: Path) -> None:
+    (tmp_path / "recipe.toml").write_text("[localize]\n", encoding="utf-8-sig")
+    assert read_recipe(tmp_path / "recipe.toml").localize is not None
+    with (tmp_path / "movie.tif").open("wb") as file:
+        file.truncate((64 << 20) + 1)
+    with pytest.raises(BlinkspotError, match="is larger than"):
+        read_recipe(tmp_path / "movie.tif")

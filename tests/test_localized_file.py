@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import errno
+import io
 import json
 import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -304,3 +307,55 @@ def test_rows_are_what_was_written(tmp_path: Path) -> None:
         assert rows.frames_done == 2
         rows.append(parts[2], 3)
         np.testing.assert_array_equal(rows.taken(), np.concatenate(parts))
+
+
+def test_a_disk_that_fills_up_within_a_row_leaves_whole_rows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A disk takes what it has room for; frames whose rows it took in part are not counted."""
+
+    class Full(io.FileIO):
+        def write(self, content: Any) -> int:
+            if self.tell() + len(memoryview(content)) <= 5 * 40:
+                return super().write(content)
+            if self.tell() < 4 * 40 + 12:
+                return super().write(memoryview(content)[: 4 * 40 + 12 - self.tell()])
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    part = np.arange(15.0).reshape(3, 5)
+    path = tmp_path / "table.csv"
+    with KeptRows(path, {"a": 1}, 3) as rows:
+        rows.begin(5)
+        rows.append(part, 1)
+    monkeypatch.setattr(found_rows, "_SECURED_EVERY_S", 60.0)
+
+    def fill_up() -> None:
+        with KeptRows(path, {"a": 1}, 3) as rows:
+            rows.begin(5)
+            file = rows._file
+            assert file is not None
+            file.close()
+            rows._file = io.BufferedWriter(Full(file.name, "ab"), buffer_size=1)
+            rows.append(part[:1], 2)
+            rows.append(part, 3)
+
+    with pytest.raises(BlinkspotError, match="No space left"):
+        fill_up()
+    with KeptRows(path, {"a": 1}, 3) as rows:
+        rows.begin(5)
+        assert rows.frames_done == 1
+        rows.append(part[:1], 2)
+        rows.append(part, 3)
+        np.testing.assert_array_equal(rows.taken(), np.concatenate([part, part[:1], part]))
+
+
+def test_what_cannot_be_locked_is_said_of_a_relative_path(
+    tmp_path: Path, movie: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    localize(file_of(Path("table.csv"), movie), lambda done: done >= 15)
+    (kept,) = tmp_path.glob(".table.csv.*.unfinished")
+    (kept / "lock").unlink(missing_ok=True)
+    (kept / "lock").mkdir()
+    with pytest.raises(BlinkspotError, match=r"table\.csv could not be written"):
+        localize(file_of(Path("table.csv"), movie))

@@ -101,7 +101,8 @@ def read_small_text(path: Path, most_bytes: int = 64 << 20, errors: str = "stric
         raise BlinkspotError(
             f"{path} is larger than {_amount(most_bytes)}, which no such file is: choose another one."
         )
-    return held.decode("utf-8", errors)
+    # Some editors begin a text with a mark.
+    return held.decode("utf-8", errors).removeprefix("\ufeff")
 
 
 @contextlib.contextmanager
@@ -151,7 +152,7 @@ def written_together(
         ) from error
     except OSError as error:
         own = [*paths, *([] if made is None else [made.parent])]
-        if made is not None and error.filename is not None and not _concerns(Path(error.filename), own):
+        if made is not None and error.filename is not None and not concerns(error.filename, own):
             raise
         raise BlinkspotError(
             f"{path} could not be written ({error.strerror or error}): nothing was left behind; "
@@ -174,9 +175,11 @@ def reach_disk(path: Path) -> None:
         os.close(descriptor)
 
 
-def _concerns(failed: Path, own: Sequence[Path]) -> bool:
+def concerns(failed: str | os.PathLike[str], own: Sequence[Path]) -> bool:
     """Tell whether what failed is one of some files, or lies in one of some folders."""
-    return any(path in (failed, *failed.parents) for path in own)
+    # Some name a file by its whole path, whatever they were given.
+    path = Path(os.path.abspath(failed))
+    return any(Path(os.path.abspath(each)) in (path, *path.parents) for each in own)
 
 
 def _amount(n_bytes: int) -> str:

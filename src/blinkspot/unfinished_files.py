@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import Any
 
 from blinkspot.errors import BlinkspotError
-from blinkspot.files import name_too_long, reach_disk
+from blinkspot.files import concerns, name_too_long, reach_disk
 from blinkspot.held_folders import BusyError, held
 from blinkspot.part_folders import clear_left
 
@@ -163,12 +163,10 @@ class UnfinishedFile:
         BlinkspotError
             In the place of an OSError about the target or what is kept of it.
         """
-        own = (self.target, self.folder)
         try:
             yield
         except OSError as error:
-            failed = None if error.filename is None else Path(error.filename)
-            if failed is not None and not any(path in (failed, *failed.parents) for path in own):
+            if error.filename is not None and not concerns(error.filename, (self.target, self.folder)):
                 raise
             if error.errno == errno.ENAMETOOLONG:
                 raise name_too_long(self.target) from error

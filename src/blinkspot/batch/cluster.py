@@ -101,6 +101,11 @@ def _connected(address: str) -> Iterator[Client]:
         raise BlinkspotError(
             f"There is no dask scheduler at {address}: start one, and give the address that it prints."
         ) from error
+    except TypeError as error:  # dask's way to say so
+        raise BlinkspotError(
+            f"The dask scheduler {address} cannot be reached without certificates: name them in dask's own "
+            "configuration, under distributed.comm.tls."
+        ) from error
     try:
         yield client
     finally:

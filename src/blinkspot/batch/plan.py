@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 
 from blinkspot.batch.opened import opened_model, opened_movie, opened_movies
 from blinkspot.batch.recipe import Recipe, TrainRecipe, camera_key
-from blinkspot.batch.result_folder import ResultFolder, is_there, kept_warnings, key_of
+from blinkspot.batch.result_folder import BATCH_FILES, ResultFolder, is_there, kept_warnings, key_of
 from blinkspot.batch.steps import (
     BatchStep,
     Check,
@@ -173,7 +173,7 @@ class Planner:
         while free is None:
             candidate = self._output / (stem if number == 1 else f"{stem}-{number}")
             number += 1
-            if candidate in self._taken:
+            if candidate in self._taken or candidate.name.lower() in BATCH_FILES:
                 continue
             if not os.path.lexists(candidate):
                 free = candidate

@@ -18,6 +18,7 @@ from blinkspot.errors import BlinkspotError
 from blinkspot.evaluation import ComparisonSettings, held_out_settings
 from blinkspot.evaluation.held_out import HeldOutSettings
 from blinkspot.evaluation.resolution import ResolutionSettings
+from blinkspot.files import read_small_text
 from blinkspot.finding_camera import GivenCamera, given_camera
 from blinkspot.localization import LocalizerSettings
 from blinkspot.localization.astigmatism import AstigmatismCalibration
@@ -192,7 +193,7 @@ def read_recipe(path: str | os.PathLike[str]) -> Recipe:
     """
     path = Path(path)
     try:
-        text = path.read_text(encoding="utf-8")
+        text = read_small_text(path)
         content = tomllib.loads(text)
     except OSError as error:
         raise BlinkspotError(f"The recipe {path} cannot be read: {error.strerror or error}.") from error

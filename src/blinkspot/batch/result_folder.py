@@ -22,7 +22,9 @@ from blinkspot.localization import table_paths
 from blinkspot.part_folders import clear_left
 from blinkspot.provenance import package_version
 
-RECORD = "batch.json"
+RECORD, SUMMARY = "batch.json", "summary.csv"
+BATCH_FILES = (RECORD, f"{RECORD}.new", SUMMARY, "summary.provenance.json")
+"""Files in the folder of a batch, whose names no movie's folder may have."""
 _FORMAT, _VERSION = "napari-blinkspot batch", 1
 # Far more than a record takes; a larger file is none.
 _MOST_BYTES = 64 << 20

@@ -20,7 +20,7 @@ from blinkspot.batch.opened import opened_movie
 from blinkspot.batch.plan import MoviePlan, Planner, SharedModel
 from blinkspot.batch.recipe import Recipe
 from blinkspot.batch.result_folder import is_there
-from blinkspot.batch.summary import Row, State, Summary, write_summary
+from blinkspot.batch.summary import Row, State, Summary, check_can_replace, write_summary
 from blinkspot.errors import BlinkspotError
 from blinkspot.localization.processing.paced import waited_for
 from blinkspot.progress import Progress, Stopwatch, relayed
@@ -124,7 +124,8 @@ def output_folder(output: str | os.PathLike[str]) -> Iterator[Path]:
     Raises
     ------
     BlinkspotError
-        If it cannot be made or written, or another batch has it.
+        If it cannot be made or written, another batch has it, or what is called ``summary.csv`` in it is not
+        of a batch.
     """
     path = Path(os.path.abspath(output))
     try:
@@ -140,6 +141,7 @@ def output_folder(output: str | os.PathLike[str]) -> Iterator[Path]:
             f"The folder {path} cannot be made or written ({error.strerror or error}): choose another one."
         ) from error
     try:
+        check_can_replace(path)
         yield path
     finally:
         lock.release()

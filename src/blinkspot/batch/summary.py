@@ -7,17 +7,21 @@ import dataclasses
 import io
 import json
 import os
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
 from blinkspot.batch.figures import Figures
 from blinkspot.batch.recipe import Recipe
+from blinkspot.batch.result_folder import SUMMARY
 from blinkspot.errors import BlinkspotError
 from blinkspot.provenance import provenance
 
+# Far more than the names of the columns take.
+_MOST_HEADER = 10_000
+
 State = Literal["done", "skipped", "failed"]
-SUMMARY = "summary.csv"
 
 
 @dataclass(frozen=True)
@@ -125,6 +129,37 @@ def _yes_or_no(value: bool | None) -> str:
     return "" if value is None else ("yes" if value else "no")
 
 
+def check_can_replace(output: Path) -> None:
+    """Check that what a folder holds by the name of the table, if anything, is one of an earlier batch.
+
+    Parameters
+    ----------
+    output : Path
+
+    Raises
+    ------
+    BlinkspotError
+        If it is another's, which must not be lost.
+    """
+    path = output / SUMMARY
+    try:
+        with path.open(encoding="utf-8-sig", errors="replace") as file:
+            beginning = file.readline(_MOST_HEADER)
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise BlinkspotError(
+            f"{path}, which a batch writes, cannot be read ({error.strerror or error}): move it away, or "
+            "choose another folder."
+        ) from error
+    # A spreadsheet may have written it again, in its own way; one that is empty holds nothing to lose.
+    if beginning and re.findall(r"\w+", beginning)[:2] != summary_columns()[:2]:
+        raise BlinkspotError(
+            f"{path} is not the table of a batch, and is not overwritten: move it away, or choose another "
+            "folder."
+        )
+
+
 def write_summary(rows: tuple[Row, ...], output: Path, recipe: Recipe) -> Summary:
     """Write the table as ``summary.csv``, in place of the one before, with its provenance beside it.
 
@@ -178,7 +213,8 @@ def _replace(path: Path, text: str) -> None:
     """Write a file in place of the one before, which stays whole until then."""
     new = path.with_name(f".{path.stem}.part{path.suffix}")
     try:
-        new.write_text(text, encoding="utf-8")
+        # Not every file's name is in UTF-8.
+        new.write_text(text, encoding="utf-8", errors="backslashreplace")
         os.replace(new, path)
     except OSError as error:
         raise BlinkspotError(

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from blinkspot.cli.console import answer, run, say
+from blinkspot.cli.console import answer, run, say, show
 from blinkspot.cli.interruption import INTERRUPTED
 from blinkspot.cli.movie_commands import Json, training_words
 from blinkspot.progress import Progress
@@ -51,7 +51,7 @@ def batch(
     if as_json:
         answer({"summary": str(summary.path), "failed": summary.failed, "movies": summary.as_list()}, True)
     else:
-        print(summary.text(), flush=True)
+        show(summary.text())
         say(f"The same table, with all warnings: {summary.path}")
     if summary.failed:
         sys.exit(SOME_FAILED)

@@ -30,12 +30,16 @@ def answer(result: dict[str, object], as_json: bool) -> None:
     if as_json:
         print(json.dumps(_finite(result), allow_nan=False), flush=True)
         return
-    encoding = sys.stdout.encoding or "utf-8"
     for name, value in result.items():
         if value is not None and value != {}:
-            line = f"{name.replace('_', ' ')}: {_readable(value)}"
-            # Not every terminal has a letter for all that a path or a sentence may hold.
-            print(line.encode(encoding, "backslashreplace").decode(encoding), flush=True)
+            show(f"{name.replace('_', ' ')}: {_readable(value)}")
+
+
+def show(text: str) -> None:
+    """Print a result to be read, on standard output."""
+    encoding = sys.stdout.encoding or "utf-8"
+    # Not every terminal has a letter for all that a path or a sentence may hold.
+    print(text.encode(encoding, "backslashreplace").decode(encoding), flush=True)
 
 
 def _finite(value: object) -> object:

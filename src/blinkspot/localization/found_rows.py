@@ -103,6 +103,7 @@ class KeptRows(FoundRows):
         self._next_s = 0.0
         self._secured = 0
         self._is_saved = False
+        self._has_failed = False
 
     @property
     def kept_in(self) -> Path:
@@ -163,11 +164,21 @@ class KeptRows(FoundRows):
     def append(self, rows: Rows, frames_done: int) -> None:
         """Write the rows (n, columns) of the next frames, up to a certain one."""
         assert self._file is not None
-        with self._unfinished.errors_said():
+        with self._failures_noted():
             self._file.write(np.ascontiguousarray(rows).data)
             self.frames_done = frames_done
             if time.perf_counter() >= self._next_s or frames_done == self._n_frames:
                 self._secure()
+
+    @contextlib.contextmanager
+    def _failures_noted(self) -> Iterator[None]:
+        """Make a sentence of an error of the disk; from then on, nothing more is taken for safely there."""
+        with self._unfinished.errors_said():
+            try:
+                yield
+            except OSError:
+                self._has_failed = True
+                raise
 
     def _secure(self) -> None:
         """Have the rows reach the disk, and count them."""
@@ -191,7 +202,7 @@ class KeptRows(FoundRows):
 
         A table may take more memory than anything else: it is never there twice.
         """
-        with self._unfinished.errors_said():
+        with self._failures_noted():
             self._secure()
             row_bytes = 8 * self._n_columns
             n_rows = self._rows_path.stat().st_size // row_bytes
@@ -220,8 +231,9 @@ class KeptRows(FoundRows):
         with contextlib.ExitStack() as stack:
             stack.callback(self._held.__exit__, None, None, None)
             if self._file is not None:
-                # After an error of the disk it may say that all is well though it has lost what it was given.
-                if not isinstance(error, OSError):
+                # After an error the file may end in a part of what it was given, and the disk may say that
+                # all is well though it has lost some.
+                if not self._has_failed:
                     with contextlib.suppress(OSError):
                         self._secure()
                 with contextlib.suppress(OSError):
