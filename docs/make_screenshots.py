@@ -121,18 +121,13 @@ class Photographer:
         self.shoot("denoise")
 
     def comparing(self) -> None:
-        """Draw a curtain, filmed and still, and a line under it; show what is left over."""
+        """Draw a curtain, filmed and still; show what is left over."""
         ways = self.denoise.compare.actions_by_name
         ways["Scale bar"].trigger()
         ways["Curtain"].trigger()
         self.wait(1)
         self.film_curtain()
         self.shoot("curtain")
-        ways["Line profile"].trigger()
-        self.wait(2)
-        self.viewer.reset_view()
-        self.shoot("profile")
-        self.session.profile.close()
         before = set(self.viewer.layers)
         ways["Residual"].trigger()
         self.wait(4)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,15 @@ CAMERA = PRESETS["low-light"].camera
 QUICK = TrainingSettings(
     epochs=6, crop_size_px=24, batch_size=4, channels=4, context_frames=1, device="cpu", seed=2
 )
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_thread() -> Iterator[None]:
+    """A step is one part, whoever has set the number of threads before: parts are counted here."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="module")
@@ -165,9 +174,9 @@ MEMORY_ERRORS = {
 }
 
 
-@pytest.mark.parametrize("error", MEMORY_ERRORS.values(), ids=MEMORY_ERRORS)
+@pytest.mark.parametrize("name", ["torch on Linux", "a GPU"])
 def test_with_little_memory_it_computes_fewer_crops_at_a_time(
-    movie: Stack, unharmed: Training, monkeypatch: pytest.MonkeyPatch, error: Exception
+    movie: Stack, unharmed: Training, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     shown: list[int] = []
     apply = Learner._apply
@@ -175,7 +184,7 @@ def test_with_little_memory_it_computes_fewer_crops_at_a_time(
     def cramped(learner: Learner, model: Any, batch: torch.Tensor) -> Any:
         shown.append(len(batch))
         if len(batch) > 1:
-            raise error
+            raise MEMORY_ERRORS[name]
         return apply(learner, model, batch)
 
     monkeypatch.setattr(Learner, "_apply", cramped)
@@ -212,12 +221,11 @@ def as_if_on_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("as_if_on_a_gpu")
-@pytest.mark.parametrize("at", [2, 35])
-@pytest.mark.parametrize("error", LOST.values(), ids=LOST)
+@pytest.mark.parametrize(("name", "at"), [("error", 2), ("class", 35)])
 def test_a_lost_gpu_ends_no_training(
-    movie: Stack, unharmed: Training, monkeypatch: pytest.MonkeyPatch, error: Exception, at: int
+    movie: Stack, unharmed: Training, monkeypatch: pytest.MonkeyPatch, name: str, at: int
 ) -> None:
-    lost = False
+    lost, error = False, LOST[name]
 
     def then(faulty: Faulty, _: Any) -> None:
         nonlocal lost
