@@ -248,6 +248,20 @@ def test_a_table_that_comes_into_being_meanwhile_is_kept_and_so_are_the_rows(
     assert path.read_bytes() == whole.read_bytes()
 
 
+def test_a_kill_before_the_table_had_its_name_does_not_make_anothers_file_ours(
+    tmp_path: Path, movie: np.ndarray
+) -> None:
+    path = tmp_path / "table.csv"
+    localize(file_of(path, movie), lambda done: done >= 15)
+    (kept,) = tmp_path.iterdir()
+    (kept / "saving").touch()
+    localize(file_of(path, movie), lambda done: done >= 20)
+    path.write_text("another's")
+    with pytest.raises(BlinkspotError, match="exists already"), file_of(path, movie):
+        pass
+    assert (kept / "rows.float64").exists()
+
+
 def test_two_at_once(tmp_path: Path, movie: np.ndarray) -> None:
     path = tmp_path / "table.csv"
     with (
@@ -293,6 +307,22 @@ def test_empty_tables(tmp_path: Path) -> None:
     dark = np.full((8, 32, 32), 105, np.uint16)
     assert localize(file_of(path, dark, threshold=50.0))
     assert len(read_table(path)) == 0
+
+
+def test_frames_without_molecules_after_a_torn_row_are_kept_too(tmp_path: Path) -> None:
+    rows = np.arange(10.0).reshape(2, 5)
+    with KeptRows(tmp_path / "table.csv", {"a": 1}, 9) as first:
+        first.begin(5)
+        first.append(rows, 1)
+    with (first.kept_in / "rows.float64").open("ab") as file:
+        file.write(b"torn")
+    with KeptRows(tmp_path / "table.csv", {"a": 1}, 9) as second:
+        second.begin(5)
+        second.append(np.empty((0, 5)), 2)
+    with KeptRows(tmp_path / "table.csv", {"a": 1}, 9) as third:
+        third.begin(5)
+        assert third.note == "Going on after 2 of 9 frames."
+        np.testing.assert_array_equal(third.taken(), rows)
 
 
 def test_rows_are_what_was_written(tmp_path: Path) -> None:

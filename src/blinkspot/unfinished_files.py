@@ -111,6 +111,10 @@ class UnfinishedFile:
                 shutil.rmtree(entry)
             else:
                 entry.unlink()
+        self.forget_saving()
+
+    def forget_saving(self) -> None:
+        """Have a file of that name, where one comes, no longer be taken for what is here."""
         (self.folder / _SAVING).unlink(missing_ok=True)
 
     @property
@@ -131,7 +135,7 @@ class UnfinishedFile:
         try:
             yield
         except BaseException:
-            note.unlink(missing_ok=True)
+            self.forget_saving()
             raise
 
     @contextlib.contextmanager

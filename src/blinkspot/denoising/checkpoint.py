@@ -6,6 +6,7 @@ import contextlib
 import dataclasses
 import json
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 
 _HEADER_KEY = "napari-blinkspot-checkpoint"
 _FORMAT = 3
+# What values that are not what they should be give rise to.
+_OF_DAMAGED_FILES = (AttributeError, KeyError, OverflowError, RuntimeError, TypeError, ValueError)
 
 
 def new_checkpoint_of(path: Path) -> Path:
@@ -97,6 +100,21 @@ def read_same_training(path: Path, identity: dict[str, Any]) -> tuple[dict[str, 
     numbers, tensors = read_checkpoint(path)
     check_same_training(path, numbers, identity)
     return numbers, tensors
+
+
+@contextlib.contextmanager
+def undamaged(checkpoint: Path | None) -> Iterator[None]:
+    """Take the values of a checkpoint in a ``with`` block; where they are not what they should be, say so.
+
+    Raises
+    ------
+    BlinkspotError
+        If they are not.
+    """
+    try:
+        yield
+    except (*_OF_DAMAGED_FILES, BlinkspotError) as error:
+        raise BlinkspotError(f"The checkpoint {checkpoint} is damaged: train anew.") from error
 
 
 def tensors_below(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:

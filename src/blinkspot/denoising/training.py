@@ -6,7 +6,7 @@ import contextlib
 import copy
 import dataclasses
 import math
-from collections.abc import Generator, Iterator
+from collections.abc import Generator
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -18,7 +18,13 @@ from blinkspot.camera import Camera
 from blinkspot.camera_estimate import noise_fits
 from blinkspot.denoising.batches import CropSource
 from blinkspot.denoising.calibration import Calibration, line
-from blinkspot.denoising.checkpoint import identity_of, read_same_training, tensors_below, write_checkpoint
+from blinkspot.denoising.checkpoint import (
+    identity_of,
+    read_same_training,
+    tensors_below,
+    undamaged,
+    write_checkpoint,
+)
 from blinkspot.denoising.crop_choice import choose_crops, on_device
 from blinkspot.denoising.denoiser import Denoiser
 from blinkspot.denoising.devices import can_be_lost, lost_gpu_warning, pick_device
@@ -45,8 +51,6 @@ _CALIBRATION_PARTS = 256  # as much as is computed in one go, so many times: som
 ResultT = TypeVar("ResultT")
 # Numbers and tensors, as a checkpoint holds them.
 _Kept = tuple[dict[str, Any], dict[str, Tensor]]
-# What values that are not what they should be give rise to.
-_OF_DAMAGED_FILES = (AttributeError, KeyError, OverflowError, RuntimeError, TypeError, ValueError)
 
 
 class Training:
@@ -181,7 +185,7 @@ class Training:
             self._warn_of(found.warnings + self._start_warnings())
             self._residual_ratios, self._residual_ratio = [], None
         else:
-            with _undamaged(self._resumed_from):
+            with undamaged(self._resumed_from):
                 self._take(resumed[0])
         source, context_frames = yield from choose_crops(
             self.movie, self.camera, self.settings, self._used, workers, self.device
@@ -193,7 +197,7 @@ class Training:
         learner = Learner(model, workers, self.settings.loss)
         self._state = state = TrainingState.new(self.settings, source.steps_per_epoch)
         if resumed is not None:
-            with _undamaged(self._resumed_from):
+            with undamaged(self._resumed_from):
                 self._restore(learner, state, *resumed)
         watch = Stopwatch("training", 1.0)
         watch.started -= state.elapsed_s
@@ -389,21 +393,6 @@ class Training:
             model.load_state_dict(tensors_below("best", tensors))
             best = Denoiser(model, self._used.network, self.camera, numbers["best"])
             self.best = best.calibrated(Calibration(**best.provenance["calibration"]))
-
-
-@contextlib.contextmanager
-def _undamaged(checkpoint: Path | None) -> Iterator[None]:
-    """Take the values of a checkpoint in a ``with`` block; where they are not what they should be, say so.
-
-    Raises
-    ------
-    BlinkspotError
-        If they are not.
-    """
-    try:
-        yield
-    except (*_OF_DAMAGED_FILES, BlinkspotError) as error:
-        raise BlinkspotError(f"The checkpoint {checkpoint} is damaged: train anew.") from error
 
 
 def train(

@@ -135,6 +135,7 @@ class KeptRows(FoundRows):
 
     def _take_up(self) -> None:
         """Go on after the rows that are there, or begin anew where they are damaged."""
+        self._unfinished.forget_saving()
         record = self._unfinished.read_record()
         if record is None or not self._is_whole(record):
             if self._unfinished.has_content:
@@ -150,6 +151,7 @@ class KeptRows(FoundRows):
             self.note = f"Going on after {record.frames} of {record.n_frames} frames."
         self._file = self._rows_path.open("ab")
         self._file.truncate(record.file_bytes)
+        self._file.seek(record.file_bytes)  # it still stands where the file ended before
         self.frames_done = self._secured = record.frames
         self._next_s = time.perf_counter() + _SECURED_EVERY_S
 
