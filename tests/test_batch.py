@@ -204,6 +204,10 @@ def test_a_training_goes_on_from_its_checkpoint(movies: Path, one_thread: None) 
         finish(job)
         assert results(movies / name / "a") == results(movies / "whole" / "a")
         assert names_in(movies / name / "a") == {"batch.json", "model.blinkspot"}
+    # Killed right after the model had its name.
+    (movies / "out" / "a" / ".model.blinkspot.checkpoint").write_bytes(b"left")
+    assert run(recipe, movies, movies / "out", "a").rows[0].state == "skipped"
+    assert names_in(movies / "out" / "a") == {"batch.json", "model.blinkspot"}
 
 
 def test_killed_midway_and_gone_on_with(movies: Path) -> None:

@@ -9,6 +9,7 @@ import h5py
 import numpy as np
 import pytest
 import torch
+from hostile import sentence
 from safetensors.torch import save
 
 from blinkspot.camera import Camera
@@ -17,7 +18,7 @@ from blinkspot.denoising.checkpoint import read_checkpoint
 from blinkspot.denoising.model_file import ModelRecord, load_model, save_model
 from blinkspot.denoising.networks import build_network
 from blinkspot.denoising.prior import InputScaling, PriorNetwork, outputs_for
-from blinkspot.errors import BlinkspotError, in_brief
+from blinkspot.errors import in_brief
 from blinkspot.localization import read_table
 from blinkspot.localization.astigmatism import AstigmatismCalibration
 from blinkspot.localization.processing.drift import read_drift
@@ -27,15 +28,6 @@ from blinkspot.sessions import command_lines, read_session
 
 FIELDS = [("frame", "u4"), ("x", "f4"), ("y", "f4")]
 YAML = "Frames: 9\nHeight: 32\nWidth: 32\n---\nPixelsize: 100\n"
-
-
-def sentence(read, *arguments):
-    with pytest.raises(BlinkspotError) as caught:
-        read(*arguments)
-    text = str(caught.value)
-    assert "\n" not in text
-    assert len(text) < 700
-    return text
 
 
 # Tables of text

@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 import tifffile
 import zarr
+from hostile import sentence
 
 from blinkspot import bursting
 from blinkspot.bursting import bursts, zstd_content_bytes
@@ -25,15 +26,6 @@ from blinkspot.limits import MOST_FRAMES, check_movie_size
 from blinkspot.stack import open_stack
 
 MOVIE = np.random.default_rng(0).integers(90, 300, (5, 16, 20)).astype(np.uint16)
-
-
-def sentence(read, *arguments):
-    with pytest.raises(BlinkspotError) as caught:
-        read(*arguments)
-    text = str(caught.value)
-    assert "\n" not in text
-    assert len(text) < 700
-    return text
 
 
 def tiff(path: Path, **options) -> Path:

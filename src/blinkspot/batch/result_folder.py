@@ -117,6 +117,9 @@ class ResultFolder:
             else:
                 with contextlib.suppress(OSError):
                     entry.unlink()
+        for name in (entry["name"] for entry in self._results if is_there(self.path / entry["name"])):
+            with contextlib.suppress(OSError):
+                checkpoint_path(self.path / name).unlink(missing_ok=True)
 
     @property
     def _results(self) -> list[dict[str, Any]]:
@@ -199,6 +202,11 @@ def keep_warnings(path: Path, warnings: list[str]) -> None:
         raise BlinkspotError(
             f"{kept} cannot be written ({error.strerror or error}): check the room and the permissions there."
         ) from error
+
+
+def checkpoint_path(model: Path) -> Path:
+    """Return where the training of a model is kept until it has ended."""
+    return model.with_name(f".{model.name}.checkpoint")
 
 
 def kept_warnings(path: Path) -> list[str]:

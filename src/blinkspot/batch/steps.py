@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from blinkspot.batch.opened import opened_denoised, opened_model, opened_movie, opened_movies
-from blinkspot.batch.result_folder import keep_warnings
+from blinkspot.batch.result_folder import checkpoint_path, keep_warnings
 from blinkspot.camera import Camera
 from blinkspot.camera_estimate import noise_contradiction
 from blinkspot.evaluation import (
@@ -91,12 +91,13 @@ class Train:
     @property
     def checkpoint(self) -> Path:
         """Where the training is kept until it has ended."""
-        return self.target.with_name(f".{self.target.name}.checkpoint")
+        return checkpoint_path(self.target)
 
     def run(self) -> Generator[Progress, None, None]:
         """Train, from the checkpoint on where there is one of this training."""
         from blinkspot.denoising import Denoiser, Training
         from blinkspot.denoising.checkpoint import identity_of, is_of_training
+        from blinkspot.denoising.kept_training import discard
         from blinkspot.denoising.learner import load_optimiser
 
         yield from _waited(load_optimiser)
@@ -110,7 +111,7 @@ class Train:
         model = yield from training.run(self.checkpoint, resume)
         keep_warnings(self.target, training.warnings)
         model.save(self.target)
-        self.checkpoint.unlink(missing_ok=True)
+        discard(self.checkpoint)
 
 
 @dataclass(frozen=True)
