@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Generator
 
 from blinkspot.camera import Camera
 from blinkspot.errors import BlinkspotError
-from blinkspot.progress import finish
+from blinkspot.progress import Progress
 from blinkspot.stack import Stack
 
 
-def remarks_before_training(movie: Stack, camera: Camera) -> list[str]:
+def remarks_before_training(movie: Stack, camera: Camera) -> Generator[Progress, None, list[str]]:
     """Return how the movie contradicts the camera, and that denoising will change little: a sentence each.
 
-    Some seconds, of a training that takes minutes.
+    Some seconds, of a training that takes minutes; half a minute where the fits are to be compiled.
     """
     # Imported here: not every command needs them.
     from blinkspot.camera_estimate import estimate_camera
@@ -29,7 +30,7 @@ def remarks_before_training(movie: Stack, camera: Camera) -> list[str]:
         if against is not None:
             # By a wrong camera the outlook would be wrong, too.
             return [against]
-        outlook = finish(judge_movie(movie, camera))
+        outlook = yield from judge_movie(movie, camera)
         if outlook.limit == "not noise":
             remarks.append(outlook.sentence)
     return remarks

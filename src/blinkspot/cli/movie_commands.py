@@ -200,7 +200,7 @@ def train(
             start.check_keeps(asked)
         training = Training(movie, find_camera(given, movie), settings, start)
         check_can_write(output, training.room_bytes)
-        remarks = [] if resume is not None else remarks_before_training(movie, training.camera)
+        remarks = [] if resume is not None else run(remarks_before_training(movie, training.camera))
         for remark in remarks:
             say(f"Warning: {remark}")
 
