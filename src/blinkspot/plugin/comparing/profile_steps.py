@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -84,7 +85,7 @@ def _along(line: Line, movie: tuple[Stack, int] | None, camera: Camera | None) -
 
 
 def line_across_brightest(movie: Stack, index: int, corners: NDArray[np.float64]) -> Line:
-    """Return a line along x across the brightest pixel of a frame.
+    """Return a line along x across the brightest pixel of a frame, of those that leave room for the line.
 
     Parameters
     ----------
@@ -97,6 +98,9 @@ def line_across_brightest(movie: Stack, index: int, corners: NDArray[np.float64]
     high = np.clip(np.ceil(corners.max(axis=0)) + 1, 0, frame.shape).astype(int)
     if np.any(high <= low):
         low, high = np.zeros(2, int), np.array(frame.shape)
+    room = math.ceil(_HALF_LENGTH_PX)
+    if high[1] - low[1] > 2 * room:
+        low[1], high[1] = low[1] + room, high[1] - room
     part = frame[low[0] : high[0], low[1] : high[1]]
     y, x = np.unravel_index(np.argmax(np.where(np.isfinite(part), part, -np.inf)), part.shape) + low
     return Line((float(y), x - _HALF_LENGTH_PX), (float(y), x + _HALF_LENGTH_PX))
