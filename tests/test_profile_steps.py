@@ -7,40 +7,36 @@ from blinkspot.line_profile import Line
 from blinkspot.plugin.comparing.profile_steps import line_across_brightest
 from blinkspot.stack import Stack
 
-ALL = np.array([[0.0, 0.0], [29.0, 39.0]])
+SHAPE = (32, 40)
 
 
-def movie_with(values, shape=(30, 40)):
-    frame = np.full(shape, 100, np.uint16)
+def movie_with(values):
+    frames = np.full((2, *SHAPE), 100, np.uint16)
     for place, value in values.items():
-        frame[place] = value
-    return Stack(np.stack([np.zeros_like(frame), frame]))
+        frames[1, *place] = value
+    return Stack(frames)
 
 
 @pytest.mark.parametrize(
-    ("values", "middle"),
+    ("values", "corners", "middle"),
     [
-        ({(12, 20): 500}, (12, 20)),
-        # At the border there is no room for the line: the next brightest is taken.
-        ({(12, 39): 900, (3, 30): 500}, (3, 30)),
-        ({(12, 2): 900, (0, 6): 500}, (0, 6)),
-        ({(29, 33): 700, (29, 34): 800}, (29, 33)),
+        ({(12, 20): 500}, [[0, 0], [31, 39]], (12, 20)),
+        # Beyond the middle half, rows 8 to 23 and columns 10 to 29, a brighter one is left alone.
+        ({(7, 20): 900, (24, 20): 900, (8, 29): 500}, [[0, 0], [31, 39]], (8, 29)),
+        ({(12, 9): 900, (12, 30): 900, (23, 10): 500}, [[0, 0], [31, 39]], (23, 10)),
+        # Rows 16 to 31 and columns 20 to 39 are seen: the middle is rows 20 to 27, columns 25 to 34.
+        ({(12, 20): 900, (19, 30): 900, (20, 34): 500}, [[16.2, 20.4], [31, 39]], (20, 34)),
+        # Nothing of the frame is seen.
+        ({(7, 20): 900, (12, 20): 500}, [[50, 50], [60, 60]], (12, 20)),
     ],
 )
-def test_the_line_lies_within_the_picture(values, middle):
+def test_the_line_lies_across_the_brightest_pixel_in_the_middle(values, corners, middle):
     y, x = middle
-    assert line_across_brightest(movie_with(values), 1, ALL) == Line((y, x - 6.0), (y, x + 6.0))
+    line = line_across_brightest(movie_with(values), 1, np.array(corners, float))
+    assert line == Line((y, x - 6.0), (y, x + 6.0))
 
 
-def test_the_line_lies_within_the_part_that_is_in_view():
-    movie = movie_with({(5, 20): 900, (20, 16): 800, (20, 20): 500})
-    assert line_across_brightest(movie, 1, np.array([[10.0, 11.0], [29.0, 39.0]])) == Line(
-        (20.0, 14.0), (20.0, 26.0)
-    )
-
-
-def test_a_view_too_narrow_for_the_line_is_searched_all_the_same():
+def test_a_view_of_few_pixels_is_searched_too():
     movie = movie_with({(20, 16): 800, (20, 30): 900})
-    assert line_across_brightest(movie, 1, np.array([[10.0, 14.0], [29.0, 18.0]])) == Line(
-        (20.0, 10.0), (20.0, 22.0)
-    )
+    line = line_across_brightest(movie, 1, np.array([[20.0, 16.0], [20.0, 16.0]]))
+    assert line == Line((20.0, 10.0), (20.0, 22.0))
