@@ -5,12 +5,12 @@ import math
 
 import pytest
 
-from blinkspot.denoising.schedule import Schedule
+from blinkspot.denoising.schedule import SETTLED_SHARE, SETTLED_SHARE_WITH_CONTEXT, Schedule
 
 
-def course(losses, end: float, own_weight: float = 0.01) -> Schedule:
+def course(losses, end: float, own_weight: float = 0.01, **changes) -> Schedule:
     """Run a schedule in steps of 100 with the given validation losses."""
-    schedule = Schedule(largest=1.0, end=end)
+    schedule = Schedule(largest=1.0, end=end, **changes)
     for number, loss in enumerate(losses, start=1):
         done = 100.0 * number
         if done > schedule.end:
@@ -52,6 +52,13 @@ def test_a_loss_that_stays_settles_and_the_training_ends_early():
     before = at - 300
     if before >= 1000:
         assert math.exp(-(2 * before / 3 // 100) / 2.0) - math.exp(-(before / 100) / 2.0) >= 2.5e-5
+
+
+@pytest.mark.parametrize(("share", "settled"), [(SETTLED_SHARE, True), (SETTLED_SHARE_WITH_CONTEXT, False)])
+def test_with_context_frames_small_gains_count(share, settled):
+    # What a third gains is 3e-3 * log(3 / 2) = 1.2e-3 nat: of 0.5 * own weight that is 0.24 %.
+    losses = [2.0 - 3e-3 * math.log(number) for number in range(1, 60)]
+    assert course(losses, end=6000, own_weight=1.0, settled_share=share).settled == settled
 
 
 def test_a_training_is_rough_while_its_last_third_gains_much():
