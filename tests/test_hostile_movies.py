@@ -70,6 +70,44 @@ def test_a_list_of_pages_that_comes_back_to_itself(tmp_path, back_to):
     assert f"comes back to page {len(places) - 1} and has no end" in sentence(open_stack, path)
 
 
+@pytest.mark.parametrize("wrong", ["place", "count"])
+def test_a_ring_behind_frames_that_imagej_describes(tmp_path, wrong):
+    """tifffile skips ImageJ's other pages where the frames lie in one piece, and only there."""
+    path = tmp_path / "ring.tif"
+    tifffile.imwrite(path, MOVIE, imagej=True)
+    data = bytearray(path.read_bytes())
+    places = links(data)
+    data[places[1] : places[1] + 4] = data[places[0] : places[0] + 4]
+    if wrong == "place":
+        struct.pack_into("<I", data, entry(data, 273) + 8, 2**32 - 1)
+    else:  # of which tifffile goes by the channels, and not by the images
+        data = data.replace(b"channels=5\n", b"channels=9\n")
+    path.write_bytes(data)
+    assert "comes back to page 1 and has no end" in sentence(open_stack, path)
+
+
+def test_frames_that_imagej_describes_are_found_by_the_first_page_alone(tmp_path):
+    """As tifffile does: another page may hold anything."""
+    path = tmp_path / "imagej.tif"
+    tifffile.imwrite(path, MOVIE, imagej=True)
+    data = bytearray(path.read_bytes())
+    places = links(data)
+    data[places[3] : places[3] + 4] = data[places[1] : places[1] + 4]
+    path.write_bytes(data)
+    np.testing.assert_array_equal(open_stack(path).frame(4), MOVIE[4])
+
+
+@pytest.mark.parametrize(("tag", "compression"), [(273, None), (273, "zlib"), (279, "zlib")])
+@pytest.mark.parametrize("page", [0, 2])
+def test_a_strip_of_fewer_than_no_bytes(tmp_path, tag, compression, page):
+    """Signed numbers are read as well; a file gives all that follows where it is asked for -1 bytes."""
+    path = tiff(tmp_path / "negative.tif", compression=compression)
+    data = bytearray(path.read_bytes())
+    struct.pack_into("<HIi", data, entry(data, tag, page) + 2, 9, 1, -1)
+    path.write_bytes(data)
+    assert "counts below 0" in sentence(open_stack, path)
+
+
 def test_pages_that_all_claim_the_same_long_values(tmp_path):
     """10,000 pages that share one list of a million offsets would take gigabytes."""
     path = tmp_path / "shared.tif"
@@ -241,6 +279,35 @@ def test_maps(tmp_path, header):
     assert str(path) in sentence(read_maps, path)
 
 
+@pytest.mark.parametrize("depth", [3, 95, 190])
+def test_maps_whose_description_has_brackets_in_brackets(tmp_path, depth):
+    """Python's parser would give up for want of memory."""
+    path = npy(tmp_path / "maps.npy", "{'descr': '<f4', 'shape': (3, 4" + "{" * depth)
+    assert str(path) in sentence(read_maps, path)
+    with pytest.raises(BlinkspotError) as caught:
+        read_maps(path)
+    assert str(caught.value.__cause__) == "no array of numbers"
+
+
+@pytest.mark.parametrize("count", [2**40, -1], ids=["many", "fewer than none"])
+@pytest.mark.parametrize("compression", ["zlib", "jpeg"])
+def test_a_mask_whose_strip_has_an_absurd_number_of_bytes(tmp_path, compression, count):
+    """Room for as many would be made before they are read."""
+    path = tmp_path / "mask.tif"
+    tifffile.imwrite(path, MOVIE[0].astype(np.uint8), compression=compression, bigtiff=True, metadata=None)
+    assert read_mask(path).values.shape == (16, 20)
+    data = bytearray(path.read_bytes())
+    (at,) = struct.unpack_from("<Q", data, 8)
+    (n,) = struct.unpack_from("<Q", data, at)
+    (place,) = (k for k in range(at + 8, at + 8 + 20 * n, 20) if data[k : k + 2] == b"\x17\x01")
+    struct.pack_into("<HQq", data, place + 2, 17, 1, count)
+    path.write_bytes(data)
+    assert str(path) in sentence(read_mask, path)
+    with pytest.raises(BlinkspotError) as caught:
+        read_mask(path)
+    assert "beyond the end" in str(caught.value.__cause__)
+
+
 class RunsCode:
     def __init__(self, path: Path) -> None:
         self.path = str(path)
@@ -281,6 +348,8 @@ def test_a_codec_that_runs_code_is_never_asked(tmp_path, more):
         {"shape": [5, 30_000, 30_000], "chunks": [1, 30_000, 30_000]},
         {"shape": [5, 8000, 8000], "chunks": [1, 1, 1]},
         {"chunks": [10**6, 10**4, 10**4]},
+        {"chunks": [2, 0, 20]},
+        {"chunks": [0, 16, 20]},
         {"shape": [5, 16, 10**30]},
         {"shape": "many"},
         {"filters": [{"id": "delta", "dtype": "U99999999"}]},
@@ -293,6 +362,8 @@ def test_a_codec_that_runs_code_is_never_asked(tmp_path, more):
         "chunks",
         "many chunks",
         "long chunks",
+        "empty chunks",
+        "chunks of no time",
         "beyond numbers",
         "word",
         "wide",

@@ -218,7 +218,22 @@ def read_maps(path: str | os.PathLike[str]) -> CameraMaps:
 
 def _array(path: Path) -> NDArray[Any]:
     """Read an array of numbers; a file of NumPy's that holds anything else is not unpacked."""
+    _check_description(path)
     # Mapped first: a size that the file does not have is refused before it is made.
     mapped = np.load(path, mmap_mode="r", allow_pickle=False)
     check_piece(mapped.shape, mapped.dtype, path, "maps")
     return np.array(mapped)
+
+
+def _check_description(path: Path) -> None:
+    """Check how NumPy's file describes its array, a text that Python's parser reads.
+
+    Nested brackets take the parser long, and then all its room. An array of numbers needs two pairs: of the
+    description as a whole, and of its shape.
+    """
+    with path.open("rb") as file:
+        start = file.read(8)
+        length = int.from_bytes(file.read(2 if start[6:7] == b"\x01" else 4), "little")
+        described = file.read(min(length, 1 << 16))  # NumPy reads no longer one
+    if sum(described.count(sign) for sign in (b"(", b"[", b"{")) > 2:
+        raise ValueError("no array of numbers")

@@ -6,6 +6,7 @@ tifffile believes what a file says of itself; what follows is looked at before t
 from __future__ import annotations
 
 import io
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, BinaryIO, Literal, cast
@@ -69,8 +70,7 @@ def check_pages(tif: tifffile.TiffFile, path: Path) -> None:
         at = tif.pages.first.offset
     except LookupError:
         return  # no pages, which is told later
-    if _frames_lie_in_one_piece(tif):
-        return  # as in ImageJ's large files; no other page is looked at
+    end_of_frames = _end_of_frames_in_one_piece(tif)
     big = tif.tiff.is_bigtiff
     count_bytes, entry_bytes, link_bytes = (8, 20, 8) if big else (2, 12, 4)
     order = tif.byteorder
@@ -105,14 +105,26 @@ def check_pages(tif: tifffile.TiffFile, path: Path) -> None:
             if claimed > 2 * size + _ROOM_FOR_SHARED_BYTES:
                 raise _damaged(path, "its pages claim to have more values than the file has room for")
             at = int.from_bytes(held[needed - link_bytes : needed], byte_order)
+            if end_of_frames is not None and at >= end_of_frames:
+                return  # as in ImageJ's files: neither tifffile nor we look at another page
+            end_of_frames = None
 
 
-def _frames_lie_in_one_piece(tif: tifffile.TiffFile) -> bool:
+def _end_of_frames_in_one_piece(tif: tifffile.TiffFile) -> int | None:
+    """Return where the frames of ImageJ end that tifffile finds by the first page alone; else None.
+
+    It does so where they follow one another within the file, and before the second page.
+    """
     page = tif.pages.first
-    if not (tif.is_imagej and page.is_contiguous):
-        return False
-    images = (tif.imagej_metadata or {}).get("images", 1)
-    return isinstance(images, int) and images * page.nbytes <= tif.filehandle.size
+    if not (tif.is_imagej and page.is_final) or tif.is_shaped or tif.is_lsm or tif.is_ome:
+        return None
+    told = tif.imagej_metadata or {}
+    counts = [told.get(name, 1) for name in ("frames", "slices", "channels", "images")]
+    if not all(isinstance(count, int) and count > 0 for count in counts):
+        return None
+    n_images = max(math.prod(counts[:3]), counts[3])
+    end = int(page.dataoffsets[0] + n_images * page.nbytes)
+    return end if n_images > 1 and end <= tif.filehandle.size else None
 
 
 def _read(file: BinaryIO, at: int, n_bytes: int) -> bytes:
@@ -209,9 +221,11 @@ def read_pictures(path: Path) -> NDArray[Any]:
         check_layout(series.keyframe, (max(1, len(series)), height, width), path)
         check_piece(series.shape, dtype, path, "pictures")
         kind = _PICTURES.get(series.keyframe.compression)
-        if kind is not None:
-            for page in cast(list[tifffile.TiffPage], series.pages):
-                for offset, count in zip(page.dataoffsets, page.databytecounts, strict=True):
+        for page in cast(list[tifffile.TiffPage], series.pages):
+            for offset, count in zip(page.dataoffsets, page.databytecounts, strict=True):
+                if not 0 <= count <= tif.filehandle.size - offset:
+                    raise ValueError("a part of a picture lies beyond the end of the file")
+                if kind is not None:
                     tif.filehandle.seek(offset)
                     check_picture(tif.filehandle.read(count), dtype.itemsize, (kind,))
         return np.asarray(series.asarray())

@@ -185,8 +185,10 @@ def check_pieces(shape: tuple[int, ...], chunks: tuple[int, ...], time: int, sou
     Raises
     ------
     BlinkspotError
-        If there are so many that reading a frame would take for ever.
+        If there are so many that reading a frame would take for ever, or they hold nothing.
     """
+    if min(chunks) < 1:
+        raise damaged(source, "its chunks have no pixels")
     pieces = math.prod(
         -(-length // chunk)
         for axis, (length, chunk) in enumerate(zip(shape, chunks, strict=True))

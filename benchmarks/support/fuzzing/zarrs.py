@@ -83,6 +83,8 @@ def _damage_json(path: Path, rng: random.Random) -> None:
 def _resized(content: dict, rng: random.Random) -> dict:
     """Change the size of an array or its chunks, or its codecs, for others that are valid."""
     large = (*WHOLE, 5, 16, 20, 1000, 100_000)
+    if not isinstance(content["shape"], list):
+        content["shape"] = list(_MOVIE.shape)  # damaged before
     if rng.random() < 0.6:
         content["shape"] = [rng.choice(large) for _ in content["shape"]]
     if rng.random() < 0.6:
