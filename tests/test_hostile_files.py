@@ -19,7 +19,7 @@ from blinkspot.denoising.model_file import ModelRecord, load_model, save_model
 from blinkspot.denoising.networks import build_network
 from blinkspot.denoising.prior import InputScaling, PriorNetwork, outputs_for
 from blinkspot.errors import in_brief
-from blinkspot.localization import read_table
+from blinkspot.localization import read_table, write_table
 from blinkspot.localization.astigmatism import AstigmatismCalibration
 from blinkspot.localization.processing.drift import read_drift
 from blinkspot.localization.processing.expression import parse_expression
@@ -59,6 +59,21 @@ def test_provenance_beside_a_table(tmp_path, content):
     path.write_text('"frame","x [nm]","y [nm]"\n1,2,3\n')
     path.with_suffix(".provenance.json").write_text(content, encoding="latin-1")
     assert "mend it, or move it away" in sentence(read_table, path)
+
+
+@pytest.mark.parametrize("length", ["Infinity", "-Infinity", "NaN", "9" * 400, "1e308", "-5"])
+def test_a_movie_of_no_size_beside_a_table(tmp_path, length):
+    """Such numbers are JSON to Python; and the table goes on to Picasso's metadata."""
+    path = tmp_path / "t.csv"
+    path.write_text('"frame","x [nm]","y [nm]"\n1,2,3\n')
+    shape = f"[{9 if length == '-5' else length}, {length}, 32]"
+    made_by = f'{{"camera": {{"pixel_size_nm": 100}}, "movie_shape": {shape}}}'
+    path.with_suffix(".provenance.json").write_text(made_by)
+    table = read_table(path)
+    assert table.movie_frames is None or table.movie_frames >= 9
+    assert table.movie_extent_nm is None or length == "1e308"
+    write_table(table, tmp_path / "t.hdf5")
+    assert len(read_table(tmp_path / "t.hdf5")) == 1
 
 
 # Tables of HDF5
@@ -290,6 +305,21 @@ def test_a_drift_of_absurd_length(tmp_path):
     assert "which no movie has" in sentence(read_drift, path)
     path.write_text('"frame","x [nm]","y [nm]"\n1,0,0\n2,' + "9" * 400 + ",5\n")
     assert str(path) in sentence(read_drift, path)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [("\n" + "- " * 100_000, "more than three columns"), ("1 " * 4 + "\n1 2\n", "more than three columns"),
+     ("1\n2\n", "one column"), ("1" * 100_000, "one column"), ("\n \n", "two columns of numbers")],
+    ids=["100,000", "four", "one", "long", "none"],
+)  # fmt: skip
+def test_a_drift_of_picasso_has_few_columns(tmp_path, monkeypatch, text, words):
+    """pandas would take seconds for many, and a second for each further 100,000."""
+    path = tmp_path / "d.txt"
+    path.write_text(text)
+    if words == "more than three columns":
+        monkeypatch.setattr("pandas.read_csv", None)
+    assert words in sentence(read_drift, path, 100.0)
 
 
 @pytest.mark.parametrize("text", ["[" * 100_000, "{" * 100_000, '{"a":' * 100_000, "NaN", "9" * 5000])

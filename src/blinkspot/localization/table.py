@@ -141,7 +141,7 @@ class LocalizationTable:
         """Number of frames of the movie that was localized; None where the table does not know."""
         try:
             return int(self.provenance["movie_shape"][0])
-        except (KeyError, TypeError, ValueError, IndexError):
+        except (KeyError, TypeError, ValueError, IndexError, OverflowError):
             return None
 
     @property
@@ -150,9 +150,10 @@ class LocalizationTable:
         try:
             _, height_px, width_px = self.provenance["movie_shape"]
             pixel_size_nm = self.provenance["camera"]["pixel_size_nm"]
-            return float(height_px * pixel_size_nm), float(width_px * pixel_size_nm)
-        except (KeyError, TypeError, ValueError):
+            extent = float(height_px * pixel_size_nm), float(width_px * pixel_size_nm)
+        except (KeyError, TypeError, ValueError, OverflowError):
             return None
+        return extent if all(0.0 < length < np.inf for length in extent) else None
 
     @property
     def features(self) -> pd.DataFrame:

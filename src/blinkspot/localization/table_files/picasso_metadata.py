@@ -130,7 +130,9 @@ def metadata_to_write(
     """
     try:
         frames, height_px, width_px = (int(length) for length in provenance["movie_shape"])
-    except (KeyError, TypeError, ValueError):
+        if not all(0 <= length < 1 << 31 for length in (frames, height_px, width_px)):
+            raise ValueError("no size of a movie")
+    except (KeyError, TypeError, ValueError, OverflowError):
         frames, height_px, width_px = 1, 0, 0
     if many_are_beyond(y_px, height_px) or many_are_beyond(x_px, width_px) or not (height_px and width_px):
         height_px, width_px = _length(y_px), _length(x_px)

@@ -22,6 +22,7 @@ _COLUMNS = ("frame", "x [nm]", "y [nm]")
 _LARGEST_NM = 1e12
 _LARGEST_FRAME = 10**7
 _PICASSO_SUFFIX = ".txt"
+_LONGEST_ROW = 4096
 
 
 def drift_paths(path: str | os.PathLike[str]) -> tuple[Path, ...]:
@@ -98,10 +99,7 @@ def read_drift(path: str | os.PathLike[str], pixel_size_nm: float | None = None)
     if path.suffix.lower() == _PICASSO_SUFFIX:
         scale = _pixel_size(path, pixel_size_nm)
         rows = _numbers(path, sep=r"\s+", header=None)
-        if rows.shape[1] not in (2, 3):
-            raise BlinkspotError(
-                f"The drift {path} has {rows.shape[1]} columns, where Picasso writes x and y in pixels."
-            )
+        _check_columns(path, rows.shape[1])
         _check_values(path, rows)
         return Drift(rows[:, 0] * scale, rows[:, 1] * scale)
     table = _numbers(path, skipinitialspace=True, usecols=list(_COLUMNS))
@@ -119,6 +117,8 @@ def _numbers(path: Path, **how: Any) -> NDArray[np.float64]:
     try:
         if "usecols" in how:
             check_row_lengths(path, len(headings_of(path)), "drift")
+        else:
+            _check_columns(path, _columns_of_first_row(path))
         read = pd.read_csv(path, encoding="utf-8-sig", **how)
         if "usecols" in how:
             read = read[how["usecols"]]
@@ -131,6 +131,21 @@ def _numbers(path: Path, **how: Any) -> NDArray[np.float64]:
     if len(values) == 0:
         raise BlinkspotError(f"The drift {path} holds no frame.")
     return values
+
+
+def _columns_of_first_row(path: Path) -> int:
+    """Return the number of columns that pandas will look for: as many as the first row has."""
+    with path.open(encoding="utf-8-sig") as file:
+        while line := file.readline(_LONGEST_ROW):
+            if line.strip():
+                return len(line.split())
+    return 2  # of none
+
+
+def _check_columns(path: Path, n_columns: int) -> None:
+    if n_columns not in (2, 3):
+        number = "one column" if n_columns < 2 else "more than three columns"
+        raise BlinkspotError(f"The drift {path} has {number}, where Picasso writes x and y in pixels.")
 
 
 def _check_values(path: Path, values: NDArray[np.float64]) -> None:
