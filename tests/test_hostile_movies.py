@@ -108,6 +108,53 @@ def test_a_strip_of_fewer_than_no_bytes(tmp_path, tag, compression, page):
     assert "counts below 0" in sentence(open_stack, path)
 
 
+def test_a_ring_in_another_part_of_an_ome_movie(tmp_path):
+    """tifffile opens the parts that the first names, and lists all their pages."""
+    for name in ("one.ome.tif", "two.ome.tif"):
+        tifffile.imwrite(tmp_path / name, MOVIE, ome=True, metadata={"axes": "TYX"}, photometric="minisblack")
+    with tifffile.TiffFile(tmp_path / "one.ome.tif") as tif:
+        described = tif.ome_metadata.replace('SizeT="5"', 'SizeT="10"')
+    start = described.index("<TiffData")
+    part = '<UUID FileName="two.ome.tif">urn:uuid:1</UUID>'
+    part = f'<TiffData IFD="0" FirstT="5" PlaneCount="5">{part}</TiffData>'
+    tifffile.tiffcomment(tmp_path / "one.ome.tif", (described[:start] + part + described[start:]).encode())
+    data = bytearray((tmp_path / "two.ome.tif").read_bytes())
+    places = links(data)
+    data[places[-1] : places[-1] + 4] = data[places[0] : places[0] + 4]
+    (tmp_path / "two.ome.tif").write_bytes(data)
+    words = sentence(open_stack, tmp_path / "one.ome.tif")
+    assert "two.ome.tif is a damaged TIFF file (its list of pages comes back to page 5" in words
+
+
+def test_pages_that_lie_upon_one_another(tmp_path):
+    """A file of 42 kB that has 5,000 pages of 1,000 entries would take minutes."""
+    data = bytearray(b"II*\0" + struct.pack("<I", 8) + bytes(42_000))
+    for at in range(8, 8 + 30_000, 6):  # the link of each lies between the numbers of entries of two others
+        struct.pack_into("<H", data, at, 1000)
+        struct.pack_into("<I", data, at + 12_002, at + 6)
+    (tmp_path / "upon.tif").write_bytes(data)
+    assert "lie upon one another" in sentence(open_stack, tmp_path / "upon.tif")
+
+
+@pytest.mark.parametrize("bigtiff", [False, True])
+def test_a_page_with_very_many_pages_in_it(tmp_path, bigtiff):
+    """Each is read, though all may be the same; a page or two is fine."""
+    path = tmp_path / "sub.tif"
+    with tifffile.TiffWriter(path, bigtiff=bigtiff) as writer:
+        for frame in MOVIE:
+            writer.write(frame, subifds=1, metadata=None, photometric="minisblack")
+            writer.write(frame[::2, ::2], subfiletype=1, metadata=None, photometric="minisblack")
+    with tifffile.TiffFile(path) as tif:
+        tag = tif.pages.first.tags[330]
+        place, kind, (inside,) = tag.offset, int(tag.dtype), tag.value
+    np.testing.assert_array_equal(open_stack(path).frame(4), MOVIE[4])
+    data = bytearray(path.read_bytes())
+    form = "<HQQ" if bigtiff else "<HII"
+    struct.pack_into(form, data, place + 2, kind, 10_000, len(data))
+    path.write_bytes(data + struct.pack("<Q" if bigtiff else "<I", inside) * 10_000)
+    assert "lie upon one another" in sentence(open_stack, path)
+
+
 def test_pages_that_all_claim_the_same_long_values(tmp_path):
     """10,000 pages that share one list of a million offsets would take gigabytes."""
     path = tmp_path / "shared.tif"

@@ -14,6 +14,7 @@ import tifffile
 
 from blinkspot.errors import BlinkspotError, in_brief
 from blinkspot.lazy_frames import EncodedFrames, JoinedFrames, LazyFrames, RawFrames
+from blinkspot.micro_manager_safety import check_micro_manager
 from blinkspot.stack_metadata import read_metadata
 from blinkspot.tiff_safety import check_layout, check_ome, check_pages, safe_decode
 
@@ -83,6 +84,7 @@ def _has_tiff_signature(path: Path) -> bool:
 
 
 def _movie(tif: tifffile.TiffFile, path: Path) -> TiffMovie:
+    check_micro_manager(tif, path)
     check_pages(tif, path)
     check_ome(tif, path)
     if not tif.series:

@@ -7,7 +7,10 @@ from __future__ import annotations
 
 import io
 import math
+import struct
 from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO, Literal, cast
 from xml.etree import ElementTree
@@ -19,6 +22,7 @@ from numpy.typing import NDArray
 
 from blinkspot.errors import BlinkspotError
 from blinkspot.limits import MOST_BYTES_AT_ONCE, MOST_FRAMES, check_movie_size, check_piece
+from blinkspot.micro_manager_safety import check_micro_manager
 
 # Bytes of a value by its type's number in TIFF.
 _TYPE_BYTES = np.ones(65536)
@@ -27,6 +31,7 @@ _TYPE_BYTES[:19] = (0, 1, 1, 2, 4, 8, 1, 1, 2, 4, 8, 4, 8, 4, 1, 1, 8, 8, 8)
 _ROOM_FOR_SHARED_BYTES = 1 << 26
 _MOST_TAGS = 4096
 _USUAL_TAGS = 24
+_SUB_PAGES = 330
 
 _COMPRESSION = tifffile.COMPRESSION
 # Each is decoded into the room that the page's shape gives it, and never more.
@@ -70,10 +75,33 @@ def check_pages(tif: tifffile.TiffFile, path: Path) -> None:
         at = tif.pages.first.offset
     except LookupError:
         return  # no pages, which is told later
-    end_of_frames = _end_of_frames_in_one_piece(tif)
-    big = tif.tiff.is_bigtiff
-    count_bytes, entry_bytes, link_bytes = (8, 20, 8) if big else (2, 12, 4)
-    order = tif.byteorder
+    _walk(path, at, _form(tif.byteorder, tif.tiff.is_bigtiff), _end_of_frames_in_one_piece(tif))
+
+
+def _check_pages_of_part(path: Path) -> None:
+    """Check the list of pages of another file, which tifffile will open with the first."""
+    with path.open("rb") as file:
+        head = file.read(16)
+    order = {b"II": "<", b"MM": ">"}.get(head[:2])
+    if order is None or len(head) < 16:
+        return  # which tifffile refuses
+    big = struct.unpack_from(f"{order}H", head, 2)[0] == 43
+    at = struct.unpack_from(f"{order}Q", head, 8)[0] if big else struct.unpack_from(f"{order}I", head, 4)[0]
+    _walk(path, at, _form(order, big))
+
+
+@dataclass(frozen=True)
+class _Form:
+    """How numbers and entries are written in a file."""
+
+    order: Literal["little", "big"]
+    count_bytes: int
+    link_bytes: int
+    entry: np.dtype[Any]
+
+
+def _form(order: str, big: bool) -> _Form:
+    link_bytes = 8 if big else 4
     entry = np.dtype(
         [
             ("tag", f"{order}u2"),
@@ -82,17 +110,26 @@ def check_pages(tif: tifffile.TiffFile, path: Path) -> None:
             ("value", f"V{link_bytes}"),
         ]
     )
+    return _Form("little" if order == "<" else "big", 8 if big else 2, link_bytes, entry)
+
+
+def _walk(path: Path, at: int, form: _Form, end_of_frames: int | None = None) -> None:
+    """Walk along the list of pages from the first one's place on."""
     size = path.stat().st_size
+    order, entry = form.order, form.entry
+    count_bytes, entry_bytes, link_bytes = form.count_bytes, entry.itemsize, form.link_bytes
+    usual_bytes = count_bytes + _USUAL_TAGS * entry_bytes + link_bytes
+    sub_pages = _SUB_PAGES.to_bytes(2, order)
     passed: set[int] = set()
-    claimed = 0.0
-    byte_order: Literal["little", "big"] = "little" if order == "<" else "big"
+    described, claimed = 0, 0.0
     with path.open("rb", buffering=0) as file:
         while 0 < at < size:
             if at in passed:
                 raise _damaged(path, f"its list of pages comes back to page {len(passed)} and has no end")
             passed.add(at)
-            held = _read(file, at, count_bytes + _USUAL_TAGS * entry_bytes + link_bytes)
-            n_tags = int.from_bytes(held[:count_bytes], byte_order)
+            file.seek(at)
+            held = file.read(usual_bytes)
+            n_tags = int.from_bytes(held[:count_bytes], order)
             if n_tags > _MOST_TAGS:
                 return  # which tifffile refuses
             needed = count_bytes + n_tags * entry_bytes + link_bytes
@@ -101,13 +138,36 @@ def check_pages(tif: tifffile.TiffFile, path: Path) -> None:
             if len(held) < needed:
                 return  # cut short, which is told with the number of the frame
             entries = np.frombuffer(held, entry, n_tags, count_bytes)
-            claimed += needed + float(_TYPE_BYTES[entries["type"]] @ entries["count"].astype(np.float64))
-            if claimed > 2 * size + _ROOM_FOR_SHARED_BYTES:
+            described += needed
+            claimed += float(_TYPE_BYTES[entries["type"]] @ entries["count"].astype(np.float64))
+            if described + claimed > 2 * size + _ROOM_FOR_SHARED_BYTES:
                 raise _damaged(path, "its pages claim to have more values than the file has room for")
-            at = int.from_bytes(held[needed - link_bytes : needed], byte_order)
+            if sub_pages in held:
+                described += _bytes_of_sub_pages(file, entries, form, 2 * size - described)
+            if described > 2 * size:
+                raise _damaged(path, "its pages lie upon one another")
+            at = int.from_bytes(held[needed - link_bytes : needed], order)
             if end_of_frames is not None and at >= end_of_frames:
                 return  # as in ImageJ's files: neither tifffile nor we look at another page
             end_of_frames = None
+
+
+def _bytes_of_sub_pages(file: BinaryIO, entries: NDArray[Any], form: _Form, most: int) -> int:
+    """Return how many bytes describe the pages within a page; enough to be refused if more than ``most``."""
+    number = partial(int.from_bytes, byteorder=form.order)
+    described = 0
+    for entry in entries[entries["tag"] == _SUB_PAGES]:
+        item_bytes = max(1, int(_TYPE_BYTES[entry["type"]]))
+        n_bytes = item_bytes * int(entry["count"])
+        value = entry["value"].tobytes()
+        offsets = value if n_bytes <= form.link_bytes else _read(file, number(value), n_bytes)
+        for k in range(0, min(n_bytes, len(offsets)), item_bytes):
+            n_tags = number(_read(file, number(offsets[k : k + item_bytes]), form.count_bytes))
+            n_tags = min(max(1, n_tags), _MOST_TAGS)
+            described += form.count_bytes + n_tags * form.entry.itemsize + form.link_bytes
+            if described > most:
+                return described
+    return described
 
 
 def _end_of_frames_in_one_piece(tif: tifffile.TiffFile) -> int | None:
@@ -138,7 +198,8 @@ def check_ome(tif: tifffile.TiffFile, path: Path) -> None:
     Raises
     ------
     BlinkspotError
-        If it has more planes than a movie may have, or parts in another folder.
+        If it has more planes than a movie may have, parts in another folder, or parts whose list of pages
+        has no end.
     """
     if not tif.is_ome:
         return
@@ -146,6 +207,7 @@ def check_ome(tif: tifffile.TiffFile, path: Path) -> None:
         root = ElementTree.fromstring(tif.ome_metadata or "")
     except ElementTree.ParseError:
         return  # no OME file then, to tifffile
+    parts: set[str] = set()
     for element in root.iter():
         if element.tag.endswith("}Pixels"):
             _check_planes(element, path)
@@ -155,6 +217,11 @@ def check_ome(tif: tifffile.TiffFile, path: Path) -> None:
                 f"{path} names a part of its movie that lies in another folder, which is not opened: "
                 "put all parts into one folder, and save the movie anew."
             )
+        if name and name != path.name:
+            parts.add(name)
+    for part in parts:
+        if (path.parent / part).is_file():
+            _check_pages_of_part(path.parent / part)
 
 
 def _check_planes(pixels: ElementTree.Element, path: Path) -> None:
@@ -213,6 +280,7 @@ def read_pictures(path: Path) -> NDArray[Any]:
         Of whatever kind, where the file is damaged.
     """
     with tifffile.TiffFile(path) as tif:
+        check_micro_manager(tif, path)
         check_pages(tif, path)
         check_ome(tif, path)
         series = tif.series[0]

@@ -16,6 +16,7 @@ import tifffile
 from blinkspot.camera_maps import read_maps
 from blinkspot.evaluation.simulation.mask_files import read_mask
 from blinkspot.stack import open_stack, write_stack
+from support.fuzzing.micro_manager import write_micro_manager
 from support.fuzzing.mutations import WHOLE, damaged_text
 from support.fuzzing.target import Target, damage_bytes, only
 
@@ -71,14 +72,18 @@ def _make(folder: Path) -> None:
         tifffile.imwrite(folder / name / "m.tif", movie, **{"photometric": "minisblack", **options})
     (folder / "ours").mkdir()
     write_stack(folder / "ours" / "m.tif", _MOVIE, provenance={"software": "napari-blinkspot"})
+    (folder / "micro_manager").mkdir()
+    summary = {"MicroManagerVersion": "1.4", "Prefix": "m", "Frames": 10, "Slices": 1}
+    for name in ("m_MMStack.tif", "m_MMStack_1.tif"):
+        write_micro_manager(folder / "micro_manager" / name, _MOVIE, summary)
     (folder / "several").mkdir()
     for number in range(2):
         tifffile.imwrite(folder / "several" / f"m{number}.tif", _MOVIE, photometric="minisblack")
 
 
 def _read(folder: Path) -> None:
-    files = list(folder.glob("*.tif"))
-    stack = open_stack(files[0] if len(files) == 1 else folder)
+    files = sorted(folder.glob("*.tif"))
+    stack = open_stack(folder if files[0].name == "m0.tif" else files[0])
     for index in {0, stack.n_frames // 2, stack.n_frames - 1}:
         stack.frame(index)
     stack.as_dask()
