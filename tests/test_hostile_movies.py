@@ -394,6 +394,7 @@ def test_a_codec_that_runs_code_is_never_asked(tmp_path, more):
         {"shape": [10**12, 16, 20]},
         {"shape": [5, 30_000, 30_000], "chunks": [1, 30_000, 30_000]},
         {"shape": [5, 8000, 8000], "chunks": [1, 1, 1]},
+        {"shape": [5, 65536, 255]},
         {"chunks": [10**6, 10**4, 10**4]},
         {"chunks": [2, 0, 20]},
         {"chunks": [0, 16, 20]},
@@ -408,6 +409,7 @@ def test_a_codec_that_runs_code_is_never_asked(tmp_path, more):
         "many frames",
         "chunks",
         "many chunks",
+        "chunks of seconds",
         "long chunks",
         "empty chunks",
         "chunks of no time",
@@ -455,6 +457,25 @@ def test_chunks_in_a_shard_that_burst(tmp_path, monkeypatch):
     index = struct.pack("<QQ", 0, len(bomb)) + b"\xff" * 16 * 4
     (path / "c" / "0" / "0" / "0").write_bytes(bomb + index + bytes(4))
     assert "far more than it should" in sentence(open_stack(path).frame, 0)
+
+
+@pytest.mark.parametrize(
+    ("axes", "path", "words"),
+    [
+        (["t", {"a": 1}, "x"], "0", "no word"),
+        (["t", None, "x"], "0", "no word"),
+        (["t", "y", "x"], "x" * 3000, "is not OME-Zarr"),
+        (["t", "y", "x"], "a\nb", "the array a b is missing"),
+    ],
+    ids=["object", "null", "long", "lines"],
+)
+def test_an_image_of_odd_names(tmp_path, axes, path, words):
+    store = tmp_path / "image.zarr"
+    zarr.create_array(store / "0", data=MOVIE, chunks=(2, 16, 20), zarr_format=2, compressors=None)
+    ome = {"multiscales": [{"axes": axes, "datasets": [{"path": path}]}]}
+    (store / ".zgroup").write_text('{"zarr_format": 2}')
+    (store / ".zattrs").write_text(json.dumps(ome))
+    assert words in sentence(open_stack, store)
 
 
 def test_an_array_that_is_not_within_its_store(tmp_path):

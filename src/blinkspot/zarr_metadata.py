@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from blinkspot.errors import BlinkspotError
+from blinkspot.errors import BlinkspotError, in_brief
 from blinkspot.stack_metadata import NM_PER_UNIT, square_pixel_nm
 from blinkspot.zarr_writing import OURS
 
@@ -133,10 +133,11 @@ def find_array(store: Path) -> MovieArray:
         )
     try:
         found = _described_array(store, images[0])
-    except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
+        is_there = is_array(found.folder)
+    except (AttributeError, IndexError, KeyError, OSError, TypeError, ValueError) as error:
         raise damaged(store, "its description of the image is not OME-Zarr") from error
-    if not is_array(found.folder):
-        raise damaged(store, f"the array {found.folder.name} is missing")
+    if not is_there:
+        raise damaged(store, f"the array {in_brief(found.folder.name, 60)} is missing")
     return found
 
 
@@ -156,6 +157,8 @@ def find_axes(names: tuple[str, ...] | None, shape: tuple[int, ...], store: Path
         raise BlinkspotError(
             f"{store} holds an array of the shape {shape}, where a movie has the axes T, Y and X."
         )
+    if not all(isinstance(name, str) for name in names or ()):
+        raise damaged(store, "it names an axis by something that is no word")
     lower = [name.lower() for name in names or [""] * len(shape)]
     if lower.count("y") == lower.count("x") == 1:
         y, x = lower.index("y"), lower.index("x")

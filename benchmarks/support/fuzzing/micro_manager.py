@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 
 
-def write_micro_manager(path: Path, movie: np.ndarray, summary: dict, index: list | None = None) -> None:
-    """Write a movie (T, Y, X) of uint16, with an index (channel, slice, frame, position, place) of its pages.
+def write_micro_manager(path: Path, movie: np.ndarray, summary: dict, first: int = 0) -> None:
+    """Write a movie (T, Y, X) of uint16, or a part of one that begins with the frame ``first``.
 
     A page is 13 entries, their values, and its pixels right behind the entries, as in
     https://micro-manager.org/Micro-Manager_File_Formats.
@@ -35,7 +35,8 @@ def write_micro_manager(path: Path, movie: np.ndarray, summary: dict, index: lis
         link = 0 if number == len(movie) - 1 else at + 162 + len(page)
         data += struct.pack("<H", 13) + b"".join(struct.pack("<HHII", *entry) for entry in entries)
         data += struct.pack("<I", link) + page
-    rows = [(0, 0, number, 0, at) for number, at in enumerate(places)] if index is None else index
+    # Channel, slice, frame, position, and place of the page.
+    rows = [(0, 0, number, 0, at) for number, at in enumerate(places, start=first)]
     ends = [len(data)]
     data += struct.pack("<II", 3453623, len(rows)) + np.array(rows, "<u4").tobytes()
     for mark in (347834724, 84720485):

@@ -74,8 +74,8 @@ def _make(folder: Path) -> None:
     write_stack(folder / "ours" / "m.tif", _MOVIE, provenance={"software": "napari-blinkspot"})
     (folder / "micro_manager").mkdir()
     summary = {"MicroManagerVersion": "1.4", "Prefix": "m", "Frames": 10, "Slices": 1}
-    for name in ("m_MMStack.tif", "m_MMStack_1.tif"):
-        write_micro_manager(folder / "micro_manager" / name, _MOVIE, summary)
+    for name, first in (("m_MMStack.tif", 0), ("m_MMStack_1.tif", 5)):
+        write_micro_manager(folder / "micro_manager" / name, _MOVIE, summary, first)
     (folder / "several").mkdir()
     for number in range(2):
         tifffile.imwrite(folder / "several" / f"m{number}.tif", _MOVIE, photometric="minisblack")
