@@ -3,6 +3,7 @@
 import datetime
 import json
 import struct
+from functools import partial
 from pathlib import Path
 
 import h5py
@@ -142,6 +143,49 @@ def test_a_virtual_table(tmp_path):
 def whole(path: Path) -> Path:
     records = np.zeros(4, FIELDS)
     return table(path, lambda file: file.create_dataset("locs", data=records))
+
+
+def whole_with_text(path: Path) -> bytearray:
+    """Write a table whose metadata lie within, and return its bytes."""
+    with h5py.File(path, "w") as file:
+        file.create_dataset("locs", data=np.zeros(4, FIELDS))
+        file.create_dataset("metadata", data=json.dumps([{"Pixelsize": 100}, {"About": "x" * 200}]))
+    assert len(read_table(path)) == 4
+    return bytearray(path.read_bytes())
+
+
+@pytest.mark.parametrize("item", [0, 1])
+@pytest.mark.parametrize("size", [0, 8, 2**64 - 1])
+def test_texts_among_items_of_no_size(tmp_path, item, size):
+    """HDF5 itself would go from such an item to the same one, for ever."""
+    path = tmp_path / "t.hdf5"
+    data = whole_with_text(path)
+    heap = data.index(b"GCOL")
+    (first,) = struct.unpack_from("<Q", data, heap + 24)
+    places = (heap + 16, heap + 16 + 16 + -(-first // 8) * 8)
+    assert struct.unpack_from("<H", data, places[1]) == (0,)  # what is free
+    struct.pack_into("<H6xQ", data, places[item], 0, size)
+    path.write_bytes(data)
+    assert "cut short or damaged" in sentence(read_table, path)
+
+
+@pytest.mark.parametrize(
+    "camera", ["EMCCD", [1, 2], 7, {"pixel_size_nm": "9" * 400}, {"pixel_size_nm": 10**400}]
+)
+def test_a_camera_that_is_none_in_the_metadata(tmp_path, camera):
+    path = whole(tmp_path / "t.hdf5")
+    documents = [{"Pixelsize": 100}, {"napari-blinkspot": {"camera": camera}}]
+    with h5py.File(path, "a") as file:
+        file.create_dataset("metadata", data=json.dumps(documents))
+    path.with_suffix(".yaml").unlink()
+    assert read_table(path).provenance["camera"] == {"pixel_size_nm": 100}
+
+
+@pytest.mark.parametrize("value", [10**400, "9" * 5000, "a\nb"])
+def test_a_pixel_size_that_is_no_number(tmp_path, value):
+    assert "must be a number above 0 nm" in sentence(
+        partial(read_table, whole(tmp_path / "t.hdf5"), pixel_size_nm=value)
+    )
 
 
 def test_aliases_within_aliases_do_not_multiply(tmp_path):

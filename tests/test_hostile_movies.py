@@ -24,6 +24,7 @@ from blinkspot.errors import BlinkspotError
 from blinkspot.evaluation.simulation.mask_files import read_mask
 from blinkspot.limits import MOST_FRAMES, check_movie_size
 from blinkspot.stack import open_stack
+from blinkspot.tiff_safety import check_pages
 
 MOVIE = np.random.default_rng(0).integers(90, 300, (5, 16, 20)).astype(np.uint16)
 
@@ -124,6 +125,29 @@ def test_a_ring_in_another_part_of_an_ome_movie(tmp_path):
     (tmp_path / "two.ome.tif").write_bytes(data)
     words = sentence(open_stack, tmp_path / "one.ome.tif")
     assert "two.ome.tif is a damaged TIFF file (its list of pages comes back to page 5" in words
+
+
+@pytest.mark.parametrize("bits", [16, 8])
+def test_many_pages_that_are_not_all_alike(tmp_path, monkeypatch, bits):
+    """tifffile would compare each of them with all before."""
+    path = tmp_path / "many.tif"
+    movie = np.arange(1100 * 12).reshape(1100, 3, 4).astype(f"u{bits // 8}")
+    with tifffile.TiffWriter(path) as writer:
+        for number, frame in enumerate(movie):
+            writer.write(frame[:2] if number == 1 else frame, contiguous=False, metadata=None)
+    with tifffile.TiffFile(path) as tif:
+        expected = tif.series
+    with tifffile.TiffFile(path) as tif:
+        check_pages(tif, path)
+        monkeypatch.setattr(tifffile.TiffFile, "_series_generic", None)
+        found = tif.series
+    assert [(one.shape, one.axes, one.dtype, one.kind) for one in found] == [
+        (one.shape, one.axes, one.dtype, one.kind) for one in expected
+    ]
+    assert [[page.offset for page in one.pages] for one in found] == [
+        [page.offset for page in one.pages] for one in expected
+    ]
+    np.testing.assert_array_equal(open_stack(path).frame(500), movie[501])
 
 
 def test_pages_that_lie_upon_one_another(tmp_path):

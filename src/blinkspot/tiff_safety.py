@@ -32,6 +32,7 @@ _ROOM_FOR_SHARED_BYTES = 1 << 26
 _MOST_TAGS = 4096
 _USUAL_TAGS = 24
 _SUB_PAGES = 330
+_MOST_COMPARED_PAGES = 1000
 
 _COMPRESSION = tifffile.COMPRESSION
 # Each is decoded into the room that the page's shape gives it, and never more.
@@ -59,6 +60,8 @@ Decode = Callable[[bytes, int], Any]
 def check_pages(tif: tifffile.TiffFile, path: Path) -> None:
     """Walk along the file's list of pages, and check that it ends and that its values fit into the file.
 
+    Where the pages turn out not to be all alike, tifffile then sorts them by a way of ours.
+
     Parameters
     ----------
     tif : tifffile.TiffFile
@@ -76,6 +79,28 @@ def check_pages(tif: tifffile.TiffFile, path: Path) -> None:
     except LookupError:
         return  # no pages, which is told later
     _walk(path, at, _form(tif.byteorder, tif.tiff.is_bigtiff), _end_of_frames_in_one_piece(tif))
+    # What tifffile calls where pages are not all alike.
+    vars(tif)["_series_generic"] = partial(_series_generic, tif)
+
+
+def _series_generic(tif: tifffile.TiffFile) -> list[tifffile.TiffPageSeries] | None:
+    """Sort pages by what they are, as tifffile does.
+
+    It compares each page with all before, which takes minutes where there are 100,000.
+    """
+    if len(tif.pages) <= _MOST_COMPARED_PAGES:
+        return tifffile.TiffFile._series_generic(tif)
+    alike: dict[int, list[tifffile.TiffPage | tifffile.TiffFrame]] = {}
+    for index in range(len(tif.pages)):
+        page = cast(tifffile.TiffPage, tif.pages.get(index, aspage=True))
+        if page.shape:
+            alike.setdefault(page.hash, []).append(page)
+    return [
+        tifffile.TiffPageSeries(
+            pages, (len(pages), *pages[0].shape), pages[0].dtype, "I" + pages[0].axes, kind="generic"
+        )
+        for pages in alike.values()
+    ]
 
 
 def _check_pages_of_part(path: Path) -> None:

@@ -177,7 +177,7 @@ class AstigmatismCalibration:
         """
         try:
             known = float(self.provenance["camera"]["pixel_size_nm"])
-        except (KeyError, TypeError, ValueError):
+        except (KeyError, OverflowError, TypeError, ValueError):
             return
         if abs(pixel_size_nm - known) > _SAME_PIXEL * known:
             raise BlinkspotError(

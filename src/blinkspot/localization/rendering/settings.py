@@ -88,7 +88,7 @@ class RenderSettings:
             return DEFAULT_PIXEL_SIZE_NM if self.pixel_size_nm is None else self.pixel_size_nm
         try:
             return float(table.provenance["camera"]["pixel_size_nm"]) / self.magnification
-        except (KeyError, TypeError, ValueError):
+        except (KeyError, OverflowError, TypeError, ValueError):
             raise BlinkspotError(
                 "The table does not tell the size of the movie's pixels, so nothing can be magnified: "
                 "give the size of the picture's pixel, in nm, instead."

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import os
+import struct
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +24,8 @@ _SMALL_BYTES = 64 << 20
 # An incompressible chunk grows a little.
 _CHUNK_HEADER_BYTES = 4096
 _LZF = 32000
+# Of a collection of texts, and of each of its items.
+_HEAP_HEADER_BYTES = 16
 _DEFLATE = h5py.h5z.FILTER_DEFLATE
 _FILTERS = (_DEFLATE, h5py.h5z.FILTER_SHUFFLE, h5py.h5z.FILTER_FLETCHER32, _LZF)
 
@@ -77,13 +81,49 @@ def records_of(dataset: h5py.Dataset, path: Path) -> NDArray[Any]:
 
 
 def text_of(dataset: h5py.Dataset | None) -> str | None:
-    """Return a dataset's only value where that is a text, else None."""
+    """Return a dataset's only value where that is a text, and not in chunks or in the header, else None.
+
+    Raises
+    ------
+    OSError, RuntimeError, ValueError
+        If the file is damaged.
+    """
     if dataset is None or dataset.ndim or h5py.check_string_dtype(dataset.dtype) is None:
         return None
     if dataset.dtype.itemsize > _MOST_TEXT_BYTES or dataset.chunks is not None:
         return None
+    if h5py.check_string_dtype(dataset.dtype).length is None and not _check_heap(dataset):
+        return None
     text: str = dataset.asstr(errors="replace")[()]
     return text
+
+
+def _check_heap(dataset: h5py.Dataset) -> bool:
+    """Check the collection in which a text of no fixed length lies; tell whether it is where it should be.
+
+    HDF5 goes from item to item of it (File Format Specification 3.0, section III.E), and never ends where one
+    has no size.
+    """
+    at = dataset.id.get_offset()
+    if at is None or dataset.file.id.get_create_plist().get_sizes() != (8, 8):
+        return False
+    with open(dataset.file.filename, "rb") as file:
+        file.seek(at + 4)  # behind the length
+        (place,) = struct.unpack("<Q", file.read(8))
+        file.seek(dataset.file.userblock_size + place)
+        head = file.read(_HEAP_HEADER_BYTES)
+        size = int.from_bytes(head[8:], "little")
+        if head[:4] != b"GCOL" or size > os.fstat(file.fileno()).st_size:
+            raise ValueError("a text that is not there")
+        items = file.read(size - _HEAP_HEADER_BYTES)
+    at = 0
+    while at + _HEAP_HEADER_BYTES <= len(items):
+        number, n_bytes = struct.unpack_from("<H6xQ", items, at)
+        taken = n_bytes if number == 0 else _HEAP_HEADER_BYTES + -(-n_bytes // 8) * 8
+        if not _HEAP_HEADER_BYTES <= taken <= size:
+            raise ValueError("a text among items of no size")
+        at += taken
+    return True
 
 
 def _check_chunks(dataset: h5py.Dataset, path: Path) -> None:

@@ -6,7 +6,7 @@ import math
 from pathlib import Path
 from typing import Any
 
-from blinkspot.errors import BlinkspotError
+from blinkspot.errors import BlinkspotError, in_brief
 
 
 def checked_pixel_size_nm(value: Any) -> float:
@@ -19,10 +19,10 @@ def checked_pixel_size_nm(value: Any) -> float:
     """
     try:
         pixel_size_nm = float(value)
-    except (TypeError, ValueError):
+    except (OverflowError, TypeError, ValueError):
         pixel_size_nm = math.nan
     if not (math.isfinite(pixel_size_nm) and pixel_size_nm > 0):
-        raise BlinkspotError(f"The pixel size must be a number above 0 nm, not {value}.")
+        raise BlinkspotError(f"The pixel size must be a number above 0 nm, not {in_brief(value, 60)}.")
     return pixel_size_nm
 
 
@@ -36,7 +36,9 @@ def known_pixel_size_nm(provenance: dict[str, Any]) -> float | None:
 
 def with_pixel_size(provenance: dict[str, Any], pixel_size_nm: float) -> dict[str, Any]:
     """Return a provenance that states the pixel size."""
-    return {**provenance, "camera": {**(provenance.get("camera") or {}), "pixel_size_nm": pixel_size_nm}}
+    camera = provenance.get("camera")
+    known = camera if isinstance(camera, dict) else {}
+    return {**provenance, "camera": {**known, "pixel_size_nm": pixel_size_nm}}
 
 
 def pixel_size_to_write(provenance: dict[str, Any], given_nm: float | None, path: Path, format: str) -> float:
