@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import json
-import os
 from pathlib import Path
 from typing import Any
 
@@ -63,9 +62,9 @@ def discard(checkpoint: Path) -> None:
 
 def discard_checkpoint_of_finished(model: Path) -> None:
     """Discard a checkpoint beside the model it has become: its process was killed right after naming that."""
-    checkpoint = checkpoint_beside(model)
-    if not os.path.lexists(model):
+    if not model.is_file():
         return
+    checkpoint = checkpoint_beside(model)
     if not checkpoint.exists():
         discard(checkpoint)
         return
