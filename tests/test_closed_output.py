@@ -1,4 +1,4 @@
-"""Standard output or error that is closed, or takes nothing more: no job ends by it, no traceback is shown."""
+"""Standard output or error that is closed, or takes nothing more: no job ends by it, nor in a traceback."""
 
 from __future__ import annotations
 

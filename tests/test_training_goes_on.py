@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from blinkspot.cli import console
 from blinkspot.denoising import Denoiser
 from blinkspot.denoising.checkpoint import read_checkpoint, write_checkpoint
 from blinkspot.denoising.kept_training import discard_checkpoint_of_finished
@@ -33,17 +34,18 @@ def steps_in(checkpoint: Path) -> int:
 
 
 @pytest.fixture
-def kept(work: Path, command: Command, tmp_path: Path, on_progress: Callable[..., None]) -> Path:
+def kept(work: Path, command: Command, tmp_path: Path, signals_as_before: None) -> Path:
     """What a training that ended early has left, and its model is gone."""
+    show = console.ProgressBar.show
 
-    def interrupt(progress: Any) -> None:
+    def interrupt(bar: console.ProgressBar, progress: Any, more: str = "") -> None:
+        show(bar, progress, more)
         if getattr(progress, "epoch", 0.0) > 1.0:
             signal.raise_signal(signal.SIGINT)
 
-    with pytest.MonkeyPatch.context():
-        on_progress(interrupt)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(console.ProgressBar, "show", interrupt)
         assert command(*training(work, tmp_path / "model")).status == 130
-        on_progress(lambda _: signal.signal(signal.SIGINT, signal.default_int_handler))
     (tmp_path / "model").unlink(missing_ok=True)
     return tmp_path / "model.checkpoint"
 

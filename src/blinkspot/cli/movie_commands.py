@@ -171,6 +171,7 @@ def train(
         discard,
         discard_checkpoint_of_finished,
     )
+    from blinkspot.denoising.learner import load_optimiser
 
     options: dict[str, Any] = {
         "network": network,
@@ -210,6 +211,7 @@ def train(
         for remark in remarks:
             say(f"Warning: {remark}")
 
+        load_optimiser()  # here, where it can be interrupted
         started = time.perf_counter()
         try:
             run(training.run(checkpoint, resume), training_words)
