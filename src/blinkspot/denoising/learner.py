@@ -61,11 +61,6 @@ class Validation:
         return float(self.losses.mean())
 
 
-def load_optimiser() -> None:
-    """Have torch import what its first optimiser needs: some 800 modules, which take a second or two."""
-    torch.optim.AdamW([torch.nn.Parameter(torch.zeros(1))])
-
-
 class Learner:
     """Takes steps downhill.
 
