@@ -215,4 +215,4 @@ def test_an_edited_movie_is_another_one() -> None:
     edited = frames.copy()
     edited[30:60] += 1  # neither the first, the middle nor the last
     assert movie_identity(as_stack(edited)) != movie_identity(as_stack(frames))
-    assert movie_identity(as_stack(frames[:1])) != movie_identity(as_stack(frames[1:2]))
+    assert movie_identity(as_stack(frames[:2])) != movie_identity(as_stack(frames[1:3]))
