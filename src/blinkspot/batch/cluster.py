@@ -259,9 +259,9 @@ def _result(future: Future) -> Outcome:
     if isinstance(error, OSError):
         return Outcome(failure=sentence_of(error))
     # All other errors of a task are among what it returns: this one could not be begun.
+    words = " ".join(str(error).split()).split(". ")[0][:100]
     return Outcome(
-        failure=f"A worker, or the scheduler, cannot begin with it ({type(error).__name__}: "
-        f"{' '.join(str(error).split())[:200]}): install the same Python and packages, with "
-        "napari-blinkspot[dask], wherever the scheduler or a worker runs, or run the batch without a "
-        "scheduler."
+        failure=f"A worker, or the scheduler, cannot begin with it ({type(error).__name__}: {words}): install "
+        "the same Python and packages, with napari-blinkspot[dask], wherever the scheduler or a worker runs, "
+        "or run the batch without a scheduler."
     )

@@ -27,7 +27,7 @@ _LOOK_EVERY_S = 1.0
 _NO_WORKERS_S = 3.0
 _SILENT_S = 10.0
 # What may be waited for at the end.
-_FAREWELL_S = 0.2
+_FAREWELL_S = 0.3
 _WITHOUT = "or run the batch without a scheduler"
 
 
@@ -44,21 +44,23 @@ def connect(address: str) -> Generator[Progress, None, tuple[Client, str]]:
     BlinkspotError
         If dask.distributed is not installed, or there is no such scheduler.
     """
+    is_given_up = threading.Event()
+    clock = Stopwatch("connecting", 1.0)
+    connecting = waited_for(partial(_connected, address, is_given_up), clock)
     try:
-        import distributed  # noqa: F401
+        while True:
+            try:
+                yield next(connecting)
+            except StopIteration as end:
+                made: tuple[Client, str] = end.value
+                return made
+            if clock.elapsed_s > 1.5 * _CONNECT_S:  # dask's own limit does not hold for all that it waits for
+                raise TimeoutError
     except ImportError as error:
         raise BlinkspotError(
             "A scheduler needs dask.distributed, which is not installed: "
             "install it by pip install 'napari-blinkspot[dask]'."
         ) from error
-    is_given_up = threading.Event()
-    try:
-        made: tuple[Client, str] = yield from waited_for(
-            partial(_connected, address, is_given_up), Stopwatch("connecting", 1.0)
-        )
-    except GeneratorExit:
-        is_given_up.set()
-        raise
     except TypeError as error:  # dask's way to say so
         raise BlinkspotError(
             f"The dask scheduler {address} cannot be reached without certificates: name them in dask's own "
@@ -66,10 +68,11 @@ def connect(address: str) -> Generator[Progress, None, tuple[Client, str]]:
         ) from error
     except Exception as error:  # whatever another program may answer
         raise BlinkspotError(
-            f"There is no dask scheduler at {address}: start one, and give the address that it prints, "
-            f"{_WITHOUT}."
+            f"There is no dask scheduler at {address}, or it does not answer: start one, and give the address "
+            f"that it prints, {_WITHOUT}."
         ) from error
-    return made
+    finally:
+        is_given_up.set()
 
 
 def _connected(address: str, is_given_up: threading.Event) -> tuple[Client, str]:
@@ -101,15 +104,13 @@ def farewell(client: Client, requests: Sequence[Callable[[], object]]) -> None:
     """Ask the scheduler a few last things, and leave it; not waiting for one that does not answer."""
 
     def ask() -> None:
-        for request in requests:
+        for request in (*requests, partial(client.close, timeout=_FAREWELL_S)):
             with contextlib.suppress(Exception):
                 request()
 
     asking = threading.Thread(target=ask, name="farewell", daemon=True)
     asking.start()
     asking.join(_FAREWELL_S)
-    with contextlib.suppress(Exception):
-        client.close(timeout=_FAREWELL_S)
 
 
 class Watch:
@@ -128,7 +129,7 @@ class Watch:
         self._workers: int | None = None
         self._asking: threading.Thread | None = None
         self._asked_s = self._answered_s = self._had_workers_s = time.perf_counter()
-        self._is_said = False
+        self._said = ""
 
     @property
     def workers(self) -> int | None:
@@ -138,7 +139,7 @@ class Watch:
     @property
     def is_lost(self) -> bool:
         """Whether the connection to the scheduler is lost: dask then knows nothing of what it had to do."""
-        return self._client.status != "running"
+        return bool(self._client.status != "running")
 
     @property
     def lost(self) -> str:
@@ -170,7 +171,7 @@ class Watch:
                 f"No worker is at the scheduler {self._address}: the batch waits, and goes on as soon as one "
                 f"comes; start one by dask worker {self._address} --nthreads 1, {_WITHOUT}."
             )
-        is_new, self._is_said = not self._is_said, bool(hindrance)
+        is_new, self._said = hindrance != self._said, hindrance
         return hindrance if is_new else ""
 
     def _ask(self) -> None:
