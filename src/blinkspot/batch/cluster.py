@@ -261,7 +261,7 @@ def _result(future: Future) -> Outcome:
     # All other errors of a task are among what it returns: this one could not be begun.
     words = " ".join(str(error).split()).split(". ")[0][:100]
     return Outcome(
-        failure=f"A worker, or the scheduler, cannot begin with it ({type(error).__name__}: {words}): install "
-        "the same Python and packages, with napari-blinkspot[dask], wherever the scheduler or a worker runs, "
-        "or run the batch without a scheduler."
+        failure=f"A worker, or the scheduler, cannot begin with it ({type(error).__name__}: {words}): "
+        "install the same Python and packages, with napari-blinkspot[dask], wherever the scheduler or a "
+        "worker runs, or run the batch without a scheduler."
     )

@@ -61,15 +61,15 @@ def connect(address: str) -> Generator[Progress, None, tuple[Client, str]]:
             "A scheduler needs dask.distributed, which is not installed: "
             "install it by pip install 'napari-blinkspot[dask]'."
         ) from error
-    except TypeError as error:  # dask's way to say so
-        raise BlinkspotError(
-            f"The dask scheduler {address} cannot be reached without certificates: name them in dask's own "
-            "configuration, under distributed.comm.tls."
-        ) from error
     except Exception as error:  # whatever another program may answer
+        if isinstance(error, TypeError) and address.startswith("tls:"):  # dask's way to say so
+            raise BlinkspotError(
+                f"The dask scheduler {address} cannot be reached without certificates: name them in dask's "
+                "own configuration, under distributed.comm.tls."
+            ) from error
         raise BlinkspotError(
-            f"There is no dask scheduler at {address}, or it does not answer: start one, and give the address "
-            f"that it prints, {_WITHOUT}."
+            f"There is no dask scheduler at {address}, or it does not answer: start one, and give the "
+            f"address that it prints, {_WITHOUT}."
         ) from error
     finally:
         is_given_up.set()
