@@ -290,6 +290,26 @@ def test_workers_that_cannot_do_it_say_why(movies: Path, monkeypatch: pytest.Mon
     assert f"has napari-blinkspot {package_version()}, and the batch was started by 0.0.1" in older.failure
 
 
+def test_a_worker_that_hears_nothing_goes_on_and_one_that_is_closing_ends(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    answers: list[Any] = [False, OSError("timed out"), True, RuntimeError("ConnectionPool is closed")]
+
+    class Event:
+        def __init__(self, name: str) -> None:
+            assert name == "stop"
+
+        def is_set(self) -> bool:
+            answer = answers.pop(0)
+            if isinstance(answer, Exception):
+                raise answer
+            return bool(answer)
+
+    monkeypatch.setattr(distributed, "Event", Event)
+    is_stopped = tasks._asked_by("stop")
+    assert [is_stopped() for _ in range(4)] == [False, False, True, True]
+
+
 def test_a_worker_without_the_packages(scheduler: Any, movies: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def cannot_begin(step: Any, order: Order) -> tasks.Outcome:
         raise ModuleNotFoundError("No module named 'blinkspot'")

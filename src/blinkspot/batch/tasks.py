@@ -268,7 +268,16 @@ def _asked_by(stop: str) -> IsStopped:
     from distributed import Event
 
     event = Event(stop)
-    return lambda: bool(event.is_set())
+
+    def is_set() -> bool:
+        try:
+            return bool(event.is_set())
+        except OSError:  # a scheduler that is busy may still answer the next time
+            return False
+        except RuntimeError:  # dask's, of a worker that is closing: what it does reaches nobody any more
+            return True
+
+    return is_set
 
 
 def _blocks_folder(step: Denoise | Localize) -> Path:
