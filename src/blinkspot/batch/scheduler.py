@@ -103,8 +103,10 @@ def _versions_sentence(table: str) -> str:
 def farewell(client: Client, requests: Sequence[Callable[[], object]]) -> None:
     """Ask the scheduler a few last things, and leave it; not waiting for one that does not answer."""
 
+    leave: Callable[[], object] = partial(client.close, timeout=_FAREWELL_S)
+
     def ask() -> None:
-        for request in (*requests, partial(client.close, timeout=_FAREWELL_S)):
+        for request in [*requests, leave]:
             with contextlib.suppress(Exception):
                 request()
 
