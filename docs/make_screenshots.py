@@ -19,6 +19,7 @@ import numpy as np
 from napari.settings import get_settings
 from PIL import Image
 from qtpy.QtCore import QPoint, Qt
+from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QApplication, QDialog
 
 from blinkspot.plugin.comparing.napari_canvas import canvas_widget
@@ -92,6 +93,8 @@ class Photographer:
         self.wait(12)
         self.shoot("opened")
         dock.camera.plot.button.click()
+        for name in self.session.cameras.record(self.denoise.movies.layer).unknown:
+            QTest.keyClick(dock.camera.fields[name], Qt.Key.Key_Return)
 
     def training(self) -> None:
         """Train, with noisy and denoised side by side."""
@@ -121,7 +124,7 @@ class Photographer:
         self.shoot("denoise")
 
     def comparing(self) -> None:
-        """Draw a curtain, filmed and still; show what is left over."""
+        """Draw a curtain, filmed and still; show what is left over, and the light along a line."""
         ways = self.denoise.compare.actions_by_name
         ways["Scale bar"].trigger()
         ways["Curtain"].trigger()
@@ -135,8 +138,28 @@ class Photographer:
         self.shoot("residual")
         for layer in set(self.viewer.layers) - before:
             self.viewer.layers.remove(layer)
+        self.wait(1)
+        self.zoom_to_molecule()
+        ways["Line profile"].trigger()
+        self.wait(3)
+        self.shoot("profile")
+        self.session.profile.close()
+        self.wait(1)
+        self.viewer.reset_view()
         ways["Scale bar"].trigger()
         ways["Side by side"].trigger()
+
+    def zoom_to_molecule(self) -> None:
+        """Have the brightest molecule of the frame's middle in the middle of the view, four times larger."""
+        layer = self.denoise.denoised_pair(self.denoise.movies.layer)[1]
+        frame = np.asarray(layer.data[self.viewer.dims.current_step[0]])
+        height, width = frame.shape
+        part = frame[height // 4 : -height // 4, width // 4 : -width // 4]
+        y, x = np.unravel_index(np.argmax(part), part.shape)
+        camera = self.viewer.scene.camera
+        camera.center = layer.data_to_world((0, y + height // 4, x + width // 4))
+        camera.zoom *= 4
+        self.wait(1)
 
     def film_curtain(self) -> None:
         """Film the curtain as it is drawn from one side to the other and back."""

@@ -82,7 +82,7 @@ def test_after_a_restart_it_is_judged_anew():
 
 
 def test_a_restart_is_noted_in_the_history():
-    state = TrainingState.new(TrainingSettings(), 10)
+    state = TrainingState.new(TrainingSettings(), 10, 0)
     for number, loss in enumerate((3.0, 2.0, 2.9)):
         state.step = 600 * (number + 1)
         state.finish_validation(loss, 0.1)
@@ -91,10 +91,20 @@ def test_a_restart_is_noted_in_the_history():
     assert report.restarted
     assert state.history[-1] == report
     assert state.schedule.restarted_at == 1800
-    again = TrainingState.new(TrainingSettings(), 10)
+    again = TrainingState.new(TrainingSettings(), 10, 0)
     state.finish_step(2.0, 1.0)
     again.restore(state.as_dict())
     assert again.history == state.history
+
+
+def test_a_training_with_context_frames_is_held_to_more_also_when_it_goes_on():
+    begun = TrainingState.new(TrainingSettings(), 10, 2)
+    assert begun.schedule.with_context
+    begun.finish_step(2.0, 1.0)
+    again = TrainingState.new(TrainingSettings(), 10, 0)
+    assert not again.schedule.with_context
+    again.restore(begun.as_dict())
+    assert again.schedule == begun.schedule
 
 
 def test_a_large_network_on_a_handful_of_frames_overfits():

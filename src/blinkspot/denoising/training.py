@@ -195,7 +195,7 @@ class Training:
         validation = source.validation_batches(np.random.default_rng(self.settings.seed + 1))
         model = on_device(model_to_train(self._start, self._used, validation), self.device)
         learner = Learner(model, workers, self.settings.loss)
-        self._state = state = TrainingState.new(self.settings, source.steps_per_epoch)
+        self._state = state = TrainingState.new(self.settings, source.steps_per_epoch, context_frames)
         if resumed is not None:
             with undamaged(self._resumed_from):
                 self._restore(learner, state, *resumed)

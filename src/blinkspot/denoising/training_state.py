@@ -87,14 +87,15 @@ class TrainingState:
     _random_at_step: dict[str, Any] = field(default_factory=dict)
 
     @classmethod
-    def new(cls, settings: TrainingSettings, steps_per_epoch: int) -> TrainingState:
+    def new(cls, settings: TrainingSettings, steps_per_epoch: int, context_frames: int) -> TrainingState:
         """Return the state of a training that has not begun."""
         if settings.minutes is not None:
             end = 60.0 * settings.minutes
         else:
             end = _MOST_STEPS if settings.epochs is None else steps_per_epoch * settings.epochs
         random = np.random.default_rng(settings.seed)
-        state = cls(Schedule(settings.learning_rate, end), steps_per_epoch, random)
+        schedule = Schedule(settings.learning_rate, end, with_context=context_frames > 0)
+        state = cls(schedule, steps_per_epoch, random)
         state.timed = settings.minutes is not None
         return state
 

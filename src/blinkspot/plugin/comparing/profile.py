@@ -58,7 +58,7 @@ class LineProfile(QObject):
         session.cameras.changed.connect(self._measure)
 
     def show(self, source: Image, denoised: Image) -> None:
-        """Lay a line across the brightest molecule in view, and plot both movies along it.
+        """Lay a line across the brightest pixel in the middle of the view, and plot both movies along it.
 
         Raises
         ------

@@ -84,19 +84,24 @@ def _along(line: Line, movie: tuple[Stack, int] | None, camera: Camera | None) -
 
 
 def line_across_brightest(movie: Stack, index: int, corners: NDArray[np.float64]) -> Line:
-    """Return a line along x across the brightest pixel of a frame.
+    """Return a line along x across the brightest pixel in the middle of what is seen of a frame.
+
+    The middle half of its height and of its width: from there, a line reaches over no border, and it stays
+    in view when the plot takes its share of the window.
 
     Parameters
     ----------
     corners : ndarray of float64, shape (2, 2)
-        Two opposite corners, y and x in pixels, of the part to look in; all of the frame where that has none
-        of its pixels.
+        Two opposite corners, y and x in pixels, of the part that is seen; all of the frame where that has
+        none of its pixels.
     """
     frame = movie.frame(index)
     low = np.clip(np.floor(corners.min(axis=0)), 0, frame.shape).astype(int)
     high = np.clip(np.ceil(corners.max(axis=0)) + 1, 0, frame.shape).astype(int)
     if np.any(high <= low):
         low, high = np.zeros(2, int), np.array(frame.shape)
+    quarter = (high - low) // 4
+    low, high = low + quarter, high - quarter
     part = frame[low[0] : high[0], low[1] : high[1]]
     y, x = np.unravel_index(np.argmax(np.where(np.isfinite(part), part, -np.inf)), part.shape) + low
     return Line((float(y), x - _HALF_LENGTH_PX), (float(y), x + _HALF_LENGTH_PX))
