@@ -102,7 +102,6 @@ def _versions_sentence(table: str) -> str:
 
 def farewell(client: Client, requests: Sequence[Callable[[], object]]) -> None:
     """Ask the scheduler a few last things, and leave it; not waiting for one that does not answer."""
-
     leave: Callable[[], object] = partial(client.close, timeout=_FAREWELL_S)
 
     def ask() -> None:
