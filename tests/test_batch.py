@@ -391,7 +391,9 @@ def test_movies_that_one_model_cannot_have_in_common(movies: Path) -> None:
     frames = open_stack(movies / "a.tif").frames(0, 40)
     write_stack(movies / "wide.tif", np.concatenate([frames, frames], axis=2))
     write_stack(movies / "nan.tif", np.where(np.arange(40)[:, None, None] == 20, np.nan, frames))
-    recipe = recipe_in(movies, f"[camera]\nfile = 'a_camera.toml'\n[train]\nmodels = 'all'\n{TRAIN}")
+    recipe = recipe_in(
+        movies, f"[camera]\nfile = 'a_camera.toml'\n[train]\nmodels = 'all'\n{TRAIN}[localize]"
+    )
     # Which of two kinds is meant cannot be told; what is wrong with a movie itself is said of it.
     a, wide, bad = run(recipe, movies, movies / "two", "a wide bad").rows
     assert a.why == wide.why
