@@ -28,11 +28,15 @@ def shared_data() -> Path:
     return SHARED_DATA
 
 
-@pytest.fixture(autouse=True)
-def quick_context_choice(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Tests of the window look at what it shows, not at how well a movie's context frames are chosen."""
-    if request.path.name.startswith("test_plugin"):
-        monkeypatch.setattr("blinkspot.denoising.context_choice._STEPS", 10)
+@pytest.fixture(scope="session", autouse=True)
+def thorough_choice_steps() -> Iterator[int]:
+    """Have context frames chosen roughly, in a few steps; return how many a thorough choice takes."""
+    from blinkspot.denoising import context_choice
+
+    thorough = context_choice._STEPS
+    context_choice._STEPS = 10
+    yield thorough
+    context_choice._STEPS = thorough
 
 
 @pytest.fixture(autouse=True)

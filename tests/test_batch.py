@@ -14,6 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from batches import RECIPE, STEPS, TRAIN, names_in, recipe_in, results, run
 
@@ -243,6 +244,118 @@ def test_half_a_table_is_not_taken_for_one(done: Path, movies: Path) -> None:
     assert own["localizations-2.csv"] == own["localizations.csv"]
 
 
+@pytest.mark.parametrize("models", ["each", "all"])
+def test_what_a_lost_model_has_made_is_not_mixed_with_what_its_successor_makes(
+    movies: Path, models: str
+) -> None:
+    recipe = recipe_in(movies, RECIPE.replace("[train]", f"[train]\nmodels = '{models}'"))
+    out, made = movies / "out", movies / "out" / "a"
+    folder = made if models == "each" else out
+    run(recipe, movies, out, "a")
+    before = results(out)
+    first = (folder / "model.blinkspot").rename(movies / "kept")
+    # Freed of that, too: then the tables alone tell.
+    (made / "denoised.tif").unlink()
+    assert run(recipe, movies, out, "a").rows[0].state == "done"
+    assert (folder / "model-2.blinkspot").is_file()
+    # The names of what the first one made are given away for good.
+    names = {"denoised-2.tif", "localizations-2.csv", "processed-2.csv"}
+    assert names <= names_in(made)
+    assert not {"denoised.tif", "denoised-3.tif", "localizations-3.csv"} & names_in(made)
+    assert before["a/localizations.csv"] == results(out)["a/localizations.csv"]
+    assert run(recipe, movies, out, "a").rows[0].state == "skipped"
+    # Where the first one is found again, what it has made counts again.
+    first.rename(folder / "model.blinkspot")
+    run(recipe, movies, out, "a")
+    figures = {path.name for path in made.glob("*.csv")}
+    assert figures == {f"{stem}{end}.csv" for stem in ("localizations", "processed") for end in ("", "-2")}
+
+
+def test_what_nobody_has_used_of_a_lost_model_is_no_reason_for_another_name(movies: Path) -> None:
+    recipe = recipe_in(movies, f"[camera]\nfile = 'a_camera.toml'\n[train]\n{TRAIN}")
+    run(recipe, movies, movies / "out", "a")
+    (movies / "out" / "a" / "model.blinkspot").unlink()
+    run(recipe, movies, movies / "out", "a")
+    assert names_in(movies / "out" / "a") == {"batch.json", "model.blinkspot"}
+
+
+def test_a_damaged_record_is_named_and_nothing_is_done_again(done: Path, movies: Path) -> None:
+    recipe = recipe_in(movies)
+    shutil.copytree(done / "out", movies / "out")
+    record = movies / "out" / "a" / "batch.json"
+    whole = record.read_text(encoding="utf-8")
+    for text in (
+        "",
+        whole[:200],
+        "[]",
+        whole.replace('"key"', '"clef"'),
+        whole.replace('batch": 1', 'batch": 2'),
+    ):
+        record.write_text(text, encoding="utf-8")
+        a, b = run(recipe, movies, movies / "out", "a b").rows
+        assert a.why.startswith(f"{record} is damaged, or of another version")
+        assert f"move {record.parent} away" in a.why
+        assert b.state == "skipped"
+    assert not (movies / "out" / "a-2").exists()
+    shutil.move(record.parent, movies / "away")
+    assert run(recipe, movies, movies / "out", "a").rows[0].state == "done"
+
+
+def test_folders_in_the_way_are_left_alone_and_told_of(movies: Path) -> None:
+    recipe = recipe_in(movies, "[camera]\nfile = 'a_camera.toml'\n[localize]\n")
+    others = movies / "out" / "a" / "notes.txt"
+    others.parent.mkdir(parents=True)
+    others.write_text("mine")
+    # What a batch leaves that was killed as it made the folder.
+    (movies / "out" / "b").mkdir()
+    (movies / "out" / "b" / "batch.json.new").write_text('{"nap')
+    said: list[str] = []
+
+    def hear(progress: Any) -> None:
+        said.extend([progress.note] if progress.note else [])
+
+    finish(run_batch(recipe, [movies / "a.tif", movies / "b.tif"], movies / "out"), hear)
+    assert names_in(movies / "out") >= {"a", "a-2", "b"}
+    assert not (movies / "out" / "b-2").exists()
+    assert names_in(others.parent) == {"notes.txt"}
+    assert "a.tif: its results go to the folder a-2: a is there already, and not of this movie." in said
+    said.clear()
+    finish(run_batch(recipe, [movies / "a.tif"], movies / "out"), hear)
+    assert not any("results go to" in sentence for sentence in said)
+
+
+def test_one_movie_by_two_paths_is_done_once(movies: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    recipe = recipe_in(movies, "[camera]\nfile = 'a_camera.toml'\n[localize]\n")
+    (movies / "link.tif").symlink_to(movies / "a.tif")
+    monkeypatch.chdir(movies)
+    said: list[str] = []
+    given = ["a.tif", movies / "a.tif", movies / "." / "a.tif", "link.tif"]
+    summary = finish(run_batch(recipe, given, "out"), lambda progress: said.append(progress.note))
+    assert [row.movie for row in summary.rows] == [movies / "a.tif"]
+    assert (
+        said[0]
+        == f"{movies / 'link.tif'} and {movies / 'a.tif'} are one movie, which is done once, as the latter."
+    )
+
+
+@pytest.mark.parametrize(
+    "content", ["", "[1, 2]", '{"ring_correlation": 3}', '{"ring_correlation": {"resolution_nm": "x"}}']
+)
+def test_a_damaged_result_is_named(movies: Path, command: Command, content: str) -> None:
+    text = "[camera]\nfile = 'a_camera.toml'\n[localize]\nthreshold = 0.5\n[resolution]\n"
+    run(recipe_in(movies, text), movies, movies / "out", "a")
+    path = movies / "out" / "a" / "resolution.json"
+    whole = json.loads(path.read_text(encoding="utf-8"))["ring_correlation"]
+    path.write_text(content, encoding="utf-8")
+    line = ("batch", movies / "recipe.toml", movies / "a.tif", "-o", movies / "out")
+    ended = command(*line)
+    assert ended.status == 1
+    assert f"failed: {path} is damaged, or cannot be read: move it away, and it is made again." in ended.out
+    path.unlink()
+    assert command(*line).status == 0
+    assert json.loads(path.read_text(encoding="utf-8"))["ring_correlation"] == whole
+
+
 def test_one_model_for_all_is_trained_on_the_frames_of_all(movies: Path) -> None:
     recipe = recipe_in(movies, RECIPE.replace("[train]", "[train]\nmodels = 'all'"))
     summary = run(recipe, movies, movies / "out")
@@ -275,12 +388,25 @@ def test_one_model_for_all_is_trained_on_the_frames_of_all(movies: Path) -> None
     assert made_by["camera"] == model.camera.as_dict()
 
 
-def test_movies_that_one_model_cannot_have_in_common(movies: Path, command: Command) -> None:
-    command("simulate", movies / "wide.tif", "--frames", 40, "--size", 48)
-    recipe = recipe_in(movies, RECIPE.replace("[train]", "[train]\nmodels = 'all'"))
-    summary = run(recipe, movies, movies / "out", "a wide")
-    assert summary.failed == 2
-    assert summary.rows[0].why.startswith("no model for all movies: One model for all movies is trained on")
+def test_movies_that_one_model_cannot_have_in_common(movies: Path) -> None:
+    frames = open_stack(movies / "a.tif").frames(0, 40)
+    write_stack(movies / "wide.tif", np.concatenate([frames, frames], axis=2))
+    write_stack(movies / "nan.tif", np.where(np.arange(40)[:, None, None] == 20, np.nan, frames))
+    recipe = recipe_in(
+        movies, f"[camera]\nfile = 'a_camera.toml'\n[train]\nmodels = 'all'\n{TRAIN}[localize]"
+    )
+    # Which of two kinds is meant cannot be told; what is wrong with a movie itself is said of it.
+    a, wide, bad = run(recipe, movies, movies / "two", "a wide bad").rows
+    assert a.why == wide.why
+    assert a.why.startswith("no model for all movies: One model for all movies is trained on")
+    assert "is not a TIFF file" in bad.why
+    # Of three, one of another size does not stop the others, and neither does one of other pixels.
+    a, wide, nan, b = run(recipe, movies, movies / "more", "a wide nan b").rows
+    assert (a.state, b.state) == ("done", "done")
+    assert wide.why.startswith("wide.tif has frames of 32 x 64 pixels of uint16, and most movies")
+    assert "not finite numbers" in nan.why
+    whole = run(recipe, movies, movies / "alone", "a b")
+    assert whole.rows[0].figures.model_steps == a.figures.model_steps
 
 
 @pytest.fixture

@@ -7,7 +7,12 @@ import json
 import os
 import pickle
 import signal
+import socket
+import threading
+import time
+import warnings
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +22,13 @@ from batches import RECIPE, names_in, recipe_in, results, run
 
 from blinkspot.batch import BatchProgress, Summary, tasks
 from blinkspot.batch.cluster import run_on_cluster
+from blinkspot.batch.scheduler import Watch, connect, farewell
 from blinkspot.batch.steps import Denoise
+from blinkspot.batch.tasks import Order
 from blinkspot.errors import BlinkspotError
 from blinkspot.localization.localizer import Localizer, PreparedLocalizer
 from blinkspot.progress import finish
+from blinkspot.provenance import package_version
 from blinkspot.stack import open_stack
 
 distributed = pytest.importorskip("distributed")
@@ -106,12 +114,214 @@ def test_stopped_and_gone_on_with(
 def test_no_scheduler_and_no_dask(movies: Path, command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
     recipe_in(movies)
     line = ("batch", movies / "recipe.toml", movies / "a.tif", "-o", movies / "out", "--scheduler")
-    monkeypatch.setattr("blinkspot.batch.cluster._CONNECT_S", 0.2)
+    monkeypatch.setattr("blinkspot.batch.scheduler._CONNECT_S", 0.2)
     assert command(*line, "tcp://127.0.0.1:9").refuses("There is no dask scheduler at tcp://127.0.0.1:9")
     assert command(*line, "nonsense://x").refuses("There is no dask scheduler at nonsense://x")
+    # A port at which another program listens, and says nothing.
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        assert command(*line, f"tcp://127.0.0.1:{port}").refuses("run the batch without a scheduler")
     assert command(*line, "tls://127.0.0.1:9").refuses("cannot be reached without certificates")
     monkeypatch.setitem(__import__("sys").modules, "distributed", None)
     assert command(*line, "tcp://127.0.0.1:9").refuses("pip install 'napari-blinkspot[dask]'")
+
+
+@pytest.fixture
+def scheduler() -> Iterator[Any]:
+    """A scheduler without workers."""
+    with distributed.LocalCluster(
+        n_workers=0,
+        threads_per_worker=1,
+        processes=False,
+        dashboard_address=None,
+        protocol="tcp",
+        host="127.0.0.1",
+    ) as made:
+        yield made
+
+
+TABLE_ONLY = "[camera]\nfile = 'a_camera.toml'\n[localize]\nthreshold = 0.5\n"
+
+
+def test_without_workers_it_says_so_and_goes_on_when_one_comes(scheduler: Any, movies: Path) -> None:
+    recipe = recipe_in(movies, TABLE_ONLY)
+    said: list[str] = []
+
+    def start_a_worker(progress: BatchProgress) -> None:
+        said.extend([progress.note] if progress.note else [])
+        if said and not scheduler.workers:
+            scheduler.scale(1)
+
+    names = [movies / "a.tif"]
+    job = run_on_cluster(recipe, names, movies / "out", scheduler.scheduler_address)
+    (row,) = finish(job, start_a_worker).rows
+    assert row.state == "done", row.why
+    (sentence,) = said
+    assert sentence.startswith(
+        f"No worker is at the scheduler {scheduler.scheduler_address}: the batch waits"
+    )
+    assert results(movies / "out") == results_here(recipe, movies)
+
+
+def results_here(recipe: Any, movies: Path) -> dict[str, Any]:
+    run(recipe, movies, movies / "here", "a")
+    return results(movies / "here")
+
+
+def test_a_scheduler_that_is_lost(movies: Path, scheduler: Any, command: Command, on_progress: Any) -> None:
+    recipe_in(movies, TABLE_ONLY)
+    lost: list[bool] = []
+
+    def lose(progress: Any) -> None:
+        if progress.step == "working" and not lost:
+            lost.append(True)
+            scheduler.close()
+
+    on_progress(lose)
+    line = ("batch", movies / "recipe.toml", movies / "a.tif", movies / "b.tif", "-o", movies / "out")
+    ended = command(*line, "--scheduler", scheduler.scheduler_address)
+    assert ended.status == 1
+    sentence = f"The dask scheduler {scheduler.scheduler_address} is lost; what is done is kept"
+    assert sum(sentence in words for words in ended.words) == 1
+    assert ended.out.count(f"failed: {sentence}") == 2
+    # Without it, the same command goes on.
+    assert command(*line).status == 0
+
+
+class SilentClient:
+    """A client whose scheduler does not answer, or not any more."""
+
+    status = "running"
+
+    def __init__(self, workers: list[int | None]) -> None:
+        self.workers = workers
+        self.is_left = threading.Event()
+
+    def nthreads(self) -> dict[str, int]:
+        n = self.workers.pop(0) if self.workers else None
+        if n is None:
+            self.is_left.wait(30.0)
+            raise OSError
+        return {str(number): 1 for number in range(n)}
+
+    def close(self, timeout: float) -> None:
+        self.is_left.wait(30.0)
+
+
+def test_what_hinders_is_said_once_each_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = itertools.count()
+    monkeypatch.setattr(time, "perf_counter", lambda: float(next(clock)))
+    client = SilentClient([0] * 8 + [1, 1] + [0] * 8)
+    watch = Watch(client, "tcp://s")
+    said = []
+    while len(said) < 3:
+        sentence = watch.look()
+        thread = watch._asking
+        if thread is not None and client.workers:
+            thread.join()
+        said += [sentence] if sentence else []
+    assert [sentence.split(" tcp")[0] for sentence in said] == [
+        "No worker is at the scheduler",
+        "No worker is at the scheduler",
+        "The dask scheduler",
+    ]
+    assert "does not answer" in said[-1]
+    assert not watch.is_lost
+    client.is_left.set()
+
+
+def test_nobody_waits_for_a_scheduler_that_does_not_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    client = SilentClient([])
+    asked = threading.Event()
+    farewell(client, [asked.set])  # would wait for 30 s
+    assert asked.wait(5.0)
+    assert not client.is_left.is_set()
+    client.is_left.set()
+    # Nor while it connects: what is made after that is closed.
+    closed = threading.Event()
+    may_connect = threading.Event()
+
+    def connecting(*_: Any, **__: Any) -> Any:
+        may_connect.wait(30.0)
+        return client
+
+    monkeypatch.setattr(distributed, "Client", connecting)
+    monkeypatch.setattr(client, "close", lambda timeout: closed.set())
+    job = connect("tcp://s")
+    next(job)
+    job.close()
+    assert not closed.is_set()
+    may_connect.set()
+    assert closed.wait(5.0)
+
+
+def test_versions_that_differ_are_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    from distributed.versions import VersionMismatchWarning, error_message, get_versions
+
+    here = get_versions()
+    other = {**here, "packages": {**here["packages"], "python": "3.99.1.final.0"}}
+
+    def connecting(*_: Any, **__: Any) -> Any:
+        told = error_message(here, {"tcp://w": other}, here)
+        warnings.warn(VersionMismatchWarning(told["warning"]), stacklevel=1)
+        return SilentClient([])
+
+    monkeypatch.setattr(distributed, "Client", connecting)
+    _, sentence = finish(connect("tcp://s"))
+    assert "\n" not in sentence
+    assert sentence.startswith(
+        "Versions differ between this machine, the scheduler and the workers (python: 3."
+    )
+    assert "3.99.1.final.0): install the same everywhere" in sentence
+
+
+def test_workers_that_cannot_do_it_say_why(movies: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tasks, "_asked_by", lambda stop: lambda: False)
+    step = Denoise(
+        movies / "a.tif", 40, 32 * 32, movies / "m", None, "posterior-mean", "adu", "cpu", movies / "t.tif"
+    )
+    order = Order("stop", package_version())
+    elsewhere = Path("/only/there")
+    unseen = tasks.check_denoising(replace(step, movie=elsewhere / "a.tif"), order)
+    assert f"does not see {elsewhere / 'a.tif'}: movies and results must lie on a disk" in unseen.failure
+    unseen = tasks.check_denoising(replace(step, target=elsewhere / "t.tif"), order)
+    assert f"does not see {elsewhere}: " in unseen.failure
+    older = tasks.check_denoising(step, replace(order, version="0.0.1"))
+    assert f"has napari-blinkspot {package_version()}, and the batch was started by 0.0.1" in older.failure
+
+
+def test_a_worker_that_hears_nothing_goes_on_and_one_that_is_closing_ends(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    answers: list[Any] = [False, OSError("timed out"), True, RuntimeError("ConnectionPool is closed")]
+
+    class Event:
+        def __init__(self, name: str) -> None:
+            assert name == "stop"
+
+        def is_set(self) -> bool:
+            answer = answers.pop(0)
+            if isinstance(answer, Exception):
+                raise answer
+            return bool(answer)
+
+    monkeypatch.setattr(distributed, "Event", Event)
+    is_stopped = tasks._asked_by("stop")
+    assert [is_stopped() for _ in range(4)] == [False, False, True, True]
+
+
+def test_a_worker_without_the_packages(scheduler: Any, movies: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def cannot_begin(step: Any, order: Order) -> tasks.Outcome:
+        raise ModuleNotFoundError("No module named 'blinkspot'")
+
+    scheduler.scale(1)
+    monkeypatch.setattr(tasks, "prepare_localizing", cannot_begin)
+    names = [movies / "a.tif"]
+    job = run_on_cluster(recipe_in(movies, TABLE_ONLY), names, movies / "out", scheduler.scheduler_address)
+    (row,) = finish(job).rows
+    assert (
+        "cannot begin with it (ModuleNotFoundError: No module named 'blinkspot'): install the same" in row.why
+    )
 
 
 def test_blocks_cover_a_movie_in_pieces_of_limited_memory() -> None:

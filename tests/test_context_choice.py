@@ -6,11 +6,16 @@ import numpy as np
 import pytest
 import torch
 
-from blinkspot.denoising import Training, TrainingSettings
+from blinkspot.denoising import Training, TrainingSettings, context_choice
 from blinkspot.denoising.context_choice import least_that_suffices, seen_with
 from blinkspot.denoising.prior import InputScaling
 from blinkspot.evaluation import PRESETS, simulate
 from blinkspot.stack import as_stack
+
+
+@pytest.fixture(autouse=True)
+def thorough_choice(thorough_choice_steps: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(context_choice, "_STEPS", thorough_choice_steps)
 
 
 def chosen_for(**changes) -> int:

@@ -1,8 +1,10 @@
 """Jobs in other threads: what they report, how they stop, what becomes of their errors."""
 
+import gc
 import logging
 import threading
 import time
+import weakref
 
 import pytest
 from qtpy.QtCore import QObject
@@ -45,6 +47,29 @@ def runner(qtbot, outcomes):
     yield runner
     runner.stop()
     wait_for_workers(qtbot)
+
+
+@pytest.mark.viewer
+@pytest.mark.parametrize("stopped", [False, True])
+def test_nothing_that_a_job_was_made_of_outlives_it(qtbot, viewer, runner, outcomes, stopped):
+    class Movie:
+        def job(self):
+            for done in range(10):
+                time.sleep(0.01)
+                yield Progress("working", done, 10, 0.01)
+            while stopped:
+                time.sleep(0.01)
+                yield Progress("working", 10, 10, 0.01)
+
+    movie = Movie()
+    kept = weakref.ref(movie)
+    assert runner.start("Working", movie.job)
+    del movie
+    if stopped:
+        runner.stop()
+    qtbot.waitUntil(lambda: len(outcomes) == 1)
+    gc.collect()
+    assert kept() is None
 
 
 def test_what_cannot_be_interrupted_is_not_waited_for(qtbot, runner, outcomes):

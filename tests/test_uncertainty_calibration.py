@@ -73,7 +73,7 @@ def test_chance_pairs_do_not_move_the_ratio():
 def test_the_standard_error_is_what_repetitions_scatter_by():
     random = np.random.default_rng(0)
     told = []
-    for _ in range(60):
+    for _ in range(40):
         errors = 20.0 * random.normal(size=(600, 2))
         errors = errors[np.hypot(*errors.T) < 55.0]
         told.append(

@@ -20,7 +20,8 @@ from killing import Task, check, command, kill_and_go_on, prepare, timed
 from support import print_table
 
 from blinkspot.denoising import Denoiser
-from blinkspot.denoising.kept_training import checkpoint_beside, steps_kept
+from blinkspot.denoising.checkpoint import read_checkpoint
+from blinkspot.denoising.kept_training import checkpoint_beside
 
 EVERY_S = 0.2
 SETTINGS = {"blinkspot.denoising.training._CHECKPOINT_EVERY_S": EVERY_S}
@@ -61,7 +62,7 @@ def main() -> None:
         def look(is_early: bool) -> None:
             nonlocal gone_on
             path = checkpoint_beside(target)
-            kept.append(steps_kept(path) if path.exists() else 0)
+            kept.append(read_checkpoint(path)[0]["state"]["step"] if path.exists() else 0)
             check(kept[-1] >= kept[-2], "a checkpoint was lost")
             gone_on += kept[-1] > kept[-2]
 

@@ -87,6 +87,8 @@ class Killer:
 
     def __call__(self, progress: Any) -> None:
         """Kill one if it is time."""
+        if getattr(progress, "note", ""):
+            print(progress.note, file=sys.stderr)
         now_s = time.perf_counter()
         if progress.step != "working" or not self._left or now_s < self._next_s:
             return
@@ -124,6 +126,8 @@ def main() -> None:
         with LocalCluster(
             n_workers=options.workers, threads_per_worker=1, dashboard_address=None, host="127.0.0.1"
         ) as cluster:
+            # Nannies give up where a worker takes long to start: others take their places.
+            cluster.adapt(minimum=options.workers, maximum=options.workers)
             killer = Killer(cluster, options.kills, options.seed)
             began_s = time.perf_counter()
             job = run_on_cluster(recipe, movies, folder / "there", cluster.scheduler_address)

@@ -21,7 +21,7 @@ from blinkspot.stack_writing import StackWriter
 from blinkspot.unfinished_files import (
     Record,
     UnfinishedFile,
-    clear_finished,
+    clear_kept_of_finished,
     remove_unfinished,
 )
 
@@ -114,7 +114,7 @@ class ResumableStackWriter(StackWriter):
     @contextlib.contextmanager
     def _opened(self) -> Iterator[Frames]:
         with self._unfinished.errors_said():
-            clear_finished(self.path)
+            clear_kept_of_finished(self.path)
             check_can_write(self.path)
             if self._restart:
                 remove_unfinished(self.path)

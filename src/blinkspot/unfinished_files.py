@@ -126,8 +126,8 @@ class UnfinishedFile:
     def saving(self) -> Iterator[None]:
         """Note on the disk, for as long as a ``with`` block lasts, that the file gets its name.
 
-        Where a process is killed in it, :func:`clear_finished` knows by this that a file of that name is
-        made of what is here.
+        Where a process is killed in it, :func:`clear_kept_of_finished` knows by this that a file of that
+        name is made of what is here.
         """
         note = self.folder / _SAVING
         note.touch()
@@ -299,8 +299,8 @@ def remove_unfinished(target: str | os.PathLike[str]) -> None:
             ) from error
 
 
-def clear_finished(target: str | os.PathLike[str]) -> None:
-    """Remove what is left beside a finished file whose process was killed right after it had named it."""
+def clear_kept_of_finished(target: str | os.PathLike[str]) -> None:
+    """Clear what is kept of a file that is finished: its process was killed right after naming it."""
     clear_left(Path(target))
     if not os.path.lexists(target):
         return

@@ -6,11 +6,11 @@ where a worker is lost, and that are told of as they are completed. Results lie 
 
 from __future__ import annotations
 
-import contextlib
+import dataclasses
 import os
 import time
 import uuid
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -19,7 +19,7 @@ from typing import Any
 from blinkspot.batch import tasks
 from blinkspot.batch.failures import sentence_of
 from blinkspot.batch.figures import Figures
-from blinkspot.batch.plan import MoviePlan, Planner, SharedModel
+from blinkspot.batch.plan import MoviePlan, Planner
 from blinkspot.batch.recipe import Recipe
 from blinkspot.batch.result_folder import is_there
 from blinkspot.batch.running import (
@@ -32,21 +32,20 @@ from blinkspot.batch.running import (
     shared_model,
     waited,
 )
+from blinkspot.batch.scheduler import Client, Watch, connect, farewell
 from blinkspot.batch.steps import BatchStep, Denoise, Localize
 from blinkspot.batch.summary import Row, Summary, write_summary
-from blinkspot.batch.tasks import Outcome
+from blinkspot.batch.tasks import Order, Outcome
 from blinkspot.errors import BlinkspotError
 from blinkspot.progress import Stopwatch
+from blinkspot.provenance import package_version
 
 # Of dask.distributed, which is not installed everywhere and not fully typed.
-Client = Any
 Future = Any
 
 # A disk that fails is tried again so often; a worker that is lost is none of a task's failures.
 _RETRIES = 2
-_CONNECT_S = 10.0
 _PATIENCE_S = 0.04
-_LOOK_EVERY_S = 1.0
 
 
 def run_on_cluster(
@@ -78,75 +77,52 @@ def run_on_cluster(
     BlinkspotError
         See :func:`.run_batch`; also where dask.distributed is not installed, or there is no such scheduler.
     """
-    paths = checked_movies(movies)
-    with output_folder(output) as folder, _connected(address) as client:
-        rows = yield from _Cluster(client, recipe, Planner(recipe, folder), paths).run()
+    paths, notes = checked_movies(movies)
+    with output_folder(output) as folder:
+        client, differing = yield from noted(connect(address), "the scheduler")
+        cluster = _Cluster(client, address, recipe, Planner(recipe, folder), paths)
+        try:
+            for note in (*notes, *([differing] if differing else [])):
+                yield said(note, "all movies")
+            rows = yield from cluster.run()
+        finally:
+            cluster.leave()
         writing = waited(partial(write_summary, rows, folder, recipe))
         summary: Summary = yield from noted(writing, "all movies")
         return summary
 
 
-@contextlib.contextmanager
-def _connected(address: str) -> Iterator[Client]:
-    try:
-        from distributed import Client as DaskClient
-    except ImportError as error:
-        raise BlinkspotError(
-            "A scheduler needs dask.distributed, which is not installed: "
-            "install it by pip install 'napari-blinkspot[dask]'."
-        ) from error
-    try:
-        client: Client = DaskClient(address, timeout=_CONNECT_S, name="blinkspot-batch")
-    except (OSError, ValueError, TimeoutError) as error:
-        raise BlinkspotError(
-            f"There is no dask scheduler at {address}: start one, and give the address that it prints."
-        ) from error
-    except TypeError as error:  # dask's way to say so
-        raise BlinkspotError(
-            f"The dask scheduler {address} cannot be reached without certificates: name them in dask's own "
-            "configuration, under distributed.comm.tls."
-        ) from error
-    try:
-        yield client
-    finally:
-        client.close(timeout=0.2)
-
-
 class _Cluster:
     """The futures of a batch."""
 
-    def __init__(self, client: Client, recipe: Recipe, planner: Planner, movies: list[Path]) -> None:
+    def __init__(
+        self, client: Client, address: str, recipe: Recipe, planner: Planner, movies: list[Path]
+    ) -> None:
         from distributed import Event
 
         self._client = client
+        self._watch = Watch(client, address)
         self._recipe = recipe
         self._planner = planner
         self._paths = movies
-        self._stop = f"blinkspot-stop-{uuid.uuid4().hex}"
-        self._event: Any = Event(self._stop, client)
+        self._order = Order(f"blinkspot-stop-{uuid.uuid4().hex}", package_version())
+        self._event: Any = Event(self._order.stop, client)
         self._movies: dict[Future, _SubmittedMovie] = {}
         self._all: list[Future] = []
 
-    def run(self) -> Generator[BatchProgress, None, tuple[Row, ...]]:
-        """Submit everything, and wait; closed before its end, what the workers are at ends soon, too."""
-        try:
-            return (yield from self._run())
-        except BaseException:
-            with contextlib.suppress(Exception):
-                self._event.set()
-                self._client.cancel(self._all)
-            raise
+    def leave(self) -> None:
+        """Leave the cluster; what the workers are still at, where this is before the end, ends soon."""
+        is_left = any(not future.done() for future in self._all)
+        requests = [self._event.set, partial(self._client.cancel, self._all)] if is_left else []
+        farewell(self._client, requests)
 
-    def _run(self) -> Generator[BatchProgress, None, tuple[Row, ...]]:
+    def run(self) -> Generator[BatchProgress, None, tuple[Row, ...]]:
+        """Submit everything, and wait."""
         rows: dict[Path, Row] = {}
         training: Future | None = None
-        try:
-            shared: SharedModel | None = yield from noted(
-                waited(partial(shared_model, self._planner, self._recipe, self._paths)), "all movies"
-            )
-        except Exception as error:
-            why = f"no model for all movies: {sentence_of(error)}"
-            return tuple(Row(path, state="failed", why=why) for path in self._paths)
+        shared, failures = yield from noted(
+            shared_model(self._planner, self._recipe, self._paths), "all movies"
+        )
         if shared is not None and shared.training is not None and not is_there(shared.path):
             training = self._submit(tasks.do_step, shared.training)
         for note in () if shared is None else shared.notes:
@@ -154,16 +130,18 @@ class _Cluster:
         for number, path in enumerate(self._paths, start=1):
             about = f"movie {number} of {len(self._paths)}, {path.name}"
             try:
+                if path in failures:
+                    raise BlinkspotError(failures[path])
                 plan: MoviePlan = yield from noted(waited(partial(self._planner.plan, path, shared)), about)
+                if plan.to_do:
+                    self._submit_movie(plan, training, priority=-number)
             except Exception as error:
                 rows[path] = Row(path, state="failed", why=sentence_of(error))
                 yield said(f"{path.name} failed: {rows[path].why}", about)
                 continue
             for note in plan.notes:
                 yield said(f"{path.name}: {note}", about)
-            if plan.to_do:
-                self._submit_movie(plan, training, priority=-number)
-            else:
+            if not plan.to_do:
                 row = Row(path, plan.folder.path, plan.n_frames, state="skipped")
                 rows[path] = yield from noted(looked_at(row, plan), about)
         yield from self._collect(rows)
@@ -171,29 +149,33 @@ class _Cluster:
 
     def _collect(self, rows: dict[Path, Row]) -> Generator[BatchProgress, None, None]:
         """Wait for the movies, and put down what became of each."""
-        from distributed import as_completed
-
         clock = Stopwatch("working", len(self._all))
-        finished: Any = as_completed(list(self._movies))
-        progress, looked_at_s = self._progress(clock), 0.0
-        while finished.count():
-            for future in finished.next_batch(block=False):
-                row = self._movies[future].row(_result(future))
+        waiting = dict(self._movies)
+        while waiting:
+            ended = [future for future in waiting if future.done()]
+            # Asked afterwards: with the scheduler, dask drops all futures.
+            is_lost = self._watch.is_lost
+            for future in list(waiting) if is_lost else ended:
+                row = waiting.pop(future).row(_result(future), self._watch.lost if is_lost else "")
                 rows[row.movie] = row
-                if row.why:
+                if row.why and not is_lost:
                     yield said(f"{row.movie.name} failed: {row.why}", row.movie.name)
-            if clock.elapsed_s > looked_at_s + _LOOK_EVERY_S:
-                progress, looked_at_s = self._progress(clock), clock.elapsed_s
-            yield progress
+            note = self._watch.lost if is_lost else self._watch.look()
+            yield dataclasses.replace(self._progress(clock), note=note)
             time.sleep(_PATIENCE_S)
 
     def _submit(self, function: Any, *arguments: Any, priority: int = 0) -> Future:
-        # What a task waits for comes last, after the name of the event by which it is stopped.
+        # What a task waits for comes last, after who has it done.
         values = [each for each in arguments if not _is_future(each)]
         futures = [each for each in arguments if _is_future(each)]
-        future = self._client.submit(
-            function, *values, self._stop, *futures, pure=False, retries=_RETRIES, priority=priority
-        )
+        try:
+            future = self._client.submit(
+                function, *values, self._order, *futures, pure=False, retries=_RETRIES, priority=priority
+            )
+        except Exception as error:
+            if self._watch.is_lost:
+                raise BlinkspotError(self._watch.lost) from error
+            raise
         self._all.append(future)
         return future
 
@@ -211,7 +193,8 @@ class _Cluster:
 
     def _progress(self, clock: Stopwatch) -> BatchProgress:
         done = sum(future.done() for future in self._all)
-        about = f"{done} of {len(self._all)} tasks, {len(self._client.nthreads())} workers"
+        workers = "" if self._watch.workers is None else f", {self._watch.workers} workers"
+        about = f"{done} of {len(self._all)} tasks{workers}"
         return BatchProgress("working", done, len(self._all), clock.elapsed_s, about=about)
 
 
@@ -236,9 +219,11 @@ class _SubmittedMovie:
     plan: MoviePlan
     steps: list[tuple[BatchStep, Future]]
 
-    def row(self, figures: Outcome) -> Row:
-        """Return what its tasks say."""
+    def row(self, figures: Outcome, lost: str) -> Row:
+        """Return what its tasks say; a sentence goes before that where they cannot say anything any more."""
         plan = self.plan
+        if lost:
+            return Row(plan.movie, plan.folder.path, plan.n_frames, state="failed", why=lost)
         outcomes = [(step, _result(future)) for step, future in self.steps]
         failures = [outcome.failure for _, outcome in outcomes if outcome.failure]
         # What was not done because of a failure repeats it.
@@ -271,4 +256,12 @@ def _result(future: Future) -> Outcome:
         return Outcome(failure="The cluster has dropped it: run the same command again.")
     if type(error).__name__ == "KilledWorker":
         return Outcome(failure="Its workers died, several in a row: look for a lack of memory in their logs.")
-    return Outcome(failure=sentence_of(error))
+    if isinstance(error, OSError):
+        return Outcome(failure=sentence_of(error))
+    # All other errors of a task are among what it returns: this one could not be begun.
+    words = " ".join(str(error).split()).split(". ")[0][:100]
+    return Outcome(
+        failure=f"A worker, or the scheduler, cannot begin with it ({type(error).__name__}: {words}): "
+        "install the same Python and packages, with napari-blinkspot[dask], wherever the scheduler or a "
+        "worker runs, or run the batch without a scheduler."
+    )

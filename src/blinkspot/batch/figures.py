@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -61,35 +61,79 @@ def figures_of(plan: MoviePlan) -> Figures:
     """
     found: dict[str, Any] = {}
     if plan.model is not None and plan.model.exists():
-        made_by = opened_model(plan.model).provenance
-        found |= {"model_steps": made_by.get("steps"), "settled": made_by.get("settled")}
+        found |= _read(plan.model, _of_model)
     table = plan.result_of(Process) or plan.result_of(Localize)
     if table is not None and is_there(table):
-        molecules = read_table(table)
-        found["molecules"] = len(molecules)
-        if len(molecules) and molecules.uncertainty_is_valid:
-            mean_nm = float(molecules.column("uncertainty_nm").mean())
-            found["mean_uncertainty_nm"] = mean_nm if math.isfinite(mean_nm) else None
-    resolution = _json(plan.result_of(MeasureResolution))
-    if resolution is not None:
-        found["frc_resolution_nm"] = resolution["ring_correlation"]["resolution_nm"]
+        found |= _read(table, _of_table)
     folder = plan.result_of(Compare)
-    comparison = _json(None if folder is None else folder / "scores.json")
-    if comparison is not None:
-        found |= {"judgement": comparison["judgement"], "verdict": comparison["verdict"]}
-    check = _json(plan.result_of(Check))
-    if check is not None:
-        shares = {name: route["false_share"][0]["value"] for name, route in check["routes"].items()}
-        found["false_percent"] = {
-            name: None if share is None else 100.0 * share for name, share in shares.items()
-        }
+    for path, reader in (
+        (plan.result_of(MeasureResolution), _of_resolution),
+        (None if folder is None else folder / "scores.json", _of_comparison),
+        (plan.result_of(Check), _of_check),
+    ):
+        if path is not None and path.exists():
+            found |= _read(path, reader)
     return Figures(**found)
 
 
-def _json(path: Path | None) -> Any:
-    if path is None or not path.exists():
-        return None
+def _read(path: Path, reader: Callable[[Path], dict[str, Any]]) -> dict[str, Any]:
+    """Return what a result says, which somebody may have changed, damaged or put in its place."""
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise BlinkspotError(f"{path} cannot be read: move it away, and it is made again.") from error
+        return reader(path)
+    except (
+        BlinkspotError,
+        OSError,
+        ValueError,
+        TypeError,
+        LookupError,
+        AttributeError,
+        RecursionError,
+    ) as error:
+        raise BlinkspotError(
+            f"{path} is damaged, or cannot be read: move it away, and it is made again."
+        ) from error
+
+
+def _of_model(path: Path) -> dict[str, Any]:
+    made_by = opened_model(path).provenance
+    return {
+        "model_steps": _of_type(made_by.get("steps"), int),
+        "settled": _of_type(made_by.get("settled"), bool),
+    }
+
+
+def _of_table(path: Path) -> dict[str, Any]:
+    molecules = read_table(path)
+    if not len(molecules) or not molecules.uncertainty_is_valid:
+        return {"molecules": len(molecules)}
+    mean_nm = float(molecules.column("uncertainty_nm").mean())
+    return {"molecules": len(molecules), "mean_uncertainty_nm": mean_nm if math.isfinite(mean_nm) else None}
+
+
+def _of_resolution(path: Path) -> dict[str, Any]:
+    return {"frc_resolution_nm": _of_type(_json(path)["ring_correlation"]["resolution_nm"], (int, float))}
+
+
+def _of_comparison(path: Path) -> dict[str, Any]:
+    scores = _json(path)
+    return {name: _of_type(scores[name], str) for name in ("judgement", "verdict")}
+
+
+def _of_check(path: Path) -> dict[str, Any]:
+    shares = {
+        name: _of_type(route["false_share"][0]["value"], (int, float))
+        for name, route in _json(path)["routes"].items()
+    }
+    return {
+        "false_percent": {name: None if share is None else 100.0 * share for name, share in shares.items()}
+    }
+
+
+def _json(path: Path) -> Any:
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def _of_type(value: Any, kind: type | tuple[type, ...]) -> Any:
+    if value is not None and not isinstance(value, kind):
+        raise TypeError(f"{value!r} is not of the type {kind}")
+    return value

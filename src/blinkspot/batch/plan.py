@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import hashlib
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
 from blinkspot.batch.opened import opened_model, opened_movie, opened_movies
 from blinkspot.batch.recipe import Recipe, TrainRecipe, camera_key
-from blinkspot.batch.result_folder import BATCH_FILES, ResultFolder, is_there, kept_warnings, key_of
+from blinkspot.batch.result_folder import (
+    BATCH_FILES,
+    RECORD,
+    ResultFolder,
+    is_free,
+    is_there,
+    kept_warnings,
+    key_of,
+)
+from blinkspot.batch.shared_model import SharedModel
 from blinkspot.batch.steps import (
     BatchStep,
     Check,
@@ -69,30 +80,6 @@ class MoviePlan:
         return next((step.target for step in self.steps if isinstance(step, kind)), None)
 
 
-@dataclass(frozen=True)
-class SharedModel:
-    """One model for all movies: a file, or to be trained.
-
-    Attributes
-    ----------
-    path : Path
-    key : str
-        What it is made of.
-    camera : Camera
-        Its camera, from which the movies have what they do not state.
-    training : Train or None
-        What makes it.
-    notes : tuple of str
-        What was not given of the camera, and where it comes from.
-    """
-
-    path: Path
-    key: str
-    camera: Camera
-    training: Train | None = None
-    notes: tuple[str, ...] = ()
-
-
 class Planner:
     """Applies a recipe to movies.
 
@@ -109,13 +96,13 @@ class Planner:
         self._given: GivenCamera = recipe.camera.given()
         self._taken: set[Path] = set()
 
-    def shared_model(self, movies: list[Path]) -> SharedModel | None:
+    def shared_model(self, movies: Sequence[Path]) -> SharedModel | None:
         """Return the model that all movies share; None where there is none, or each has its own.
 
         Parameters
         ----------
-        movies : list of Path
-            All that can be opened.
+        movies : sequence of Path
+            All that it can be trained on.
 
         Raises
         ------
@@ -134,7 +121,7 @@ class Planner:
         identities = [movie_identity(opened_movie(path)) for path in movies]
         content = [Train.name, identities, camera.as_dict(), _train_settings(train)]
         folder = ResultFolder(self._output)
-        key = key_of(content)
+        key = folder.model_key(key_of(content), self._folders())
         path = folder.claim(Train.name, key, "model.blinkspot", _train_settings(train))
         training = Train(tuple(movies), camera, train.settings, train.start_from, path)
         return SharedModel(path, key, camera, training, tuple(notes))
@@ -157,38 +144,55 @@ class Planner:
         identity = movie_identity(movie)
         notes: list[str] = []
         found = self._found(movie, None if shared is None else shared.camera, notes)
-        folder = self._folder_of(path, identity)
+        folder = self._folder_of(path, identity, notes)
         folder.clear_leftovers()
         return _MoviePlanner(self._recipe, path, movie, identity, found, folder, shared).plan(notes)
 
     def _found(self, movie: Stack, like: Camera | None, notes: list[str]) -> FoundCamera:
         return find_camera(self._given, movie, say=notes.append, named=camera_key, like=like)
 
-    def _folder_of(self, path: Path, identity: dict[str, Any]) -> ResultFolder:
+    def _folders(self) -> list[ResultFolder]:
+        """Return the folders of all movies that were ever done here."""
+        found = []
+        for record in sorted(self._output.glob(f"*/{RECORD}")):
+            with contextlib.suppress(BlinkspotError):
+                found.append(ResultFolder(record.parent))
+        return found
+
+    def _folder_of(self, path: Path, identity: dict[str, Any], notes: list[str]) -> ResultFolder:
         """Return the folder that a movie has had before, or a new one; each belongs to one movie."""
         stem = path.stem if path.is_file() else path.name.removesuffix(".zarr")
         where = os.path.abspath(path)
         known: list[ResultFolder] = []
+        damaged: BlinkspotError | None = None
+        in_the_way: list[str] = []
         number, free = 1, None
         while free is None:
             candidate = self._output / (stem if number == 1 else f"{stem}-{number}")
             number += 1
             if candidate in self._taken or candidate.name.lower() in BATCH_FILES:
                 continue
-            if not os.path.lexists(candidate):
+            if is_free(candidate):
                 free = candidate
                 break
+            in_the_way.append(candidate.name)
             try:
                 folder = ResultFolder(candidate)
-            except BlinkspotError:
+            except BlinkspotError as error:
+                damaged = damaged or error
                 continue
             if folder.movie is not None and folder.movie.get("identity") == identity:
                 known.append(folder)
+        if damaged is not None and not known:
+            raise damaged  # it may be the movie's own: hours of work that would be done again
         same_place = [folder for folder in known if folder.movie and folder.movie.get("path") == where]
         chosen = (same_place or known or [ResultFolder(free)])[0]
         self._taken.add(chosen.path)
         if chosen.movie is None:
             chosen.belong_to({"path": where, "identity": identity})
+            if in_the_way:
+                others = f"{in_the_way[-1]} is there already, and not of this movie"
+                notes.append(f"its results go to the folder {chosen.path.name}: {others}.")
         return chosen
 
 
@@ -232,10 +236,14 @@ class _MoviePlanner:
     def _frame_pixels(self) -> int:
         return self.movie.height * self.movie.width
 
-    def _claim(self, step: str, name: str, settings: Any, *made_of: Any) -> tuple[Path, str]:
-        """Return the file of a step, and its key: all that decides about the result."""
-        key = key_of([step, name, settings, self.identity, self.camera.as_dict(), *made_of])
-        return self.folder.claim(step, key, name, settings), key
+    def _key(self, step: str, name: str, settings: Any, *made_of: str | None) -> str:
+        """Return the key of a step: all that decides about the result."""
+        return key_of([step, name, settings, self.identity, self.camera.as_dict(), *made_of])
+
+    def _claim(self, step: str, name: str, settings: Any, *made_of: str | None) -> tuple[Path, str]:
+        """Return the file of a step, and its key."""
+        key = self._key(step, name, settings, *made_of)
+        return self.folder.claim(step, key, name, settings, [each for each in made_of if each]), key
 
     def _model(self, steps: list[BatchStep]) -> tuple[Path | None, str | None]:
         train = self.recipe.train
@@ -243,7 +251,9 @@ class _MoviePlanner:
             return self.shared.path, self.shared.key
         if train is None:
             return None, None
-        target, key = self._claim(Train.name, "model.blinkspot", _train_settings(train))
+        name, settings = "model.blinkspot", _train_settings(train)
+        key = self.folder.model_key(self._key(Train.name, name, settings), [self.folder])
+        target = self.folder.claim(Train.name, key, name, settings)
         steps.append(Train((self.path,), self.camera, train.settings, train.start_from, target))
         return target, key
 

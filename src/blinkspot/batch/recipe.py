@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from blinkspot.batch.recipe_values import RecipeTable
+from blinkspot.batch.recipe_values import RecipeTable, shown
 from blinkspot.camera import NUMBERS
 from blinkspot.errors import BlinkspotError
 from blinkspot.evaluation import ComparisonSettings, held_out_settings
@@ -205,7 +205,7 @@ def read_recipe(path: str | os.PathLike[str]) -> Recipe:
     steps = content.pop("process", [])
     for name, value in content.items():
         if not isinstance(value, dict):
-            raise BlinkspotError(f"{path}: {name} must be a table, [{name}], not {value!r}.")
+            raise BlinkspotError(f"{path}: {name} must be a table, [{name}], not {shown(value)}.")
     tables = {name: RecipeTable(path, f"[{name}]", value) for name, value in content.items()}
     recipe = Recipe(
         path,
@@ -242,7 +242,9 @@ def _read_train(table: RecipeTable | None) -> TrainRecipe | None:
     own = ("models", "start_from")
     models = table.values.get("models", "each")
     if not isinstance(models, str) or not models:
-        raise table.error(f"must be 'each', 'all' or the path of a model file, not {models!r}.", "models")
+        raise table.error(
+            f"must be 'each', 'all' or the path of a model file, not {shown(models)}.", "models"
+        )
     table.check_keys((*own, *(each.name for each in dataclasses.fields(TrainingSettings))))
     if models not in ("each", "all"):
         for key in table.without("models").values:
@@ -279,7 +281,7 @@ def _read_localize(table: RecipeTable | None, denoises: bool) -> LocalizeRecipe 
     if table is None:
         return None
     own = [each.name for each in dataclasses.fields(_LocalizeKeys)]
-    table.check_keys((*own, *(each.name for each in dataclasses.fields(LocalizerSettings))))
+    table.check_keys(dict.fromkeys((*own, *(each.name for each in dataclasses.fields(LocalizerSettings)))))
     keys = table.take(*own).read(_LocalizeKeys)
     calibration = None
     if keys.astigmatism is not None:
@@ -305,7 +307,7 @@ def _read_step(path: Path, number: int, entry: dict[str, Any]) -> Step:
     table = RecipeTable(path, f"{_PROCESS} number {number}", entry)
     name = entry.get("step")
     if not isinstance(name, str) or name not in STEPS:
-        raise table.error(f"must be one of {', '.join(STEPS)}, not {name!r}.", "step")
+        raise table.error(f"must be one of {', '.join(STEPS)}, not {shown(name)}.", "step")
     step = table.without("step").read(STEPS[name])
     if isinstance(step, LoadedDrift):
         step = dataclasses.replace(step, path=str(path.parent / step.path))

@@ -100,7 +100,7 @@ class RecipeTable:
     def _value(self, key: str, value: Any, hint: Any) -> Any:
         made, wanted = _as(hint, value)
         if wanted is not None:
-            raise self.error(f"must be {wanted}, not {_shown(value)}.", key)
+            raise self.error(f"must be {wanted}, not {shown(value)}.", key)
         if isinstance(made, Path):
             return self.recipe.parent / made
         return made
@@ -150,6 +150,7 @@ def _is_finite(value: float) -> bool:
         return False
 
 
-def _shown(value: Any) -> str:
+def shown(value: Any) -> str:
+    """Return a value as it is shown in a sentence: not all of one that is long."""
     text = repr(value)
     return text if len(text) <= 60 else f"{text[:57]}..."

@@ -10,9 +10,11 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import itertools
 import json
 import os
 import uuid
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -71,7 +73,7 @@ class ResultFolder:
             self._record["movie"] = movie
             self._write()
 
-    def claim(self, step: str, key: str, name: str, settings: Any) -> Path:
+    def claim(self, step: str, key: str, name: str, settings: Any, made_of: Sequence[str] = ()) -> Path:
         """Return the file or folder of a step's result: the one that it has been given, or a free one.
 
         Parameters
@@ -84,6 +86,8 @@ class ResultFolder:
             What it is called if that is free; else ``denoised-2.tif``, and so on.
         settings : object
             Of the step, JSON-ready, to be read by people.
+        made_of : sequence of str
+            Keys of the steps whose results it is made of.
 
         Raises
         ------
@@ -98,10 +102,48 @@ class ResultFolder:
         while free in taken or any(os.path.lexists(path) for path in result_paths(self.path / free)):
             free, number = f"{Path(name).stem}-{number}{Path(name).suffix}", number + 1
         kept = [entry for entry in self._results if entry["key"] != key]
-        entry = {"step": step, "name": free, "key": key, "settings": settings}
+        entry = {"step": step, "name": free, "key": key, "made_of": list(made_of), "settings": settings}
         self._record["results"] = [*kept, entry]
         self._write()
         return self.path / free
+
+    def model_key(self, key: str, users: Sequence[ResultFolder]) -> str:
+        """Return the key of a model as it is to be used: another one where the model has been lost.
+
+        A training that is repeated need not give the same weights. So what a lost model has made is not
+        mixed with what its successor makes: a successor has a key of its own.
+
+        Parameters
+        ----------
+        key : str
+            Of the training.
+        users : sequence of ResultFolder
+            Where results may be that the model has made.
+        """
+        unused = None
+        for number in itertools.count(1):
+            made_by = key if number == 1 else key_of([key, number])
+            entry = next((each for each in self._results if each["key"] == made_by), None)
+            if entry is not None and is_there(self.path / entry["name"]):
+                return made_by
+            is_used = any(folder.has_made_of(made_by) for folder in users)
+            unused = made_by if unused is None and not is_used else unused
+            if entry is None and not is_used:
+                break
+        assert unused is not None
+        return unused
+
+    def has_made_of(self, key: str) -> bool:
+        """Tell whether a result is there that is made, directly or not, of that of a step."""
+        keys = {key}
+        while True:
+            made = [each for each in self._results if keys.intersection(each.get("made_of", ()))]
+            if any(is_there(self.path / entry["name"]) for entry in made):
+                return True
+            found = keys | {entry["key"] for entry in made}
+            if found == keys:
+                return False
+            keys = found
 
     def clear_leftovers(self) -> None:
         """Remove the beginnings of files that killed processes have left; what was whole gets its name.
@@ -145,8 +187,8 @@ class ResultFolder:
             record = None
         if not _is_record(record):
             raise BlinkspotError(
-                f"{path} is damaged, or of another version of napari-blinkspot: choose another folder for "
-                "the results, or move it away."
+                f"{path} is damaged, or of another version of napari-blinkspot, so that nothing tells which "
+                f"results are in its folder: move {self.path} away, or choose another folder for the results."
             )
         assert isinstance(record, dict)
         return record
@@ -165,6 +207,16 @@ class ResultFolder:
                 f"{path} cannot be written ({error.strerror or error}): "
                 "check the room and the permissions there."
             ) from error
+
+
+def is_free(path: Path) -> bool:
+    """Tell whether a folder can be made by a name: nothing is there, or the beginnings of a killed batch."""
+    if not os.path.lexists(path):
+        return True
+    try:
+        return not path.is_symlink() and {entry.name for entry in path.iterdir()} <= {f"{RECORD}.new"}
+    except OSError:
+        return False
 
 
 def result_paths(path: Path) -> tuple[Path, ...]:
@@ -235,5 +287,7 @@ def _is_record(record: Any) -> bool:
         isinstance(entry, dict)
         and all(isinstance(entry.get(name), str) for name in ("step", "name", "key"))
         and Path(entry["name"]).name == entry["name"]
+        and isinstance(entry.get("made_of", []), list)
+        and all(isinstance(key, str) for key in entry.get("made_of", []))
         for entry in results
     )

@@ -16,10 +16,10 @@ from filelock import FileLock, Timeout
 
 from blinkspot.batch.failures import sentence_of
 from blinkspot.batch.figures import figures_of
-from blinkspot.batch.opened import opened_movie
-from blinkspot.batch.plan import MoviePlan, Planner, SharedModel
+from blinkspot.batch.plan import MoviePlan, Planner
 from blinkspot.batch.recipe import Recipe
 from blinkspot.batch.result_folder import is_there
+from blinkspot.batch.shared_model import Joined, SharedModel, is_shared, joined
 from blinkspot.batch.summary import Row, State, Summary, check_can_replace, write_summary
 from blinkspot.errors import BlinkspotError
 from blinkspot.localization.processing.paced import waited_for
@@ -79,20 +79,22 @@ def run_batch(
     BlinkspotError
         If there are no movies, or the folder cannot be made, or another batch is writing it.
     """
-    paths = checked_movies(movies)
+    paths, notes = checked_movies(movies)
     with output_folder(output) as folder:
+        for note in notes:
+            yield said(note, "all movies")
         planner = Planner(recipe, folder)
         about = "all movies"
-        shared, failure = yield from noted(_prepared(planner, recipe, paths), about)
+        shared, failures = yield from noted(_prepared(planner, recipe, paths), about)
         rows = []
         for note in () if shared is None else shared.notes:
             yield said(f"The camera of all movies: {note}", about)
         for number, path in enumerate(paths, start=1):
             about = f"movie {number} of {len(paths)}, {path.name}"
-            if failure:
-                rows.append(Row(path, state="failed", why=failure))
-                continue
-            rows.append((yield from _row(planner, path, shared, about)))
+            if path in failures:
+                rows.append(Row(path, state="failed", why=failures[path]))
+            else:
+                rows.append((yield from _row(planner, path, shared, about)))
             for warning in rows[-1].warnings:
                 yield said(f"{path.name}: {warning}", about)
             if rows[-1].why:
@@ -103,8 +105,8 @@ def run_batch(
         return summary
 
 
-def checked_movies(movies: Sequence[str | os.PathLike[str]]) -> list[Path]:
-    """Return the movies' paths, each once.
+def checked_movies(movies: Sequence[str | os.PathLike[str]]) -> tuple[list[Path], list[str]]:
+    """Return the movies' paths, each file once, and a sentence on each one that is left out for that.
 
     Raises
     ------
@@ -114,7 +116,13 @@ def checked_movies(movies: Sequence[str | os.PathLike[str]]) -> list[Path]:
     paths = list(dict.fromkeys(Path(os.path.abspath(movie)) for movie in movies))
     if not paths:
         raise BlinkspotError("There are no movies: give one or more.")
-    return paths
+    files: dict[str, Path] = {}
+    notes = []
+    for path in paths:
+        first = files.setdefault(os.path.realpath(path), path)
+        if first != path:
+            notes.append(f"{path} and {first} are one movie, which is done once, as the latter.")
+    return list(files.values()), notes
 
 
 @contextlib.contextmanager
@@ -147,38 +155,40 @@ def output_folder(output: str | os.PathLike[str]) -> Iterator[Path]:
         lock.release()
 
 
-def openable(paths: Sequence[Path]) -> list[Path]:
-    """Return those movies that can be opened; the others fail when their turn comes."""
-    found = []
-    for path in paths:
-        with contextlib.suppress(BlinkspotError):
-            opened_movie(path)
-            found.append(path)
-    return found
+def shared_model(
+    planner: Planner, recipe: Recipe, paths: Sequence[Path]
+) -> Generator[Progress, None, tuple[SharedModel | None, dict[Path, str]]]:
+    """Return the model that all movies share, if they do, and why which movies cannot be done.
+
+    See :func:`.joined` and :meth:`.Planner.shared_model`.
+    """
+    together = Joined(tuple(paths), {})
+    if is_shared(recipe):
+        together = yield from waited(partial(joined, paths))
+    if not together.movies:
+        return None, together.left_out
+    try:
+        shared: SharedModel | None = yield from waited(partial(planner.shared_model, together.movies))
+    except Exception as error:
+        return None, {**_without_model(together.movies, error), **together.left_out}
+    return shared, together.left_out
 
 
-def shared_model(planner: Planner, recipe: Recipe, paths: Sequence[Path]) -> SharedModel | None:
-    """Return the model that all movies share, if they do; see :meth:`.Planner.shared_model`."""
-    train = recipe.train
-    if train is None or train.models == "each":
-        return None
-    movies = openable(paths) if train.models == "all" else []
-    if train.models == "all" and not movies:
-        return None  # every movie says why
-    return planner.shared_model(movies)
+def _without_model(movies: Sequence[Path], error: Exception) -> dict[Path, str]:
+    return dict.fromkeys(movies, f"no model for all movies: {sentence_of(error)}")
 
 
 def _prepared(
     planner: Planner, recipe: Recipe, paths: list[Path]
-) -> Generator[Progress, None, tuple[SharedModel | None, str]]:
-    """Make the model that all movies share; return it, and what went wrong."""
+) -> Generator[Progress, None, tuple[SharedModel | None, dict[Path, str]]]:
+    """Make the model that all movies share; return it, and why which movies cannot be done."""
+    shared, failures = yield from shared_model(planner, recipe, paths)
     try:
-        shared: SharedModel | None = yield from waited(partial(shared_model, planner, recipe, paths))
         if shared is not None and shared.training is not None and not is_there(shared.path):
             yield from shared.training.run()
     except Exception as error:
-        return None, f"no model for all movies: {sentence_of(error)}"
-    return shared, ""
+        return None, {**_without_model(paths, error), **failures}
+    return shared, failures
 
 
 def _row(

@@ -66,6 +66,11 @@ class BatchStep(Protocol):
         """Results of other steps that it is made of."""
         ...
 
+    @property
+    def movies_read(self) -> tuple[Path, ...]:
+        """Movies, as recorded, that it reads."""
+        ...
+
     def run(self) -> Generator[Progress, None, None]:
         """Make it; what was begun before and can be gone on with is gone on with."""
         ...
@@ -82,6 +87,11 @@ class Train:
     settings: TrainingSettings
     start_from: Path | None
     target: Path
+
+    @property
+    def movies_read(self) -> tuple[Path, ...]:
+        """Movies, as recorded, that it reads."""
+        return self.movies
 
     @property
     def needs(self) -> tuple[Path, ...]:
@@ -132,6 +142,11 @@ class Denoise:
     target: Path
 
     @property
+    def movies_read(self) -> tuple[Path, ...]:
+        """Movies, as recorded, that it reads."""
+        return (self.movie,)
+
+    @property
     def needs(self) -> tuple[Path, ...]:
         """Results of other steps that it is made of."""
         return (self.model,)
@@ -168,6 +183,11 @@ class Localize:
     camera: Camera
     settings: LocalizerSettings
     target: Path
+
+    @property
+    def movies_read(self) -> tuple[Path, ...]:
+        """Movies, as recorded, that it reads."""
+        return (self.movie,)
 
     @property
     def needs(self) -> tuple[Path, ...]:
@@ -243,6 +263,11 @@ class Process:
     target: Path
 
     @property
+    def movies_read(self) -> tuple[Path, ...]:
+        """Movies, as recorded, that it reads."""
+        return ()
+
+    @property
     def needs(self) -> tuple[Path, ...]:
         """Results of other steps that it is made of."""
         return (self.table,)
@@ -266,6 +291,11 @@ class MeasureResolution:
     table: Path
     settings: ResolutionSettings
     target: Path
+
+    @property
+    def movies_read(self) -> tuple[Path, ...]:
+        """Movies, as recorded, that it reads."""
+        return ()
 
     @property
     def needs(self) -> tuple[Path, ...]:
@@ -295,6 +325,11 @@ class Compare:
     target: Path
 
     @property
+    def movies_read(self) -> tuple[Path, ...]:
+        """Movies, as recorded, that it reads."""
+        return (self.movie,)
+
+    @property
     def needs(self) -> tuple[Path, ...]:
         """Results of other steps that it is made of."""
         return (self.denoised, self.model)
@@ -320,6 +355,11 @@ class Check:
     camera: Camera
     settings: HeldOutSettings
     target: Path
+
+    @property
+    def movies_read(self) -> tuple[Path, ...]:
+        """Movies, as recorded, that it reads."""
+        return (self.movie,)
 
     @property
     def needs(self) -> tuple[Path, ...]:

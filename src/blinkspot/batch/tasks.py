@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from pathlib import Path
+from socket import gethostname
 from typing import Any, TypeVar
 
 import numpy as np
@@ -29,6 +30,7 @@ from blinkspot.errors import BlinkspotError
 from blinkspot.files import written_whole
 from blinkspot.localization.localizer import PreparedLocalizer
 from blinkspot.progress import Progress, Stopwatch
+from blinkspot.provenance import package_version
 
 # A block is a task: some seconds of work, and no more than this in memory.
 _BLOCK_BYTES = 64 << 20
@@ -38,6 +40,22 @@ _LOOK_EVERY_S = 1.0
 ResultT = TypeVar("ResultT")
 IsStopped = Callable[[], bool]
 Block = tuple[int, int]
+
+
+@dataclass(frozen=True)
+class Order:
+    """Who has a task done.
+
+    Attributes
+    ----------
+    stop : str
+        Name of the event by which the client asks for an end.
+    version : str
+        The client's version of napari-blinkspot.
+    """
+
+    stop: str
+    version: str
 
 
 @dataclass(frozen=True)
@@ -72,21 +90,20 @@ def blocks_of(step: Denoise | Localize) -> tuple[Block, ...]:
     return tuple((start, min(step.n_frames, start + length)) for start in range(0, step.n_frames, length))
 
 
-def do_step(step: BatchStep, stop: str, *before: Outcome) -> Outcome:
+def do_step(step: BatchStep, order: Order, *before: Outcome) -> Outcome:
     """Do a step in one go.
 
     Parameters
     ----------
     step : BatchStep
-    stop : str
-        Name of the event by which the client asks for an end.
+    order : Order
     *before : Outcome
         Of the steps that it is made of.
     """
-    return _outcome(lambda: _whole(step), stop, before)
+    return _outcome(lambda: _whole(step), order, before, step)
 
 
-def prepare_localizing(step: Localize, stop: str, *before: Outcome) -> Outcome:
+def prepare_localizing(step: Localize, order: Order, *before: Outcome) -> Outcome:
     """Learn from a movie how it is localized."""
 
     def job() -> Generator[Progress, None, Outcome]:
@@ -96,10 +113,10 @@ def prepare_localizing(step: Localize, stop: str, *before: Outcome) -> Outcome:
         prepared = yield from step.localizer.prepare(*step.opened())
         return Outcome(warnings=tuple(warnings), prepared=prepared)
 
-    return _outcome(job, stop, before)
+    return _outcome(job, order, before, step)
 
 
-def localize_block(step: Localize, block: Block, stop: str, prepared: Outcome) -> Outcome:
+def localize_block(step: Localize, block: Block, order: Order, prepared: Outcome) -> Outcome:
     """Localize a block of frames into a file of its own."""
 
     def job() -> Generator[Progress, None, Outcome]:
@@ -110,11 +127,11 @@ def localize_block(step: Localize, block: Block, stop: str, prepared: Outcome) -
             _keep(rows, step, block)
         return Outcome()
 
-    return _outcome(job, stop, (prepared,))
+    return _outcome(job, order, (prepared,), step)
 
 
 def join_localized(
-    step: Localize, blocks: tuple[Block, ...], stop: str, prepared: Outcome, *done: Outcome
+    step: Localize, blocks: tuple[Block, ...], order: Order, prepared: Outcome, *done: Outcome
 ) -> Outcome:
     """Make the table of all blocks."""
 
@@ -127,10 +144,10 @@ def join_localized(
         clear_blocks(step)
         return Outcome(seconds=_seconds(prepared, *done))
 
-    return _outcome(job, stop, (prepared, *done))
+    return _outcome(job, order, (prepared, *done), step)
 
 
-def check_denoising(step: Denoise, stop: str, *before: Outcome) -> Outcome:
+def check_denoising(step: Denoise, order: Order, *before: Outcome) -> Outcome:
     """Check that model and movie suit each other."""
 
     def job() -> Generator[Progress, None, Outcome]:
@@ -138,10 +155,10 @@ def check_denoising(step: Denoise, stop: str, *before: Outcome) -> Outcome:
             yield from step.checked()
         return Outcome()
 
-    return _outcome(job, stop, before)
+    return _outcome(job, order, before, step)
 
 
-def denoise_block(step: Denoise, block: Block, stop: str, checked: Outcome) -> Outcome:
+def denoise_block(step: Denoise, block: Block, order: Order, checked: Outcome) -> Outcome:
     """Denoise a block of frames into a file of its own."""
     from blinkspot.denoising import blocks
 
@@ -152,10 +169,10 @@ def denoise_block(step: Denoise, block: Block, stop: str, checked: Outcome) -> O
             _keep(made, step, block)
         return Outcome()
 
-    return _outcome(job, stop, (checked,))
+    return _outcome(job, order, (checked,), step)
 
 
-def join_denoised(step: Denoise, blocks: tuple[Block, ...], stop: str, *done: Outcome) -> Outcome:
+def join_denoised(step: Denoise, blocks: tuple[Block, ...], order: Order, *done: Outcome) -> Outcome:
     """Make the movie of all blocks."""
     from blinkspot.denoising.blocks import join_blocks
 
@@ -167,12 +184,12 @@ def join_denoised(step: Denoise, blocks: tuple[Block, ...], stop: str, *done: Ou
         clear_blocks(step)
         return Outcome(seconds=_seconds(*done))
 
-    return _outcome(job, stop, done)
+    return _outcome(job, order, done, step)
 
 
-def read_figures(plan: MoviePlan, stop: str, *before: Outcome) -> Outcome:
+def read_figures(plan: MoviePlan, order: Order, *before: Outcome) -> Outcome:
     """Read what came out of a movie, also of one that failed."""
-    return _outcome(lambda: _figures(plan), stop, ())
+    return _outcome(lambda: _figures(plan), order, ())
 
 
 def _seconds(*outcomes: Outcome) -> float:
@@ -196,7 +213,10 @@ def _whole(step: BatchStep) -> Generator[Progress, None, Outcome]:
 
 
 def _outcome(
-    job: Callable[[], Generator[Progress, None, Outcome]], stop: str, before: tuple[Outcome, ...]
+    job: Callable[[], Generator[Progress, None, Outcome]],
+    order: Order,
+    before: tuple[Outcome, ...],
+    step: BatchStep | None = None,
 ) -> Outcome:
     """Do a job to its end, or to the client's; errors of the disk are raised, and tried again."""
     began = time.perf_counter()
@@ -204,12 +224,29 @@ def _outcome(
     if failure:
         return Outcome(failure=failure)
     try:
-        outcome = _driven(job(), _asked_by(stop))
+        _check_worker(order, step)
+        outcome = _driven(job(), _asked_by(order.stop))
     except OSError:
         raise
     except Exception as error:
         return Outcome(failure=sentence_of(error), seconds=time.perf_counter() - began)
     return dataclasses.replace(outcome, seconds=outcome.seconds + time.perf_counter() - began)
+
+
+def _check_worker(order: Order, step: BatchStep | None) -> None:
+    """Check that this worker has the client's version, and sees the same files."""
+    own = package_version()
+    if own != order.version:
+        raise BlinkspotError(
+            f"A worker on {gethostname()} has napari-blinkspot {own}, and the batch was started by "
+            f"{order.version}: install the same version wherever a worker runs."
+        )
+    for path in () if step is None else (*step.movies_read, step.target.parent):
+        if not path.exists():
+            raise BlinkspotError(
+                f"A worker on {gethostname()} does not see {path}: movies and results must lie on a disk "
+                "that all workers see under the same paths; else run the batch without a scheduler."
+            )
 
 
 def _driven(job: Generator[Progress, None, ResultT], is_stopped: IsStopped) -> ResultT:
@@ -231,7 +268,16 @@ def _asked_by(stop: str) -> IsStopped:
     from distributed import Event
 
     event = Event(stop)
-    return lambda: bool(event.is_set())
+
+    def is_set() -> bool:
+        try:
+            return bool(event.is_set())
+        except OSError:  # a scheduler that is busy may still answer the next time
+            return False
+        except RuntimeError:  # dask's, of a worker that is closing: what it does reaches nobody any more
+            return True
+
+    return is_set
 
 
 def _blocks_folder(step: Denoise | Localize) -> Path:

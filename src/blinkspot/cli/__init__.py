@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import atexit
+import contextlib
 import gc
+import os
 import sys
+
+from blinkspot.cli.interruption import one_interruption
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -13,13 +17,19 @@ def main(arguments: list[str] | None = None) -> None:
     The status is 0 when the job was done, 2 for bad input (with one sentence on standard error), 130 when
     it was interrupted.
     """
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:  # closed by whoever has started this
+            setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115
     # Else Python looks through all that torch has loaded before it ends, which takes most of a second.
     atexit.register(gc.freeze)
     try:
-        # What the commands need takes a second or two to import: Ctrl-C must reach that, too.
-        from blinkspot.cli import app
+        with one_interruption() as request:
+            # What the commands need takes a second or two to import: Ctrl-C must reach that, too.
+            from blinkspot.cli import app
 
-        app.main(arguments)
+            request.obey()
+            app.main(arguments)
     except KeyboardInterrupt:
-        print("blinkspot: Stopped; nothing half-done was left behind.", file=sys.stderr)
+        with contextlib.suppress(OSError):
+            print("blinkspot: Stopped; nothing half-done was left behind.", file=sys.stderr)
         sys.exit(130)

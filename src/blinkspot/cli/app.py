@@ -13,7 +13,7 @@ from blinkspot.cli.check_command import check
 from blinkspot.cli.console import say
 from blinkspot.cli.demo_command import demo
 from blinkspot.cli.drift_command import drift
-from blinkspot.cli.interruption import INTERRUPTED, one_interruption
+from blinkspot.cli.interruption import INTERRUPTED
 from blinkspot.cli.residuals_command import residuals
 from blinkspot.cli.resolution_command import resolution
 from blinkspot.cli.simulate_command import simulate
@@ -75,8 +75,7 @@ def main(arguments: list[str] | None = None) -> None:
         If it is interrupted.
     """
     try:
-        with one_interruption():
-            status = app(arguments, standalone_mode=False)
+        status = app(arguments, standalone_mode=False)
     except BlinkspotError as error:
         say(f"blinkspot: {error}")
         sys.exit(2)
@@ -97,6 +96,12 @@ def _sentence(error: Exception) -> str | None:
     """Return what to say of an error that is not ours; None if it is a defect."""
     if is_out_of_memory(error):
         return "There is not enough memory for this job: close other programs, or use smaller frames."
+    if isinstance(error, OSError) and error.strerror:
+        where = "" if error.filename is None else f" with {error.filename}"
+        return (
+            f"The job ended by an error of the system{where} ({error.strerror}): check that all files are "
+            "there, their permissions, and the room on the disk."
+        )
     # What the option parser raises; it exports no common base class.
     message = getattr(error, "format_message", None)
     if message is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -42,6 +43,8 @@ def batch(
     else:
         from blinkspot.batch.cluster import run_on_cluster
 
+        # A scheduler that is lost is told of in a sentence; dask's log repeats it in its own words.
+        logging.getLogger("distributed").setLevel(logging.CRITICAL)
         job = run_on_cluster(made, movies, output, scheduler)
     try:
         summary = run(job, _words)

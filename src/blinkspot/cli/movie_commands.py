@@ -24,14 +24,14 @@ from blinkspot.cli.camera_options import (
 )
 from blinkspot.cli.console import answer, run, say
 from blinkspot.cli.going_on import Restart, going_on_later
-from blinkspot.cli.interruption import INTERRUPTED
+from blinkspot.cli.interruption import INTERRUPTED, noted_interruption
 from blinkspot.errors import BlinkspotError
 from blinkspot.files import check_can_write, unused_path
 from blinkspot.part_folders import claimed
 from blinkspot.progress import Progress
 from blinkspot.recorded_movies import open_recorded
 from blinkspot.stack_writing import check_movie_name
-from blinkspot.unfinished_files import clear_finished as clear_finished_movie
+from blinkspot.unfinished_files import clear_kept_of_finished
 
 if TYPE_CHECKING:
     from blinkspot.denoising import Denoiser, Training
@@ -166,7 +166,12 @@ def train(
     Interrupted (Ctrl-C), it keeps the best model so far, too.
     """
     from blinkspot.denoising import Denoiser, Training, TrainingSettings
-    from blinkspot.denoising.kept_training import checkpoint_beside, clear_finished, discard
+    from blinkspot.denoising.kept_training import (
+        checkpoint_beside,
+        discard,
+        discard_checkpoint_of_finished,
+    )
+    from blinkspot.denoising.learner import load_optimiser
 
     options: dict[str, Any] = {
         "network": network,
@@ -190,31 +195,35 @@ def train(
     )
     movie = open_recorded(stack)
     given = camera.given()
-    clear_finished(output)
+    discard_checkpoint_of_finished(output)
     check_can_write(output)
     with claimed(output):
-        resume = _kept(output, resume, restart)
         checkpoint = checkpoint_beside(output)
         start = None if start_from is None else Denoiser.load(start_from)
         if start is not None:
             start.check_keeps(asked)
         training = Training(movie, find_camera(given, movie), settings, start)
         check_can_write(output, training.room_bytes)
-        remarks = [] if resume is not None else run(remarks_before_training(movie, training.camera))
+        resume = _kept(checkpoint, training, resume, restart)
+        remarks: list[str] = []
+        if resume is None:
+            remarks = run(remarks_before_training(movie, training.camera), only_looks=True)
         for remark in remarks:
             say(f"Warning: {remark}")
 
+        load_optimiser()  # here, where it can be interrupted
         started = time.perf_counter()
         try:
             run(training.run(checkpoint, resume), training_words)
-        except (KeyboardInterrupt, BlinkspotError) as error:
+        except (KeyboardInterrupt, Exception) as error:
             kept = _say_what_is_kept(training, output, checkpoint)
             if kept and isinstance(error, KeyboardInterrupt):
                 sys.exit(INTERRUPTED)  # all is said
             raise
         assert training.best is not None  # run() has ended
-        _keep(training.best, output)
-        discard(checkpoint)
+        with noted_interruption():  # it takes but a moment, and then all is done
+            _keep(training.best, output)
+            discard(checkpoint)
         for warning in training.warnings:
             say(f"Warning: {warning}")
         answer(
@@ -233,24 +242,29 @@ def train(
         )
 
 
-def _kept(output: Path, resume: Path | None, restart: bool) -> Path | None:
-    """Return the checkpoint to go on from; None where the training is to begin anew."""
-    from blinkspot.denoising.kept_training import checkpoint_beside, discard, steps_kept
+def _kept(checkpoint: Path, training: Training, resume: Path | None, restart: bool) -> Path | None:
+    """Return the checkpoint to go on from; None where the training is to begin anew.
 
-    checkpoint = checkpoint_beside(output)
+    One that is to be kept in ``checkpoint`` may have been begun from ``resume``, and ended early again.
+    """
+    from blinkspot.denoising.kept_training import discard, steps_kept
+
     if restart:
         if resume is not None:
             raise BlinkspotError("--restart begins anew, and --resume goes on: give one of them.")
         discard(checkpoint)
-    elif checkpoint.exists():
-        if resume is not None and not (resume.exists() and checkpoint.samefile(resume)):
-            raise BlinkspotError(
-                f"{checkpoint} is what an interrupted training left: go on with it by leaving --resume out, "
-                "or choose another name for the model."
-            )
-        say(f"Going on after step {steps_kept(checkpoint)}, kept in {checkpoint}; --restart begins anew.")
-        return checkpoint
-    return resume
+        if checkpoint.exists():
+            raise BlinkspotError(f"{checkpoint} cannot be removed: move it away, or choose another name.")
+        return None
+    given = [] if resume is None else [resume]
+    there = [path for path in (checkpoint, *given) if path.exists()] or given
+    if not there:
+        return None
+    steps = {path: steps_kept(path, training.identity) for path in there}
+    farthest = max(there, key=steps.__getitem__)
+    how_else = "" if given else "; --restart begins anew"
+    say(f"Going on after step {steps[farthest]}, kept in {farthest}{how_else}.")
+    return farthest
 
 
 def _say_what_is_kept(training: Training, output: Path, checkpoint: Path) -> bool:
@@ -301,7 +315,7 @@ def denoise(
     from blinkspot.denoising.devices import pick_device
 
     check_movie_name(output)
-    clear_finished_movie(output)
+    clear_kept_of_finished(output)
     check_can_write(output)
     where = pick_device(device)
     movie = open_recorded(stack)

@@ -49,7 +49,7 @@ from blinkspot.movie_checks import check_camera, check_movie
 from blinkspot.part_folders import claimed
 from blinkspot.recorded_movies import is_denoised, open_denoised, open_recorded
 from blinkspot.stack import Stack, open_stack
-from blinkspot.unfinished_files import clear_finished
+from blinkspot.unfinished_files import clear_kept_of_finished
 
 if TYPE_CHECKING:
     from blinkspot.denoising import Denoiser
@@ -150,7 +150,7 @@ def localize(
             "give --fit-on denoised too."
         )
     made = table_paths(output)
-    clear_finished(output)
+    clear_kept_of_finished(output)
     movie = open_denoised(stack) if stack == denoised else open_recorded(stack)
     guide = None if denoised is None else open_denoised(denoised)
     given = camera.given()

@@ -17,6 +17,7 @@ from torch import Tensor
 from blinkspot.camera import Camera
 from blinkspot.denoising.settings import TrainingSettings
 from blinkspot.errors import BlinkspotError, in_brief
+from blinkspot.files import reach_disk
 from blinkspot.movie_identity import movie_identity
 from blinkspot.stack import Stack
 
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from blinkspot.denoising.denoiser import Denoiser
 
 _HEADER_KEY = "napari-blinkspot-checkpoint"
-_FORMAT = 3
+_FORMAT = 4
 # What values that are not what they should be give rise to.
 _OF_DAMAGED_FILES = (AttributeError, KeyError, OverflowError, RuntimeError, TypeError, ValueError)
 
@@ -54,8 +55,13 @@ def write_checkpoint(path: Path, numbers: dict[str, Any], tensors: dict[str, Ten
     temporary = new_checkpoint_of(path)
     header = json.dumps({"format": _FORMAT, **numbers})
     try:
-        temporary.write_bytes(save(tensors, metadata={_HEADER_KEY: header}))
+        # Never through a link that lies there.
+        temporary.unlink(missing_ok=True)
+        with temporary.open("xb") as file:
+            file.write(save(tensors, metadata={_HEADER_KEY: header}))
+        reach_disk(temporary)
         os.replace(temporary, path)
+        reach_disk(path.parent)
     except OSError as error:
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
@@ -73,19 +79,29 @@ def read_checkpoint(path: str | os.PathLike[str]) -> tuple[dict[str, Any], dict[
     BlinkspotError
         If the file is not there, cannot be read, or is no checkpoint.
     """
-    if not Path(path).is_file():
-        raise BlinkspotError(f"There is no checkpoint {path}.")
+    try:
+        with open(path, "rb"):
+            pass
+    except FileNotFoundError as error:
+        raise BlinkspotError(f"There is no checkpoint {path}.") from error
+    except OSError as error:
+        raise BlinkspotError(
+            f"{path} cannot be read as a checkpoint ({error.strerror or error}): check what it is, and its "
+            "permissions."
+        ) from error
     try:
         with safe_open(path, framework="pt", device="cpu") as file:
             numbers = dict(json.loads((file.metadata() or {})[_HEADER_KEY]))
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except (SafetensorError, OSError, KeyError, TypeError, ValueError, RecursionError) as error:
         raise BlinkspotError(
-            f"{path} is not a checkpoint of a training, or it is damaged: choose the file ending in "
-            ".checkpoint that an interrupted training left."
+            f"{path} is not a checkpoint of a training, or it is damaged: go on from another one, or move it "
+            "away and train anew."
         ) from error
     if numbers.pop("format", None) != _FORMAT:
-        raise BlinkspotError(f"{path} was written by another version of napari-blinkspot: train again.")
+        raise BlinkspotError(
+            f"{path} was written by another version of napari-blinkspot: move it away and train anew."
+        )
     return numbers, tensors
 
 
@@ -144,7 +160,7 @@ def check_same_training(path: Path, numbers: dict[str, Any], identity: dict[str,
             what = whole.get(name) or _first_difference(theirs, own)
             raise BlinkspotError(
                 f"The checkpoint {path} is of another training ({what}): give the movie, camera and "
-                "settings with which that one began, or begin anew."
+                "settings with which that one began, or begin anew (--restart on the command line)."
             )
 
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import json
-import os
 from pathlib import Path
+from typing import Any
 
 from blinkspot.camera import Camera
-from blinkspot.denoising.checkpoint import new_checkpoint_of, read_checkpoint
+from blinkspot.denoising.checkpoint import new_checkpoint_of, read_checkpoint, read_same_training
 from blinkspot.denoising.denoiser import Denoiser
 from blinkspot.denoising.new_network import untrained_network
 from blinkspot.denoising.settings import MAX_CONTEXT_FRAMES, TrainingSettings
@@ -36,15 +36,15 @@ def room_bytes(used: TrainingSettings, camera: Camera) -> int:
     return maps + weights * (1 + _WEIGHTS_IN_CHECKPOINTS)
 
 
-def steps_kept(checkpoint: Path) -> int:
-    """Return how many steps of a training a checkpoint holds.
+def steps_kept(checkpoint: Path, identity: dict[str, Any]) -> int:
+    """Return how many steps of the training of that identity a checkpoint holds.
 
     Raises
     ------
     BlinkspotError
-        If the file cannot be read, or is no checkpoint.
+        If the file cannot be read, or is no checkpoint of that training.
     """
-    numbers, _ = read_checkpoint(checkpoint)
+    numbers, _ = read_same_training(checkpoint, identity)
     try:
         return int(numbers["state"]["step"])
     except (KeyError, OverflowError, TypeError, ValueError) as error:
@@ -60,11 +60,11 @@ def discard(checkpoint: Path) -> None:
             path.unlink(missing_ok=True)
 
 
-def clear_finished(model: Path) -> None:
-    """Remove what is left beside a model whose process was killed right after it had named it."""
-    checkpoint = checkpoint_beside(model)
-    if not os.path.lexists(model):
+def discard_checkpoint_of_finished(model: Path) -> None:
+    """Discard a checkpoint beside the model it has become: its process was killed right after naming that."""
+    if not model.is_file():
         return
+    checkpoint = checkpoint_beside(model)
     if not checkpoint.exists():
         discard(checkpoint)
         return
@@ -72,5 +72,7 @@ def clear_finished(model: Path) -> None:
     with contextlib.suppress(BlinkspotError, AttributeError, KeyError, TypeError, ValueError):
         made, (kept, _) = Denoiser.load(model).provenance, read_checkpoint(checkpoint)
         asked_for = json.loads(json.dumps(TrainingSettings(**kept["settings"]).chosen))
-        if (made.get("finished"), made["asked_for"], made["camera"]) == (True, asked_for, kept["camera"]):
+        # The last of these, a measured number, tells one movie from another.
+        names = ("finished", "asked_for", "camera", "noise_ratio")
+        if [made[name] for name in names] == [True, asked_for, kept["camera"], kept["noise_ratio"]]:
             discard(checkpoint)

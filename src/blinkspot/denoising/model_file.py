@@ -26,7 +26,7 @@ from blinkspot.denoising.settings import (
     MAX_CONTEXT_FRAMES,
 )
 from blinkspot.errors import BlinkspotError, in_brief
-from blinkspot.files import written_whole
+from blinkspot.files import reach_disk, written_whole
 
 _HEADER_KEY = "napari-blinkspot"
 # Another number wherever the same weights would mean something else. 1 to 4 were never released.
@@ -83,6 +83,8 @@ def save_model(path: str | os.PathLike[str], record: ModelRecord, model: PriorNe
     with written_whole(path, sum(value.nbytes for value in weights.values())) as temporary:
         # Not save_file, whose files only their owner can read.
         temporary.write_bytes(save(weights, metadata={_HEADER_KEY: json.dumps(header)}))
+        reach_disk(temporary)  # what it was trained from is removed once it is there
+    reach_disk(Path(path).parent)
 
 
 def _check_numbers(record: ModelRecord, weights: dict[str, Tensor]) -> None:

@@ -14,11 +14,12 @@ _WARM_UP_STEPS = 20
 _FALL_SHARE = 0.3
 # The loss has settled when the last third of the training lowered it by less than this part of what the
 # error that remains costs: 0.005 of the squared error is 0.02 dB.
-SETTLED_SHARE = 0.005
-# With context frames there is more to learn, and it is learned more slowly: what is gained after the gain of
-# a third has fallen below 0.005 still takes away false molecules (docs/denoiser_choice.md). Validations
-# scatter by about as much, so 0.001 means: until no gain can be seen.
-SETTLED_SHARE_WITH_CONTEXT = 0.001
+_SETTLED_SHARE = 0.005
+# With context frames there is more to learn, and what is learned late still takes false molecules away
+# (docs/denoiser_choice.md). And there the loss now and then rises for some hundred steps, and falls again to
+# below what it was: so long as it is further above its best than it scatters by, it has not settled.
+_SETTLED_SHARE_WITH_CONTEXT = 0.001
+_MOST_RISEN_WITH_CONTEXT = 0.001
 # A training that ends while its last third still gains so much (0.09 dB) is too short to be trusted.
 _ROUGH_SHARE = 0.02
 _SETTLED_OVER = 1.0 / 3.0
@@ -43,9 +44,8 @@ class Schedule:
         Largest step size (learning rate).
     end : float
         Budget, in the unit of ``done``: steps or seconds. Less once the training has settled early.
-    settled_share : float
-        The loss has settled when the last third of the training lowered it by less than this part of what the
-        error that remains costs.
+    with_context : bool
+        Whether the network sees context frames.
     fall_from : float or None
         Where the step size begins to fall; None until that is decided.
     settled : bool
@@ -67,7 +67,7 @@ class Schedule:
 
     largest: float
     end: float
-    settled_share: float = SETTLED_SHARE
+    with_context: bool = False
     fall_from: float | None = None
     settled: bool = False
     rough: bool = True
@@ -110,9 +110,14 @@ class Schedule:
         before = [past for when, past in self.losses if when <= done - third]
         if step - self.restarted_at < _LEAST_STEPS_TO_SETTLE or not before:
             return
-        gained = (before[-1] - loss) / (0.5 * own_weight)
+        remains = 0.5 * own_weight
+        gained = (before[-1] - loss) / remains
         self.rough = gained >= _ROUGH_SHARE
-        has_settled = gained < self.settled_share
+        if self.with_context:
+            risen = (loss - min(past for _, past in self.losses)) / remains
+            has_settled = gained < _SETTLED_SHARE_WITH_CONTEXT and risen < _MOST_RISEN_WITH_CONTEXT
+        else:
+            has_settled = gained < _SETTLED_SHARE
         self.in_a_row = self.in_a_row + 1 if has_settled else 0
         if self.in_a_row == _SETTLED_IN_A_ROW:
             self.settled = True

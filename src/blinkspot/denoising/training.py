@@ -7,6 +7,7 @@ import copy
 import dataclasses
 import math
 from collections.abc import Generator
+from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -105,7 +106,6 @@ class Training:
             start.check_keeps(self.settings.chosen)
             self._used = dataclasses.replace(self._used, **start.architecture)
         self._noise_ratio = 1.0
-        self._identity: dict[str, Any] = {}
         self._residual_ratios: list[float] = []
         self._residual_ratio: float | None = None
         self._state: TrainingState | None = None
@@ -116,6 +116,11 @@ class Training:
     def context_frames(self) -> int | None:
         """Neighbouring frames that the model sees on each side; None until they are chosen."""
         return self._used.context_frames
+
+    @cached_property
+    def identity(self) -> dict[str, Any]:
+        """What a checkpoint must share with this training for it to go on from there, JSON-ready."""
+        return identity_of(self.movie, self.camera, self.settings, self._start)
 
     @property
     def room_bytes(self) -> int:
@@ -152,11 +157,10 @@ class Training:
             If the movie or the camera cannot be used, the loss is no longer a number, the checkpoint
             is not one of this training, or another training is kept in it.
         """
-        self._identity = identity_of(self.movie, self.camera, self.settings, self._start)
         with contextlib.ExitStack() as stack:
             if checkpoint is not None:
                 stack.enter_context(claimed(checkpoint))
-            resumed = None if resume is None else read_same_training(resume, self._identity)
+            resumed = None if resume is None else read_same_training(resume, self.identity)
             self._resumed_from = resume
             try:
                 return (yield from self._run(checkpoint, resumed))
@@ -214,13 +218,22 @@ class Training:
                 if checkpoint is not None and watch.elapsed_s > saved_at_s + _CHECKPOINT_EVERY_S:
                     saved_at_s = watch.elapsed_s
                     self._try_to_write(checkpoint, learner, state)
+            yield from self._calibrate(source, learner, workers, state)
         except GeneratorExit:
             if checkpoint is not None and state.step:
                 self._try_to_write(checkpoint, learner, state)
             if self.best is not None:
                 self._warn_if_rough(state)
             raise
+        assert self.best is not None  # it is calibrated
         self._warn_if_rough(state)
+        self.best.provenance |= {"settled": state.schedule.settled, "finished": True}
+        return self.best
+
+    def _calibrate(
+        self, source: CropSource, learner: Learner, workers: Workers, state: TrainingState
+    ) -> Generator[Progress, None, None]:
+        """Measure the best model's bias on whole frames."""
         if self.best is None:
             raise BlinkspotError(
                 "The training found no model because the loss of the held-out frames is not a number: "
@@ -241,8 +254,6 @@ class Training:
             if calibration.warning is not None:
                 self.warnings.append(calibration.warning)
             self.best = self.best.calibrated(calibration)
-        self.best.provenance |= {"settled": state.schedule.settled, "finished": True}
-        return self.best
 
     def _start_warnings(self) -> list[str]:
         differences = [] if self._start is None else self._start.camera.differences(self.camera)
@@ -352,7 +363,7 @@ class Training:
             best = self.best.provenance
             tensors |= {f"best.{name}": value for name, value in self.best.weights().items()}
         numbers = {
-            **self._identity,
+            **self.identity,
             "state": state.as_dict(),
             "used": dataclasses.asdict(self._used),
             "scaling": dataclasses.asdict(learner.model.scaling),

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from blinkspot.denoising.schedule import SETTLED_SHARE, SETTLED_SHARE_WITH_CONTEXT, Schedule
+from blinkspot.denoising.schedule import Schedule
 from blinkspot.denoising.settings import TrainingSettings
 from blinkspot.progress import Progress
 
@@ -94,8 +94,8 @@ class TrainingState:
         else:
             end = _MOST_STEPS if settings.epochs is None else steps_per_epoch * settings.epochs
         random = np.random.default_rng(settings.seed)
-        share = SETTLED_SHARE_WITH_CONTEXT if context_frames else SETTLED_SHARE
-        state = cls(Schedule(settings.learning_rate, end, share), steps_per_epoch, random)
+        schedule = Schedule(settings.learning_rate, end, with_context=context_frames > 0)
+        state = cls(schedule, steps_per_epoch, random)
         state.timed = settings.minutes is not None
         return state
 

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from blinkspot.files import check_can_write
-from blinkspot.unfinished_files import Record, UnfinishedFile, clear_finished, remove_unfinished
+from blinkspot.unfinished_files import Record, UnfinishedFile, clear_kept_of_finished, remove_unfinished
 
 Rows = NDArray[np.float64]
 Column = NDArray[np.float64]
@@ -117,7 +117,7 @@ class KeptRows(FoundRows):
 
     def __enter__(self) -> Self:
         with self._unfinished.errors_said():
-            clear_finished(self._path)
+            clear_kept_of_finished(self._path)
             check_can_write(self._path)
             if self._restart:
                 remove_unfinished(self._path)

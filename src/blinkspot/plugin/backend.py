@@ -58,10 +58,9 @@ def loading(to_train: bool = False) -> Generator[Progress, None, ModuleType]:
 
 def _load_for_training() -> None:
     denoising()
-    import torch
+    from blinkspot.denoising.learner import load_optimiser
 
-    # The first optimiser imports some 800 modules more.
-    torch.optim.AdamW([torch.nn.Parameter(torch.zeros(1))])
+    load_optimiser()
 
 
 def denoising(cores_left: int = 1) -> ModuleType:

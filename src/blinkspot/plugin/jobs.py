@@ -7,7 +7,6 @@ widget; :class:`JobRunner` lives in the window's thread and turns those values i
 from __future__ import annotations
 
 import enum
-import functools
 import logging
 import threading
 import time
@@ -78,13 +77,24 @@ class _Failure:
     error: Exception
 
 
-class _Work(functools.partial):  # type: ignore[type-arg]
-    """Makes a job; its text is what napari shows when the window is closed while the job runs."""
+class _Work:
+    """Makes a job, once; its text is what napari shows when the window is closed while the job runs.
 
-    title: str
+    napari's list of tasks keeps this and its worker for as long as the window lives. What the job is made of,
+    movies and layers, must not stay with them.
+    """
+
+    def __init__(self, title: str, make_job: MakeJob) -> None:
+        self._title = title
+        self._make_job: MakeJob | None = make_job
+
+    def __call__(self) -> Job:
+        make_job, self._make_job = self._make_job, None
+        assert make_job is not None
+        return make_job()
 
     def __str__(self) -> str:
-        return self.title
+        return self._title
 
 
 class _JobWorker(WorkerBase):  # type: ignore[misc]
@@ -243,9 +253,7 @@ class JobRunner(QObject):
         if self.busy:
             return False
         widen_pool()
-        work = _Work(make_job)
-        work.title = title
-        worker = create_worker(work, self, _worker_class=_JobWorker, _ignore_errors=True)
+        worker = create_worker(_Work(title, make_job), self, _worker_class=_JobWorker, _ignore_errors=True)
         activity = _Activity(desc=title, total=100, cancel_callback=worker.quit)
         worker.warned.connect(log_warning)
         worker.yielded.connect(self._on_yielded)
