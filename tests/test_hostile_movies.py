@@ -150,6 +150,22 @@ def test_many_pages_that_are_not_all_alike(tmp_path, monkeypatch, bits):
     np.testing.assert_array_equal(open_stack(path).frame(500), movie[501])
 
 
+@pytest.mark.parametrize("byteorder", ["<", ">"])
+def test_a_ring_of_pages_that_are_read_at_once(tmp_path, byteorder):
+    """tifffile lists the pages of a compressed LSM file as soon as it opens it."""
+    path = tmp_path / "ring.tif"
+    lsm = (34412, "B", 8, b"12345678", True)
+    tiff(path, compression="zlib", byteorder=byteorder, extratags=[lsm])
+    with tifffile.TiffFile(path) as tif:
+        first, last = tif.pages.first.offset, tif.pages[-1]
+    data = bytearray(path.read_bytes())
+    place = last.offset + 2 + 12 * struct.unpack_from(f"{byteorder}H", data, last.offset)[0]
+    assert data[place : place + 4] == bytes(4)
+    struct.pack_into(f"{byteorder}I", data, place, first)
+    path.write_bytes(data)
+    assert "has no end" in sentence(open_stack, path)
+
+
 def test_pages_that_lie_upon_one_another(tmp_path):
     """A file of 42 kB that has 5,000 pages of 1,000 entries would take minutes."""
     data = bytearray(b"II*\0" + struct.pack("<I", 8) + bytes(42_000))

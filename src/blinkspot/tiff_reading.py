@@ -16,7 +16,7 @@ from blinkspot.errors import BlinkspotError, in_brief
 from blinkspot.lazy_frames import EncodedFrames, JoinedFrames, LazyFrames, RawFrames
 from blinkspot.micro_manager_safety import check_micro_manager
 from blinkspot.stack_metadata import read_metadata
-from blinkspot.tiff_safety import check_layout, check_ome, check_pages, safe_decode
+from blinkspot.tiff_safety import check_before_opening, check_layout, check_ome, check_pages, safe_decode
 
 # What tifffile logs of a damaged file, our own errors say; without a handler Python would print it as well.
 logging.getLogger("tifffile").addHandler(logging.NullHandler())
@@ -62,6 +62,7 @@ def read_tiff(path: Path, *, alone: bool = True) -> TiffMovie:
     """
     try:
         flavours: dict[str, Any] = {} if alone else {"is_ome": False, "is_mmstack": False}
+        check_before_opening(path)
         with tifffile.TiffFile(path, **flavours) as tif:
             return _movie(tif, path)
     except BlinkspotError:

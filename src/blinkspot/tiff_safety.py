@@ -32,6 +32,8 @@ _ROOM_FOR_SHARED_BYTES = 1 << 26
 _MOST_TAGS = 4096
 _USUAL_TAGS = 24
 _SUB_PAGES = 330
+# Zeiss's LSM and Hamamatsu's NDPI.
+_READ_AT_ONCE = (34412, 65420)
 _MOST_COMPARED_PAGES = 1000
 
 _COMPRESSION = tifffile.COMPRESSION
@@ -103,8 +105,27 @@ def _series_generic(tif: tifffile.TiffFile) -> list[tifffile.TiffPageSeries] | N
     ]
 
 
-def _check_pages_of_part(path: Path) -> None:
-    """Check the list of pages of another file, which tifffile will open with the first."""
+def check_before_opening(path: Path) -> None:
+    """Check the list of pages where tifffile goes along it as soon as it opens the file.
+
+    Raises
+    ------
+    BlinkspotError
+        As :func:`check_pages`.
+    OSError
+        If the file cannot be read.
+    """
+    with path.open("rb") as file:
+        start = file.read(16)
+        order: Literal["little", "big"] = "little" if start[:2] == b"II" else "big"
+        big = int.from_bytes(start[2:4], order) == 43
+        file.seek(min(int.from_bytes(start[8:] if big else start[4:8], order), path.stat().st_size))
+        first_page = file.read(8 + _USUAL_TAGS * 20)
+    if any(tag.to_bytes(2, order) in first_page for tag in _READ_AT_ONCE):
+        _check_pages_from_start(path)
+
+
+def _check_pages_from_start(path: Path) -> None:
     with path.open("rb") as file:
         head = file.read(16)
     order = {b"II": "<", b"MM": ">"}.get(head[:2])
@@ -168,7 +189,7 @@ def _walk(path: Path, at: int, form: _Form, end_of_frames: int | None = None) ->
             if described + claimed > 2 * size + _ROOM_FOR_SHARED_BYTES:
                 raise _damaged(path, "its pages claim to have more values than the file has room for")
             if sub_pages in held:
-                described += _bytes_of_sub_pages(file, entries, form, 2 * size - described)
+                described += _bytes_of_sub_pages(file, entries, form, size, 2 * size - described)
             if described > 2 * size:
                 raise _damaged(path, "its pages lie upon one another")
             at = int.from_bytes(held[needed - link_bytes : needed], order)
@@ -177,7 +198,7 @@ def _walk(path: Path, at: int, form: _Form, end_of_frames: int | None = None) ->
             end_of_frames = None
 
 
-def _bytes_of_sub_pages(file: BinaryIO, entries: NDArray[Any], form: _Form, most: int) -> int:
+def _bytes_of_sub_pages(file: BinaryIO, entries: NDArray[Any], form: _Form, size: int, most: int) -> int:
     """Return how many bytes describe the pages within a page; enough to be refused if more than ``most``."""
     number = partial(int.from_bytes, byteorder=form.order)
     described = 0
@@ -185,9 +206,10 @@ def _bytes_of_sub_pages(file: BinaryIO, entries: NDArray[Any], form: _Form, most
         item_bytes = max(1, int(_TYPE_BYTES[entry["type"]]))
         n_bytes = item_bytes * int(entry["count"])
         value = entry["value"].tobytes()
-        offsets = value if n_bytes <= form.link_bytes else _read(file, number(value), n_bytes)
+        offsets = value if n_bytes <= form.link_bytes else _read(file, min(number(value), size), n_bytes)
         for k in range(0, min(n_bytes, len(offsets)), item_bytes):
-            n_tags = number(_read(file, number(offsets[k : k + item_bytes]), form.count_bytes))
+            place = min(number(offsets[k : k + item_bytes]), size)
+            n_tags = number(_read(file, place, form.count_bytes))
             n_tags = min(max(1, n_tags), _MOST_TAGS)
             described += form.count_bytes + n_tags * form.entry.itemsize + form.link_bytes
             if described > most:
@@ -246,7 +268,7 @@ def check_ome(tif: tifffile.TiffFile, path: Path) -> None:
             parts.add(name)
     for part in parts:
         if (path.parent / part).is_file():
-            _check_pages_of_part(path.parent / part)
+            _check_pages_from_start(path.parent / part)  # which tifffile will open, too
 
 
 def _check_planes(pixels: ElementTree.Element, path: Path) -> None:
@@ -304,6 +326,7 @@ def read_pictures(path: Path) -> NDArray[Any]:
     Exception
         Of whatever kind, where the file is damaged.
     """
+    check_before_opening(path)
     with tifffile.TiffFile(path) as tif:
         check_micro_manager(tif, path)
         check_pages(tif, path)
