@@ -179,7 +179,7 @@ def test_frames_that_a_file_leaves_out_lie_on_straight_lines(tmp_path: Path) -> 
         ("d.csv", "frame,x [nm],y [nm]\n1,two,0\n", "is not a table of"),
         ("d.csv", "frame,x [nm],y [nm]\n1,0,0\n2,0\n", "Line 3 of the drift .* has 2 values and not 3"),
         ("d.csv", "frame,x [nm],y [nm]\n7,1,0,0\n8,2,0,0\n", "Line 2 of the drift .* has 4 values and not 3"),
-        ("d.txt", "0.1\n0.2\n", "has 1 columns"),
+        ("d.txt", "0.1\n0.2\n", "has one column"),
         ("d.txt", "a b\n", "two columns of numbers"),
         ("d.json", "{}", "is a file .csv"),
     ],
