@@ -152,7 +152,7 @@ def test_many_pages_that_are_not_all_alike(tmp_path, monkeypatch, bits):
 
 @pytest.mark.parametrize("byteorder", ["<", ">"])
 def test_a_ring_of_pages_that_are_read_at_once(tmp_path, byteorder):
-    """tifffile lists the pages of a compressed LSM file as it opens it, and finds a ring of up to 100 only."""
+    """tifffile lists the pages of a compressed LSM file as it opens it, and sees a ring of up to 100 only."""
     path = tmp_path / "ring.tif"
     lsm = (34412, "B", 8, b"12345678", True)
     how = {"photometric": "minisblack", "compression": "zlib", "byteorder": byteorder, "extratags": [lsm]}
