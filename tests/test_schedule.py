@@ -55,17 +55,9 @@ def test_a_loss_that_stays_settles_and_the_training_ends_early():
 
 
 @pytest.mark.parametrize("with_context", [False, True])
-def test_with_context_frames_small_gains_count(with_context):
-    # What a third gains is 3e-3 * log(3 / 2) = 1.2e-3 nat: of 0.5 * own weight that is 0.24 %.
-    losses = [2.0 - 3e-3 * math.log(number) for number in range(1, 60)]
-    schedule = course(losses, end=6000, own_weight=1.0, with_context=with_context)
-    assert schedule.settled == (not with_context)
-
-
-@pytest.mark.parametrize("with_context", [False, True])
 def test_with_context_frames_a_loss_that_has_risen_is_not_settled(with_context):
-    # Level early on, then higher by 0.2 % of 0.5 * own weight from step 1,000 to 2,000, then level again.
-    losses = [2.0 + math.exp(-number) + (1e-3 if 10 <= number <= 20 else 0.0) for number in range(1, 60)]
+    # Level early on, then higher by 0.4 % of 0.5 * own weight from step 1,000 to 2,000, then level again.
+    losses = [2.0 + math.exp(-number) + (2e-3 if 10 <= number <= 20 else 0.0) for number in range(1, 60)]
     schedule = course(losses, end=20_000, own_weight=1.0, with_context=with_context)
     assert schedule.settled
     assert (schedule.fall_from > 2000) == with_context

@@ -7,6 +7,7 @@ Where a training has lost its way, it goes on from its best weights with half th
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 
 _WARM_UP_STEPS = 20
@@ -15,11 +16,10 @@ _FALL_SHARE = 0.3
 # The loss has settled when the last third of the training lowered it by less than this part of what the
 # error that remains costs: 0.005 of the squared error is 0.02 dB.
 _SETTLED_SHARE = 0.005
-# With context frames there is more to learn, and what is learned late still takes false molecules away
-# (docs/denoiser_choice.md). And there the loss now and then rises for some hundred steps, and falls again to
-# below what it was: so long as it is further above its best than it scatters by, it has not settled.
-_SETTLED_SHARE_WITH_CONTEXT = 0.001
-_MOST_RISEN_WITH_CONTEXT = 0.001
+# With context frames the loss now and then rises for some hundred steps, and falls again to below what it
+# was. While it is further above its best than this part of what remains, it has not settled; validations
+# that follow each other scatter by a fifth of that.
+_MOST_RISEN_WITH_CONTEXT = 0.002
 # A training that ends while its last third still gains so much (0.09 dB) is too short to be trusted.
 _ROUGH_SHARE = 0.02
 _SETTLED_OVER = 1.0 / 3.0
@@ -113,11 +113,9 @@ class Schedule:
         remains = 0.5 * own_weight
         gained = (before[-1] - loss) / remains
         self.rough = gained >= _ROUGH_SHARE
-        if self.with_context:
-            risen = (loss - min(past for _, past in self.losses)) / remains
-            has_settled = gained < _SETTLED_SHARE_WITH_CONTEXT and risen < _MOST_RISEN_WITH_CONTEXT
-        else:
-            has_settled = gained < _SETTLED_SHARE
+        risen = (loss - min(past for _, past in self.losses)) / remains
+        most_risen = _MOST_RISEN_WITH_CONTEXT if self.with_context else math.inf
+        has_settled = gained < _SETTLED_SHARE and risen < most_risen
         self.in_a_row = self.in_a_row + 1 if has_settled else 0
         if self.in_a_row == _SETTLED_IN_A_ROW:
             self.settled = True
