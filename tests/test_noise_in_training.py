@@ -46,8 +46,8 @@ def shifted():
 def test_correlated_noise_is_named_and_answered_by_a_wider_blind_spot(shifted):
     movie, clean = shifted
     camera = PRESETS["low120"].camera
-    wider = trained(movie, camera, epochs=12)
-    naive = trained(movie, camera, epochs=12, blind_spot_radius_px=0)
+    wider = trained(movie, camera, epochs=8)
+    naive = trained(movie, camera, epochs=8, blind_spot_radius_px=0)
     assert wider.best.provenance["blind_spot_radius_px"] == 1
     assert naive.best.provenance["blind_spot_radius_px"] == 0
     for training in (wider, naive):
@@ -84,14 +84,14 @@ def test_maps_of_an_scmos_camera_keep_hot_pixels_out_of_the_picture():
     electrons = random.poisson(clean) + random.normal(0.0, 1.0, clean.shape) * np.sqrt(variance) / gain
     movie = np.round(electrons * gain + offset).astype(np.float32)
     maps = CameraMaps(offset, variance, gain)
-    with_maps = trained(movie, Camera(pixel_size_nm=100.0, maps=maps), epochs=12)
+    with_maps = trained(movie, Camera(pixel_size_nm=100.0, maps=maps), epochs=8)
     plain = Camera(
         pixel_size_nm=100.0,
         offset_adu=float(offset.mean()),
         electrons_per_adu=float(1.0 / gain.mean()),
         read_noise_electrons=float(np.sqrt(np.median(variance)) / gain.mean()),
     )
-    without = trained(movie, plain, epochs=12)
+    without = trained(movie, plain, epochs=8)
     assert error_of(with_maps, clean) < 0.75 * error_of(without, clean)
     denoised = np.concatenate([chunk.frames for chunk in with_maps.best.denoise(with_maps.movie)])
     hot = variance > 100.0
