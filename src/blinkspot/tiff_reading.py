@@ -16,7 +16,9 @@ from blinkspot.errors import BlinkspotError, in_brief
 from blinkspot.lazy_frames import EncodedFrames, JoinedFrames, LazyFrames, RawFrames
 from blinkspot.micro_manager_safety import check_micro_manager
 from blinkspot.stack_metadata import read_metadata
-from blinkspot.tiff_safety import check_before_opening, check_layout, check_ome, check_pages, safe_decode
+from blinkspot.tiff_page_list import check_before_opening, check_pages
+from blinkspot.tiff_safety import check_layout, check_ome, safe_decode
+from blinkspot.tiff_sorting import sort_many_pages_quickly
 
 # What tifffile logs of a damaged file, our own errors say; without a handler Python would print it as well.
 logging.getLogger("tifffile").addHandler(logging.NullHandler())
@@ -87,6 +89,7 @@ def _has_tiff_signature(path: Path) -> bool:
 def _movie(tif: tifffile.TiffFile, path: Path) -> TiffMovie:
     check_micro_manager(tif, path)
     check_pages(tif, path)
+    sort_many_pages_quickly(tif)
     check_ome(tif, path)
     if not tif.series:
         raise BlinkspotError(f"{path} holds no pictures: it is empty or was cut short.")
