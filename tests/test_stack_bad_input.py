@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import io
 import os
+import struct
 import subprocess
 import sys
 import tempfile
@@ -65,6 +66,44 @@ def test_pages_of_different_sizes(tmp_path: Path) -> None:
         for side in (16, 24, 32):
             tif.write(np.zeros((side, side), np.uint8), metadata=None)
     assert "different sizes" in refusal(path)
+
+
+@pytest.mark.parametrize(
+    ("odd", "options", "words"),
+    [
+        (np.zeros((16, 20), np.uint16), {}, "is 16 x 20 pixels and the first 24 x 20 pixels"),
+        (np.zeros((24, 20), np.int16), {}, "is of SampleFormat 2 and the first of SampleFormat 1"),
+        (np.zeros((24, 20), np.uint8), {}, "is of BitsPerSample 8 and the first of BitsPerSample 16"),
+        (np.zeros((24, 20), np.uint16), {"compression": "zlib"}, "is of Compression 8 and the first of Comp"),
+    ],
+    ids=["height", "sign", "bits", "compression"],
+)
+@pytest.mark.parametrize("bigtiff", [False, True])
+def test_odd_page_that_tifffile_does_not_look_at(tmp_path, odd, options, words, bigtiff) -> None:
+    """It looks at pages 1, 2, 8 and the last, and takes the others for like them."""
+    path = tmp_path / "odd.tif"
+    with tifffile.TiffWriter(path, bigtiff=bigtiff, byteorder=">") as tif:
+        for frame in range(12):
+            page, how = (odd, options) if frame == 4 else (np.full((24, 20), frame, np.uint16), {})
+            tif.write(page, metadata=None, photometric="minisblack", **how)
+    said = refusal(path)
+    assert "frame 5 (counting from 1)" in said
+    assert words in said
+
+
+def test_pages_that_say_the_same_otherwise(tmp_path: Path) -> None:
+    """A number may be written in fewer bytes, with something else behind it."""
+    path = tmp_path / "same.tif"
+    with tifffile.TiffWriter(path) as tif:
+        for frame in range(12):
+            tif.write(np.full((24, 20), frame, np.uint16), metadata=None, photometric="minisblack")
+    with tifffile.TiffFile(path) as tif:
+        height = tif.pages.get(4, aspage=True).tags[257].offset
+    held = bytearray(path.read_bytes())
+    assert struct.unpack_from("<HHI", held, height) == (257, 4, 1)
+    struct.pack_into("<HHIHH", held, height, 257, 3, 1, 24, 0xFFFF)  # as SHORT, with what is no part of it
+    path.write_bytes(held)
+    assert open_stack(path).frames(0, 12).mean(axis=(1, 2)).tolist() == list(range(12))
 
 
 def test_two_movies_in_a_file(tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ import tifffile
 from numpy.typing import NDArray
 
 from blinkspot.errors import BlinkspotError
+from blinkspot.tiff_page_kinds import PageKinds
 
 # Bytes of a value by its type's number in TIFF.
 _TYPE_BYTES = np.ones(65536)
@@ -30,7 +31,7 @@ _SUB_PAGES = 330
 _READ_AT_ONCE = (34412, 65420)
 
 
-def check_pages(tif: tifffile.TiffFile, path: Path) -> None:
+def check_pages(tif: tifffile.TiffFile, path: Path) -> PageKinds:
     """Walk along the file's list of pages, and check that it ends and that its values fit into the file.
 
     Parameters
@@ -40,16 +41,22 @@ def check_pages(tif: tifffile.TiffFile, path: Path) -> None:
     path : Path
         Its file.
 
+    Returns
+    -------
+    PageKinds
+        How they are stored.
+
     Raises
     ------
     BlinkspotError
         If the list comes back to a page that it has passed, or its pages claim more than the file has.
     """
+    form = _form(tif.byteorder, tif.tiff.is_bigtiff)
     try:
         at = tif.pages.first.offset
     except LookupError:
-        return  # no pages, which is told later
-    _walk(path, at, _form(tif.byteorder, tif.tiff.is_bigtiff), _end_of_frames_in_one_piece(tif))
+        return PageKinds(form.order)  # no pages, which is told later
+    return _walk(path, at, form, _end_of_frames_in_one_piece(tif))
 
 
 def check_before_opening(path: Path) -> None:
@@ -115,13 +122,14 @@ def _form(order: str, big: bool) -> _Form:
     return _Form("little" if order == "<" else "big", 8 if big else 2, link_bytes, entry)
 
 
-def _walk(path: Path, at: int, form: _Form, end_of_frames: int | None = None) -> None:
-    """Walk along the list of pages from the first one's place on."""
+def _walk(path: Path, at: int, form: _Form, end_of_frames: int | None = None) -> PageKinds:
+    """Walk along the list of pages from the first one's place on; return how they are stored."""
     size = path.stat().st_size
     order, entry = form.order, form.entry
     count_bytes, entry_bytes, link_bytes = form.count_bytes, entry.itemsize, form.link_bytes
     usual_bytes = count_bytes + _USUAL_TAGS * entry_bytes + link_bytes
     sub_pages = _SUB_PAGES.to_bytes(2, order)
+    kinds = PageKinds(order)
     passed: set[int] = set()
     described, claimed = 0, 0.0
     with path.open("rb", buffering=0) as file:
@@ -133,13 +141,14 @@ def _walk(path: Path, at: int, form: _Form, end_of_frames: int | None = None) ->
             held = file.read(usual_bytes)
             n_tags = int.from_bytes(held[:count_bytes], order)
             if n_tags > _MOST_TAGS:
-                return  # which tifffile refuses
+                return kinds  # which tifffile refuses
             needed = count_bytes + n_tags * entry_bytes + link_bytes
             if len(held) < needed:
                 held = _read(file, at, needed)
             if len(held) < needed:
-                return  # cut short, which is told with the number of the frame
+                return kinds  # cut short, which is told with the number of the frame
             entries = np.frombuffer(held, entry, n_tags, count_bytes)
+            kinds.add(at, held, entries, count_bytes)
             described += needed
             claimed += float(_TYPE_BYTES[entries["type"]] @ entries["count"].astype(np.float64))
             if described + claimed > 2 * size + _ROOM_FOR_SHARED_BYTES:
@@ -150,8 +159,9 @@ def _walk(path: Path, at: int, form: _Form, end_of_frames: int | None = None) ->
                 raise _damaged(path, "its pages lie upon one another")
             at = int.from_bytes(held[needed - link_bytes : needed], order)
             if end_of_frames is not None and at >= end_of_frames:
-                return  # as in ImageJ's files: neither tifffile nor we look at another page
+                return kinds  # as in ImageJ's files: neither tifffile nor we look at another page
             end_of_frames = None
+    return kinds
 
 
 def _bytes_of_sub_pages(file: BinaryIO, entries: NDArray[Any], form: _Form, size: int, most: int) -> int:

@@ -88,12 +88,16 @@ def _has_tiff_signature(path: Path) -> bool:
 
 def _movie(tif: tifffile.TiffFile, path: Path) -> TiffMovie:
     check_micro_manager(tif, path)
-    check_pages(tif, path)
+    kinds = check_pages(tif, path)
     sort_many_pages_quickly(tif)
     check_ome(tif, path)
     if not tif.series:
         raise BlinkspotError(f"{path} holds no pictures: it is empty or was cut short.")
-    frames, time_axis = _frames(_series(tif, path), path)
+    series = _series(tif, path)
+    # In an OME file, pages of other files too.
+    pages = (page for one in series for page in one.pages if page is not None and page.parent is tif)
+    kinds.check_alike((page.offset for page in pages), path)
+    frames, time_axis = _frames(series, path)
     _check_no_frame_lost(tif, path, len(frames))
     camera_hints, metadata = read_metadata(tif)
     return TiffMovie(frames, time_axis, camera_hints, metadata)
