@@ -22,8 +22,8 @@ from qtpy.QtCore import QPoint, Qt
 from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QApplication, QDialog
 
-from blinkspot.plugin.comparing.napari_canvas import canvas_widget
 from blinkspot.plugin.launch import open_window
+from blinkspot.plugin.napari_canvas import canvas_widget
 
 WINDOW_PX = (1366, 740)
 WIDE_WINDOW_PX = (1900, 800)

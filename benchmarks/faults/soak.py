@@ -96,8 +96,6 @@ class Window:
     def _remove(self, layers: list[Layer]) -> None:
         for layer in layers:
             self.viewer.layers.remove(layer)
-            # Several at once, with no picture drawn between, end napari where software draws.
-            wait(0.7)
         layers.clear()
         gc.collect()
         wait(1.0)

@@ -24,6 +24,7 @@ from blinkspot.plugin.jobs import JobRunner
 from blinkspot.plugin.lineage import Lineage
 from blinkspot.plugin.movies import PROVENANCE
 from blinkspot.plugin.notify import tell, tell_error
+from blinkspot.plugin.safe_removal import remove_layers_safely
 
 if TYPE_CHECKING:  # importing it imports torch, which takes seconds
     from blinkspot.denoising import Denoiser
@@ -76,6 +77,7 @@ class Session(QObject):
         self._dock_settings: dict[str, Any] = {}  # of docks that are not open
         self._restored: WeakValueDictionary[str, Layer] = WeakValueDictionary()
         bind_flip_key(viewer, self)
+        remove_layers_safely(viewer)
 
     @property
     def models(self) -> dict[str, Denoiser]:
