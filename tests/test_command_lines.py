@@ -487,7 +487,8 @@ def test_frames_that_are_denoised_are_those_asked_for(chain, tmp_path, capsys):
     assert ended.value.code == 0
     assert json.loads(capsys.readouterr().out)["frames"] == 4
     made = open_stack(out)
-    np.testing.assert_array_equal(made.frames(0, 4), denoised.frames(5, 9))
+    # The others are computed in other blocks, which on some processors changes last bits.
+    np.testing.assert_allclose(made.frames(0, 4), denoised.frames(5, 9), rtol=1e-6)
     assert made.metadata["provenance"]["settings"]["start"] == 5
     with pytest.raises(SystemExit) as ended:
         main([*words, "-o", str(tmp_path / "none.tif"), "--frames", "39", "40"])

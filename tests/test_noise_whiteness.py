@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -375,8 +374,7 @@ def test_is_deterministic():
     np.testing.assert_array_equal(measured(movie).spatial, measured(movie.copy()).spatial)
 
 
-def test_large_frames_take_no_more_than_a_second():
-    movie = Watched((50, 1024, 1024))
-    started = time.process_time()
+def test_of_large_frames_few_are_read():
+    movie = Watched((1000, 1024, 1024))
     assert_white(noise_correlation(Stack(movie)))
-    assert time.process_time() - started < 1.0
+    assert len(movie.read) <= 40

@@ -275,8 +275,9 @@ def test_an_interrupted_command_says_how_to_go_on_and_does(
     ended = command(*line)
     assert ended.status == 0
     assert f"Going on after {frames} of 40 frames." in ended.words
-    np.testing.assert_array_equal(
-        tifffile.imread(tmp_path / "out.tif"), tifffile.imread(work / "denoised.tif")
+    # Which was computed in other blocks: on some processors that changes last bits.
+    np.testing.assert_allclose(
+        tifffile.imread(tmp_path / "out.tif"), tifffile.imread(work / "denoised.tif"), rtol=1e-6
     )
     assert list(tmp_path.iterdir()) == [tmp_path / "out.tif"]
 
@@ -386,7 +387,8 @@ def test_a_process_that_is_killed_is_gone_on_with(
     at_once(32 * 32, 1)
     ended = command(*line)
     assert f"Going on after {frames} of 40 frames." in ended.words
-    np.testing.assert_array_equal(
-        tifffile.imread(tmp_path / "out.tif"), tifffile.imread(work / "denoised.tif")
+    # Which was computed in other blocks: on some processors that changes last bits.
+    np.testing.assert_allclose(
+        tifffile.imread(tmp_path / "out.tif"), tifffile.imread(work / "denoised.tif"), rtol=1e-6
     )
     assert list(tmp_path.iterdir()) == [tmp_path / "out.tif"]
