@@ -100,7 +100,7 @@ def test_a_training_goes_on_after_the_window_was_closed(qtbot, make_napari_viewe
     assert dock.resume_button.isHidden()
     dock.options.context.setCurrentIndex(dock.options.context.findData(1))
     dock.options.extent.setCurrentText("epochs")
-    dock.options.epochs.setValue(30)
+    dock.options.epochs.setValue(15)
     click(qtbot, dock.start_button)
     qtbot.waitUntil(lambda: len(dock.loss_plot.points) >= 2, timeout=30_000)
     before = [point.validation for point in dock.loss_plot.points]
@@ -119,7 +119,7 @@ def test_a_training_goes_on_after_the_window_was_closed(qtbot, make_napari_viewe
     assert [point.validation for point in dock.loss_plot.points][: len(before)] == before
     resumed = session_of(viewer).models["movie"]
     # To the bit what it is without the break, with the settings of then.
-    training = Training(Stack(movie()), CAMERA, TrainingSettings(epochs=30, context_frames=1))
+    training = Training(Stack(movie()), CAMERA, TrainingSettings(epochs=15, context_frames=1))
     torch.set_num_threads(training_steps.backend._usable_cores() - 1 or 1)
     finish(training.run())
     assert resumed.digest() == training.best.digest()
