@@ -13,7 +13,7 @@ from blinkspot.progress import finish
 from blinkspot.stack import as_stack
 
 QUICK = TrainingSettings(
-    epochs=12, crop_size_px=32, batch_size=8, channels=8, context_frames=0, device="cpu", seed=3
+    epochs=30, crop_size_px=32, batch_size=8, channels=8, context_frames=0, device="cpu", seed=3
 )
 
 
