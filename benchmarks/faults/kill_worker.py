@@ -21,6 +21,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import dask
 import torch
 from distributed import Client, LocalCluster
 
@@ -123,9 +124,14 @@ def main() -> None:
         began_s = time.perf_counter()
         here: Summary = finish(run_batch(recipe, movies, folder / "here"))
         here_s = time.perf_counter() - began_s
-        with LocalCluster(
-            n_workers=options.workers, threads_per_worker=1, dashboard_address=None, host="127.0.0.1"
-        ) as cluster:
+        # dask takes a task whose worker died four times for the cause.
+        as_many = dask.config.set({"distributed.scheduler.allowed-failures": options.kills})
+        with (
+            as_many,
+            LocalCluster(
+                n_workers=options.workers, threads_per_worker=1, dashboard_address=None, host="127.0.0.1"
+            ) as cluster,
+        ):
             # Nannies give up where a worker takes long to start: others take their places.
             cluster.adapt(minimum=options.workers, maximum=options.workers)
             killer = Killer(cluster, options.kills, options.seed)
