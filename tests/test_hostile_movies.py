@@ -134,7 +134,7 @@ def test_many_pages_that_are_not_all_alike(tmp_path, monkeypatch, bits):
     movie = np.arange(1100 * 12).reshape(1100, 3, 4).astype(f"u{bits // 8}")
     with tifffile.TiffWriter(path) as writer:
         for number, frame in enumerate(movie):
-            writer.write(frame[:2] if number == 1 else frame, contiguous=False, metadata=None)
+            writer.write(frame[:2] if number == 0 else frame, contiguous=False, metadata=None)
     with tifffile.TiffFile(path) as tif:
         expected = tif.series
     with tifffile.TiffFile(path) as tif:

@@ -71,24 +71,86 @@ def test_pages_of_different_sizes(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("odd", "options", "words"),
     [
-        (np.zeros((16, 20), np.uint16), {}, "is 16 x 20 pixels and the first 24 x 20 pixels"),
-        (np.zeros((24, 20), np.int16), {}, "is of SampleFormat 2 and the first of SampleFormat 1"),
-        (np.zeros((24, 20), np.uint8), {}, "is of BitsPerSample 8 and the first of BitsPerSample 16"),
-        (np.zeros((24, 20), np.uint16), {"compression": "zlib"}, "is of Compression 8 and the first of Comp"),
+        (np.zeros((16, 20), np.uint16), {}, "is 16 x 20 pixels and others are 24 x 20 pixels"),
+        (np.zeros((24, 28), np.uint16), {}, "is 24 x 28 pixels and others are 24 x 20 pixels"),
+        (np.zeros((24, 20), np.int16), {}, "is of SampleFormat 2 and others are of SampleFormat 1"),
+        (np.zeros((24, 20), np.uint8), {}, "is of BitsPerSample 8 and others are of BitsPerSample 16"),
+        (
+            np.zeros((24, 20), np.uint16),
+            {"compression": "zlib"},
+            "is of Compression 8 and others are of",
+        ),
+        (np.zeros((24, 20), np.uint16), {"rowsperstrip": 13}, "is of RowsPerStrip 13 and others are of Rows"),
     ],
-    ids=["height", "sign", "bits", "compression"],
+    ids=["height", "width", "sign", "bits", "compression", "strips"],
+)
+@pytest.mark.parametrize(
+    ("n_frames", "at"),
+    [(12, 5), (12, 8), (6, 4)],
+    ids=["not looked at", "eighth", "of few"],
 )
 @pytest.mark.parametrize("bigtiff", [False, True])
-def test_odd_page_that_tifffile_does_not_look_at(tmp_path, odd, options, words, bigtiff) -> None:
-    """It looks at pages 1, 2, 8 and the last, and takes the others for like them."""
+def test_odd_page_in_the_middle(tmp_path, odd, options, words, n_frames, at, bigtiff) -> None:
+    """tifffile looks at pages 1, 2, 8 and the last, leaves out odd ones there, takes others for alike."""
     path = tmp_path / "odd.tif"
     with tifffile.TiffWriter(path, bigtiff=bigtiff, byteorder=">") as tif:
-        for frame in range(12):
-            page, how = (odd, options) if frame == 4 else (np.full((24, 20), frame, np.uint16), {})
+        for number in range(1, n_frames + 1):
+            page = odd if number == at else np.full((24, 20), number, np.uint16)
+            how = options if number == at else {"rowsperstrip": 12}
             tif.write(page, metadata=None, photometric="minisblack", **how)
     said = refusal(path)
-    assert "frame 5 (counting from 1)" in said
+    assert f"{at} (counting from 1)" in said
     assert words in said
+
+
+@pytest.mark.parametrize("at", [1, 2, 12])
+def test_odd_page_of_the_same_size_at_an_end(tmp_path: Path, at: int) -> None:
+    path = tmp_path / "odd.tif"
+    with tifffile.TiffWriter(path) as tif:
+        for number in range(1, 13):
+            how = {"compression": "zlib"} if number == at else {}
+            tif.write(np.full((24, 20), number, np.uint16), metadata=None, photometric="minisblack", **how)
+    assert f"page {at} (counting from 1) is of Compression 8 and others are of" in refusal(path)
+
+
+@pytest.mark.parametrize("opened", [0, 1])
+def test_odd_page_in_another_file_of_the_movie(tmp_path: Path, opened: int) -> None:
+    names = ["a.ome.tif", "b.ome.tif"]
+    planes = "".join(
+        f'<TiffData FirstT="{6 * part + k}" IFD="{k}" PlaneCount="1">'
+        f'<UUID FileName="{names[part]}">urn:uuid:{part}</UUID></TiffData>'
+        for part in (0, 1)
+        for k in range(6)
+    )
+    for part, name in enumerate(names):
+        told = (
+            '<?xml version="1.0" encoding="UTF-8"?>'
+            '<OME xmlns="http://www.openmicroscopy.org/Schemas/OME/2016-06" '
+            f'UUID="urn:uuid:{part}"><Image ID="Image:0"><Pixels ID="Pixels:0" DimensionOrder="XYZCT" '
+            'Type="uint16" SizeX="20" SizeY="24" SizeZ="1" SizeC="1" SizeT="12">'
+            f'<Channel ID="Channel:0:0" SamplesPerPixel="1"/>{planes}</Pixels></Image></OME>'
+        )
+        with tifffile.TiffWriter(tmp_path / name) as tif:
+            for k in range(6):
+                page = np.zeros((16 if (part, k) == (1, 3) else 24, 20), np.uint16)
+                tif.write(page, metadata=None, description=told if k == 0 else None, contiguous=False)
+    said = refusal(tmp_path / names[opened])
+    assert "frame 10 (counting from 1) is 16 x 20 pixels and others are 24 x 20 pixels" in said
+
+
+@pytest.mark.parametrize("places", [[0], [12], [7]], ids=["before", "behind", "marked"])
+def test_a_small_copy_is_no_frame(tmp_path: Path, places: list[int]) -> None:
+    path = tmp_path / "copies.tif"
+    with tifffile.TiffWriter(path) as tif:
+        for frame in range(12):
+            page = np.full((24, 20), frame, np.uint16)
+            if frame in places:
+                how = {"subfiletype": 1} if frame == 7 else {}
+                tif.write(page[::2, ::2], metadata=None, photometric="minisblack", **how)
+            tif.write(page, metadata=None, photometric="minisblack")
+        if 12 in places:
+            tif.write(page[::2, ::2], metadata=None, photometric="minisblack")
+    assert open_stack(path).frames(0, 12).mean(axis=(1, 2)).tolist() == list(range(12))
 
 
 def test_pages_that_say_the_same_otherwise(tmp_path: Path) -> None:

@@ -79,8 +79,13 @@ def check_before_opening(path: Path) -> None:
         check_pages_from_start(path)
 
 
-def check_pages_from_start(path: Path) -> None:
+def check_pages_from_start(path: Path) -> PageKinds:
     """Do as :func:`check_pages` for a file that is not opened yet.
+
+    Returns
+    -------
+    PageKinds
+        How its pages are stored.
 
     Raises
     ------
@@ -93,10 +98,10 @@ def check_pages_from_start(path: Path) -> None:
         head = file.read(16)
     order = {b"II": "<", b"MM": ">"}.get(head[:2])
     if order is None or len(head) < 16:
-        return  # which tifffile refuses
+        return PageKinds("little")  # which tifffile refuses
     big = struct.unpack_from(f"{order}H", head, 2)[0] == 43
     at = struct.unpack_from(f"{order}Q", head, 8)[0] if big else struct.unpack_from(f"{order}I", head, 4)[0]
-    _walk(path, at, _form(order, big))
+    return _walk(path, at, _form(order, big))
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,8 @@ from blinkspot.errors import BlinkspotError, in_brief
 from blinkspot.lazy_frames import EncodedFrames, JoinedFrames, LazyFrames, RawFrames
 from blinkspot.micro_manager_safety import check_micro_manager
 from blinkspot.stack_metadata import read_metadata
-from blinkspot.tiff_page_list import check_before_opening, check_pages
+from blinkspot.tiff_page_kinds import Kind, PageKinds, check_alike
+from blinkspot.tiff_page_list import check_before_opening, check_pages, check_pages_from_start
 from blinkspot.tiff_safety import check_layout, check_ome, safe_decode
 from blinkspot.tiff_sorting import sort_many_pages_quickly
 
@@ -24,6 +25,8 @@ from blinkspot.tiff_sorting import sort_many_pages_quickly
 logging.getLogger("tifffile").addHandler(logging.NullHandler())
 
 Page = tifffile.TiffPage | tifffile.TiffFrame
+# What tifffile calls movies that may be spread over files, and those whose pages it has sorted by their kind.
+_OF_SEVERAL_FILES, _SORTED = ("ome", "mmstack"), "generic"
 
 
 @dataclass(frozen=True)
@@ -91,21 +94,46 @@ def _movie(tif: tifffile.TiffFile, path: Path) -> TiffMovie:
     kinds = check_pages(tif, path)
     sort_many_pages_quickly(tif)
     check_ome(tif, path)
-    if not tif.series:
-        raise BlinkspotError(f"{path} holds no pictures: it is empty or was cut short.")
-    series = _series(tif, path)
-    # In an OME file, pages of other files too.
-    pages = (page for one in series for page in one.pages if page is not None and page.parent is tif)
-    kinds.check_alike((page.offset for page in pages), path)
+    try:
+        series = _series(tif, path)
+    except RuntimeError:  # where tifffile sees that a page is unlike the others, but not which
+        check_alike(map(kinds.of, kinds.places), path)
+        raise
+    _check_alike(tif, series, kinds, path)
     frames, time_axis = _frames(series, path)
     _check_no_frame_lost(tif, path, len(frames))
     camera_hints, metadata = read_metadata(tif)
     return TiffMovie(frames, time_axis, camera_hints, metadata)
 
 
+def _check_alike(
+    tif: tifffile.TiffFile, series: list[tifffile.TiffPageSeries], kinds: PageKinds, path: Path
+) -> None:
+    """Check that all frames are stored alike, and that none was sorted out for being unlike the others."""
+    kind = series[0].kind
+    if kinds.are_alike and kind not in (*_OF_SEVERAL_FILES, _SORTED):
+        return
+    pages = [page for one in series for page in one.pages]
+    if kind == _SORTED:
+        kinds.check_none_left_out((page.offset for page in pages if page is not None), path)
+    of_files = {tif.filehandle.path: kinds}  # in an OME file, of others too
+
+    def kind_of(page: Page | None) -> Kind | None:
+        if page is None:
+            return None
+        file = page.parent.filehandle.path
+        if file not in of_files:
+            of_files[file] = check_pages_from_start(Path(file))
+        return of_files[file].of(page.offset)
+
+    check_alike(map(kind_of, pages), path)
+
+
 def _series(tif: tifffile.TiffFile, path: Path) -> list[tifffile.TiffPageSeries]:
     """Return the series that make up the movie: one, or many of one equal page each."""
     every = tif.series
+    if not every:
+        raise BlinkspotError(f"{path} holds no pictures: it is empty or was cut short.")
     if len(every) > 1 and all(one.ndim == 2 and one.keyframe.hash == every[0].keyframe.hash for one in every):
         return list(every)  # a page was appended per frame, each declared as a picture of its own
     movies = [one for one in every if one.ndim > 2]
