@@ -162,8 +162,11 @@ def check_alike(frames: Iterable[Kind | None], path: Path) -> None:
     """
     first: Kind | None = None
     for number, kind in enumerate(frames, start=1):
-        first = first or kind
-        if kind is not None and kind is not first and first is not None and _said(kind, first) is not None:
+        if kind is None or kind is first:
+            continue
+        if first is None:
+            first = kind
+        elif _said(kind, first) is not None:
             raise _unlike(path, "frame", number, kind, first)
 
 
