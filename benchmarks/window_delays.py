@@ -17,6 +17,7 @@ import napari
 import numpy as np
 from support.window_delays import Delays, wait
 
+from blinkspot.camera import Camera
 from blinkspot.evaluation import PRESETS, simulate
 from blinkspot.plugin.camera_record import CameraRecord, Origin, Source
 from blinkspot.plugin.launch import PLUGIN
@@ -27,17 +28,21 @@ WINDOW_PX = (1366, 740)
 MOVES_PER_S = 20
 
 
-def window(frames: int, size_px: int) -> tuple[Any, dict[str, Any], Any]:
-    """Open a viewer with docks and a simulated movie."""
+def window(frames: int, size_px: int) -> tuple[Any, Any, Camera]:
+    """Open a viewer with a simulated movie; return its layer and camera, too."""
     settings = dataclasses.replace(PRESETS["low120"], frames=frames, size_px=size_px)
     movie = np.concatenate([chunk.frames for chunk in simulate(settings)])
     viewer = napari.Viewer(show=True, show_welcome_screen=False)
     viewer.window.resize(*WINDOW_PX)
-    docks = {name: viewer.window.add_plugin_dock_widget(PLUGIN, name, tabify=True)[1] for name in DOCKS}
-    layer = viewer.add_image(movie, name="movie")
-    record = CameraRecord().with_values(settings.camera.as_dict(), Source(Origin.TYPED))
+    return viewer, viewer.add_image(movie, name="movie"), settings.camera
+
+
+def open_docks(viewer: Any, layer: Any, camera: Camera) -> list[Any]:
+    """Open the docks, and say what camera recorded the movie."""
+    docks = [viewer.window.add_plugin_dock_widget(PLUGIN, name, tabify=True)[1] for name in DOCKS]
+    record = CameraRecord().with_values(camera.as_dict(), Source(Origin.TYPED))
     session_of(viewer).cameras.set(layer, record)
-    return viewer, docks, layer
+    return docks
 
 
 def main() -> None:
@@ -47,8 +52,7 @@ def main() -> None:
     parser.add_argument("--frames", type=int, default=300)
     parser.add_argument("--seconds", type=float, default=15.0, help="length of each row")
     options = parser.parse_args()
-    viewer, docks, _ = window(options.frames, options.size_px)
-    train, denoise, localize = (docks[name] for name in DOCKS)
+    viewer, layer, camera = window(options.frames, options.size_px)
     random = np.random.default_rng(0)
 
     def rest() -> None:
@@ -63,9 +67,21 @@ def main() -> None:
         while dock.runner.busy:
             wait(0.1)
 
-    wait(8.0)  # the camera is measured
+    def alone_side_by_side() -> None:
+        second = viewer.add_image(layer.data, name="second")
+        viewer.grid.enabled = True
+        wait(2.0)
+        delays.of("napari alone, side by side, slider moved", scrub)
+        viewer.grid.enabled = False
+        viewer.layers.remove(second)
+
+    wait(2.0)
     delays = Delays()
     delays.head(f"{options.frames} frames of {options.size_px} x {options.size_px}, {os.cpu_count()} cores")
+    delays.of("napari alone, slider moved", scrub)
+    alone_side_by_side()
+    train, denoise, localize = open_docks(viewer, layer, camera)
+    wait(8.0)  # the camera is measured
     delays.of("at rest", rest)
     delays.of("slider moved", scrub)
 
