@@ -6,8 +6,7 @@ import time
 from collections.abc import Callable
 
 import numpy as np
-from qtpy.QtCore import Qt, QTimer
-from qtpy.QtWidgets import QApplication
+from qtpy.QtCore import QEventLoop, Qt, QTimer
 
 TICK_MS = 5
 
@@ -40,7 +39,7 @@ class Delays:
         begun = time.perf_counter()
         action()
         while not until():
-            QApplication.processEvents()
+            wait(TICK_MS / 1000.0)
         took_s = time.perf_counter() - begun
         wait(0.3)
         delays = np.array(self.ms)
@@ -49,8 +48,7 @@ class Delays:
 
 
 def wait(seconds: float) -> None:
-    """Let the window work."""
-    until = time.perf_counter() + seconds
-    while time.perf_counter() < until:
-        QApplication.processEvents()
-        time.sleep(0.0005)
+    """Let the window work, in a loop of events as napari's own: else Qt keeps what is to be deleted later."""
+    loop = QEventLoop()
+    QTimer.singleShot(round(1000.0 * seconds), Qt.TimerType.PreciseTimer, loop.quit)
+    loop.exec()
