@@ -1,5 +1,8 @@
 """Side by side and back: the viewer is afterwards as it was."""
 
+import gc
+import weakref
+
 import numpy as np
 import pytest
 
@@ -134,3 +137,18 @@ def test_all_layers_can_be_removed(viewer, comparison):
     comparison.show(viewer.layers["noisy"], viewer.layers["denoised"])
     viewer.layers.clear()
     assert not comparison.active
+
+
+def test_grids_that_are_shown_no_more_are_let_go_of(viewer, comparison, qtbot):
+    canvas, grids = viewer.window._qt_viewer.canvas, []
+    for _ in range(4):
+        comparison.show(viewer.layers["noisy"], viewer.layers["denoised"])
+        grids.append(weakref.ref(canvas.grid))
+        viewer.add_image(np.zeros((20, 30)), name="picture")  # a third cell: napari makes another grid
+        qtbot.wait(50)
+        comparison.restore()
+        viewer.layers.remove("picture")
+    gc.collect()
+    alive = [grid for grid in grids if grid() is not None]
+    assert len(alive) <= 1
+    assert canvas.grid.parent is canvas.central_widget

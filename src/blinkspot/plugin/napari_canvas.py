@@ -40,3 +40,25 @@ def node_of(viewer: ViewerModel, layer: Layer) -> Any:
         As above.
     """
     return _canvas(viewer).layer_to_visual[layer].node
+
+
+def forget_old_grids(viewer: ViewerModel) -> None:
+    """Have the canvas let go of the grids that it does not show any more.
+
+    napari 0.9 makes a new grid whenever the number of cells changes, and takes the one before out of the
+    scene, but not out of the list of its parent: some 6,000 objects each time.
+
+    Raises
+    ------
+    BlinkspotError
+        As above.
+    """
+    canvas = _canvas(viewer)
+    try:
+        parent = canvas.central_widget
+        for widget in [widget for widget in parent._widgets if widget.parent is None]:
+            parent.remove_widget(widget)
+    except AttributeError:
+        raise BlinkspotError(
+            "This needs the list of grids of napari's canvas, and there is none where napari 0.9 has it."
+        ) from None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari.components import ViewerModel
@@ -58,7 +59,7 @@ class TrainDock(Dock):
         self._run: _Run | None = None  # begun last
         self._shown: _Run | None = None  # whose loss and frames are shown
         self._trained: str | None = None  # the model trained last
-        self._ended: list[training_steps.TrainingJob] = []  # with a model that may not be safe yet
+        self._not_safe_yet: list[tuple[Denoiser, Path]] = []  # models, and what their trainings are kept in
         self._offer = ""  # a training to go on with, in a sentence
         self._viewed = training_steps.Viewed()
         self._live = LiveLayer(self.viewer)
@@ -221,7 +222,8 @@ class TrainDock(Dock):
             before = "" if self._trained is None else f" The model {self._trained!r} of before is kept."
             said = f"{outcome.message or 'Stopped before there was a model.'}{before}"
         if run is not None and outcome.end is End.DONE and run.job.checkpoint is not None:
-            self._ended.append(run.job)
+            if best is not None:
+                self._not_safe_yet.append((best, run.job.checkpoint))
             self.resume_button.finish(run.job.checkpoint)
         self._refresh()
         self.job_bar.say(said)
@@ -229,9 +231,9 @@ class TrainDock(Dock):
 
     def _on_model_saved(self, model: Denoiser) -> None:
         """Remove what a training was kept in, now that its model is safe."""
-        for job in self._ended:
-            if job.best is model and job.checkpoint is not None:
-                unfinished.discard(job.checkpoint)
+        for kept in [kept for kept in self._not_safe_yet if kept[0] is model]:
+            unfinished.discard(kept[1])
+            self._not_safe_yet.remove(kept)
 
     def _on_denoised_added(self, layer: Layer) -> None:
         """Make way for the whole movie, denoised with the finished model."""

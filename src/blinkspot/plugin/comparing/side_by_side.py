@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+
 from napari.components import ViewerModel
 
+from blinkspot.errors import BlinkspotError
 from blinkspot.plugin.comparing.arrangement import Pair, name_layer
 from blinkspot.plugin.comparing.of_viewer import OfViewer
 from blinkspot.plugin.comparing.viewer_state import put_in_order
+from blinkspot.plugin.napari_canvas import forget_old_grids
 
 _GAP_PX = 4
 
@@ -38,6 +42,8 @@ class SideBySide:
         grid.shape = (1, -1)
         grid.spacing = _GAP_PX
         grid.enabled = True
+        with contextlib.suppress(BlinkspotError):  # another napari, which may keep none
+            forget_old_grids(viewer)
 
     def leave(self) -> None:
         """Nothing is left."""
