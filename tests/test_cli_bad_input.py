@@ -95,6 +95,8 @@ MISUSES = {
     "train short.tif -o out --camera C": "needs 5 or more",
     "train four.tif -o out --camera C --context-frames 2": "needs 5 or more",
     "denoise short.tif -m W -o out.tif": "too few for 1 context frame",
+    "score bare.csv pixels.csv empty.csv": "besides options, 'blinkspot score' takes {TABLE} {TRUTH.csv}",
+    "train my movie.tif -o out": "'blinkspot train' takes {STACK}; put a name with spaces in quotation marks",
     "train M -o out --epochs 0": "epochs must be 1 or more",
     "train M -o out --minutes -1": "minutes must be above 0",
     "train M -o out --minutes nan": "minutes must be above 0",

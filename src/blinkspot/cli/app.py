@@ -106,4 +106,12 @@ def _sentence(error: Exception) -> str | None:
     message = getattr(error, "format_message", None)
     if message is None:
         return None
-    return message() or "No command is given: choose one of those listed above."
+    sentence = message() or "No command is given: choose one of those listed above."
+    context = getattr(error, "ctx", None)
+    if "extra argument" in sentence and context is not None:
+        takes = " ".join(context.command.collect_usage_pieces(context)).removeprefix("[OPTIONS] ")
+        command = f"blinkspot {context.info_name}"
+        sentence += (
+            f": besides options, '{command}' takes {takes}; put a name with spaces in quotation marks."
+        )
+    return sentence
