@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -67,17 +67,49 @@ class PageKinds:
         entries_at : int
             Where they begin in ``held``.
         """
+        told = b"".join([held[place] for place in self._places_of(entries, entries_at)])
+        kind = self._known.get(told)
+        if kind is None:
+            kind = self._known[told] = self._kind(entries)
+        self._kinds[at] = kind
+
+    def add_alike(
+        self, places: Sequence[int], descriptions: NDArray[np.uint8], entries: NDArray[Any], entries_at: int
+    ) -> None:
+        """Note the next pages, which have the tags, types and numbers of values of a page noted before.
+
+        Parameters
+        ----------
+        places : sequence of int
+            Where each is described.
+        descriptions : ndarray, (n, bytes of a description) uint8
+            The descriptions.
+        entries : ndarray
+            The entries of the page noted before.
+        entries_at : int
+            Where they begin in a description.
+        """
+        ours = np.zeros(descriptions.shape[1], bool)
+        for place in self._places_of(entries, entries_at):
+            ours[place] = True
+        told = descriptions[:, ours]
+        as_the_first = (told == told[0]).all(axis=1).tolist()
+        for number, at in enumerate(places):
+            if number and as_the_first[number]:
+                self._kinds[at] = self._kinds[places[0]]
+            else:
+                held = descriptions[number].tobytes()
+                self.add(at, held, np.frombuffer(held, entries.dtype, len(entries), entries_at), entries_at)
+
+    def _places_of(self, entries: NDArray[Any], entries_at: int) -> list[slice]:
+        """Return where in a description that is which tells how a page is stored."""
         tags = entries["tag"].tobytes()
         places = self._places.get(tags)
         if places is None:
             size = entries.dtype.itemsize
             ours = (entries_at + size * np.flatnonzero(np.isin(entries["tag"], _TAGS))).tolist()
             places = self._places[tags] = [slice(place, place + size) for place in ours]
-        told = b"".join([held[place] for place in places])
-        kind = self._known.get(told)
-        if kind is None:
-            kind = self._known[told] = self._kind(entries)
-        self._kinds[at] = kind
+        return places
 
     @property
     def are_alike(self) -> bool:

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from blinkspot.errors import BlinkspotError
 from blinkspot.tiff_page_kinds import PageKinds
+from blinkspot.tiff_page_runs import PageRuns
 
 # Bytes of a value by its type's number in TIFF.
 _TYPE_BYTES = np.ones(65536)
@@ -138,6 +139,7 @@ def _walk(path: Path, at: int, form: _Form, end_of_frames: int | None = None) ->
     passed: set[int] = set()
     described, claimed = 0, 0.0
     with path.open("rb", buffering=0) as file:
+        runs = PageRuns(file, order)
         while 0 < at < size:
             if at in passed:
                 raise _damaged(path, f"its list of pages comes back to page {len(passed)} and has no end")
@@ -155,18 +157,35 @@ def _walk(path: Path, at: int, form: _Form, end_of_frames: int | None = None) ->
             entries = np.frombuffer(held, entry, n_tags, count_bytes)
             kinds.add(at, held, entries, count_bytes)
             described += needed
-            claimed += float(_TYPE_BYTES[entries["type"]] @ entries["count"].astype(np.float64))
-            if described + claimed > 2 * size + _ROOM_FOR_SHARED_BYTES:
-                raise _damaged(path, "its pages claim to have more values than the file has room for")
+            claims = float(_TYPE_BYTES[entries["type"]] @ entries["count"].astype(np.float64))
+            claimed += claims
+            _check_room(path, described, claimed, size)
             if sub_pages in held:
                 described += _bytes_of_sub_pages(file, entries, form, size, 2 * size - described)
-            if described > 2 * size:
-                raise _damaged(path, "its pages lie upon one another")
-            at = int.from_bytes(held[needed - link_bytes : needed], order)
+                _check_room(path, described, claimed, size)
+            page_at, at = at, int.from_bytes(held[needed - link_bytes : needed], order)
             if end_of_frames is not None and at >= end_of_frames:
                 return kinds  # as in ImageJ's files: neither tifffile nor we look at another page
             end_of_frames = None
+            if sub_pages in held:
+                continue
+            run = runs.after(held[:needed], entries, page_at, at)
+            if not run.places or not passed.isdisjoint(run.places):
+                continue
+            passed.update(run.places)
+            kinds.add_alike(run.places, run.descriptions, entries, count_bytes)
+            described += len(run.places) * needed
+            claimed += len(run.places) * claims
+            _check_room(path, described, claimed, size)
+            at = run.following
     return kinds
+
+
+def _check_room(path: Path, described: int, claimed: float, size: int) -> None:
+    if described + claimed > 2 * size + _ROOM_FOR_SHARED_BYTES:
+        raise _damaged(path, "its pages claim to have more values than the file has room for")
+    if described > 2 * size:
+        raise _damaged(path, "its pages lie upon one another")
 
 
 def _bytes_of_sub_pages(file: BinaryIO, entries: NDArray[Any], form: _Form, size: int, most: int) -> int:
