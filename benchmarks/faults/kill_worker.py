@@ -95,13 +95,17 @@ class Killer:
             return
         if self._next_s:
             with Client(self._cluster.scheduler_address) as client:
-                working = {address: keys for address, keys in client.processing().items() if keys}
-                workers = list(client.nthreads())
-                if not workers:
-                    return
-                address = self._random.choice(list(working) or workers)
-                (process,) = client.run(os.getpid, workers=[address]).values()
-            os.kill(process, signal.SIGKILL)
+                working = {address for address, keys in client.processing().items() if keys}
+                workers = set(client.nthreads())
+            processes = {
+                nanny.worker_address: nanny.pid
+                for nanny in self._cluster.workers.values()
+                if nanny.pid and nanny.worker_address in workers
+            }
+            if len(processes) < 2:  # the batch would only wait
+                return
+            address = self._random.choice(sorted(working & set(processes)) or sorted(processes))
+            os.kill(processes[address], signal.SIGKILL)
             self.kills += 1
             self.had_work += address in working
             self._left -= 1
@@ -124,8 +128,8 @@ def main() -> None:
         began_s = time.perf_counter()
         here: Summary = finish(run_batch(recipe, movies, folder / "here"))
         here_s = time.perf_counter() - began_s
-        # dask takes a task whose worker died four times for the cause.
-        as_many = dask.config.set({"distributed.scheduler.allowed-failures": options.kills})
+        # dask takes a task whose worker died four times for the cause, and nannies end some that restart.
+        as_many = dask.config.set({"distributed.scheduler.allowed-failures": 4 * options.kills})
         with (
             as_many,
             LocalCluster(

@@ -274,7 +274,8 @@ def _asked_by(stop: str) -> IsStopped:
             return bool(event.is_set())
         except OSError:  # a scheduler that is busy may still answer the next time
             return False
-        except RuntimeError:  # dask's, of a worker that is closing: what it does reaches nobody any more
+        except (AttributeError, RuntimeError):
+            # dask's, of a worker that is closing, or has closed: what it does reaches nobody any more.
             return True
 
     return is_set
