@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import struct
 from pathlib import Path
 from typing import Any
@@ -106,3 +107,63 @@ def test_an_odd_page_within_a_block_is_found(tmp_path: Path) -> None:
     widths = [kinds.of(place)[WIDTH] for place in kinds.places]
     assert not kinds.are_alike
     assert [number for number, width in enumerate(widths) if width != 8] == [2_000]
+
+
+def pages_of(n_tags: list[int], start: int = 0, last_leads_to: int | None = None) -> tuple[bytes, list[int]]:
+    """Return a little-endian file whose pages lie behind one another, and their places."""
+    content, places = bytearray(b"II" + struct.pack("<HI", 42, 0) + bytes(8)), []
+    for number in n_tags:
+        places.append(len(content))
+        content += struct.pack("<H", number) + struct.pack("<HHII", WIDTH, 3, 1, 16) * number
+        content += struct.pack("<I", len(content) + 4)
+    struct.pack_into("<I", content, len(content) - 4, 0 if last_leads_to is None else places[last_leads_to])
+    struct.pack_into("<I", content, 4, places[start])
+    return bytes(content), places
+
+
+def counting(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Return a list that grows by the place of each page after which alike ones are looked for."""
+    calls, after = [], PageRuns.after
+
+    def counted(self: PageRuns, page: bytes, entries: Any, at: int, following: int) -> Run:
+        calls.append(at)
+        return after(self, page, entries, at, following)
+
+    monkeypatch.setattr(PageRuns, "after", counted)
+    return calls
+
+
+def test_a_list_that_comes_back_into_a_run_is_refused_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "cycle.tif"
+    path.write_bytes(pages_of([1] * 20_000, 2_000, last_leads_to=0)[0])
+    calls = counting(monkeypatch)
+    assert "comes back to page 20000 and has no end" in found(path)
+    assert len(calls) < 50
+
+
+def test_where_pages_are_not_alike_they_are_looked_for_less_and_less(tmp_path: Path) -> None:
+    path = tmp_path / "alternating.tif"
+    content, places = pages_of([1, 2] * 5_000)
+    path.write_bytes(content)
+    reads = []
+
+    class Counted:
+        def __init__(self, file: Any) -> None:
+            self.seek, self._file = file.seek, file
+
+        def read(self, n_bytes: int) -> bytes:
+            reads.append(n_bytes)
+            return self._file.read(n_bytes)
+
+    entry = np.dtype([("tag", "<u2"), ("type", "<u2"), ("count", "<u4"), ("value", "V4")])
+    with path.open("rb") as file:
+        runs = PageRuns(Counted(file), "little")  # type: ignore[arg-type]
+        for at, following in itertools.pairwise(places):
+            page = content[at:following]
+            assert not runs.after(
+                page, np.frombuffer(page, entry, (len(page) - 6) // 12, 2), at, following
+            ).places
+    assert 0 < len(reads) < 100
+    assert sum(reads) < 20_000

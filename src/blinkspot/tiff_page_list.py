@@ -5,6 +5,7 @@ tifffile follows it without end where it comes back to itself, and believes what
 
 from __future__ import annotations
 
+import itertools
 import math
 import struct
 from dataclasses import dataclass
@@ -142,7 +143,7 @@ def _walk(path: Path, at: int, form: _Form, end_of_frames: int | None = None) ->
         runs = PageRuns(file, order)
         while 0 < at < size:
             if at in passed:
-                raise _damaged(path, f"its list of pages comes back to page {len(passed)} and has no end")
+                raise _endless(path, len(passed))
             passed.add(at)
             file.seek(at)
             held = file.read(usual_bytes)
@@ -160,18 +161,22 @@ def _walk(path: Path, at: int, form: _Form, end_of_frames: int | None = None) ->
             claims = float(_TYPE_BYTES[entries["type"]] @ entries["count"].astype(np.float64))
             claimed += claims
             _check_room(path, described, claimed, size)
-            if sub_pages in held:
+            has_sub_pages = sub_pages in held and _SUB_PAGES in entries["tag"]
+            if has_sub_pages:
                 described += _bytes_of_sub_pages(file, entries, form, size, 2 * size - described)
                 _check_room(path, described, claimed, size)
             page_at, at = at, int.from_bytes(held[needed - link_bytes : needed], order)
             if end_of_frames is not None and at >= end_of_frames:
                 return kinds  # as in ImageJ's files: neither tifffile nor we look at another page
             end_of_frames = None
-            if sub_pages in held:
+            if has_sub_pages:
                 continue
             run = runs.after(held[:needed], entries, page_at, at)
-            if not run.places or not passed.isdisjoint(run.places):
+            if not run.places:
                 continue
+            if not passed.isdisjoint(run.places):
+                passed.update(itertools.takewhile(lambda place: place not in passed, run.places))
+                raise _endless(path, len(passed))
             passed.update(run.places)
             kinds.add_alike(run.places, run.descriptions, entries, count_bytes)
             described += len(run.places) * needed
@@ -179,6 +184,10 @@ def _walk(path: Path, at: int, form: _Form, end_of_frames: int | None = None) ->
             _check_room(path, described, claimed, size)
             at = run.following
     return kinds
+
+
+def _endless(path: Path, n_pages: int) -> BlinkspotError:
+    return _damaged(path, f"its list of pages comes back to page {n_pages} and has no end")
 
 
 def _check_room(path: Path, described: int, claimed: float, size: int) -> None:

@@ -13,7 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 _FARTHEST_BYTES = 1 << 12
-_FEWEST_BYTES, _MOST_BYTES = 1 << 12, 1 << 20
+_MOST_BYTES = 1 << 20
+_FEWEST_PAGES = 8
+_LONGEST_REST = 255
 
 
 class Run(NamedTuple):
@@ -48,8 +50,10 @@ class PageRuns:
     def __init__(self, file: BinaryIO, order: Literal["little", "big"]) -> None:
         self._file = file
         self._order = order
-        # More and more while all that is read is alike: else much would be read in vain, again and again.
-        self._ahead_bytes = _FEWEST_BYTES
+        # More and more while all are alike: what is read in vain has been earned before.
+        self._pages_ahead = _FEWEST_PAGES
+        # Where pages are not alike, or far from one another, looking at each is done soonest.
+        self._rest = self._longest_rest = 0
 
     def after(self, page: bytes, entries: NDArray[Any], at: int, following: int) -> Run:
         """Return pages after one, not necessarily all that belong to its run.
@@ -64,10 +68,12 @@ class PageRuns:
             Where it and the next page are described.
         """
         distance = following - at
-        if not len(page) <= distance <= _FARTHEST_BYTES:
+        if self._rest or not len(page) <= distance <= _FARTHEST_BYTES:
+            self._rest = max(0, self._rest - 1)
             return Run((), np.empty((0, len(page)), np.uint8), following)
+        wanted = min(self._pages_ahead, _MOST_BYTES // distance)
         self._file.seek(following)
-        read = np.frombuffer(self._file.read(max(distance, self._ahead_bytes)), np.uint8)
+        read = np.frombuffer(self._file.read(wanted * distance), np.uint8)
         rows = read[: len(read) // distance * distance].reshape(-1, distance)[:, : len(page)]
         links = self._links(rows, entries)
         places = following + distance * np.arange(len(rows) + 1, dtype=np.uint64)
@@ -76,7 +82,9 @@ class PageRuns:
         # A page belongs to them if it is like the first one and the page before it leads there.
         alike[1:] &= links[:-1] == places[1:-1]
         n = len(rows) if alike.all() else int(np.argmin(alike))
-        self._ahead_bytes = min(4 * self._ahead_bytes, _MOST_BYTES) if 0 < n == len(rows) else _FEWEST_BYTES
+        self._pages_ahead = 4 * wanted if n == wanted else _FEWEST_PAGES
+        self._longest_rest = 0 if n == wanted else min(2 * self._longest_rest + 1, _LONGEST_REST)
+        self._rest = self._longest_rest
         return Run(places[:n].tolist(), rows[:n], int(links[n - 1]) if n else following)
 
     def _links(self, rows: NDArray[np.uint8], entries: NDArray[Any]) -> NDArray[Any]:
