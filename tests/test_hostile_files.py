@@ -103,9 +103,23 @@ def bomb(file):
     records.id.write_direct_chunk((0,), packed)
 
 
+def wide_number(file, at):
+    """A number of 4 bytes whose exponents are beyond float32: h5py makes 8 bytes of it, where 4 have room."""
+    odd = h5py.h5t.IEEE_F32LE.copy()
+    odd.set_ebias(255)
+    kind = h5py.h5t.create(h5py.h5t.COMPOUND, 12)
+    for place, name in enumerate((b"frame", b"x", b"y")):
+        kind.insert(name, 4 * place, odd if place == at else h5py.h5t.IEEE_F32LE)
+    space = h5py.h5s.create_simple((16,))
+    records = h5py.h5d.create(file.id, b"locs", kind, space)
+    records.write(h5py.h5s.ALL, h5py.h5s.ALL, np.zeros((16, 3), np.float32), mtype=kind)
+
+
 @pytest.mark.parametrize(
     ("make", "words"),
     [
+        (partial(wide_number, at=1), "lie upon one another"),
+        (partial(wide_number, at=2), "damaged"),
         (locs((10**12,), chunks=(1024,)), "too small"),
         (locs((10**12,), chunks=(1024,), compression="gzip"), "too small"),
         (locs((2**60,), chunks=(2**20,)), "too small"),
@@ -123,6 +137,7 @@ def bomb(file):
         (bomb, "becomes far too large"),
     ],
     ids=[
+        "wide", "wide at the end",
         "rows", "packed rows", "huge", "file", "ring", "bytes", "texts", "arrays", "fields", "group", "words",
         "bomb",
     ],

@@ -68,6 +68,10 @@ def records_of(dataset: h5py.Dataset, path: Path) -> NDArray[Any]:
         )
     if dtype.hasobject or any(dtype[field].subdtype is not None for field in dtype.names):
         raise BlinkspotError(f"{name!r} of {path} has fields that are not one number each: leave them out.")
+    if _fields_overlap(dtype):
+        raise BlinkspotError(
+            f"{name!r} of {path} has fields that lie upon one another: it is damaged, so save the table anew."
+        )
     stored, claimed = dataset.id.get_storage_size(), dataset.size * dtype.itemsize
     most = stored if dataset.chunks is None else max(_SMALL_BYTES, _MOST_FOR_A_BYTE * stored)
     if claimed > most or (claimed and not stored):
@@ -78,6 +82,20 @@ def records_of(dataset: h5py.Dataset, path: Path) -> NDArray[Any]:
     _check_chunks(dataset, path)
     records: NDArray[Any] = dataset[()]
     return records
+
+
+def _fields_overlap(dtype: np.dtype[Any]) -> bool:
+    """Tell whether a record's fields reach into one another.
+
+    h5py takes an odd kind of number for the next larger one that holds it, and HDF5 then writes that much.
+    (Out of the record, numpy lets none reach.)
+    """
+    reached = 0
+    for field, at, *_ in sorted((dtype.fields or {}).values(), key=lambda each: each[1]):
+        if at < reached:
+            return True
+        reached = at + field.itemsize
+    return False
 
 
 def text_of(dataset: h5py.Dataset | None) -> str | None:
