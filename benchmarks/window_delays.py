@@ -69,10 +69,10 @@ def main() -> None:
 
     def alone_side_by_side() -> None:
         second = viewer.add_image(layer.data, name="second")
-        viewer.grid.enabled = True
+        viewer.canvas.grid.enabled = True
         wait(2.0)
         delays.of("napari alone, side by side, slider moved", scrub)
-        viewer.grid.enabled = False
+        viewer.canvas.grid.enabled = False
         viewer.layers.remove(second)
 
     wait(2.0)
