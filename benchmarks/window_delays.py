@@ -2,8 +2,9 @@
 
 A timer of 5 ms tells how late it comes: what a user feels. Each row is some seconds of the same window: at
 rest, while its slider is moved 20 times a second, and both again while a model is trained, a movie denoised
-and its molecules localized. Run it on a screen or under xvfb-run; where there is no graphics card, drawing
-the canvas takes the processor, and more of it the larger the window.
+and its molecules localized. The first two rows are of napari before any of our docks is open. Run it on a
+screen or under xvfb-run; where there is no graphics card, drawing the canvas takes the processor, and more of
+it the larger the window.
 """
 
 from __future__ import annotations
