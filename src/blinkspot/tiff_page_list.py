@@ -131,70 +131,107 @@ def _form(order: str, big: bool) -> _Form:
 
 def _walk(path: Path, at: int, form: _Form, end_of_frames: int | None = None) -> PageKinds:
     """Walk along the list of pages from the first one's place on; return how they are stored."""
-    size = path.stat().st_size
-    order, entry = form.order, form.entry
-    count_bytes, entry_bytes, link_bytes = form.count_bytes, entry.itemsize, form.link_bytes
-    usual_bytes = count_bytes + _USUAL_TAGS * entry_bytes + link_bytes
-    sub_pages = _SUB_PAGES.to_bytes(2, order)
-    kinds = PageKinds(order)
-    passed: set[int] = set()
-    described, claimed = 0, 0.0
     with path.open("rb", buffering=0) as file:
-        runs = PageRuns(file, order)
-        while 0 < at < size:
-            if at in passed:
-                raise _endless(path, len(passed))
-            passed.add(at)
-            file.seek(at)
-            held = file.read(usual_bytes)
-            n_tags = int.from_bytes(held[:count_bytes], order)
-            if n_tags > _MOST_TAGS:
-                return kinds  # which tifffile refuses
-            needed = count_bytes + n_tags * entry_bytes + link_bytes
-            if len(held) < needed:
-                held = _read(file, at, needed)
-            if len(held) < needed:
-                return kinds  # cut short, which is told with the number of the frame
-            entries = np.frombuffer(held, entry, n_tags, count_bytes)
-            kinds.add(at, held, entries, count_bytes)
-            described += needed
-            claims = float(_TYPE_BYTES[entries["type"]] @ entries["count"].astype(np.float64))
-            claimed += claims
-            _check_room(path, described, claimed, size)
-            has_sub_pages = sub_pages in held and _SUB_PAGES in entries["tag"]
-            if has_sub_pages:
-                described += _bytes_of_sub_pages(file, entries, form, size, 2 * size - described)
-                _check_room(path, described, claimed, size)
-            page_at, at = at, int.from_bytes(held[needed - link_bytes : needed], order)
+        return _Walk(path, file, form).along(at, end_of_frames)
+
+
+@dataclass(frozen=True)
+class _Page:
+    """What describes a page: its bytes in the file, its entries among them, and where the next one is."""
+
+    at: int
+    described: bytes
+    entries: NDArray[Any]
+    following: int
+
+    def claims(self) -> float:
+        """Return how many bytes its values have, as it says."""
+        return float(_TYPE_BYTES[self.entries["type"]] @ self.entries["count"].astype(np.float64))
+
+
+class _Walk:
+    """A walk along a list of pages, which keeps account of the places passed and of what they claim."""
+
+    def __init__(self, path: Path, file: BinaryIO, form: _Form) -> None:
+        self._path, self._file, self._form = path, file, form
+        self._size = path.stat().st_size
+        self._kinds = PageKinds(form.order)
+        self._runs = PageRuns(file, form.order)
+        self._sub_pages = _SUB_PAGES.to_bytes(2, form.order)
+        self._passed: set[int] = set()
+        self._described, self._claimed = 0, 0.0
+
+    def along(self, at: int, end_of_frames: int | None) -> PageKinds:
+        """Go from the page at a place to the last one."""
+        while 0 < at < self._size:
+            if at in self._passed:
+                raise self._endless()
+            self._passed.add(at)
+            page = self._page(at)
+            if page is None:
+                break
+            self._kinds.add(at, page.described, page.entries, self._form.count_bytes)
+            self._account(len(page.described), page.claims())
+            has_sub_pages = self._account_for_sub_pages(page)
+            at = page.following
             if end_of_frames is not None and at >= end_of_frames:
-                return kinds  # as in ImageJ's files: neither tifffile nor we look at another page
+                break  # as in ImageJ's files: neither tifffile nor we look at another page
             end_of_frames = None
-            if has_sub_pages:
-                continue
-            run = runs.after(held[:needed], entries, page_at, at)
-            if not run.places:
-                continue
-            if not passed.isdisjoint(run.places):
-                passed.update(itertools.takewhile(lambda place: place not in passed, run.places))
-                raise _endless(path, len(passed))
-            passed.update(run.places)
-            kinds.add_alike(run.places, run.descriptions, entries, count_bytes)
-            described += len(run.places) * needed
-            claimed += len(run.places) * claims
-            _check_room(path, described, claimed, size)
-            at = run.following
-    return kinds
+            if not has_sub_pages:
+                at = self._past_pages_alike(page)
+        return self._kinds
 
+    def _page(self, at: int) -> _Page | None:
+        """Read what describes the page at a place; None where tifffile refuses it, or the file ends."""
+        form = self._form
+        self._file.seek(at)
+        held = self._file.read(form.count_bytes + _USUAL_TAGS * form.entry.itemsize + form.link_bytes)
+        n_tags = int.from_bytes(held[: form.count_bytes], form.order)
+        if n_tags > _MOST_TAGS:
+            return None
+        needed = form.count_bytes + n_tags * form.entry.itemsize + form.link_bytes
+        if len(held) < needed:
+            held = _read(self._file, at, needed)
+        if len(held) < needed:
+            return None  # cut short, which is told with the number of the frame
+        entries = np.frombuffer(held, form.entry, n_tags, form.count_bytes)
+        following = int.from_bytes(held[needed - form.link_bytes : needed], form.order)
+        return _Page(at, held[:needed], entries, following)
 
-def _endless(path: Path, n_pages: int) -> BlinkspotError:
-    return _damaged(path, f"its list of pages comes back to page {n_pages} and has no end")
+    def _account_for_sub_pages(self, page: _Page) -> bool:
+        """Return whether there are pages within a page, and account for them."""
+        # Most pages have none, which their bytes tell sooner than their entries.
+        if self._sub_pages not in page.described or _SUB_PAGES not in page.entries["tag"]:
+            return False
+        room = 2 * self._size - self._described
+        self._account(_bytes_of_sub_pages(self._file, page.entries, self._form, self._size, room), 0.0)
+        return True
 
+    def _past_pages_alike(self, page: _Page) -> int:
+        """Take the pages alike that follow a page, at equal distances, at once; return where to go on."""
+        run = self._runs.after(page.described, page.entries, page.at, page.following)
+        if not run.places:
+            return page.following
+        if not self._passed.isdisjoint(run.places):
+            self._passed.update(itertools.takewhile(lambda place: place not in self._passed, run.places))
+            raise self._endless()
+        self._passed.update(run.places)
+        self._kinds.add_alike(run.places, run.descriptions, page.entries, self._form.count_bytes)
+        self._account(len(run.places) * len(page.described), len(run.places) * page.claims())
+        return run.following
 
-def _check_room(path: Path, described: int, claimed: float, size: int) -> None:
-    if described + claimed > 2 * size + _ROOM_FOR_SHARED_BYTES:
-        raise _damaged(path, "its pages claim to have more values than the file has room for")
-    if described > 2 * size:
-        raise _damaged(path, "its pages lie upon one another")
+    def _account(self, described: int, claimed: float) -> None:
+        """Add bytes that describe pages and bytes that they claim; the file must have room for them."""
+        self._described += described
+        self._claimed += claimed
+        if self._described + self._claimed > 2 * self._size + _ROOM_FOR_SHARED_BYTES:
+            raise _damaged(self._path, "its pages claim to have more values than the file has room for")
+        if self._described > 2 * self._size:
+            raise _damaged(self._path, "its pages lie upon one another")
+
+    def _endless(self) -> BlinkspotError:
+        n_pages = len(self._passed)
+        return _damaged(self._path, f"its list of pages comes back to page {n_pages} and has no end")
 
 
 def _bytes_of_sub_pages(file: BinaryIO, entries: NDArray[Any], form: _Form, size: int, most: int) -> int:
