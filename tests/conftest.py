@@ -1,5 +1,6 @@
 """Fixtures that several test files share."""
 
+import gc
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -58,6 +59,17 @@ def patience(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) ->
     """A job that is slow on a machine with other work is not taken for one whose disk does not answer."""
     if request.path.name.startswith("test_plugin"):
         monkeypatch.setattr("blinkspot.plugin.jobs._PATIENCE_S", 30.0)
+
+
+@pytest.fixture(autouse=True)
+def little_to_collect(request: pytest.FixtureRequest) -> None:
+    """Have garbage sought among what a test of the window makes, not among the million objects of before.
+
+    napari seeks it whenever a layer is removed, and at the end of each test.
+    """
+    if request.path.name.startswith("test_plugin"):
+        gc.collect()
+        gc.freeze()
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import gc
 from collections.abc import Iterator
 from functools import lru_cache
 from typing import Any
@@ -20,11 +19,6 @@ from blinkspot.evaluation import SimulationSettings, simulate
 from blinkspot.plugin.jobs import End
 from blinkspot.progress import finish
 from blinkspot.stack import Stack
-
-# napari collects all garbage whenever a layer is removed: with torch's million objects out of the collector's
-# sight, the tests take half the time.
-gc.collect()
-gc.freeze()
 
 CAMERA = Camera(pixel_size_nm=100.0, offset_adu=100.0, electrons_per_adu=12.0, em_gain=150.0)
 
