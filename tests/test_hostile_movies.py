@@ -109,6 +109,19 @@ def test_a_strip_of_fewer_than_no_bytes(tmp_path, tag, compression, page):
     assert "counts below 0" in sentence(open_stack, path)
 
 
+@pytest.mark.parametrize(("tag", "compression"), [(273, None), (273, "zlib"), (279, "zlib")])
+def test_a_strip_that_ends_beyond_all_numbers(tmp_path, tag, compression):
+    """Where it begins and how long it is: each may be a number of 64 bits, and their sum none."""
+    path = tmp_path / "big.tif"
+    tifffile.imwrite(path, MOVIE, bigtiff=True, compression=compression, metadata=None)
+    with tifffile.TiffFile(path) as tif:
+        at = tif.pages[2].tags[tag].offset
+    data = bytearray(path.read_bytes())
+    struct.pack_into("<HQq", data, at + 2, 16, 1, 2**63 - 1)
+    path.write_bytes(data)
+    assert "cut short: frame 3" in sentence(open_stack, path)
+
+
 def test_a_ring_in_another_part_of_an_ome_movie(tmp_path):
     """tifffile opens the parts that the first names, and lists all their pages."""
     for name in ("one.ome.tif", "two.ome.tif"):

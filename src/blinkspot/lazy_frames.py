@@ -110,7 +110,7 @@ class RawFrames(LazyFrames):
         self._offsets = offsets
         self._frame_bytes = shape[1] * shape[2] * self._stored_dtype.itemsize
         _check_none_negative(path, offsets)
-        check_all_there(path, offsets + self._frame_bytes)
+        check_all_there(path, offsets.astype(np.uint64) + np.uint64(self._frame_bytes))
 
     def read(self, start: int, stop: int) -> AnyArray:
         """Read frames; those that lie back to back in the file come in one piece."""
@@ -162,7 +162,8 @@ class EncodedFrames(LazyFrames):
         self._decode = decode
         _check_none_negative(path, offsets)
         _check_none_negative(path, byte_counts)
-        check_all_there(path, (offsets + byte_counts).max(axis=1))
+        # Signed sums could come out below 0.
+        check_all_there(path, (offsets.astype(np.uint64) + byte_counts.astype(np.uint64)).max(axis=1))
 
     def read(self, start: int, stop: int) -> AnyArray:
         """Read and decode frames."""
@@ -218,7 +219,7 @@ class JoinedFrames(LazyFrames):
         return frames
 
 
-def check_all_there(path: Path, ends: NDArray[np.int64]) -> None:
+def check_all_there(path: Path, ends: NDArray[np.uint64]) -> None:
     """Check that a file reaches to the end of each of its frames.
 
     Raises

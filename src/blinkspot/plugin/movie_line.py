@@ -33,7 +33,8 @@ class MovieLine(QWidget):
         self._keeper = keeper
         self._layer: Layer | None = None
         self.facts = QLabel()
-        # Gives way: the tooltip has all of it.
+        # Takes a second line in a narrow dock, and gives way: the tooltip has all of it.
+        self.facts.setWordWrap(True)
         self.facts.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
         self.facts.setTextInteractionFlags(
             Qt.TextInteractionFlag.LinksAccessibleByMouse | Qt.TextInteractionFlag.LinksAccessibleByKeyboard
