@@ -109,8 +109,7 @@ class RawFrames(LazyFrames):
         self._stored_dtype = np.dtype(stored_dtype)
         self._offsets = offsets
         self._frame_bytes = shape[1] * shape[2] * self._stored_dtype.itemsize
-        _check_none_negative(path, offsets)
-        check_all_there(path, offsets.astype(np.uint64) + np.uint64(self._frame_bytes))
+        _check_all_there(path, offsets[:, None], np.array([[self._frame_bytes]]))
 
     def read(self, start: int, stop: int) -> AnyArray:
         """Read frames; those that lie back to back in the file come in one piece."""
@@ -160,10 +159,7 @@ class EncodedFrames(LazyFrames):
         self._offsets = offsets
         self._byte_counts = byte_counts
         self._decode = decode
-        _check_none_negative(path, offsets)
-        _check_none_negative(path, byte_counts)
-        # Signed sums could come out below 0.
-        check_all_there(path, (offsets.astype(np.uint64) + byte_counts.astype(np.uint64)).max(axis=1))
+        _check_all_there(path, offsets, byte_counts)
 
     def read(self, start: int, stop: int) -> AnyArray:
         """Read and decode frames."""
@@ -219,22 +215,21 @@ class JoinedFrames(LazyFrames):
         return frames
 
 
-def check_all_there(path: Path, ends: NDArray[np.uint64]) -> None:
-    """Check that a file reaches to the end of each of its frames.
+def _check_all_there(path: Path, offsets: NDArray[np.int64], byte_counts: NDArray[np.int64]) -> None:
+    """Check that the pieces of each frame (T, pieces) lie within the file.
 
     Raises
     ------
     BlinkspotError
-        If it does not: the file was cut short.
+        If they do not: the file is damaged, or was cut short.
     """
-    missing = np.flatnonzero(ends > path.stat().st_size)
+    if (offsets < 0).any() or (byte_counts < 0).any():
+        raise BlinkspotError(f"{path} is a damaged TIFF file (it counts below 0): copy it again.")
+    # Signed sums could come out below 0.
+    ends = offsets.astype(np.uint64) + byte_counts.astype(np.uint64)
+    missing = np.flatnonzero((ends > path.stat().st_size).any(axis=1))
     if len(missing):
         raise _cut_short(path, int(missing[0]))
-
-
-def _check_none_negative(path: Path, places: NDArray[np.int64]) -> None:
-    if (places < 0).any():
-        raise BlinkspotError(f"{path} is a damaged TIFF file (it counts below 0): copy it again.")
 
 
 def _cut_short(path: Path, frame: int) -> BlinkspotError:
