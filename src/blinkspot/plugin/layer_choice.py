@@ -9,23 +9,14 @@ from napari.components import ViewerModel
 from napari.layers import Image, Layer
 from napari.utils.events import EventEmitter
 from qtpy.compat import isalive
-from qtpy.QtCore import QObject, Qt, Signal  # type: ignore[attr-defined]
-from qtpy.QtGui import QPaintEvent
-from qtpy.QtWidgets import (
-    QComboBox,
-    QSizePolicy,
-    QStyle,
-    QStyleOptionComboBox,
-    QStylePainter,
-    QWidget,
-)
+from qtpy.QtCore import QObject, Signal  # type: ignore[attr-defined]
+from qtpy.QtWidgets import QSizePolicy, QWidget
 
 from blinkspot.plugin.movies import ROLE, why_not_a_movie
+from blinkspot.plugin.name_box import NameBox
 
 MOVIE_TIP = "The movie as the camera recorded it, of the axes time, y and x."
 """What a choice of a movie is for."""
-
-_TEXT_MARGIN_PX = 4
 
 
 def follow(owner: QObject, emitter: EventEmitter, method: Callable[..., None]) -> None:
@@ -48,7 +39,7 @@ def follow(owner: QObject, emitter: EventEmitter, method: Callable[..., None]) -
     emitter.connect(call)
 
 
-class LayerChoice(QComboBox):
+class LayerChoice(NameBox):
     """Lets the user choose one of the viewer's layers.
 
     Parameters
@@ -89,12 +80,6 @@ class LayerChoice(QComboBox):
         self._shape: tuple[int, ...] = ()
         self._followed: weakref.WeakSet[Layer] = weakref.WeakSet()
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
-        self.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
-        self.setMinimumContentsLength(10)
-        # Names of results differ at their ends.
-        view = self.view()
-        assert view is not None
-        view.setTextElideMode(Qt.TextElideMode.ElideMiddle)
         self.currentIndexChanged.connect(self._on_index_changed)
         events = viewer.layers.events
         for emitter in (events.inserted, events.removed, events.reordered, events.renamed):
@@ -111,23 +96,6 @@ class LayerChoice(QComboBox):
         """Choose a layer, as if the user had."""
         if layer in self._listed:
             self.setCurrentIndex(self._listed.index(layer))
-
-    def paintEvent(self, event: QPaintEvent | None) -> None:
-        """Draw the chosen name, shortened in the middle where it is long."""
-        painter = QStylePainter(self)
-        option = QStyleOptionComboBox()
-        self.initStyleOption(option)
-        painter.drawComplexControl(QStyle.ComplexControl.CC_ComboBox, option)
-        style = self.style()
-        assert style is not None
-        room = style.subControlRect(
-            QStyle.ComplexControl.CC_ComboBox, option, QStyle.SubControl.SC_ComboBoxEditField, self
-        )
-        text = option.currentText if self.currentIndex() >= 0 else self.placeholderText()
-        option.currentText = self.fontMetrics().elidedText(
-            text, Qt.TextElideMode.ElideMiddle, room.width() - _TEXT_MARGIN_PX
-        )
-        painter.drawControl(QStyle.ControlElement.CE_ComboBoxLabel, option)
 
     def refresh(self, event: object = None) -> None:
         """List the layers anew; the chosen one stays chosen for as long as it is there."""

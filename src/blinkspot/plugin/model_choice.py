@@ -6,10 +6,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from qtpy.QtCore import QObject, Signal  # type: ignore[attr-defined]
-from qtpy.QtWidgets import QComboBox, QWidget
+from qtpy.QtWidgets import QWidget
 
 from blinkspot.plugin import file_dialogs, training_steps
 from blinkspot.plugin.latest_only import LatestOnly
+from blinkspot.plugin.name_box import NameBox
 from blinkspot.plugin.notify import tell_error
 from blinkspot.plugin.session import Session
 
@@ -95,7 +96,7 @@ class ModelSaver(QObject):
         self._session.model_saved.emit(model)
 
 
-class ModelChoice(QComboBox):
+class ModelChoice(NameBox):
     """Lets the user choose one of the session's models.
 
     Parameters
@@ -114,8 +115,6 @@ class ModelChoice(QComboBox):
         if instead is not None:
             self.addItem(instead, None)
         self.setToolTip("Models trained or loaded in this window.")
-        self.setMinimumContentsLength(10)
-        self.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
         session.model_added.connect(self._on_added)
         for name in session.models:
             self._on_added(name)
