@@ -247,6 +247,35 @@ def test_a_lost_gpu_ends_no_training(
     assert len(set(training.warnings)) == len(training.warnings)
 
 
+def no_gpu_answers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have torch see a GPU that answers every question with an error, as it is after a CUDA error."""
+
+    def answer(*_: Any, **__: Any) -> Any:
+        raise LOST["class"]
+
+    monkeypatch.setattr(torch.accelerator, "current_accelerator", lambda *_, **__: torch.device("cuda"))
+    for module in (torch.accelerator, torch.cuda):
+        for name in ("current_stream", "is_current_stream_capturing", "synchronize", "current_device"):
+            if hasattr(module, name):
+                monkeypatch.setattr(module, name, answer)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+
+
+@pytest.mark.usefixtures("as_if_on_a_gpu")
+def test_steps_on_the_processor_ask_nothing_of_a_gpu_that_is_lost(
+    movie: Stack, unharmed: Training, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def then(faulty: Faulty, _: Any) -> None:
+        if faulty.calls == 20:
+            no_gpu_answers(monkeypatch)
+            raise LOST["class"]
+
+    Faulty(monkeypatch, then)
+    made = finish(Training(movie, CAMERA, QUICK).run())
+    assert unharmed.best is not None
+    assert weights_equal(made, unharmed.best)
+
+
 @pytest.mark.usefixtures("as_if_on_a_gpu")
 def test_what_goes_wrong_on_the_processor_afterwards_is_told(
     movie: Stack, monkeypatch: pytest.MonkeyPatch

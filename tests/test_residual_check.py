@@ -4,9 +4,16 @@ import dataclasses
 
 import numpy as np
 import pytest
+import torch
 
 from blinkspot.denoising import Training, TrainingSettings
-from blinkspot.denoising.residual_check import residual_warning, settled_ratio
+from blinkspot.denoising.residual_check import (
+    ResidualCheck,
+    dark_sums,
+    residual_ratio,
+    residual_warning,
+    settled_ratio,
+)
 from blinkspot.evaluation import PRESETS, simulate
 from blinkspot.progress import finish
 from blinkspot.stack import as_stack
@@ -41,16 +48,54 @@ def test_a_model_that_has_not_learned_the_movie_does_not_accuse_the_camera(epoch
     stack = as_stack(np.concatenate([chunk.frames for chunk in simulate(settings)]))
     training = Training(stack, settings.camera, dataclasses.replace(SETTINGS, epochs=epochs))
     finish(training.run())
-    assert training._residual_ratios[-1] > 1.2
+    assert training._residual.ratios[-1] > 1.2
     assert not [warning for warning in training.warnings if "leaves over" in warning]
     assert training.best.provenance["residual_ratio"] is None
 
 
 @pytest.mark.parametrize(
-    ("ratios", "settled"), [([], None), ([18.0], None), ([18.0, 3.0], None), ([3.0, 1.31, 1.3], 1.3)]
+    ("ratios", "settled"),
+    [
+        ([], None),
+        ([18.0], None),
+        ([18.0, 3.0], None),
+        ([3.0, 1.31, 1.3], 1.3),
+        ([1.3, None], None),
+        ([None, 1.3], None),
+    ],
 )
 def test_a_ratio_counts_once_learning_does_not_change_it(ratios, settled):
     assert settled_ratio(ratios) == settled
+
+
+def sums_of(counts, mean):
+    return dark_sums(torch.from_numpy(counts), torch.from_numpy(np.broadcast_to(mean, counts.shape).copy()))
+
+
+@pytest.mark.parametrize("scale", [0.5, 1.0, 4.0])
+def test_the_ratio_is_the_scale_of_counts_that_are_none(scale):
+    counts = scale * np.random.default_rng(3).poisson(20.0, (4, 64, 64)).astype(np.float64)
+    assert residual_ratio(sums_of(counts, 20.0 * scale)) == pytest.approx(scale, rel=0.05)
+
+
+@pytest.mark.parametrize("light", [0.1, 20.0])
+@pytest.mark.parametrize("wrong", [1e-6, 0.5, 1.5, 1e6])
+def test_a_model_that_does_not_know_how_bright_the_dark_is_says_nothing_of_the_camera(light, wrong):
+    counts = np.random.default_rng(4).poisson(light, (4, 64, 64)).astype(np.float64)
+    assert residual_ratio(sums_of(counts, light * wrong)) is None
+
+
+def test_the_camera_is_judged_once_and_not_by_the_first_steps():
+    check = ResidualCheck()
+    assert check.note(1.5, 10, False) is None
+    assert check.note(1.5, 20, False) is None
+    assert check.note(1.5, 200, False) is not None
+    again = ResidualCheck.from_dict(check.as_dict())
+    assert again == check
+    assert again.note(1.5, 300, False) is None
+    short = ResidualCheck()
+    short.note(1.5, 10, False)
+    assert short.note(1.5, 20, True) is not None
 
 
 @pytest.mark.parametrize("ratio", [0.86, 1.0, 1.19])

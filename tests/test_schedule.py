@@ -5,7 +5,9 @@ import math
 
 import pytest
 
-from blinkspot.denoising.schedule import Schedule
+from blinkspot.denoising.schedule import Schedule, largest_step
+from blinkspot.denoising.settings import TrainingSettings
+from blinkspot.denoising.training_state import TrainingState
 
 
 def course(losses, end: float, own_weight: float = 0.01, **changes) -> Schedule:
@@ -18,6 +20,13 @@ def course(losses, end: float, own_weight: float = 0.01, **changes) -> Schedule:
         schedule.learning_rate(int(done), done)
         schedule.note_validation(int(done), done, loss, own_weight)
     return schedule
+
+
+@pytest.mark.parametrize(("channels", "share"), [(1, 1.0), (16, 1.0), (32, 1.0), (64, 0.5), (512, 1 / 16)])
+def test_wide_networks_take_smaller_steps(channels, share):
+    assert largest_step(6e-3, channels) == pytest.approx(6e-3 * share)
+    state = TrainingState.new(TrainingSettings(channels=channels, learning_rate=2e-3), 10, 0)
+    assert state.schedule.largest == pytest.approx(2e-3 * share)
 
 
 def test_the_step_size_rises_stays_and_falls_to_zero():

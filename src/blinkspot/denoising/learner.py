@@ -21,7 +21,8 @@ from blinkspot.denoising.checkpoint import tensors_below
 from blinkspot.denoising.devices import fast_precision, give_back_memory
 from blinkspot.denoising.noise import LossName, Prior, loss_of
 from blinkspot.denoising.prior import PriorNetwork
-from blinkspot.denoising.residual_check import dark_sums
+from blinkspot.denoising.recording import Recording
+from blinkspot.denoising.residual_check import DarkSums, dark_sums, residual_ratio
 from blinkspot.denoising.workers import Workers
 from blinkspot.errors import BlinkspotError
 from blinkspot.hardware_faults import is_out_of_memory
@@ -46,19 +47,32 @@ class Validation:
         Mean of :attr:`blinkspot.denoising.noise.Prior.own_weight`.
     sums : ndarray, (7,)
         For :func:`blinkspot.denoising.calibration.line`.
-    residual_ratio : float
-        See :func:`blinkspot.denoising.residual_check.dark_sums`.
+    residual_ratio : float or None
+        See :func:`blinkspot.denoising.residual_check.residual_ratio`.
     """
 
     losses: Tensor
     own_weight: float
     sums: NDArray[np.float64]
-    residual_ratio: float
+    residual_ratio: float | None
 
     @property
     def loss(self) -> float:
         """Mean loss, nat per pixel."""
         return float(self.losses.mean())
+
+
+class _AdamW(torch.optim.AdamW):
+    """One that asks no GPU whether it records before a step.
+
+    Torch asks even for weights on the processor; a GPU that is lost answers with an error, and no step could
+    be taken any more. What is recorded here are gradients, never the optimiser's steps.
+    """
+
+    def _accelerator_graph_capture_health_check(self) -> None:
+        pass
+
+    _cuda_graph_capture_health_check = _accelerator_graph_capture_health_check  # its name up to torch 2.8
 
 
 class Learner:
@@ -87,6 +101,8 @@ class Learner:
         self._average = AveragedModel(model, multi_avg_fn=_move_towards)
         self._optimiser = self._new_optimiser()
         self._most_crops = sys.maxsize
+        self._records = self.device.type == "cuda"
+        self._recording: Recording | None = None
 
     @property
     def averaged(self) -> PriorNetwork:
@@ -119,7 +135,8 @@ class Learner:
         if math.isfinite(loss):
             # Added up in the order of the parts: the sum does not depend on who was done first.
             for number, parameter in enumerate(self.model.parameters()):
-                parameter.grad = torch.stack([gradients[number] for _, gradients in computed]).sum(dim=0)
+                parts = [gradients[number] for _, gradients in computed]
+                parameter.grad = parts[0] if len(parts) == 1 else torch.stack(parts).sum(dim=0)
             for group in self._optimiser.param_groups:
                 group["lr"] = learning_rate
             torch.nn.utils.clip_grad_norm_(self.model.parameters(), _LARGEST_GRADIENT)
@@ -134,14 +151,14 @@ class Learner:
         self._optimiser = self._new_optimiser()
 
     def _new_optimiser(self) -> torch.optim.AdamW:
-        return torch.optim.AdamW(self.model.parameters(), weight_decay=_WEIGHT_DECAY, foreach=True)
+        return _AdamW(self.model.parameters(), weight_decay=_WEIGHT_DECAY, foreach=True)
 
     def validate(self, batches: list[Tensor]) -> Generator[None, None, Validation]:
         """Apply the averaged weights to held-out crops; yield while they are computed."""
         found = yield from self._in_parts(self._validated, batches, max(map(len, batches)))
         losses, weights, sums, dark = zip(*found, strict=True)
-        squares, means = np.sum(dark, axis=0)
-        ratio = float(squares / max(means, 1e-12))
+        squares, means, light = np.sum(dark, axis=0)
+        ratio = residual_ratio((float(squares), float(means), float(light)))
         return Validation(torch.cat(losses), sum(weights) / len(weights), np.sum(sums, axis=0), ratio)
 
     def tensors(self) -> dict[str, Tensor]:
@@ -177,13 +194,31 @@ class Learner:
 
     def _gradients(self, part: Tensor, of: int) -> tuple[float, tuple[Tensor, ...]]:
         """Return what some crops add to the mean loss of ``of`` crops, and to its gradient."""
+        if self._records and len(part) == of:
+            loss, *gradients = self._played(part.to(self.device))
+        else:
+            loss, *gradients = self._loss_and_gradients(part, of)
+        return float(loss), tuple(gradients)
+
+    def _loss_and_gradients(self, part: Tensor, of: int) -> tuple[Tensor, ...]:
         counts, _, prior = self._apply(self.model, part)
         # Outside the fast precision, in which the loss would drown in rounding errors.
         loss = loss_of(counts, prior, self._loss).mean() * (len(part) / of)
-        gradients = torch.autograd.grad(loss, list(self.model.parameters()))
-        return float(loss.detach()), gradients
+        return loss.detach(), *torch.autograd.grad(loss, list(self.model.parameters()))
 
-    def _validated(self, batch: Tensor) -> tuple[Tensor, float, NDArray[np.float64], tuple[float, float]]:
+    def _played(self, batch: Tensor) -> tuple[Tensor, ...]:
+        """Return the loss of a whole batch and its gradients by a recording, which the first batch makes."""
+        whole = partial(self._loss_and_gradients, of=len(batch))
+        if self._recording is None or self._recording.shape != batch.shape:
+            try:
+                self._recording = Recording(whole, batch)
+            except RuntimeError:
+                # Not every driver, and not all memory, can: what is really wrong shows without, too.
+                self._records, self._recording = False, None
+                return whole(batch)
+        return self._recording.play(batch)
+
+    def _validated(self, batch: Tensor) -> tuple[Tensor, float, NDArray[np.float64], DarkSums]:
         """Return the mean loss of each crop, the mean own weight, and sums for calibration and residual."""
         with torch.inference_mode():
             counts, read_counts, prior = self._apply(self.averaged, batch)
@@ -213,6 +248,7 @@ class Learner:
             except Exception as error:
                 if not is_out_of_memory(error):
                     raise
+                self._records, self._recording = False, None  # it keeps what it computes with
                 give_back_memory(self.device)
                 if most == 1:
                     height, width = batches[0].shape[-2:]

@@ -52,7 +52,8 @@ class TrainingSettings:
     batch_size : int
         Crops per step.
     learning_rate : float
-        Largest step size of the optimiser (AdamW); see :mod:`blinkspot.denoising.schedule`.
+        Largest step size of the optimiser (AdamW), of a network of up to 32 channels; of a wider one it is
+        less in proportion. See :mod:`blinkspot.denoising.schedule`.
     max_frames : int
         Most frames used, in runs spread over the movie.
     min_relative_signal : float

@@ -35,7 +35,7 @@ from blinkspot.denoising.kept_training import room_bytes
 from blinkspot.denoising.learner import Learner, Validation
 from blinkspot.denoising.new_network import model_to_train
 from blinkspot.denoising.prior import InputScaling, PriorNetwork
-from blinkspot.denoising.residual_check import residual_warning, settled_ratio
+from blinkspot.denoising.residual_check import ResidualCheck
 from blinkspot.denoising.settings import TrainingSettings, resolved
 from blinkspot.denoising.training_state import TrainingProgress, TrainingState
 from blinkspot.denoising.workers import Workers
@@ -47,7 +47,6 @@ from blinkspot.provenance import provenance
 from blinkspot.stack import Stack
 
 _CHECKPOINT_EVERY_S = 60.0
-_RESIDUAL_CHECK_AT = 200
 _CALIBRATION_PARTS = 256  # as much as is computed in one go, so many times: some seconds
 ResultT = TypeVar("ResultT")
 # Numbers and tensors, as a checkpoint holds them.
@@ -106,8 +105,7 @@ class Training:
             start.check_keeps(self.settings.chosen)
             self._used = dataclasses.replace(self._used, **start.architecture)
         self._noise_ratio = 1.0
-        self._residual_ratios: list[float] = []
-        self._residual_ratio: float | None = None
+        self._residual = ResidualCheck()
         self._state: TrainingState | None = None
         self._resumed_from: Path | None = None
         self._safe: _Kept | None = None
@@ -187,7 +185,7 @@ class Training:
             found = yield from look_at(self.movie, self.camera, self._used)
             self._used, self._noise_ratio = found.settings, found.noise_ratio
             self._warn_of(found.warnings + self._start_warnings())
-            self._residual_ratios, self._residual_ratio = [], None
+            self._residual = ResidualCheck()
         else:
             with undamaged(self._resumed_from):
                 self._take(resumed[0])
@@ -199,7 +197,7 @@ class Training:
         validation = source.validation_batches(np.random.default_rng(self.settings.seed + 1))
         model = on_device(model_to_train(self._start, self._used, validation), self.device)
         learner = Learner(model, workers, self.settings.loss)
-        self._state = state = TrainingState.new(self.settings, source.steps_per_epoch, context_frames)
+        self._state = state = TrainingState.new(self._used, source.steps_per_epoch, context_frames)
         if resumed is not None:
             with undamaged(self._resumed_from):
                 self._restore(learner, state, *resumed)
@@ -298,12 +296,9 @@ class Training:
         self, learner: Learner, state: TrainingState, batches: list[Tensor], independent_crops: float
     ) -> Generator[Progress, None, None]:
         found: Validation = yield from _paced(learner.validate(batches), state)
-        self._residual_ratios.append(found.residual_ratio)
-        if self._residual_ratio is None and (state.step >= _RESIDUAL_CHECK_AT or state.over):
-            self._residual_ratio = settled_ratio(self._residual_ratios)
-            warning = None if self._residual_ratio is None else residual_warning(self._residual_ratio)
-            if warning is not None and noise_fits(self._noise_ratio):  # else it has been said
-                self.warnings.append(warning)
+        warning = self._residual.note(found.residual_ratio, state.step, state.over)
+        if warning is not None and noise_fits(self._noise_ratio):  # else it has been said
+            self.warnings.append(warning)
         best_before, is_lost = state.best_loss, state.has_lost_its_way(found.loss)
         report = state.finish_validation(found.loss, found.own_weight)
         if found.loss < best_before:
@@ -335,7 +330,7 @@ class Training:
             device=self.device.type,
             threads=torch.get_num_threads(),
             noise_ratio=self._noise_ratio,
-            residual_ratio=self._residual_ratio,
+            residual_ratio=self._residual.settled,
             started_from=None if self._start is None else self._start.provenance,
         )
         return Denoiser(copy.deepcopy(model), self._used.network, self.camera, record)
@@ -368,8 +363,7 @@ class Training:
             "used": dataclasses.asdict(self._used),
             "scaling": dataclasses.asdict(learner.model.scaling),
             "noise_ratio": self._noise_ratio,
-            "residual_ratios": list(self._residual_ratios),
-            "residual_ratio": self._residual_ratio,
+            **self._residual.as_dict(),
             "warnings": list(self.warnings),
             "best": best,
         }
@@ -384,9 +378,7 @@ class Training:
             blind_spot_radius_px=int(used["blind_spot_radius_px"]),
         )
         self._noise_ratio = float(numbers["noise_ratio"])
-        self._residual_ratios = [float(ratio) for ratio in numbers["residual_ratios"]]
-        ratio = numbers["residual_ratio"]
-        self._residual_ratio = None if ratio is None else float(ratio)
+        self._residual = ResidualCheck.from_dict(numbers)
         self._warn_of([str(warning) for warning in numbers["warnings"]])
 
     def _warn_of(self, sentences: list[str]) -> None:

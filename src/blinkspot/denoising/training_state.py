@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from blinkspot.denoising.schedule import Schedule
+from blinkspot.denoising.networks import default_channels
+from blinkspot.denoising.schedule import Schedule, largest_step
 from blinkspot.denoising.settings import TrainingSettings
 from blinkspot.progress import Progress
 
@@ -94,7 +95,10 @@ class TrainingState:
         else:
             end = _MOST_STEPS if settings.epochs is None else steps_per_epoch * settings.epochs
         random = np.random.default_rng(settings.seed)
-        schedule = Schedule(settings.learning_rate, end, with_context=context_frames > 0)
+        channels = settings.channels or default_channels(settings.network)
+        schedule = Schedule(
+            largest_step(settings.learning_rate, channels), end, with_context=context_frames > 0
+        )
         state = cls(schedule, steps_per_epoch, random)
         state.timed = settings.minutes is not None
         return state
