@@ -74,6 +74,18 @@ def test_the_paper_network_at_full_size_is_blind_too():
         assert response(network, frames, 1, y, x)[y, x] == 0.0
 
 
+@pytest.mark.parametrize("context_frames", [0, 1])
+def test_the_paper_network_cannot_tell_where_the_border_is(context_frames):
+    """What it learned on crops of 64 pixels holds in a frame of 256, where most have no border near."""
+    torch.manual_seed(1)
+    network = build_network("laine", context_frames, channels=6).double().eval()
+    frames = torch.full((1, 2 * context_frames + 1, 96, 96), 1.7, dtype=torch.float64)
+    with torch.inference_mode():
+        # The last move down, which leaves the pixel out, has nothing to move into the first row.
+        made = network(frames)[..., 3:-3, 3:-3]
+    torch.testing.assert_close(made, made[..., :1, :1].expand_as(made), rtol=0, atol=1e-12)
+
+
 def test_full_size_laine_is_the_papers():
     network = build_network("laine", 0, channels=48)
     convolutions = [module for module in network.unet.modules() if isinstance(module, torch.nn.Conv2d)]

@@ -3,6 +3,9 @@
 One U-Net, whose every convolution looks upwards only, sees the frame in four rotations. Its output is moved
 down by one row, so that it covers the open half plane above a pixel, and turned back. Together the four
 half planes cover all neighbours and leave the pixel itself out; moved further, they leave out a wider square.
+
+Beyond the border the last pixel goes on. Zeros there would tell the network where the border is: it learned
+from crops of 64 pixels, each of whose pixels has one near, and failed in the middle of a frame of 256.
 """
 
 from __future__ import annotations
@@ -24,7 +27,7 @@ class _UpwardConvolution(nn.Module):
         self.convolution = nn.Conv2d(n_in, n_out, 3)
 
     def forward(self, features: Tensor) -> Tensor:
-        return F.leaky_relu(self.convolution(F.pad(features, (1, 1, 2, 0))), 0.1)
+        return F.leaky_relu(self.convolution(F.pad(features, (1, 1, 2, 0), mode="replicate")), 0.1)
 
 
 def _moved_down(features: Tensor, rows: int = 1) -> Tensor:
@@ -33,7 +36,8 @@ def _moved_down(features: Tensor, rows: int = 1) -> Tensor:
 
 def _pooled(features: Tensor) -> Tensor:
     # Moved down first: else a pooled pixel would hold the row below the upper one of its two.
-    return F.max_pool2d(_moved_down(features), 2)
+    # The first row, which stays, may see itself: the last move comes after.
+    return F.max_pool2d(F.pad(features, (0, 0, 1, -1), mode="replicate"), 2)
 
 
 class _UpwardUNet(nn.Module):
