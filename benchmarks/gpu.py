@@ -44,6 +44,18 @@ def a_movie(frames: int, side: int) -> Movie:
     return simulated("default", settings)
 
 
+def followed(training: Training, see: Callable[[float], object]) -> Denoiser:
+    """Run a training, tell its epoch at each of its reports, and return the model."""
+    run = training.run()
+    while True:
+        try:
+            report = next(run)
+        except StopIteration as stop:
+            model: Denoiser = stop.value
+            return model
+        see(getattr(report, "epoch", 0.0))
+
+
 def trained(movie: Movie, device: str, epochs: int, context_frames: int) -> tuple[Denoiser, float, float]:
     """Return a model, its best validation loss, and the milliseconds of a step, validations included.
 
@@ -52,14 +64,7 @@ def trained(movie: Movie, device: str, epochs: int, context_frames: int) -> tupl
     settings = TrainingSettings(device=device, epochs=epochs, context_frames=context_frames, seed=3)
     training = Training(movie.stack, movie.camera, settings)
     ended_at: dict[float, float] = {}
-    run = training.run()
-    while True:
-        try:
-            report = next(run)
-        except StopIteration as stop:
-            model: Denoiser = stop.value
-            break
-        ended_at.setdefault(getattr(report, "epoch", 0.0), time.perf_counter())
+    model = followed(training, lambda epoch: ended_at.setdefault(epoch, time.perf_counter()))
     times = list(ended_at.values())
     times = times[len(times) // 10 :]
     best = min(each.validation_loss for each in training.history if each.validation_loss is not None)
@@ -163,16 +168,15 @@ def lost_in_training(folder: Path) -> str:
     movie = a_movie(60, 96)
     settings = TrainingSettings(device="cuda", epochs=30, context_frames=0, seed=3)
     training = Training(movie.stack, movie.camera, settings)
-    run, is_lost = training.run(), False
-    while True:
-        try:
-            report = next(run)
-        except StopIteration as stop:
-            model: Denoiser = stop.value
-            break
-        if not is_lost and getattr(report, "epoch", 0.0) > 15.0:
+    is_lost = False
+
+    def halfway(epoch: float) -> None:
+        nonlocal is_lost
+        if not is_lost and epoch > 15.0:
             is_lost = True
             lose_the_card()
+
+    model = followed(training, halfway)
     psnr = psnr_db(denoised(model, movie), movie.clean)
     return f"ended on {training.device}, {psnr:.2f} dB; said: {' '.join(training.warnings)}"
 

@@ -30,7 +30,7 @@ class _UpwardConvolution(nn.Module):
         return F.leaky_relu(self.convolution(F.pad(features, (1, 1, 2, 0), mode="replicate")), 0.1)
 
 
-def _moved_down(features: Tensor, rows: int = 1) -> Tensor:
+def _moved_down(features: Tensor, rows: int) -> Tensor:
     return F.pad(features, (0, 0, rows, -rows))
 
 
