@@ -296,6 +296,30 @@ def test_of_two_that_write_at_once_one_gets_the_name(tmp_path: Path, name: str) 
             assert list(folder.iterdir()) == [folder / name]
 
 
+@pytest.mark.parametrize("name", WRITERS)
+def test_a_name_taken_at_the_very_last_moment_is_left_to_the_other(
+    tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / name
+
+    def taken_just_before(done: Callable[..., None]) -> Callable[..., None]:
+        def do(made: str, to: str) -> None:
+            if Path(to) == path and not path.exists():
+                other = path / "other" if Path(made).is_dir() else path
+                other.parent.mkdir(exist_ok=True)
+                other.write_text("another's")
+            done(made, to)
+
+        return do
+
+    for function in ("link", "rename"):
+        monkeypatch.setattr(os, function, taken_just_before(getattr(os, function)))
+    with pytest.raises(BlinkspotError, match=rf"{name} has come into being meanwhile.*another name") as told:
+        WRITERS[name](path)
+    assert is_one_sentence(str(told.value))
+    assert set(bytes_of(tmp_path).values()) == {b"another's"}
+
+
 def test_a_name_that_is_claimed_is_refused_to_others(tmp_path: Path) -> None:
     def claim() -> None:
         with claimed(path):

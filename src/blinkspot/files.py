@@ -147,9 +147,7 @@ def written_together(
         taken = next((each for each in paths if str(each) == error.filename), None)
         if taken is None:
             raise
-        raise BlinkspotError(
-            f"{taken} has come into being meanwhile and is not overwritten: choose another name."
-        ) from error
+        raise _taken_meanwhile(taken) from error
     except OSError as error:
         own = [*paths, *([] if made is None else [made.parent])]
         if made is not None and error.filename is not None and not concerns(error.filename, own):
@@ -158,6 +156,12 @@ def written_together(
             f"{path} could not be written ({error.strerror or error}): nothing was left behind; "
             "check the room and the permissions there."
         ) from error
+
+
+def _taken_meanwhile(path: Path) -> BlinkspotError:
+    return BlinkspotError(
+        f"{path} has come into being meanwhile and is not overwritten: choose another name."
+    )
 
 
 def reach_disk(path: Path) -> None:
@@ -235,6 +239,8 @@ def new_folder_written_whole(target: str | os.PathLike[str]) -> Iterator[Path]:
                 folder.rmdir()
             give_name(temporary, folder)
     except OSError as error:
+        if isinstance(error, FileExistsError) and error.filename == str(folder):
+            raise _taken_meanwhile(folder) from error
         raise BlinkspotError(
             f"The folder {folder} could not be written ({error.strerror or error}): nothing was left behind; "
             "check the room and the permissions there."

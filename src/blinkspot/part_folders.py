@@ -101,7 +101,21 @@ def give_name(made: Path, path: Path) -> None:
         If that cannot be done.
     """
     if os.path.lexists(path):
-        raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(path))
+        raise _taken(path)
+    try:
+        _link_or_rename(made, path)
+    except OSError as error:
+        # It came after that look. The system's error may name the other file, or none.
+        if error.errno in (errno.EEXIST, errno.ENOTEMPTY):
+            raise _taken(path) from error
+        raise
+
+
+def _taken(path: Path) -> FileExistsError:
+    return FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(path))
+
+
+def _link_or_rename(made: Path, path: Path) -> None:
     # A new link is never in the place of another's file, not even of one that comes at the same moment; nor
     # does a renamed folder take the place of one with anything in it.
     if not made.is_dir() and os.name != "nt":
