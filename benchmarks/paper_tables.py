@@ -6,7 +6,7 @@ same folder and options. FOLDER/paper_tables.md is the page, with its pictures b
 The whole takes hours on a few cores and minutes on a graphics card; --quick takes less than 10 minutes on two
 cores, with short movies, short trainings, three data sets, and without ablations. CAREamics and bm3d need
 environments of their own, whose interpreters are given; denoise.py tells how to make CAREamics'. Without one,
-that peer is left out.
+that peer is left out. --parts makes a page of some parts alone.
 """
 
 from __future__ import annotations
@@ -62,6 +62,8 @@ FIGURE_5 = ("paper's protocol, noisy", "paper's protocol, denoised")
 # Trainings that end when they have settled depend on no clock: the same on any machine, but for rounding.
 FULL = {"frames": 300, "minutes": None}
 QUICK = {"frames": 60, "minutes": 0.8}
+PARTS = ("simulated", "blinking", "real", "ablations")
+QUICK_PARTS = PARTS[:3]
 
 
 def main() -> None:
@@ -70,6 +72,7 @@ def main() -> None:
     )
     parser.add_argument("folder", type=Path, help="folder where all is made and kept")
     parser.add_argument("--quick", action="store_true", help="in less than 10 minutes")
+    parser.add_argument("--parts", nargs="+", choices=PARTS, metavar="PART", help=", ".join(PARTS))
     parser.add_argument("--careamics", type=Path, help="Python interpreter of CAREamics' environment")
     parser.add_argument("--bm3d", type=Path, help="Python interpreter of an environment with bm3d")
     parser.add_argument("--threads", type=int, default=2, help="threads that compute")
@@ -81,11 +84,9 @@ def main() -> None:
     started = time.perf_counter()
     page = Page()
     _head(page, options)
-    _simulated(page, run, options)
-    _blinking(page, run, options)
-    _real(page, run, options)
-    if not options.quick:
-        _ablations(page, run)
+    makes = {"simulated": _simulated, "blinking": _blinking, "real": _real, "ablations": _ablations}
+    for part in options.parts or (QUICK_PARTS if options.quick else PARTS):
+        makes[part](page, run, options)
     page.words(
         f"This call took {(time.perf_counter() - started) / 60:.0f} minutes; what it found in its "
         "folder, it did not do again."
@@ -119,10 +120,11 @@ def _head(page: Page, options: argparse.Namespace) -> None:
     gpu = torch.cuda.get_device_name() if options.device != "cpu" and torch.cuda.is_available() else "no GPU"
     command = ["python", "benchmarks/paper_tables.py", "FOLDER"]
     command += ["--quick"] if options.quick else []
+    command += ["--parts", *options.parts] if options.parts else []
     command += [f"--{name} PYTHON" for name in ("careamics", "bm3d") if getattr(options, name) is not None]
     minutes = size["minutes"]
     length = "until settled" if minutes is None else f"of at most {minutes:g} minutes"
-    page.heading("The paper, repeated", 1)
+    page.heading("The paper, repeated" + (f": {', '.join(options.parts)}" if options.parts else ""), 1)
     page.words(
         "The paper denoises single-molecule movies by a blind-spot network (Laine et al. 2019) with a "
         "Poisson likelihood under a Gamma prior, and localizes with ThunderSTORM. Its figures stand beside "
@@ -282,7 +284,7 @@ def _real(page: Page, run: Run, options: argparse.Namespace) -> None:
     )
 
 
-def _ablations(page: Page, run: Run) -> None:
+def _ablations(page: Page, run: Run, options: argparse.Namespace) -> None:
     """Exchange or leave out what the paper names, one at a time; and the peers."""
     line = paper_line(run, ABLATED)
     page.heading(f"Ablations and peers: {ABLATED.name}")
