@@ -23,11 +23,11 @@ from blinkspot.errors import BlinkspotError
 from blinkspot.evaluation import TooFewMolecules, calibrate_uncertainties, compare
 from blinkspot.evaluation.denoised_fits.credibility import Credibility, measure_credibility
 from blinkspot.evaluation.denoised_fits.error_law import ErrorLaw, fit_error_law
-from blinkspot.evaluation.denoised_fits.fit_features import numbered, photons_nearby
-from blinkspot.evaluation.denoised_fits.matched_movie import MatchedFrames, placed, standing_alone
+from blinkspot.evaluation.denoised_fits.fit_features import photons_nearby
 from blinkspot.evaluation.denoised_fits.shrinkage import measure_shrinkage
 from blinkspot.evaluation.denoised_fits.simulated_errors import SimulatedErrors, _Part
 from blinkspot.evaluation.forward_model import recorded_adu, spots_image
+from blinkspot.evaluation.matched_movies import MatchedFrames, numbered, placed, standing_alone
 from blinkspot.localization import LocalizationTable, Localizer, LocalizerSettings
 from blinkspot.localization.processing import Merge
 from blinkspot.progress import Stopwatch, finish

@@ -1,14 +1,18 @@
 """Held-out photons: what the parts of a split know of each other, and the estimates against truth."""
 
+import itertools
 import json
 import math
+from collections.abc import Generator
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
+from scipy.ndimage import gaussian_filter
 from scipy.spatial import cKDTree
 
 from blinkspot import (
@@ -16,6 +20,7 @@ from blinkspot import (
     CameraMaps,
     LocalizationTable,
     LocalizerSettings,
+    Stack,
     Training,
     TrainingSettings,
     as_stack,
@@ -28,19 +33,37 @@ from blinkspot.evaluation.held_out import picture_sentence, sentence
 from blinkspot.evaluation.held_out.background import FRAMES_TOGETHER, BackgroundMeter
 from blinkspot.evaluation.held_out.estimates import false_molecules
 from blinkspot.evaluation.held_out.false_share import DIMMEST, fit_mixture, log_density
-from blinkspot.evaluation.held_out.full_light import OF_FALSE_IN_NOISY, ExponentPrior, at_full_light
+from blinkspot.evaluation.held_out.full_light import (
+    OF_FALSE_BESIDE_SIMULATED,
+    OF_FALSE_IN_DENOISED,
+    OF_FALSE_IN_NOISY,
+    ExponentPrior,
+    at_full_light,
+)
 from blinkspot.evaluation.held_out.pictures import PictureJudge
 from blinkspot.evaluation.held_out.precision import products_of, within_tolerance
-from blinkspot.evaluation.held_out.split import KeptMovie
+from blinkspot.evaluation.held_out.simulated_false import (
+    _drawn as drawn_molecules,
+)
+from blinkspot.evaluation.held_out.simulated_false import (
+    _probability_true as probability_true,
+)
+from blinkspot.evaluation.held_out.simulated_false import (
+    simulated_false,
+)
+from blinkspot.evaluation.held_out.split import KeptMovie, localized
 from blinkspot.evaluation.held_out.strata import SplitFigures
 from blinkspot.evaluation.held_out.thinning import Thinning
 from blinkspot.evaluation.held_out.window_light import WindowLight, measure_windows
+from blinkspot.progress import Progress, Stopwatch
+from blinkspot.provenance import provenance
 
 PHOTONS = Camera(offset_adu=100.0)
 EM = Camera(offset_adu=100.0, electrons_per_adu=12.0, em_gain=150.0)
 # Without some read noise, rounding whole electrons to such steps is no noise of its own.
 STEPS = Camera(offset_adu=414.0, electrons_per_adu=3.6, read_noise_electrons=3.0)
 READ = Camera(offset_adu=100.0, electrons_per_adu=0.5, read_noise_electrons=1.5)
+RANDOM = np.random.default_rng(11)
 CAMERAS = {"photons": PHOTONS, "em": EM, "steps": STEPS, "read": READ}
 
 
@@ -329,6 +352,24 @@ def test_a_power_law_is_extrapolated(value: float, k: float) -> None:
     assert sure.deviation == pytest.approx(math.hypot(0.01, 0.1 * math.log(0.7)), rel=1e-3)
 
 
+@given(
+    times=st.floats(0.3, 3.0),
+    at_whole=st.floats(50.0, 5e3),
+    law=st.sampled_from([lambda p: p**-1.2, lambda p: math.exp(8.0 * (1.0 - p)), lambda p: 3.0 - 2.0 * p]),
+)
+def test_beside_simulated_movies_no_law_is_taken_for_granted(times: float, at_whole: float, law) -> None:
+    shares = (0.5, 0.7, 0.8)
+    simulated = np.array([[at_whole * law(p)] for p in (*shares, 1.0)])
+    splits = tuple(
+        SplitFigures(share, np.array([1e6]), times * each, 1e-6 * each**2, math.nan, math.nan)
+        for share, each in zip(shares, simulated, strict=False)
+    )
+    (false,) = false_molecules(splits, np.array([10**6]), OF_FALSE_BESIDE_SIMULATED, simulated)
+    assert false.value == pytest.approx(times * at_whole, rel=0.03)
+    # At least what chance does to the number simulated in the whole light.
+    assert math.log(false.high / false.low) > 2 * 1.96 / math.sqrt(at_whole)
+
+
 # -- pictures
 
 
@@ -463,6 +504,89 @@ def test_a_movie_that_is_too_short(simulated) -> None:
 
 
 # -- with a model
+
+
+class Dimming:
+    """Stands for a denoiser: it smooths, and what is faint it draws to the background, of 5 photons."""
+
+    context_frames = 0
+
+    def __init__(self, camera: Camera) -> None:
+        self.camera = camera
+        self.provenance = {"model": "dimming"}
+
+    def check_matches(self, movie: Stack, camera: Camera) -> None:
+        assert camera == self.camera
+
+    def denoise(self, movie: Stack) -> Generator[SimpleNamespace, None, None]:
+        clock = Stopwatch("denoising", movie.n_frames)
+        for index in range(movie.n_frames):
+            light = self.camera.photoelectrons(movie.frames(index, index + 1)) - 5.0
+            smooth = gaussian_filter(light, (0.0, 0.9, 0.9))
+            frame = np.float32(5.0 + smooth**3 / (smooth**2 + 100.0))
+            yield SimpleNamespace(start=index, frames=frame, progress=clock.at(index + 1))
+
+
+AT_060 = HeldOutSettings(localizer=LocalizerSettings(threshold=0.6))
+
+
+def test_false_molecules_of_simulated_splits_are_as_many_as_those_of_the_movie(simulated) -> None:
+    pixels, truth, camera = simulated
+    movie, model, thresholds = as_stack(pixels), Dimming(camera), 0.6 * 1.2 ** np.arange(4)
+    false = []
+    for share in (*AT_060.kept_shares, 1.0):
+        with KeptMovie(Thinning(movie, camera, share, 9)) as kept:
+            finish(kept.denoise(model, trained_here=share == 1.0))
+            noisy = movie if share == 1.0 else kept.noisy
+            table = finish(localized("denoised_fit_raw", noisy, kept.denoised, kept.camera, AT_060.localizer))
+            denoised = as_stack(kept.denoised.frames(0, len(pixels)))
+        strength = table.column("detection_strength")[distances_nm(table, truth) > 250.0]
+        false.append([np.count_nonzero(strength >= threshold) for threshold in thresholds])
+    said: list[Progress] = []
+    job = simulated_false(table, movie, denoised, camera, model, AT_060, thresholds)
+    counts = finish(job, said.append)
+    steps = [each.fraction for each in said if each.step.startswith("simulating")]
+    assert all(later >= earlier for earlier, later in itertools.pairwise(steps))
+    assert steps[-1] == 1.0
+    of_movie, of_simulated = np.array(false, float), counts["denoised_fit_raw"]
+    assert of_movie[-1, 0] > 300
+    assert of_movie[0, 0] > 6 * of_movie[-1, 0]
+    rises = [np.log(each[:-1] / each[-1]) for each in (of_movie, of_simulated)]
+    np.testing.assert_allclose(rises[1], rises[0], atol=0.25)
+    # At least so many are simulated as tell their number well.
+    assert all(each[-1, 0] > 300 for each in counts.values())
+
+
+def test_what_is_false_in_the_pilot_is_not_simulated_as_a_molecule() -> None:
+    strength = np.array([0.5, 0.6, 0.9, 1.1, 1.2, 3.0])
+    columns = {name: np.full(6, 500.0) for name in ("x_nm", "y_nm", "photons", "sigma_nm")}
+    rows = LocalizationTable.from_columns(
+        {"frame": np.arange(6), **columns, "detection_strength": strength},
+        provenance=provenance("localize", camera=PHOTONS),
+    )
+    thresholds = np.array([0.5, 1.0, 2.0])
+    # 4 of which 1 are above 1, of the 3 and 2 that were found there; more than are there count as all.
+    probability = probability_true(rows, np.array([4.0, 1.0, 0.0]), thresholds)
+    np.testing.assert_allclose(probability, [0.0, 0.0, 0.0, 0.5, 0.5, 1.0])
+    molecule = np.array([0, 0, 1, 2, 2, 3])
+    drawn = np.array([drawn_molecules(probability, molecule, RANDOM) for _ in range(2000)])
+    np.testing.assert_allclose(drawn.mean(axis=0), [0.0, 0.0, 0.0, 0.5, 0.5, 1.0], atol=0.05)
+    np.testing.assert_array_equal(drawn[:, 3], drawn[:, 4])
+
+
+def test_false_molecules_of_a_denoised_movie_agree_with_the_truth(simulated) -> None:
+    movie, truth, camera = simulated
+    found = finish(check_held_out(movie[:80], camera, Dimming(camera), AT_060))
+    assert found.routes[0].simulated_false is None
+    for route in found.routes[1:]:
+        false = int(np.sum(distances_nm(route.table, truth) > 250.0))
+        assert route.false[0].low < false < route.false[0].high
+        assert route.false[0].value == pytest.approx(false, rel=0.25)
+        assert route.false[0].high < 2.0 * route.false[0].low
+        assert route.as_dict()["simulated_false"] == route.simulated_false.tolist()
+        # A power law, which is taken where nothing is simulated, knows less.
+        by_power = false_molecules(route.splits, route.found, OF_FALSE_IN_DENOISED)[0]
+        assert by_power.high / by_power.low > 1.1 * route.false[0].high / route.false[0].low
 
 
 def test_routes_of_a_denoised_movie(simulated) -> None:

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from blinkspot.errors import BlinkspotError
-from blinkspot.evaluation.denoised_fits.fit_features import features_of, numbered, scaled
+from blinkspot.evaluation.denoised_fits.fit_features import features_of, scaled
 from blinkspot.evaluation.denoised_fits.simulated_errors import SimulatedErrors
+from blinkspot.evaluation.matched_movies import numbered
 from blinkspot.localization import LocalizationTable, Localizer
 from blinkspot.progress import Progress, Stopwatch
 from blinkspot.stack import Stack, as_stack
@@ -27,10 +28,10 @@ def calibrate_uncertainties(
 ) -> Generator[Progress, None, LocalizationTable]:
     """Return a table of fits on a denoised movie with uncertainties that are true.
 
-    Frames like those of the movie are simulated (:mod:`.matched_movie`), denoised by the model, and localized
-    as the movie was. How the errors depend on what the fits report is learned there (:mod:`.error_law`) and
-    applied to the table. The law is of molecules that stand alone; where others shine on them, errors are
-    greater, as those of fits on recorded frames are.
+    Frames like those of the movie are simulated (:mod:`blinkspot.evaluation.matched_movies`), denoised by the
+    model, and localized as the movie was. How the errors depend on what the fits report is learned there
+    (:mod:`.error_law`) and applied to the table. The law is of molecules that stand alone; where others shine
+    on them, errors are greater, as those of fits on recorded frames are.
 
     Parameters
     ----------

@@ -2,37 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
 from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from blinkspot.localization import LocalizationTable
-from blinkspot.localization.processing import NumberMolecules
-from blinkspot.progress import Progress
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 
-# A molecule that is found again lies within this many widths of itself.
-_RADIUS_SIGMAS = 0.65
 _LEAST_PHOTONS = 1e-3
-
-
-def numbered(table: LocalizationTable, sigma_nm: float) -> Generator[Progress, None, IntArray]:
-    """Return which molecule, from 0, each localization of a table is.
-
-    Parameters
-    ----------
-    table : LocalizationTable
-    sigma_nm : float
-        Width of the molecules.
-    """
-    step = NumberMolecules(radius_nm=_RADIUS_SIGMAS * sigma_nm, dark_frames=1)
-    with_numbers = yield from step.apply(table)
-    numbers: IntArray = with_numbers.column("molecule").astype(np.int64) - 1
-    return numbers
 
 
 def photons_nearby(

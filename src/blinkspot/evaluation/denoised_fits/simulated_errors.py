@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
-from scipy.spatial import cKDTree
 
 from blinkspot.errors import BlinkspotError
 from blinkspot.evaluation.denoised_fits.credibility import (
@@ -20,13 +18,21 @@ from blinkspot.evaluation.denoised_fits.credibility import (
     measure_credibility,
 )
 from blinkspot.evaluation.denoised_fits.error_law import ErrorLaw, fit_error_law
-from blinkspot.evaluation.denoised_fits.fit_features import feature_names, features_of, numbered
-from blinkspot.evaluation.denoised_fits.matched_movie import MatchedFrames, placed, standing_alone
+from blinkspot.evaluation.denoised_fits.fit_features import feature_names, features_of
 from blinkspot.evaluation.denoised_fits.shrinkage import (
     BRIGHTEST,
     EVERYTHING_FOUND,
     Shrinkage,
     measure_shrinkage,
+)
+from blinkspot.evaluation.matched_movies import (
+    MovieParts,
+    far_from,
+    first_frames,
+    numbered,
+    pairs_of,
+    placed,
+    standing_alone,
 )
 from blinkspot.localization import LocalizationTable, Localizer
 from blinkspot.progress import Progress, Stopwatch, relayed
@@ -48,8 +54,6 @@ FRAMES_AT_ONCE = 240
 MOST_PIXELS = 2**25
 # A localization within this many widths of a simulated molecule is of it.
 TOLERANCE_SIGMAS = 1.5
-# Farther than any two places of a frame.
-_FRAMES_APART_NM = 1e9
 FEWEST_PAIRS = 100
 
 
@@ -126,7 +130,7 @@ class SimulatedErrors:
         together = min(together, self.denoised.n_frames)
         at_once = max(1, min(FRAMES_AT_ONCE, PIXELS_AT_ONCE // frame_pixels) // together)
         most = max(2, MOST_PIXELS // (at_once * together * frame_pixels))
-        starts = self._starts(together)
+        starts = first_frames(self.denoised.n_frames, together, self.random)
         for number in range(most if len(self.table) else 0):
             done = max(number / most, self.count / ERRORS_WANTED)
             # The first one, a pilot, yields none.
@@ -134,8 +138,8 @@ class SimulatedErrors:
             if done >= 1.0 or hopeless:
                 break
             step = done / number if number else 1.0 / most
-            blocks = [next(starts) for _ in range(at_once)]
-            job = self._pilot(blocks, together) if number == 0 else self._round(blocks, together)
+            parts = MovieParts(self.denoised, [next(starts) for _ in range(at_once)], together)
+            job = self._pilot(parts) if number == 0 else self._round(parts)
             yield from relayed(job, partial(_at, clock, done, step))
         if self.count < FEWEST_ERRORS:
             raise TooFewMolecules(
@@ -170,7 +174,7 @@ class SimulatedErrors:
             for each in pooled
         ]
 
-    def _pilot(self, starts: list[int], together: int) -> Generator[float, None, None]:
+    def _pilot(self, parts: MovieParts) -> Generator[float, None, None]:
         """Learn how much light is found, and what noise makes; yield how much is done, 0 to 1."""
 
         def brighter(photons: FloatArray, molecule: IntArray) -> FloatArray:
@@ -178,45 +182,32 @@ class SimulatedErrors:
             bright: FloatArray = photons * factor[molecule]
             return bright
 
-        pilot = yield from self._simulated(starts, together, brighter)
+        pilot = yield from self._simulated(parts, brighter)
         self.shrinkage = measure_shrinkage(pilot.true_photons, pilot.found_photons)
         self.credibility = measure_credibility(
-            self.table.column("photons"), self.denoised.n_frames, pilot.false_photons, len(starts) * together
+            self.table.column("photons"), self.denoised.n_frames, pilot.false_photons, parts.shape[0]
         )
 
-    def _round(self, starts: list[int], together: int) -> Generator[float, None, None]:
+    def _round(self, parts: MovieParts) -> Generator[float, None, None]:
         """Collect errors on parts of the movie; yield how much of it is done, 0 to 1."""
-        part = yield from self._simulated(
-            starts, together, lambda photons, _: self.shrinkage.true_photons(photons)
-        )
+        part = yield from self._simulated(parts, lambda photons, _: self.shrinkage.true_photons(photons))
         self.parts.append(part)
 
     def _simulated(
-        self, starts: list[int], together: int, light: Callable[[FloatArray, IntArray], FloatArray]
+        self, parts: MovieParts, light: Callable[[FloatArray, IntArray], FloatArray]
     ) -> Generator[float, None, _Part]:
         """Simulate, denoise and localize parts of the movie, with light that ``light`` gives molecules."""
-        frames = np.concatenate([np.arange(start, start + together) for start in starts])
-        rows, molecule = self._found(starts, together)
+        rows, molecule = parts.rows_of(self.table, self.molecule)
         credible = self._credible(rows["photons"].to_numpy(), molecule)
         rows_there, molecule_there = rows[credible], molecule[credible]
         alone = standing_alone(rows_there, molecule_there, self.model.context_frames, self.random)
-        shape = (self.denoised.height, self.denoised.width)
         # The model's own may differ a little, and in nm that adds up along a frame.
         camera = self.localizer.camera
-        pixel_size_nm = camera.pixel_size_nm
         molecule_there = molecule_there[alone]
-        truth = placed(rows_there[alone], molecule_there, shape, pixel_size_nm, self.random)
+        truth = placed(rows_there[alone], molecule_there, parts.shape[1:], camera.pixel_size_nm, self.random)
         truth["photons"] = light(truth["photons"].to_numpy(), molecule_there)
-        recorded = np.empty((len(frames), *shape), np.float32)
-        for first in range(0, len(frames), together):
-            there, simulated = (_part(each, first, together) for each in (rows, truth))
-            matched = MatchedFrames(camera, self.sigma_nm / pixel_size_nm, there, simulated)
-            for index in range(first, first + together):
-                matched.add(camera.photoelectrons(self.denoised.frame(frames[index])))
-                yield 0.2 * (index + first) / (2 * len(frames))
-            for index, picture in enumerate(matched.recorded(self.random), first):
-                recorded[index] = picture
-                yield 0.2 * (index + first + together) / (2 * len(frames))
+        simulating = parts.recorded(camera, self.sigma_nm / camera.pixel_size_nm, rows, truth, self.random)
+        recorded = yield from relayed(simulating, lambda done: 0.2 * done)
         movie, denoised = as_stack(recorded), np.empty_like(recorded)
         for chunk in self.model.denoise(movie):
             denoised[chunk.start : chunk.start + len(chunk.frames)] = self.model.camera.adu(chunk.frames)
@@ -227,12 +218,12 @@ class SimulatedErrors:
         context = self.model.context_frames
         features = features_of(table, molecule, context)
         reach_nm = TOLERANCE_SIGMAS * self.sigma_nm
-        found, of = _pairs(table.data, truth, reach_nm)
+        found, of = pairs_of(table.data, truth, reach_nm)
         errors_nm = table.data[["x_nm", "y_nm"]].to_numpy()[found] - truth[["x_nm", "y_nm"]].to_numpy()[of]
         relative = errors_nm / table.column("uncertainty_nm")[found][:, np.newaxis]
         frame: IntArray = table.column("frame")[found]
         # At the ends of a part, context frames show other molecules than the movie does.
-        used = (frame % together >= context) & (frame % together < together - context)
+        used = (frame % parts.together >= context) & (frame % parts.together < parts.together - context)
         used &= np.isfinite(relative).all(axis=1) & np.isfinite(features[found]).all(axis=1)
         return _Part(
             features=features[found][used],
@@ -241,7 +232,7 @@ class SimulatedErrors:
             molecule=molecule_there[of][used],
             true_photons=truth["photons"].to_numpy()[of][used],
             found_photons=np.exp(features[found][used, 1]),
-            false_photons=table.column("photons")[_far_from(table.data, truth, reach_nm)],
+            false_photons=table.column("photons")[far_from(table.data, truth, reach_nm)],
         )
 
     def _credible(self, photons: FloatArray, molecule: IntArray) -> NDArray[np.bool_]:
@@ -250,57 +241,6 @@ class SimulatedErrors:
         probability = np.bincount(molecule, self.credibility.of(photons)) / np.maximum(number, 1)
         chosen: NDArray[np.bool_] = self.random.random(len(number)) < probability
         return chosen[molecule]
-
-    def _found(self, starts: list[int], together: int) -> tuple[pd.DataFrame, IntArray]:
-        """Return what the table has in parts of the movie, part by part, and which molecule each is."""
-        frame = self.table.column("frame")
-        rows, molecules = [], []
-        for number, start in enumerate(starts):
-            part = slice(*np.searchsorted(frame, (start, start + together)).tolist())
-            shifted = frame[part] - start + number * together
-            rows.append(self.table.data.iloc[part].assign(frame=shifted))
-            # One that reaches from one part into the next is two here.
-            molecules.append(self.molecule[part] * len(starts) + number)
-        _, molecule = np.unique(np.concatenate(molecules), return_inverse=True)
-        return pd.concat(rows, ignore_index=True), molecule
-
-    def _starts(self, together: int) -> Iterator[int]:
-        """Yield the first frames of parts of the movie, in another order each time all had their turn."""
-        last = self.denoised.n_frames - together
-        places = np.linspace(0, last, max(1, math.ceil(self.denoised.n_frames / together))).astype(int)
-        while True:
-            yield from self.random.permutation(places).tolist()
-
-
-def _places(rows: pd.DataFrame) -> FloatArray:
-    """Return places in space and time, in which frames are far apart."""
-    return np.column_stack([rows["x_nm"], rows["y_nm"], rows["frame"] * _FRAMES_APART_NM])
-
-
-def _far_from(found: pd.DataFrame, there: pd.DataFrame, reach_nm: float) -> NDArray[np.bool_]:
-    """Tell which localizations have no molecule within reach, shape (n,)."""
-    if not len(found) or not len(there):
-        return np.ones(len(found), dtype=bool)
-    distance_nm, _ = cKDTree(_places(there)).query(_places(found))
-    far: NDArray[np.bool_] = distance_nm > reach_nm
-    return far
-
-
-def _part(rows: pd.DataFrame, first: int, together: int) -> pd.DataFrame:
-    """Return the rows, which are by frame, of so many frames from one on, which then count from 0."""
-    part = slice(*np.searchsorted(rows["frame"], (first, first + together)).tolist())
-    return rows.iloc[part].assign(frame=rows["frame"].iloc[part] - first)
-
-
-def _pairs(found: pd.DataFrame, there: pd.DataFrame, reach_nm: float) -> tuple[IntArray, IntArray]:
-    """Return the rows of localizations and molecules that are each other's nearest in their frame."""
-    if not len(found) or not len(there):
-        return np.zeros(0, np.int64), np.zeros(0, np.int64)
-    places_found, places_there = _places(found), _places(there)
-    distance_nm, nearest = cKDTree(places_there).query(places_found)
-    _, back = cKDTree(places_found).query(places_there)
-    rows = np.flatnonzero((distance_nm < reach_nm) & (back[nearest] == np.arange(len(found))))
-    return rows, nearest[rows]
 
 
 def _at(clock: Stopwatch, done: float, step: float, part: float) -> Progress:

@@ -14,10 +14,15 @@ from blinkspot.camera import Camera
 from blinkspot.camera_estimate import noise_ratio
 from blinkspot.errors import BlinkspotError
 from blinkspot.evaluation.held_out.estimates import error_ratio, errors, false_molecules
-from blinkspot.evaluation.held_out.full_light import OF_FALSE_IN_DENOISED, OF_FALSE_IN_NOISY
+from blinkspot.evaluation.held_out.full_light import (
+    OF_FALSE_BESIDE_SIMULATED,
+    OF_FALSE_IN_DENOISED,
+    OF_FALSE_IN_NOISY,
+)
 from blinkspot.evaluation.held_out.pictures import Prediction
 from blinkspot.evaluation.held_out.result import HeldOut, HeldOutRoute
 from blinkspot.evaluation.held_out.settings import HeldOutSettings
+from blinkspot.evaluation.held_out.simulated_false import simulated_false
 from blinkspot.evaluation.held_out.split import (
     FoundInSplit,
     KeptMovie,
@@ -60,7 +65,7 @@ def check_held_out(
     Each pixel's counts are split at random (:mod:`.thinning`). One part is denoised and localized; the other
     one tells which of the molecules shine (:mod:`.false_share`), how far from where they were found
     (:mod:`.precision`), and which picture predicts it best (:mod:`.pictures`). That is done for several parts
-    of the light, and extrapolated to the whole of it (:mod:`.full_light`).
+    of the light, and extrapolated to the whole of it (:mod:`.full_light`, :mod:`.simulated_false`).
 
     Parameters
     ----------
@@ -108,10 +113,10 @@ def _check(
     warnings: tuple[str, ...],
 ) -> Generator[Progress, None, HeldOut]:
     whole = Thinning(movie, camera, 1.0, settings.seed)
-    tables = yield from _whole_movie(movie, camera, model, settings)
     thresholds = np.asarray(
         settings.localizer.threshold * THRESHOLD_STEP ** np.arange(THRESHOLDS), np.float64
     )
+    tables, simulated = yield from _whole_movie(movie, camera, model, settings, thresholds)
     predictions: tuple[Prediction, ...] = ()
     found: list[dict[RouteName, FoundInSplit]] = []
     for number, kept_share in enumerate(settings.kept_shares):
@@ -125,7 +130,8 @@ def _check(
     routes = []
     for name, table in tables.items():
         clock = Stopwatch("telling false molecules from true ones", len(settings.kept_shares))
-        job = _route(name, table, [each[name] for each in found], thresholds, movie, camera, settings)
+        of_route = [each[name] for each in found]
+        job = _route(name, table, of_route, thresholds, movie, camera, settings, simulated.get(name))
         routes.append((yield from relayed(job, clock.at)))
     denoised_by = None
     if len(routes) > 1:
@@ -150,9 +156,13 @@ def _check(
 
 
 def _whole_movie(
-    movie: Stack, camera: Camera, model: Denoiser | None, settings: HeldOutSettings
-) -> Generator[Progress, None, dict[RouteName, LocalizationTable]]:
-    """Localize the movie itself along each route."""
+    movie: Stack,
+    camera: Camera,
+    model: Denoiser | None,
+    settings: HeldOutSettings,
+    thresholds: FloatArray,
+) -> Generator[Progress, None, tuple[dict[RouteName, LocalizationTable], dict[RouteName, FloatArray]]]:
+    """Localize the movie itself along each route; count what is false in movies simulated like it."""
     with KeptMovie(Thinning(movie, camera, 1.0, settings.seed)) as kept:
         # All of the light is kept: the movie as it is.
         kept.noisy, kept.camera = movie, camera
@@ -160,7 +170,15 @@ def _whole_movie(
         tables = {}
         for name in routes_of(kept.denoised):
             tables[name] = yield from localized(name, movie, kept.denoised, camera, settings.localizer)
-        return tables
+        simulated: dict[RouteName, FloatArray] = {}
+        # Models trained on the parts differ from split to split.
+        if model is not None and kept.denoised is not None and settings.minutes is None:
+            there = tables["denoised_fit_raw"]
+            if len(there):
+                simulated = yield from simulated_false(
+                    there, movie, kept.denoised, camera, model, settings, thresholds
+                )
+        return tables, simulated
 
 
 def _denoise(
@@ -187,6 +205,7 @@ def _route(
     movie: Stack,
     camera: Camera,
     settings: HeldOutSettings,
+    simulated: FloatArray | None,
 ) -> Generator[float, None, HeldOutRoute]:
     """Judge what was found along one route; yield how many splits are done."""
     splits, confirmations = [], []
@@ -206,7 +225,9 @@ def _route(
     strength = table.column("detection_strength")
     numbers = np.array([int(np.sum(strength >= threshold)) for threshold in thresholds])
     prior = OF_FALSE_IN_NOISY if name == "noisy" else OF_FALSE_IN_DENOISED
-    false = false_molecules(tuple(splits), numbers, prior)
+    if simulated is not None:
+        prior = OF_FALSE_BESIDE_SIMULATED
+    false = false_molecules(tuple(splits), numbers, prior, simulated)
     ratio = error_ratio(tuple(splits), table.uncertainty_is_valid)
     error_nm, misplaced = errors(table, thresholds, numbers, false, ratio, settings.tolerance_nm)
     return HeldOutRoute(
@@ -221,6 +242,7 @@ def _route(
         kept_table=found[0].table,
         confirmed=confirmations[0],
         splits=tuple(splits),
+        simulated_false=simulated,
     )
 
 

@@ -29,9 +29,23 @@ _UNKNOWN = Estimate(math.nan, math.nan, math.nan)
 
 
 def false_molecules(
-    splits: tuple[SplitFigures, ...], numbers: NDArray[np.int64], prior: ExponentPrior
+    splits: tuple[SplitFigures, ...],
+    numbers: NDArray[np.int64],
+    prior: ExponentPrior,
+    simulated: FloatArray | None = None,
 ) -> tuple[Estimate, ...]:
-    """Extrapolate the number of false molecules to the whole light, at each threshold."""
+    """Extrapolate the number of false molecules to the whole light, at each threshold.
+
+    Parameters
+    ----------
+    splits : tuple of SplitFigures
+    numbers : ndarray of int64, shape (K,)
+        Molecules found in the whole movie at each threshold.
+    prior : ExponentPrior
+        Of the power by which the number rises, or with ``simulated`` its ratio to the simulated one.
+    simulated : ndarray of float64, shape (splits + 1, K), optional
+        False molecules in simulated splits and, last, in the whole light of simulated movies.
+    """
     shares = tuple(each.kept_share for each in splits)
     estimates = []
     for index, number in enumerate(numbers.tolist()):
@@ -41,10 +55,17 @@ def false_molecules(
         # Half a molecule more keeps the logarithm of none finite; counts vary at least as Poisson's do.
         false = np.array([each.false[index] + 0.5 for each in splits])
         variance = np.maximum([each.false_variance[index] for each in splits], false)
-        whole = at_full_light(shares, np.log(false), variance / false**2, prior)
-        reach = WITHIN_95 * whole.deviation
+        logs, variances = np.log(false), variance / false**2
+        at_whole, variance_at_whole = 0.0, 0.0
+        if simulated is not None:
+            like = simulated[:, index] + 0.5
+            logs, variances = logs - np.log(like[:-1]), variances + 1.0 / like[:-1]
+            at_whole, variance_at_whole = math.log(like[-1]), 1.0 / float(like[-1])
+        ratio = at_full_light(shares, logs, variances, prior)
+        log = at_whole + ratio.log
+        reach = WITHIN_95 * math.hypot(ratio.deviation, math.sqrt(variance_at_whole))
         value, low, high = (
-            min(max(math.exp(whole.log + step) - 0.5, 0.0), float(number)) for step in (0.0, -reach, reach)
+            min(max(math.exp(log + step) - 0.5, 0.0), float(number)) for step in (0.0, -reach, reach)
         )
         estimates.append(Estimate(value, low, max(high, min(MOST_UNSEEN, float(number)))))
     return tuple(estimates)

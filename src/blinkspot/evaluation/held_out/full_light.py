@@ -2,7 +2,9 @@
 
 A part p of the photons shows more false molecules than all of them, and errors are larger. Both follow a
 power of p closely: log value = log value at p = 1 - k log p. Two values of p or more tell both numbers, by
-least squares with their variances; a prior for k keeps them sober where few molecules tell it.
+least squares with their variances; a prior for k keeps them sober where few molecules tell it. False
+molecules of a denoised movie follow no one law; theirs are set in proportion to those of simulated movies,
+and only that proportion follows a power, a low one (:mod:`.simulated_false`).
 """
 
 from __future__ import annotations
@@ -28,6 +30,8 @@ class ExponentPrior:
 # denoised ones of the ripples that a model leaves where light is scarce. Measured, see docs/held_out.md.
 OF_FALSE_IN_NOISY = ExponentPrior(0.6, 0.25, misfit=0.03)
 OF_FALSE_IN_DENOISED = ExponentPrior(1.5, 1.0, misfit=0.1)
+# What is left of it where simulated movies tell how that number falls.
+OF_FALSE_BESIDE_SIMULATED = ExponentPrior(0.0, 0.3, misfit=0.05)
 # Errors over the uncertainties that fits on recorded pixels report; those shrink with light as errors do.
 OF_TRUE_RATIOS = ExponentPrior(0.0, 0.03)
 # Those that fits on denoised pixels report shrink as the root of the light; their errors less, as the picture

@@ -62,6 +62,9 @@ class HeldOutRoute:
         where that cannot be told.
     splits : tuple of SplitFigures
         What each split alone tells.
+    simulated_false : ndarray of float64, shape (splits + 1, K), or None
+        False molecules in the splits, and last in the whole light, of simulated movies by which ``false`` was
+        extrapolated.
     """
 
     name: RouteName
@@ -75,6 +78,7 @@ class HeldOutRoute:
     kept_table: LocalizationTable
     confirmed: FloatArray
     splits: tuple[SplitFigures, ...]
+    simulated_false: FloatArray | None
 
     @property
     def false_share(self) -> tuple[Estimate, ...]:
@@ -113,6 +117,7 @@ class HeldOutRoute:
                 }
                 for each in self.splits
             ],
+            "simulated_false": None if self.simulated_false is None else self.simulated_false.tolist(),
         }
 
 
