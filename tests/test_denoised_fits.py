@@ -327,7 +327,7 @@ def test_molecules_are_simulated_with_the_light_that_comes_out_as_what_was_found
 
 
 def test_frames_whose_context_is_not_simulated_have_no_say(monkeypatch):
-    monkeypatch.setattr("blinkspot.evaluation.denoised_fits.simulated_errors.FRAMES_TOGETHER", 12)
+    monkeypatch.setattr("blinkspot.evaluation.matched_movies.parts._FRAMES_TOGETHER", 12)
     errors = simulated_errors(RunningMean(2))
     finish(errors.law(Stopwatch("measuring", 1.0)))
     place = np.concatenate([part.frame for part in errors.parts]) % 12

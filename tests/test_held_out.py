@@ -31,32 +31,27 @@ from blinkspot.evaluation import PRESETS, HeldOutSettings, check_held_out, simul
 from blinkspot.evaluation.forward_model import recorded_adu, spots_image
 from blinkspot.evaluation.held_out import picture_sentence, sentence
 from blinkspot.evaluation.held_out.background import FRAMES_TOGETHER, BackgroundMeter
-from blinkspot.evaluation.held_out.estimates import false_molecules
+from blinkspot.evaluation.held_out.estimates import false_beside_simulated, false_molecules, true_shares
 from blinkspot.evaluation.held_out.false_share import DIMMEST, fit_mixture, log_density
 from blinkspot.evaluation.held_out.full_light import (
-    OF_FALSE_BESIDE_SIMULATED,
     OF_FALSE_IN_DENOISED,
     OF_FALSE_IN_NOISY,
     ExponentPrior,
     at_full_light,
+    mixed_at_full_light,
 )
 from blinkspot.evaluation.held_out.pictures import PictureJudge
 from blinkspot.evaluation.held_out.precision import products_of, within_tolerance
+from blinkspot.evaluation.held_out.result import Estimate
 from blinkspot.evaluation.held_out.simulated_false import (
     _drawn as drawn_molecules,
 )
-from blinkspot.evaluation.held_out.simulated_false import (
-    _probability_true as probability_true,
-)
-from blinkspot.evaluation.held_out.simulated_false import (
-    simulated_false,
-)
+from blinkspot.evaluation.held_out.simulated_false import simulated_false
 from blinkspot.evaluation.held_out.split import KeptMovie, localized
 from blinkspot.evaluation.held_out.strata import SplitFigures
 from blinkspot.evaluation.held_out.thinning import Thinning
 from blinkspot.evaluation.held_out.window_light import WindowLight, measure_windows
 from blinkspot.progress import Progress, Stopwatch
-from blinkspot.provenance import provenance
 
 PHOTONS = Camera(offset_adu=100.0)
 EM = Camera(offset_adu=100.0, electrons_per_adu=12.0, em_gain=150.0)
@@ -364,10 +359,35 @@ def test_beside_simulated_movies_no_law_is_taken_for_granted(times: float, at_wh
         SplitFigures(share, np.array([1e6]), times * each, 1e-6 * each**2, math.nan, math.nan)
         for share, each in zip(shares, simulated, strict=False)
     )
-    (false,) = false_molecules(splits, np.array([10**6]), OF_FALSE_BESIDE_SIMULATED, simulated)
+    (false,) = false_beside_simulated(splits, np.array([10**6]), simulated)
     assert false.value == pytest.approx(times * at_whole, rel=0.03)
     # At least what chance does to the number simulated in the whole light.
     assert math.log(false.high / false.low) > 2 * 1.96 / math.sqrt(at_whole)
+
+
+def test_where_simulated_movies_are_unlike_the_movie_the_interval_says_so() -> None:
+    shares, variances = (0.5, 0.7, 0.8), np.full(3, 0.05**2)
+    tight, vague = ExponentPrior(0.0, 0.3), ExponentPrior(0.0, 1.5)
+    priors = ((0.8, tight), (0.2, vague))
+    slopes = -np.log(shares)
+    like, unlike = (mixed_at_full_light(shares, k * slopes, variances, priors) for k in (0.1, -2.0))
+    alone = at_full_light(shares, 0.1 * slopes, variances, tight)
+    assert like.log == pytest.approx(alone.log, abs=0.01)
+    assert like.deviation < 1.2 * alone.deviation
+    # The line through the points has 0 at p = 1: so much the splits say themselves.
+    assert abs(unlike.log) < unlike.deviation < 0.2
+    # Both weights are those of Bayes, by numbers: each slope as likely as its prior, any value at p = 1.
+    ks, values = np.meshgrid(np.linspace(-6, 6, 1201), np.linspace(-3, 3, 1201))
+    density = sum(
+        weight
+        * stats.norm.pdf(ks, prior.mean, prior.deviation)
+        * np.prod([stats.norm.pdf(-2.0 * x, values + ks * x, 0.05) for x in slopes], axis=0)
+        for weight, prior in priors
+    )
+    mean = np.average(values, weights=density)
+    assert unlike.log == pytest.approx(mean, abs=1e-3)
+    deviation = math.sqrt(np.average((values - mean) ** 2, weights=density))
+    assert unlike.deviation == pytest.approx(deviation, rel=1e-2)
 
 
 # -- pictures
@@ -543,7 +563,8 @@ def test_false_molecules_of_simulated_splits_are_as_many_as_those_of_the_movie(s
         strength = table.column("detection_strength")[distances_nm(table, truth) > 250.0]
         false.append([np.count_nonzero(strength >= threshold) for threshold in thresholds])
     said: list[Progress] = []
-    job = simulated_false(table, movie, denoised, camera, model, AT_060, thresholds)
+    likely = np.where(distances_nm(table, truth) > 250.0, 0.0, 1.0)
+    job = simulated_false(table, likely, movie, denoised, camera, model, AT_060, thresholds)
     counts = finish(job, said.append)
     steps = [each.fraction for each in said if each.step.startswith("simulating")]
     assert all(later >= earlier for earlier, later in itertools.pairwise(steps))
@@ -557,19 +578,14 @@ def test_false_molecules_of_simulated_splits_are_as_many_as_those_of_the_movie(s
     assert all(each[-1, 0] > 300 for each in counts.values())
 
 
-def test_what_is_false_in_the_pilot_is_not_simulated_as_a_molecule() -> None:
+def test_molecules_are_simulated_as_often_as_they_are_likely_to_be_some() -> None:
     strength = np.array([0.5, 0.6, 0.9, 1.1, 1.2, 3.0])
-    columns = {name: np.full(6, 500.0) for name in ("x_nm", "y_nm", "photons", "sigma_nm")}
-    rows = LocalizationTable.from_columns(
-        {"frame": np.arange(6), **columns, "detection_strength": strength},
-        provenance=provenance("localize", camera=PHOTONS),
-    )
-    thresholds = np.array([0.5, 1.0, 2.0])
-    # 4 of which 1 are above 1, of the 3 and 2 that were found there; more than are there count as all.
-    probability = probability_true(rows, np.array([4.0, 1.0, 0.0]), thresholds)
-    np.testing.assert_allclose(probability, [0.0, 0.0, 0.0, 0.5, 0.5, 1.0])
+    # 4 are false, of which 1 is above 1: of the 3 and 2 that were found there, and of none above 2.
+    false = tuple(Estimate(number, 0.0, 9.0) for number in (4.0, 1.0, math.nan))
+    shares = true_shares(strength, np.array([0.5, 1.0, 2.0]), false)
+    np.testing.assert_allclose(shares, [0.0, 0.0, 0.0, 0.5, 0.5, 1.0])
     molecule = np.array([0, 0, 1, 2, 2, 3])
-    drawn = np.array([drawn_molecules(probability, molecule, RANDOM) for _ in range(2000)])
+    drawn = np.array([drawn_molecules(shares, molecule, RANDOM) for _ in range(2000)])
     np.testing.assert_allclose(drawn.mean(axis=0), [0.0, 0.0, 0.0, 0.5, 0.5, 1.0], atol=0.05)
     np.testing.assert_array_equal(drawn[:, 3], drawn[:, 4])
 

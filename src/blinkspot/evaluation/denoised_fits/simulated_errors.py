@@ -26,9 +26,11 @@ from blinkspot.evaluation.denoised_fits.shrinkage import (
     measure_shrinkage,
 )
 from blinkspot.evaluation.matched_movies import (
+    PIXELS_AT_ONCE,
     MovieParts,
     far_from,
     first_frames,
+    frames_together,
     numbered,
     pairs_of,
     placed,
@@ -46,10 +48,6 @@ IntArray = NDArray[np.int64]
 
 ERRORS_WANTED = 4000
 FEWEST_ERRORS = 200
-# Of the movie, frames that follow each other, so that context frames show the same molecules.
-FRAMES_TOGETHER = 24
-FEWEST_TOGETHER = 4
-PIXELS_AT_ONCE = 2**22
 FRAMES_AT_ONCE = 240
 MOST_PIXELS = 2**25
 # A localization within this many widths of a simulated molecule is of it.
@@ -125,9 +123,8 @@ class SimulatedErrors:
     def law(self, clock: Stopwatch) -> Generator[Progress, None, ErrorLaw]:
         """Collect errors until they suffice, and learn the law."""
         frame_pixels = self.denoised.height * self.denoised.width
-        fewest = FEWEST_TOGETHER + 4 * self.model.context_frames
-        together = max(fewest, min(FRAMES_TOGETHER, PIXELS_AT_ONCE // frame_pixels))
-        together = min(together, self.denoised.n_frames)
+        context = self.model.context_frames
+        together = frames_together(self.denoised.n_frames, frame_pixels, context)
         at_once = max(1, min(FRAMES_AT_ONCE, PIXELS_AT_ONCE // frame_pixels) // together)
         most = max(2, MOST_PIXELS // (at_once * together * frame_pixels))
         starts = first_frames(self.denoised.n_frames, together, self.random)
@@ -223,7 +220,7 @@ class SimulatedErrors:
         relative = errors_nm / table.column("uncertainty_nm")[found][:, np.newaxis]
         frame: IntArray = table.column("frame")[found]
         # At the ends of a part, context frames show other molecules than the movie does.
-        used = (frame % parts.together >= context) & (frame % parts.together < parts.together - context)
+        used = parts.have_context(frame, context)
         used &= np.isfinite(relative).all(axis=1) & np.isfinite(features[found]).all(axis=1)
         return _Part(
             features=features[found][used],

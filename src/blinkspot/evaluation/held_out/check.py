@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator
+from dataclasses import dataclass
 from functools import partial
 from operator import add
 from typing import TYPE_CHECKING, Any
@@ -13,14 +14,16 @@ from numpy.typing import NDArray
 from blinkspot.camera import Camera
 from blinkspot.camera_estimate import noise_ratio
 from blinkspot.errors import BlinkspotError
-from blinkspot.evaluation.held_out.estimates import error_ratio, errors, false_molecules
-from blinkspot.evaluation.held_out.full_light import (
-    OF_FALSE_BESIDE_SIMULATED,
-    OF_FALSE_IN_DENOISED,
-    OF_FALSE_IN_NOISY,
+from blinkspot.evaluation.held_out.estimates import (
+    error_ratio,
+    errors,
+    false_beside_simulated,
+    false_molecules,
+    true_shares,
 )
+from blinkspot.evaluation.held_out.full_light import OF_FALSE_IN_DENOISED, OF_FALSE_IN_NOISY
 from blinkspot.evaluation.held_out.pictures import Prediction
-from blinkspot.evaluation.held_out.result import HeldOut, HeldOutRoute
+from blinkspot.evaluation.held_out.result import Estimate, HeldOut, HeldOutRoute
 from blinkspot.evaluation.held_out.settings import HeldOutSettings
 from blinkspot.evaluation.held_out.simulated_false import simulated_false
 from blinkspot.evaluation.held_out.split import (
@@ -33,7 +36,7 @@ from blinkspot.evaluation.held_out.split import (
     routes_of,
     survey,
 )
-from blinkspot.evaluation.held_out.strata import BLOCKS, figures_of
+from blinkspot.evaluation.held_out.strata import BLOCKS, SplitFigures, figures_of
 from blinkspot.evaluation.held_out.thinning import Thinning
 from blinkspot.evaluation.route_names import RouteName
 from blinkspot.localization import LocalizationTable
@@ -112,34 +115,37 @@ def _check(
     settings: HeldOutSettings,
     warnings: tuple[str, ...],
 ) -> Generator[Progress, None, HeldOut]:
-    whole = Thinning(movie, camera, 1.0, settings.seed)
     thresholds = np.asarray(
         settings.localizer.threshold * THRESHOLD_STEP ** np.arange(THRESHOLDS), np.float64
     )
-    tables, simulated = yield from _whole_movie(movie, camera, model, settings, thresholds)
-    predictions: tuple[Prediction, ...] = ()
-    found: list[dict[RouteName, FoundInSplit]] = []
-    for number, kept_share in enumerate(settings.kept_shares):
-        thinning = Thinning(movie, camera, kept_share, settings.seed)
-        with KeptMovie(thinning) as kept:
-            yield from _denoise(kept, model, settings)
-            background, mean = yield from survey(kept)
-            if number == 0:
-                predictions = yield from judged_pictures(kept, mean)
-            found.append((yield from found_in(kept, background, settings.localizer)))
-    routes = []
-    for name, table in tables.items():
-        clock = Stopwatch("telling false molecules from true ones", len(settings.kept_shares))
-        of_route = [each[name] for each in found]
-        job = _route(name, table, of_route, thresholds, movie, camera, settings, simulated.get(name))
-        routes.append((yield from relayed(job, clock.at)))
+    with KeptMovie(Thinning(movie, camera, 1.0, settings.seed)) as whole:
+        # All of the light is kept: the movie as it is.
+        whole.noisy, whole.camera = movie, camera
+        tables = yield from _whole_movie(whole, model, settings)
+        predictions: tuple[Prediction, ...] = ()
+        found: list[dict[RouteName, FoundInSplit]] = []
+        for number, kept_share in enumerate(settings.kept_shares):
+            thinning = Thinning(movie, camera, kept_share, settings.seed)
+            with KeptMovie(thinning) as kept:
+                yield from _denoise(kept, model, settings)
+                background, mean = yield from survey(kept)
+                if number == 0:
+                    predictions = yield from judged_pictures(kept, mean)
+                found.append((yield from found_in(kept, background, settings.localizer)))
+        told = []
+        for name, table in tables.items():
+            clock = Stopwatch("telling false molecules from true ones", len(settings.kept_shares))
+            job = _told(name, table, [each[name] for each in found], thresholds, movie, camera, settings)
+            told.append((yield from relayed(job, clock.at)))
+        simulated = yield from _simulated(told, whole, model, settings, thresholds)
+    routes = [_route(each, thresholds, settings, simulated.get(each.name)) for each in told]
     denoised_by = None
     if len(routes) > 1:
         denoised_by = "the model given" if settings.minutes is None else "models trained on the parts"
     return HeldOut(
         predictions=predictions,
         routes=tuple(routes),
-        split_is_exact=whole.is_exact,
+        split_is_exact=whole.thinning.is_exact,
         denoised_by=denoised_by,
         warnings=warnings,
         settings=settings,
@@ -156,29 +162,16 @@ def _check(
 
 
 def _whole_movie(
-    movie: Stack,
-    camera: Camera,
-    model: Denoiser | None,
-    settings: HeldOutSettings,
-    thresholds: FloatArray,
-) -> Generator[Progress, None, tuple[dict[RouteName, LocalizationTable], dict[RouteName, FloatArray]]]:
-    """Localize the movie itself along each route; count what is false in movies simulated like it."""
-    with KeptMovie(Thinning(movie, camera, 1.0, settings.seed)) as kept:
-        # All of the light is kept: the movie as it is.
-        kept.noisy, kept.camera = movie, camera
-        yield from _denoise(kept, model, settings)
-        tables = {}
-        for name in routes_of(kept.denoised):
-            tables[name] = yield from localized(name, movie, kept.denoised, camera, settings.localizer)
-        simulated: dict[RouteName, FloatArray] = {}
-        # Models trained on the parts differ from split to split.
-        if model is not None and kept.denoised is not None and settings.minutes is None:
-            there = tables["denoised_fit_raw"]
-            if len(there):
-                simulated = yield from simulated_false(
-                    there, movie, kept.denoised, camera, model, settings, thresholds
-                )
-        return tables, simulated
+    whole: KeptMovie, model: Denoiser | None, settings: HeldOutSettings
+) -> Generator[Progress, None, dict[RouteName, LocalizationTable]]:
+    """Denoise the movie itself, and localize it along each route."""
+    yield from _denoise(whole, model, settings)
+    tables = {}
+    for name in routes_of(whole.denoised):
+        tables[name] = yield from localized(
+            name, whole.noisy, whole.denoised, whole.camera, settings.localizer
+        )
+    return tables
 
 
 def _denoise(
@@ -197,7 +190,38 @@ def _denoise(
         yield from kept.denoise(model, trained_here=is_whole)
 
 
-def _route(
+@dataclass(frozen=True)
+class _ToldOfRoute:
+    """What the splits tell of a route.
+
+    Attributes
+    ----------
+    name : str
+    table : LocalizationTable
+        What was found in the whole movie.
+    found : ndarray of int64, shape (K,)
+        How many of that from each threshold on.
+    splits : tuple of SplitFigures
+    kept_table, confirmed
+        As in :class:`.result.HeldOutRoute`.
+    """
+
+    name: RouteName
+    table: LocalizationTable
+    found: NDArray[np.int64]
+    splits: tuple[SplitFigures, ...]
+    kept_table: LocalizationTable
+    confirmed: FloatArray
+
+    def false(self, simulated: FloatArray | None = None) -> tuple[Estimate, ...]:
+        """Extrapolate false molecules to the whole light."""
+        if simulated is not None:
+            return false_beside_simulated(self.splits, self.found, simulated)
+        prior = OF_FALSE_IN_NOISY if self.name == "noisy" else OF_FALSE_IN_DENOISED
+        return false_molecules(self.splits, self.found, prior)
+
+
+def _told(
     name: RouteName,
     table: LocalizationTable,
     found: list[FoundInSplit],
@@ -205,9 +229,8 @@ def _route(
     movie: Stack,
     camera: Camera,
     settings: HeldOutSettings,
-    simulated: FloatArray | None,
-) -> Generator[float, None, HeldOutRoute]:
-    """Judge what was found along one route; yield how many splits are done."""
+) -> Generator[float, None, _ToldOfRoute]:
+    """Look at what was found along one route in each split; yield how many splits are done."""
     splits, confirmations = [], []
     for number, (kept_share, each) in enumerate(zip(settings.kept_shares, found, strict=True)):
         job = figures_of(
@@ -223,25 +246,58 @@ def _route(
         splits.append(figures)
         confirmations.append(confirmed)
     strength = table.column("detection_strength")
-    numbers = np.array([int(np.sum(strength >= threshold)) for threshold in thresholds])
-    prior = OF_FALSE_IN_NOISY if name == "noisy" else OF_FALSE_IN_DENOISED
-    if simulated is not None:
-        prior = OF_FALSE_BESIDE_SIMULATED
-    false = false_molecules(tuple(splits), numbers, prior, simulated)
-    ratio = error_ratio(tuple(splits), table.uncertainty_is_valid)
-    error_nm, misplaced = errors(table, thresholds, numbers, false, ratio, settings.tolerance_nm)
-    return HeldOutRoute(
+    return _ToldOfRoute(
         name=name,
         table=table,
+        found=np.array([int(np.sum(strength >= threshold)) for threshold in thresholds]),
+        splits=tuple(splits),
+        kept_table=found[0].table,
+        confirmed=confirmations[0],
+    )
+
+
+def _simulated(
+    told: list[_ToldOfRoute],
+    whole: KeptMovie,
+    model: Denoiser | None,
+    settings: HeldOutSettings,
+    thresholds: FloatArray,
+) -> Generator[Progress, None, dict[RouteName, FloatArray]]:
+    """Count false molecules in movies simulated like the denoised one; none where that cannot be done."""
+    there = next((each for each in told if each.name == "denoised_fit_raw"), None)
+    # Models trained on the parts differ from split to split.
+    if model is None or settings.minutes is not None or there is None or whole.denoised is None:
+        return {}
+    if not len(there.table):
+        return {}
+    # By a power law it is known well enough what is to be simulated.
+    shares = true_shares(there.table.column("detection_strength"), thresholds, there.false())
+    return (
+        yield from simulated_false(
+            there.table, shares, whole.noisy, whole.denoised, whole.camera, model, settings, thresholds
+        )
+    )
+
+
+def _route(
+    told: _ToldOfRoute, thresholds: FloatArray, settings: HeldOutSettings, simulated: FloatArray | None
+) -> HeldOutRoute:
+    """Judge what was found along one route."""
+    false = told.false(simulated)
+    ratio = error_ratio(told.splits, told.table.uncertainty_is_valid)
+    error_nm, misplaced = errors(told.table, thresholds, false, ratio, settings.tolerance_nm)
+    return HeldOutRoute(
+        name=told.name,
+        table=told.table,
         thresholds=thresholds,
-        found=numbers,
+        found=told.found,
         false=false,
         error_nm=error_nm,
         misplaced=misplaced,
         error_ratio=ratio,
-        kept_table=found[0].table,
-        confirmed=confirmations[0],
-        splits=tuple(splits),
+        kept_table=told.kept_table,
+        confirmed=told.confirmed,
+        splits=told.splits,
         simulated_false=simulated,
     )
 

@@ -9,9 +9,12 @@ from numpy.typing import NDArray
 
 from blinkspot.evaluation.held_out.full_light import (
     OF_DENOISED_RATIOS,
+    OF_FALSE_BESIDE_SIMULATED,
     OF_TRUE_RATIOS,
+    AtFullLight,
     ExponentPrior,
     at_full_light,
+    mixed_at_full_light,
 )
 from blinkspot.evaluation.held_out.precision import within_tolerance
 from blinkspot.evaluation.held_out.result import Estimate
@@ -29,12 +32,9 @@ _UNKNOWN = Estimate(math.nan, math.nan, math.nan)
 
 
 def false_molecules(
-    splits: tuple[SplitFigures, ...],
-    numbers: NDArray[np.int64],
-    prior: ExponentPrior,
-    simulated: FloatArray | None = None,
+    splits: tuple[SplitFigures, ...], numbers: NDArray[np.int64], prior: ExponentPrior
 ) -> tuple[Estimate, ...]:
-    """Extrapolate the number of false molecules to the whole light, at each threshold.
+    """Extrapolate the number of false molecules to the whole light by a power law, at each threshold.
 
     Parameters
     ----------
@@ -42,33 +42,94 @@ def false_molecules(
     numbers : ndarray of int64, shape (K,)
         Molecules found in the whole movie at each threshold.
     prior : ExponentPrior
-        Of the power by which the number rises, or with ``simulated`` its ratio to the simulated one.
-    simulated : ndarray of float64, shape (splits + 1, K), optional
-        False molecules in simulated splits and, last, in the whole light of simulated movies.
+        Of the power.
     """
-    shares = tuple(each.kept_share for each in splits)
+    shares = _kept_shares(splits)
     estimates = []
     for index, number in enumerate(numbers.tolist()):
-        if min(each.found[index] for each in splits) < FEWEST_FOUND:
+        told = _logs(splits, index)
+        if told is None:
             estimates.append(_UNKNOWN)
             continue
-        # Half a molecule more keeps the logarithm of none finite; counts vary at least as Poisson's do.
-        false = np.array([each.false[index] + 0.5 for each in splits])
-        variance = np.maximum([each.false_variance[index] for each in splits], false)
-        logs, variances = np.log(false), variance / false**2
-        at_whole, variance_at_whole = 0.0, 0.0
-        if simulated is not None:
-            like = simulated[:, index] + 0.5
-            logs, variances = logs - np.log(like[:-1]), variances + 1.0 / like[:-1]
-            at_whole, variance_at_whole = math.log(like[-1]), 1.0 / float(like[-1])
-        ratio = at_full_light(shares, logs, variances, prior)
-        log = at_whole + ratio.log
-        reach = WITHIN_95 * math.hypot(ratio.deviation, math.sqrt(variance_at_whole))
-        value, low, high = (
-            min(max(math.exp(log + step) - 0.5, 0.0), float(number)) for step in (0.0, -reach, reach)
-        )
-        estimates.append(Estimate(value, low, max(high, min(MOST_UNSEEN, float(number)))))
+        estimates.append(_estimate(at_full_light(shares, *told, prior), number))
     return tuple(estimates)
+
+
+def false_beside_simulated(
+    splits: tuple[SplitFigures, ...], numbers: NDArray[np.int64], simulated: FloatArray
+) -> tuple[Estimate, ...]:
+    """Extrapolate the number of false molecules in proportion to that of simulated movies.
+
+    Parameters
+    ----------
+    splits, numbers
+        As in :func:`false_molecules`.
+    simulated : ndarray of float64, shape (splits + 1, K)
+        False molecules in simulated splits and, last, in the whole light of simulated movies.
+    """
+    shares = _kept_shares(splits)
+    estimates = []
+    for index, number in enumerate(numbers.tolist()):
+        told = _logs(splits, index)
+        if told is None:
+            estimates.append(_UNKNOWN)
+            continue
+        logs, variances = told
+        like = simulated[:, index] + 0.5
+        ratio = mixed_at_full_light(
+            shares, logs - np.log(like[:-1]), variances + 1.0 / like[:-1], OF_FALSE_BESIDE_SIMULATED
+        )
+        log = ratio.log + math.log(like[-1])
+        deviation = math.hypot(ratio.deviation, 1.0 / math.sqrt(like[-1]))
+        estimates.append(_estimate(AtFullLight(log, deviation), number))
+    return tuple(estimates)
+
+
+def _kept_shares(splits: tuple[SplitFigures, ...]) -> tuple[float, ...]:
+    return tuple(each.kept_share for each in splits)
+
+
+def _logs(splits: tuple[SplitFigures, ...], index: int) -> tuple[FloatArray, FloatArray] | None:
+    """Return logarithms of what is false at a threshold and their variances; None where too few are found."""
+    if min(each.found[index] for each in splits) < FEWEST_FOUND:
+        return None
+    # Half a molecule more keeps the logarithm of none finite; counts vary at least as Poisson's do.
+    false = np.array([each.false[index] + 0.5 for each in splits])
+    variance = np.maximum([each.false_variance[index] for each in splits], false)
+    return np.log(false), variance / false**2
+
+
+def _estimate(whole: AtFullLight, number: int) -> Estimate:
+    """Return how many of so many are false."""
+    reach = WITHIN_95 * whole.deviation
+    value, low, high = (
+        min(max(math.exp(whole.log + step) - 0.5, 0.0), float(number)) for step in (0.0, -reach, reach)
+    )
+    return Estimate(value, low, max(high, min(MOST_UNSEEN, float(number))))
+
+
+def true_shares(strength: FloatArray, thresholds: FloatArray, false: tuple[Estimate, ...]) -> FloatArray:
+    """Return of each row the share of true ones among those of like detection strength.
+
+    Parameters
+    ----------
+    strength : ndarray of float64, shape (n,)
+    thresholds : ndarray of float64, shape (K,)
+        Ascending.
+    false : tuple of Estimate
+        False ones from each threshold on.
+    """
+    bin_of = _bin_of(strength, thresholds)
+    # Of each bin, what is false: above its threshold less above the next.
+    above = np.array([0.0 if math.isnan(each.value) else each.value for each in false] + [0.0])
+    in_bin = np.maximum(np.bincount(bin_of, minlength=len(thresholds)), 1)
+    shares: FloatArray = np.clip(1.0 + np.diff(above) / in_bin, 0.0, 1.0)[bin_of]
+    return shares
+
+
+def _bin_of(strength: FloatArray, thresholds: FloatArray) -> NDArray[np.int64]:
+    """Return the last threshold that each row passes; the first one where it passes none."""
+    return np.maximum(np.searchsorted(thresholds, strength, side="right") - 1, 0)
 
 
 def error_ratio(splits: tuple[SplitFigures, ...], on_recorded: bool) -> Estimate:
@@ -87,18 +148,14 @@ def error_ratio(splits: tuple[SplitFigures, ...], on_recorded: bool) -> Estimate
 def errors(
     table: LocalizationTable,
     thresholds: FloatArray,
-    numbers: NDArray[np.int64],
     false: tuple[Estimate, ...],
     ratio: Estimate,
     tolerance_nm: float,
 ) -> tuple[tuple[Estimate, ...], FloatArray]:
     """Return the error of the true ones at each threshold, and the share of them beyond the tolerance."""
     strength, reported = table.column("detection_strength"), table.column("uncertainty_nm")
-    bin_of = np.maximum(np.searchsorted(thresholds, strength, side="right") - 1, 0)
-    # Of each bin, what is false: above its threshold less above the next.
-    above = np.array([0.0 if math.isnan(each.value) else each.value for each in false] + [0.0])
-    in_bin = np.maximum(-np.diff([*numbers.tolist(), 0]), 1)
-    weights = np.clip(1.0 + np.diff(above) / in_bin, 0.0, 1.0)[bin_of]
+    weights = true_shares(strength, thresholds, false)
+    bin_of = _bin_of(strength, thresholds)
     weights[~np.isfinite(reported)] = 0.0
     reported = np.nan_to_num(reported)
     errors, misplaced = [], np.full(len(thresholds), np.nan)

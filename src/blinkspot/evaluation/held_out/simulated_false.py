@@ -20,7 +20,15 @@ from blinkspot.camera import Camera
 from blinkspot.evaluation.held_out.settings import HeldOutSettings
 from blinkspot.evaluation.held_out.split import KeptMovie, localized
 from blinkspot.evaluation.held_out.thinning import Thinning
-from blinkspot.evaluation.matched_movies import MovieParts, far_from, first_frames, numbered, placed
+from blinkspot.evaluation.matched_movies import (
+    PIXELS_AT_ONCE,
+    MovieParts,
+    far_from,
+    first_frames,
+    frames_together,
+    numbered,
+    placed,
+)
 from blinkspot.evaluation.route_names import ROUTE_NAMES, RouteName
 from blinkspot.localization import LocalizationTable
 from blinkspot.progress import Progress, Stopwatch, relayed
@@ -38,13 +46,12 @@ _WANTED = 300
 # As many as that may take, in movies of few false molecules.
 _MOST_TIMES_THE_MOVIE = 3
 _MOST_PIXELS = 2**24
-_PIXELS_AT_ONCE = 2**22
-_FRAMES_TOGETHER = 24
 _FALSE_BEYOND_SIGMAS = 2.0
 
 
 def simulated_false(
     table: LocalizationTable,
+    true_share: FloatArray,
     movie: Stack,
     denoised: Stack,
     camera: Camera,
@@ -54,13 +61,12 @@ def simulated_false(
 ) -> Generator[Progress, None, dict[RouteName, FloatArray]]:
     """Count false molecules in splits of simulated movies.
 
-    A pilot tells how many of what was found are false, in the whole light; so many are left out of what is
-    simulated then.
-
     Parameters
     ----------
     table : LocalizationTable
         What was found in the denoised movie, fitted on the recorded one, by frame.
+    true_share : ndarray of float64, shape (n,)
+        How likely each row is to be a molecule: they are simulated as often.
     movie, denoised : Stack
         As recorded, and denoised by ``model``: ADU.
     camera : Camera
@@ -83,18 +89,18 @@ def simulated_false(
     molecule = yield from numbered(table, sigma_nm)
     random = np.random.default_rng((settings.seed, movie.n_frames))
     frame_pixels = movie.height * movie.width
-    together = min(_FRAMES_TOGETHER, movie.n_frames)
-    at_once = max(1, min(_PIXELS_AT_ONCE // frame_pixels, movie.n_frames) // together)
+    together = frames_together(movie.n_frames, frame_pixels, model.context_frames)
+    at_once = max(1, min(PIXELS_AT_ONCE // frame_pixels, movie.n_frames) // together)
     most_frames = min(_MOST_TIMES_THE_MOVIE * movie.n_frames, _MOST_PIXELS // frame_pixels)
     rounds = max(1, round(most_frames / (at_once * together)))
     starts = first_frames(movie.n_frames, together, random)
-    clock = Stopwatch("simulating movies like this one", rounds + 1)
+    clock = Stopwatch("simulating movies like this one", rounds)
     shares = (*settings.kept_shares, 1.0)
     counts = {route: np.zeros((len(shares), len(thresholds))) for route in DENOISED_ROUTES}
-    present = np.ones(len(table), dtype=bool)
-    for number in range(rounds + 1):
+    for number in range(rounds):
         parts = MovieParts(denoised, [next(starts) for _ in range(at_once)], together)
         rows, _ = parts.rows_of(table, molecule)
+        present = _drawn(true_share, molecule, random)
         truth = placed(
             *parts.rows_of(table.chosen(present), molecule[present]),
             parts.shape[1:],
@@ -105,26 +111,22 @@ def simulated_false(
         recorded = yield from relayed(simulating, partial(_within, clock, number, 0.0, 0.2))
         thinnings = [
             Thinning(Stack(_as_recorded(recorded, movie.dtype)), camera, share, settings.seed + number)
-            for share in (shares if number else shares[-1:])
+            for share in shares
         ]
         reach_nm = _FALSE_BEYOND_SIGMAS * sigma_nm
-        counting = _counted(thinnings, model, settings, truth, reach_nm, thresholds)
+        counting = _counted(thinnings, parts, model, settings, truth, reach_nm, thresholds)
         above = yield from relayed(counting, partial(_within, clock, number, 0.2, 1.0))
-        if number == 0:
-            times = movie.n_frames / len(recorded)
-            (in_pilot,) = times * above[DENOISED_ROUTES[0]]
-            present = _drawn(_probability_true(table, in_pilot, thresholds), molecule, random)
-            continue
         for route, each in above.items():
             counts[route] += each
         if min(each[-1, 0] for each in counts.values()) >= _WANTED:
             break
-    yield clock.at(rounds + 1)
+    yield clock.at(rounds)
     return counts
 
 
 def _counted(
     thinnings: list[Thinning],
+    parts: MovieParts,
     model: Denoiser,
     settings: HeldOutSettings,
     truth: pd.DataFrame,
@@ -136,26 +138,18 @@ def _counted(
     for index, thinning in enumerate(thinnings):
         at = partial(_share_of, len(thinnings), index)
         for route, found in (yield from relayed(_found_in(thinning, model, settings), at)).items():
-            strength = found.column("detection_strength")[far_from(found.data, truth, reach_nm)]
+            # Where a part ends the next one's molecules come at once: a model may show both.
+            counts_here = parts.have_context(found.column("frame"), model.context_frames)
+            is_false = far_from(found.data, truth, reach_nm) & counts_here
+            strength = found.column("detection_strength")[is_false]
             counts[route][index] = np.sum(strength >= thresholds[:, np.newaxis], axis=1)
     return counts
 
 
-def _probability_true(
-    table: LocalizationTable, false_above: FloatArray, thresholds: FloatArray
-) -> FloatArray:
-    """Return of each row how likely it is to be a molecule, by what is false between two thresholds."""
-    strength = table.column("detection_strength")
-    bin_of = np.maximum(np.searchsorted(thresholds, strength, side="right") - 1, 0)
-    found = np.bincount(bin_of, minlength=len(thresholds))
-    false = -np.diff([*false_above, 0.0])
-    return np.clip(1.0 - false / np.maximum(found, 1), 0.0, 1.0)[bin_of]
-
-
-def _drawn(probability: FloatArray, molecule: IntArray, random: np.random.Generator) -> NDArray[np.bool_]:
+def _drawn(true_share: FloatArray, molecule: IntArray, random: np.random.Generator) -> NDArray[np.bool_]:
     """Draw molecules, whole ones, as often as their rows are likely to be of one."""
     rows = np.bincount(molecule)
-    likely = np.bincount(molecule, probability) / np.maximum(rows, 1)
+    likely = np.bincount(molecule, true_share) / np.maximum(rows, 1)
     return (random.random(len(rows)) < likely)[molecule]
 
 

@@ -17,6 +17,27 @@ from blinkspot.stack import Stack
 
 IntArray = NDArray[np.int64]
 
+PIXELS_AT_ONCE = 2**22
+"""Of the parts that are simulated together, or little more."""
+_FRAMES_TOGETHER = 24
+_FEWEST_TOGETHER = 4
+
+
+def frames_together(n_frames: int, frame_pixels: int, context_frames: int) -> int:
+    """Return how many frames a part has: they follow each other, so that context shows the same molecules.
+
+    Parameters
+    ----------
+    n_frames : int
+        Of the movie.
+    frame_pixels : int
+        Of a frame.
+    context_frames : int
+        Frames on each side that a denoised frame shows too.
+    """
+    fewest = _FEWEST_TOGETHER + 4 * context_frames
+    return min(n_frames, max(fewest, min(_FRAMES_TOGETHER, PIXELS_AT_ONCE // frame_pixels)))
+
 
 def first_frames(n_frames: int, together: int, random: np.random.Generator) -> Iterator[int]:
     """Yield the first frames of parts of a movie, in another order each time all had their turn.
@@ -57,6 +78,12 @@ class MovieParts:
     def shape(self) -> tuple[int, int, int]:
         """(T, Y, X) of all parts."""
         return len(self.starts) * self.together, self.denoised.height, self.denoised.width
+
+    def have_context(self, frame: IntArray, context_frames: int) -> NDArray[np.bool_]:
+        """Tell of frames whether those around them are, as in the movie, of the same part."""
+        place = frame % self.together
+        inside: NDArray[np.bool_] = (place >= context_frames) & (place < self.together - context_frames)
+        return inside
 
     def rows_of(self, table: LocalizationTable, molecule: IntArray) -> tuple[pd.DataFrame, IntArray]:
         """Return what a table has in the parts, and which molecule each row is.
