@@ -605,6 +605,16 @@ def test_false_molecules_of_a_denoised_movie_agree_with_the_truth(simulated) -> 
         assert by_power.high / by_power.low > 1.1 * route.false[0].high / route.false[0].low
 
 
+def test_false_molecules_of_a_model_with_context_follow_a_power_law(simulated) -> None:
+    movie, _, camera = simulated
+    model = Dimming(camera)
+    model.context_frames = 1
+    found = finish(check_held_out(movie[:40, :64, :64], camera, model, AT_060))
+    for route in found.routes[1:]:
+        assert route.simulated_false is None
+        assert route.false == false_molecules(route.splits, route.found, OF_FALSE_IN_DENOISED)
+
+
 def test_routes_of_a_denoised_movie(simulated) -> None:
     movie, _, camera = simulated
     part = as_stack(movie[:40, :48, :48])

@@ -265,10 +265,11 @@ def _simulated(
 ) -> Generator[Progress, None, dict[RouteName, FloatArray]]:
     """Count false molecules in movies simulated like the denoised one; none where that cannot be done."""
     there = next((each for each in told if each.name == "denoised_fit_raw"), None)
-    # Models trained on the parts differ from split to split.
-    if model is None or settings.minutes is not None or there is None or whole.denoised is None:
+    if model is None or there is None or whole.denoised is None or not len(there.table):
         return {}
-    if not len(there.table):
+    # Models trained on the parts differ from split to split. With context frames the number falls as a power,
+    # and dim molecules, which half of the light hides more than the rest, have less say in that.
+    if settings.minutes is not None or model.context_frames:
         return {}
     # By a power law it is known well enough what is to be simulated.
     shares = true_shares(there.table.column("detection_strength"), thresholds, there.false())
