@@ -6,6 +6,7 @@ import contextlib
 import errno
 import os
 import re
+import shutil
 import signal
 import sys
 import traceback
@@ -23,6 +24,7 @@ from blinkspot.camera_maps import CameraMaps
 from blinkspot.denoising.checkpoint import read_checkpoint, write_checkpoint
 from blinkspot.errors import BlinkspotError
 from blinkspot.files import check_can_write, new_folder_written_whole, written_together, written_whole
+from blinkspot.held_folders import held
 from blinkspot.localization import LocalizationTable, read_table, save_picture, table_paths
 from blinkspot.part_folders import claimed
 from blinkspot.provenance import provenance
@@ -318,6 +320,36 @@ def test_a_name_taken_at_the_very_last_moment_is_left_to_the_other(
         WRITERS[name](path)
     assert is_one_sentence(str(told.value))
     assert set(bytes_of(tmp_path).values()) == {b"another's"}
+
+
+@pytest.mark.parametrize("call", [1, 2, 3])
+def test_a_folder_that_another_removes_in_this_moment_is_made_anew(
+    tmp_path: Path, call: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls = 0
+
+    def mkdir(path: str, *more: int) -> None:
+        # By ourselves, and by the lock, which finds it there; then it is gone.
+        nonlocal calls
+        if str(path).endswith(".part"):
+            calls += 1
+            if calls == call:
+                shutil.rmtree(path, ignore_errors=True)
+                raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(path))
+        make(path, *more)
+
+    make = os.mkdir
+    monkeypatch.setattr(os, "mkdir", mkdir)
+    write_stack(tmp_path / "movie.tif", MOVIE)
+    assert calls > call
+    assert list(tmp_path.iterdir()) == [tmp_path / "movie.tif"]
+
+
+def test_a_file_in_the_place_of_a_folder_to_be_held_is_told_as_such(tmp_path: Path) -> None:
+    (tmp_path / "taken").write_text("a file")
+    with pytest.raises(FileExistsError), held(tmp_path / "taken"):
+        pass
+    assert bytes_of(tmp_path) == {"taken": b"a file"}
 
 
 def test_a_name_that_is_claimed_is_refused_to_others(tmp_path: Path) -> None:

@@ -28,14 +28,15 @@ def held(folder: Path) -> Iterator[None]:
     OSError
         If the folder cannot be made or locked.
     """
-    folder.mkdir(exist_ok=True)
     lock = FileLock(folder / LOCK, timeout=0, thread_local=False)
     try:
+        folder.mkdir(exist_ok=True)
         lock.acquire()
-    except (Timeout, FileNotFoundError) as error:
-        if not folder.parent.is_dir():
+    except (Timeout, FileNotFoundError, FileExistsError) as error:
+        if not folder.parent.is_dir() or (os.path.lexists(folder) and not folder.is_dir()):
             raise
-        raise BusyError from error  # not found: whoever had it has just removed it
+        # Not found, or there and then no more: whoever had it has just removed it.
+        raise BusyError from error
     try:
         # Whoever had it may have removed the file that has just been locked.
         if not (folder / LOCK).exists():
