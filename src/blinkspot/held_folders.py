@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -33,7 +34,7 @@ def held(folder: Path) -> Iterator[None]:
         folder.mkdir(exist_ok=True)
         lock.acquire()
     except (Timeout, FileNotFoundError, FileExistsError) as error:
-        if not folder.parent.is_dir() or (os.path.lexists(folder) and not folder.is_dir()):
+        if not folder.parent.is_dir() or _is_no_folder(folder):
             raise
         # Not found, or there and then no more: whoever had it has just removed it.
         raise BusyError from error
@@ -46,6 +47,13 @@ def held(folder: Path) -> Iterator[None]:
         if {entry.name for entry in folder.glob("*")} <= {LOCK}:
             _remove(folder, lock)
         lock.release()
+
+
+def _is_no_folder(path: Path) -> bool:
+    try:  # looks once: it may come and go
+        return not stat.S_ISDIR(path.stat().st_mode)
+    except OSError:
+        return False
 
 
 def _remove(folder: Path, lock: FileLock) -> None:
