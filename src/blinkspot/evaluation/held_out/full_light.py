@@ -3,8 +3,8 @@
 A part p of the photons shows more false molecules than all of them, and errors are larger. Both follow a
 power of p closely: log value = log value at p = 1 - k log p. Two values of p or more tell both numbers, by
 least squares with their variances; a prior for k keeps them sober where few molecules tell it. False
-molecules of a denoised movie follow no one law; theirs are set in proportion to those of simulated movies,
-and only that proportion follows a power, a low one (:mod:`.simulated_false`).
+molecules of movies denoised frame by frame do not; theirs are set in proportion to those of simulated
+movies, and only that proportion follows a power, a low one (:mod:`.simulated_false`).
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ class ExponentPrior:
 OF_FALSE_IN_NOISY = ExponentPrior(0.6, 0.25, misfit=0.03)
 OF_FALSE_IN_DENOISED = ExponentPrior(1.5, 1.0, misfit=0.1)
 # What is left of it beside simulated movies, with the probability of each: they are like the movie, or not.
+# Chosen beforehand; what that is worth is in docs/held_out.md.
 OF_FALSE_BESIDE_SIMULATED = (
     (0.8, ExponentPrior(0.0, 0.3, misfit=0.05)),
     (0.2, ExponentPrior(0.0, 1.5, misfit=0.1)),
