@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,15 +45,10 @@ def false_molecules(
     prior : ExponentPrior
         Of the power.
     """
-    shares = _kept_shares(splits)
-    estimates = []
-    for index, number in enumerate(numbers.tolist()):
-        told = _logs(splits, index)
-        if told is None:
-            estimates.append(_UNKNOWN)
-            continue
-        estimates.append(_estimate(at_full_light(shares, *told, prior), number))
-    return tuple(estimates)
+    shares = tuple(each.kept_share for each in splits)
+    return _at_each_threshold(
+        splits, numbers, lambda _, logs, variances: at_full_light(shares, logs, variances, prior)
+    )
 
 
 def false_beside_simulated(
@@ -67,26 +63,30 @@ def false_beside_simulated(
     simulated : ndarray of float64, shape (splits + 1, K)
         False molecules in simulated splits and, last, in the whole light of simulated movies.
     """
-    shares = _kept_shares(splits)
-    estimates = []
-    for index, number in enumerate(numbers.tolist()):
-        told = _logs(splits, index)
-        if told is None:
-            estimates.append(_UNKNOWN)
-            continue
-        logs, variances = told
+    shares = tuple(each.kept_share for each in splits)
+
+    def whole(index: int, logs: FloatArray, variances: FloatArray) -> AtFullLight:
         like = simulated[:, index] + 0.5
         ratio = mixed_at_full_light(
             shares, logs - np.log(like[:-1]), variances + 1.0 / like[:-1], OF_FALSE_BESIDE_SIMULATED
         )
-        log = ratio.log + math.log(like[-1])
         deviation = math.hypot(ratio.deviation, 1.0 / math.sqrt(like[-1]))
-        estimates.append(_estimate(AtFullLight(log, deviation), number))
+        return AtFullLight(ratio.log + math.log(like[-1]), deviation)
+
+    return _at_each_threshold(splits, numbers, whole)
+
+
+def _at_each_threshold(
+    splits: tuple[SplitFigures, ...],
+    numbers: NDArray[np.int64],
+    whole: Callable[[int, FloatArray, FloatArray], AtFullLight],
+) -> tuple[Estimate, ...]:
+    """Extrapolate by ``whole``, given a threshold's index, the logarithms there and their variances."""
+    estimates = []
+    for index, number in enumerate(numbers.tolist()):
+        told = _logs(splits, index)
+        estimates.append(_UNKNOWN if told is None else _estimate(whole(index, *told), number))
     return tuple(estimates)
-
-
-def _kept_shares(splits: tuple[SplitFigures, ...]) -> tuple[float, ...]:
-    return tuple(each.kept_share for each in splits)
 
 
 def _logs(splits: tuple[SplitFigures, ...], index: int) -> tuple[FloatArray, FloatArray] | None:
