@@ -345,6 +345,25 @@ def test_a_folder_that_another_removes_in_this_moment_is_made_anew(
     assert list(tmp_path.iterdir()) == [tmp_path / "movie.tif"]
 
 
+@pytest.mark.parametrize("what", ["mkdir", "open"])
+def test_a_file_system_that_makes_nothing_and_says_not_found_is_not_asked_for_ever(
+    tmp_path: Path, what: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def not_found(path: str, *more: int, **named: int) -> int:
+        # As /proc does.
+        if ".part" in str(path):
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(path))
+        return do(path, *more, **named)
+
+    do = getattr(os, what)
+    monkeypatch.setattr(os, what, not_found)
+    with pytest.raises(BlinkspotError, match="cannot be written to") as told:
+        write_stack(tmp_path / "movie.tif", MOVIE)
+    assert is_one_sentence(str(told.value))
+    monkeypatch.undo()
+    assert bytes_of(tmp_path) == {}
+
+
 def test_a_file_in_the_place_of_a_folder_to_be_held_is_told_as_such(tmp_path: Path) -> None:
     (tmp_path / "taken").write_text("a file")
     with pytest.raises(FileExistsError), held(tmp_path / "taken"):

@@ -32,11 +32,15 @@ def held(folder: Path) -> Iterator[None]:
     lock = FileLock(folder / LOCK, timeout=0, thread_local=False)
     try:
         folder.mkdir(exist_ok=True)
+    except FileExistsError as error:
+        if _is_no_folder(folder):
+            raise
+        raise BusyError from error  # It was there and is no more: whoever had it has just removed it.
+    try:
         lock.acquire()
     except (Timeout, FileNotFoundError, FileExistsError) as error:
         if not folder.parent.is_dir() or _is_no_folder(folder):
             raise
-        # Not found, or there and then no more: whoever had it has just removed it.
         raise BusyError from error
     try:
         # Whoever had it may have removed the file that has just been locked.

@@ -32,6 +32,7 @@ _MADE, _WHOLE, _CLAIM = "made", "whole", "claim"
 _WITHOUT_LOCKS = (errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS)
 # Whoever clears away what a claim has left has its folder for a moment.
 _TRIES, _BETWEEN_TRIES_S = 5, 0.05
+_TRIES_OF_NEW_NAMES = 100
 
 
 @contextlib.contextmanager
@@ -52,7 +53,7 @@ def part_folder(path: Path) -> Iterator[Path]:
 
 
 def _entered(path: Path, stack: contextlib.ExitStack) -> Path:
-    while True:
+    for _ in range(_TRIES_OF_NEW_NAMES):
         folder = _folder(path, uuid.uuid4().hex[:8])
         try:
             stack.enter_context(held(folder))
@@ -63,6 +64,7 @@ def _entered(path: Path, stack: contextlib.ExitStack) -> Path:
                 raise
             stack.callback(shutil.rmtree, folder, ignore_errors=True)
         return folder
+    raise OSError(errno.EBUSY, os.strerror(errno.EBUSY), str(path))
 
 
 def give_names(made: Path, paths: Sequence[Path]) -> None:
