@@ -365,6 +365,31 @@ def test_beside_simulated_movies_no_law_is_taken_for_granted(times: float, at_wh
     assert math.log(false.high / false.low) > 2 * 1.96 / math.sqrt(at_whole)
 
 
+@given(false=st.lists(st.floats(0.0, 100.0), min_size=2, max_size=8), few=st.integers(0, 2))
+def test_what_is_false_never_rises_with_the_threshold(false: list[float], few: int) -> None:
+    def estimates(values: list[float]) -> tuple[Estimate, ...]:
+        count = np.array([*values, *[1.0] * few])
+        found = np.array([1e3] * len(values) + [1.0] * few)
+        splits = tuple(
+            SplitFigures(share, found, count, np.zeros(len(count)), math.nan, math.nan)
+            for share in (0.5, 0.8)
+        )
+        return false_molecules(splits, found.astype(np.int64), OF_FALSE_IN_NOISY)
+
+    told, alone = estimates(false), [estimates([each])[0] for each in false]
+    assert all(math.isnan(each.value) for each in told[len(false) :])
+    for side in ("value", "low", "high"):
+        sides = [getattr(each, side) for each in told[: len(false)]]
+        assert sides == sorted(sides, reverse=True)
+        # The nearest that does not rise keeps the sum.
+        assert sum(sides) == pytest.approx(sum(getattr(each, side) for each in alone))
+    rounding = 1e-9
+    assert all(each.low - rounding <= each.value <= each.high + rounding for each in told[: len(false)])
+    falling = sorted(false, reverse=True)
+    values = [each.value for each in estimates(falling)[: len(false)]]
+    assert values == pytest.approx([estimates([each])[0].value for each in falling])
+
+
 def test_where_simulated_movies_are_unlike_the_movie_the_interval_says_so() -> None:
     shares, variances = (0.5, 0.7, 0.8), np.full(3, 0.05**2)
     tight, vague = ExponentPrior(0.0, 0.3), ExponentPrior(0.0, 1.5)

@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.optimize import isotonic_regression
 
 from blinkspot.evaluation.held_out.full_light import (
     OF_DENOISED_RATIOS,
@@ -86,7 +87,7 @@ def _at_each_threshold(
     for index, number in enumerate(numbers.tolist()):
         told = _logs(splits, index)
         estimates.append(_UNKNOWN if told is None else _estimate(whole(index, *told), number))
-    return tuple(estimates)
+    return _never_rising(estimates)
 
 
 def _logs(splits: tuple[SplitFigures, ...], index: int) -> tuple[FloatArray, FloatArray] | None:
@@ -106,6 +107,23 @@ def _estimate(whole: AtFullLight, number: int) -> Estimate:
         min(max(math.exp(whole.log + step) - 0.5, 0.0), float(number)) for step in (0.0, -reach, reach)
     )
     return Estimate(value, low, max(high, min(MOST_UNSEEN, float(number))))
+
+
+def _never_rising(estimates: list[Estimate]) -> tuple[Estimate, ...]:
+    """Return estimates of which none is above the one before, the nearest to those given.
+
+    What is false from a threshold on is false from any lower one on, too; where a handful are, estimates of
+    the same number scatter.
+    """
+    known = [each for each in estimates if not math.isnan(each.value)]
+    if not known:
+        return tuple(estimates)
+    sides = [
+        isotonic_regression(side, increasing=False).x.tolist()
+        for side in zip(*((each.value, each.low, each.high) for each in known), strict=True)
+    ]
+    # Those where too few are found to tell are the last ones.
+    return (*map(Estimate, *sides), *estimates[len(known) :])
 
 
 def true_shares(strength: FloatArray, thresholds: FloatArray, false: tuple[Estimate, ...]) -> FloatArray:
