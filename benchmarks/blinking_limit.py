@@ -1,0 +1,52 @@
+"""What the photons of blinking molecules allow context frames to return, were it known what is there.
+
+The paper's protocol on blinking versions of its data sets; returned is the part of what noise took from F1.
+Molecules are placed by a fit in the sum of those frames, of their own and the context, in which they shine
+(:func:`support.paper.protocols.told_f1`). So seen, neither more context nor longer blinks
+make 80 % easy: what is then left to lose are molecules that overlap others.
+"""
+
+import argparse
+import dataclasses
+
+from support import print_table
+from support.paper.data_sets import DATA_SETS
+from support.paper.protocols import paper_scores, returned, told_f1
+from support.trainings import simulated
+
+from blinkspot.evaluation import PRESETS
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--frames", type=int, default=300, help="of each movie")
+    parser.add_argument("--on-frames", type=float, nargs="+", default=(4.0, 8.0, 16.0), help="mean length")
+    parser.add_argument("--context-frames", type=int, nargs="+", default=(0, 1, 2, 4, 6), help="each side")
+    parser.add_argument("--seed", type=int, default=1)
+    options = parser.parse_args()
+    rows = []
+    for data_set in DATA_SETS:
+        if data_set.noisy_f1 is None:
+            continue
+        for on_frames in options.on_frames:
+            settings = dataclasses.replace(
+                PRESETS[data_set.preset], frames=options.frames, seed=options.seed, mean_on_frames=on_frames
+            )
+            movie = simulated(f"{data_set.preset}, {on_frames:g} frames", settings)
+            noisy, clean = paper_scores(movie)[0].f1, paper_scores(movie, movie.clean)[0].f1
+            told = [returned(noisy, told_f1(movie, each), clean) for each in options.context_frames]
+            rows.append(
+                (
+                    data_set.name,
+                    f"{on_frames:g}",
+                    f"{noisy:.3f}",
+                    f"{clean:.3f}",
+                    *(f"{each:.0%}" for each in told),
+                )
+            )
+    contexts = (f"{each} context frames" for each in options.context_frames)
+    print_table(("data set", "frames on", "noisy F1", "noise-free F1", *contexts), rows)
+
+
+if __name__ == "__main__":
+    main()
