@@ -23,7 +23,13 @@ from blinkspot.camera import Camera
 from blinkspot.camera_maps import CameraMaps
 from blinkspot.denoising.checkpoint import read_checkpoint, write_checkpoint
 from blinkspot.errors import BlinkspotError
-from blinkspot.files import check_can_write, new_folder_written_whole, written_together, written_whole
+from blinkspot.files import (
+    check_can_write,
+    check_new_folder,
+    new_folder_written_whole,
+    written_together,
+    written_whole,
+)
 from blinkspot.held_folders import held
 from blinkspot.localization import LocalizationTable, read_table, save_picture, table_paths
 from blinkspot.part_folders import claimed
@@ -362,6 +368,148 @@ def test_a_file_system_that_makes_nothing_and_says_not_found_is_not_asked_for_ev
     assert is_one_sentence(str(told.value))
     monkeypatch.undo()
     assert bytes_of(tmp_path) == {}
+
+
+@pytest.fixture
+def no_links(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file system without hard links, such as that of a memory stick."""
+
+    def refused(made: str, path: str) -> None:
+        raise PermissionError(errno.EPERM, os.strerror(errno.EPERM), str(made), None, str(path))
+
+    monkeypatch.setattr(os, "link", refused)
+
+
+@pytest.mark.parametrize("name", WRITERS)
+def test_all_is_written_without_hard_links(tmp_path: Path, name: str, no_links: None) -> None:
+    WRITERS[name](tmp_path / name)
+    assert (tmp_path / name).exists()
+    assert not [found for found in bytes_of(tmp_path) if found.startswith(".")]
+
+
+def test_without_hard_links_one_of_two_gets_the_name(
+    tmp_path: Path, no_links: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, told = tmp_path / "camera.toml", []
+
+    def rename(made: str, to: str) -> None:
+        # The other comes after the last look whether the name is taken.
+        if not told and Path(to) == path:
+            told.append("")
+            with pytest.raises(BlinkspotError, match="has come into being meanwhile") as refused:
+                Camera(em_gain=7.0).save(path)
+            told[0] = str(refused.value)
+        do(made, to)
+
+    do = os.rename
+    monkeypatch.setattr(os, "rename", rename)
+    Camera(em_gain=3.0).save(path)
+    assert is_one_sentence(told[0])
+    assert Camera.load(path).em_gain == 3.0
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("name", WRITERS)
+@pytest.mark.parametrize("what", ["unlink", "rmdir", "unlock"])
+def test_what_has_its_name_is_done_whatever_cannot_be_tidied_up(
+    tmp_path: Path, name: str, what: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import fcntl
+
+    path = tmp_path / name
+
+    def failing(target: Any, *more: Any, **named: Any) -> Any:
+        if path.exists() and (what != "unlock" or more == (fcntl.LOCK_UN,)):
+            raise OSError(errno.EIO, os.strerror(errno.EIO), str(target))
+        return do(target, *more, **named)
+
+    module = fcntl if what == "unlock" else os
+    do = getattr(module, "flock" if what == "unlock" else what)
+    monkeypatch.setattr(module, "flock" if what == "unlock" else what, failing)
+    with claimed(path):
+        WRITERS[name](path)
+    monkeypatch.undo()
+    whole = seen(bytes_of(tmp_path))
+    with pytest.raises(BlinkspotError, match="exists already"):
+        WRITERS[name](path)
+    assert bytes_of(tmp_path).keys() >= whole.keys()
+    assert seen(bytes_of(tmp_path)) == whole
+
+
+def test_of_two_that_write_a_report_at_once_the_other_is_told_so(tmp_path: Path) -> None:
+    def beside_another() -> None:
+        with new_folder_written_whole(tmp_path / "report") as folder:
+            (folder / "page.html").write_text("first")
+            write_folder(tmp_path / "report")
+
+    with pytest.raises(BlinkspotError, match="has come into being meanwhile"):
+        beside_another()
+    assert bytes_of(tmp_path / "report").keys() == {"report.html", "picture.png"}
+
+
+def test_the_current_folder_is_not_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in (".", str(tmp_path)):
+        with pytest.raises(BlinkspotError, match="is the current one") as told:
+            check_new_folder(name)
+        assert is_one_sentence(str(told.value))
+    monkeypatch.setattr(os.path, "ismount", lambda path: Path(path).name == "disk")
+    (tmp_path / "disk").mkdir()
+    with pytest.raises(BlinkspotError, match="where a disk is mounted"):
+        check_new_folder("disk")
+    with claimed("."):
+        pass
+    assert [path.name for path in tmp_path.iterdir()] == ["disk"]
+
+
+def test_a_disk_that_does_not_say_what_is_free_is_written_to(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unknown(path: object) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO), str(path))
+
+    monkeypatch.setattr(shutil, "disk_usage", unknown)
+    write_stack(tmp_path / "movie.tif", MOVIE)
+    assert np.array_equal(open_stack(tmp_path / "movie.tif").frames(0, 6), MOVIE)
+
+
+@pytest.mark.parametrize("own", ["table.csv", "table.provenance.json"])
+def test_what_was_whole_is_not_mixed_with_what_came_after_it(tmp_path: Path, own: str) -> None:
+    def killed_before_a_name() -> None:
+        os.link = lambda *_: os.kill(os.getpid(), signal.SIGKILL)  # type: ignore[assignment]
+        TABLE.save(tmp_path / "table.csv")
+
+    assert in_child(killed_before_a_name) == -signal.SIGKILL
+    assert set(table_paths(tmp_path / "table.csv")) == {
+        tmp_path / "table.csv",
+        tmp_path / "table.provenance.json",
+    }
+    (tmp_path / own).write_text("the user's own")
+    with pytest.raises(BlinkspotError, match=f"{own} exists already"):
+        TABLE.save(tmp_path / "table.csv")
+    assert bytes_of(tmp_path) == {own: b"the user's own"}
+
+
+def test_locks_that_are_refused_leave_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import fcntl
+
+    def refused(*_: object) -> None:
+        raise OSError(errno.EACCES, os.strerror(errno.EACCES))
+
+    monkeypatch.setattr(fcntl, "flock", refused)
+    with pytest.raises(BlinkspotError, match="cannot be written to") as told:
+        write_stack(tmp_path / "movie.tif", MOVIE)
+    assert is_one_sentence(str(told.value))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_link_to_a_folder_is_not_held(tmp_path: Path) -> None:
+    (tmp_path / "another's").mkdir()
+    (tmp_path / "another's" / "lock").write_text("its own")
+    (tmp_path / "link").symlink_to("another's")
+    with pytest.raises(FileExistsError), held(tmp_path / "link"):
+        pass
+    assert (tmp_path / "another's" / "lock").read_text() == "its own"
 
 
 def test_a_file_in_the_place_of_a_folder_to_be_held_is_told_as_such(tmp_path: Path) -> None:

@@ -47,7 +47,10 @@ def check_can_write(target: str | os.PathLike[str], needed_bytes: int = 0) -> Pa
             f"The folder {folder} does not exist: make it, or choose another place for {path.name}."
         )
     _check_takes_files(path)
-    free = shutil.disk_usage(folder).free
+    try:
+        free = shutil.disk_usage(folder).free
+    except OSError:  # not every file system tells
+        return path
     if needed_bytes > free:
         raise BlinkspotError(
             f"{path.name} needs {_amount(needed_bytes)}, but {folder} has only {_amount(free)} free: "
@@ -136,6 +139,8 @@ def written_together(
     BlinkspotError
         As :func:`check_can_write`, and where the disk fills up midway.
     """
+    for target in targets:  # all that is left, before the first that exists already ends this
+        clear_left(Path(target))
     paths = [check_can_write(target, needed_bytes) for target in targets]
     path = paths[0]
     made: Path | None = None
@@ -143,12 +148,10 @@ def written_together(
         with part_folder(path) as made:
             yield tuple(made / each.name for each in paths)
             give_names(made, paths)
-    except FileExistsError as error:
-        taken = next((each for each in paths if str(each) == error.filename), None)
-        if taken is None:
-            raise
-        raise _taken_meanwhile(taken) from error
     except OSError as error:
+        taken = next((each for each in paths if str(each) == error.filename), None)
+        if taken is not None and isinstance(error, FileExistsError):
+            raise _taken_meanwhile(taken) from error
         own = [*paths, *([] if made is None else [made.parent])]
         if made is not None and error.filename is not None and not concerns(error.filename, own):
             raise
@@ -198,7 +201,7 @@ def unused_path(target: str | os.PathLike[str]) -> Path:
     """Return ``target``, or ``target-2``, ``target-3``, ... where it exists already."""
     path = Path(target)
     number = 2
-    while path.exists():
+    while os.path.lexists(path):
         path = Path(target).with_name(f"{Path(target).stem}-{number}{Path(target).suffix}")
         number += 1
     return path
@@ -213,11 +216,32 @@ def check_new_folder(target: str | os.PathLike[str]) -> Path:
         If ``target`` is a file or a link, holds anything, or cannot be made.
     """
     path = Path(target)
-    if os.path.islink(path) or not os.path.isdir(path) or any(path.iterdir()):
+    if os.path.islink(path) or not os.path.isdir(path) or not _is_empty(path):
         return check_can_write(path)
     # What is written comes into being beside an empty folder, and takes its place.
+    if os.path.ismount(path) or _is_current(path):
+        raise BlinkspotError(
+            f"The folder {os.path.abspath(path)} is the current one, or where a disk is mounted, and "
+            "cannot be replaced: choose a new folder in it."
+        )
     _check_takes_files(path)
     return path
+
+
+def _is_current(folder: Path) -> bool:
+    try:
+        return os.path.samefile(folder, os.curdir)
+    except OSError:  # that one has been removed
+        return False
+
+
+def _is_empty(folder: Path) -> bool:
+    try:
+        return not any(folder.iterdir())
+    except OSError as error:
+        raise BlinkspotError(
+            f"The folder {folder} cannot be read ({error.strerror}): choose another one."
+        ) from error
 
 
 @contextlib.contextmanager
@@ -239,7 +263,8 @@ def new_folder_written_whole(target: str | os.PathLike[str]) -> Iterator[Path]:
                 folder.rmdir()
             give_name(temporary, folder)
     except OSError as error:
-        if isinstance(error, FileExistsError) and error.filename == str(folder):
+        taken = error.errno in (errno.EEXIST, errno.ENOTEMPTY)
+        if taken and error.filename == str(folder):
             raise _taken_meanwhile(folder) from error
         raise BlinkspotError(
             f"The folder {folder} could not be written ({error.strerror or error}): nothing was left behind; "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import stat
 from collections.abc import Iterator
@@ -36,6 +37,8 @@ def held(folder: Path) -> Iterator[None]:
         if _is_no_folder(folder):
             raise
         raise BusyError from error  # It was there and is no more: whoever had it has just removed it.
+    if _is_no_folder(folder):  # A link to one is none: what is in there is another's.
+        raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(folder))
     try:
         lock.acquire()
     except (Timeout, FileNotFoundError, FileExistsError) as error:
@@ -48,14 +51,17 @@ def held(folder: Path) -> Iterator[None]:
             raise BusyError
         yield
     finally:
-        if {entry.name for entry in folder.glob("*")} <= {LOCK}:
-            _remove(folder, lock)
-        lock.release()
+        # What was done in it is done: that it cannot be tidied up is no failure of that.
+        with contextlib.suppress(OSError):
+            if {entry.name for entry in folder.glob("*")} <= {LOCK}:
+                _remove(folder, lock)
+        with contextlib.suppress(OSError):
+            lock.release()
 
 
 def _is_no_folder(path: Path) -> bool:
     try:  # looks once: it may come and go
-        return not stat.S_ISDIR(path.stat().st_mode)
+        return not stat.S_ISDIR(path.lstat().st_mode)
     except OSError:
         return False
 

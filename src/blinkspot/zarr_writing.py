@@ -142,9 +142,10 @@ def _new_array(path: Path, movie: NewMovie) -> None:
     import zarr  # here, for it takes long to load
 
     attributes = {"ome": _image(movie.name, movie.pixel_size_nm), OURS: {"provenance": movie.provenance}}
-    group = zarr.create_group(path, zarr_format=3, attributes=attributes)
-    group.create_array(
-        LEVEL,
+    zarr.create_group(path, zarr_format=3, attributes=attributes)
+    # By itself: within the group, zarr would ask for hard links, which not every file system has.
+    zarr.create_array(
+        path / LEVEL,
         shape=movie.shape,
         dtype=movie.dtype,
         chunks=(_frames_per_chunk(movie), *movie.shape[1:]),
