@@ -2,8 +2,7 @@
 
 The paper's protocol on blinking versions of its data sets; returned is the part of what noise took from F1.
 Molecules are placed by a fit in the sum of those frames, of their own and the context, in which they shine
-(:func:`support.paper.protocols.told_f1`). So seen, neither more context nor longer blinks
-make 80 % easy: what is then left to lose are molecules that overlap others.
+(:func:`support.paper.protocols.told_f1`), for several lengths of blinks and numbers of context frames.
 """
 
 import argparse

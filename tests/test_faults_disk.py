@@ -254,11 +254,17 @@ def test_a_folder_that_turns_read_only_before_the_name_is_given(
     assert (tmp_path / name).exists()
 
 
-def test_without_links_names_are_given_all_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def unknown(*_: object, **__: object) -> None:
-        raise OSError(errno.EPERM, os.strerror(errno.EPERM))
+@pytest.fixture
+def no_links(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file system without hard links, such as that of a memory stick."""
 
-    monkeypatch.setattr(os, "link", unknown)
+    def refused(made: str, path: str) -> None:
+        raise PermissionError(errno.EPERM, os.strerror(errno.EPERM), str(made), None, str(path))
+
+    monkeypatch.setattr(os, "link", refused)
+
+
+def test_without_links_names_are_given_all_the_same(tmp_path: Path, no_links: None) -> None:
     TABLE.save(tmp_path / "table.csv")
     assert len(read_table(tmp_path / "table.csv")) == len(TABLE)
     with pytest.raises(BlinkspotError, match="exists already"):
@@ -368,16 +374,6 @@ def test_a_file_system_that_makes_nothing_and_says_not_found_is_not_asked_for_ev
     assert is_one_sentence(str(told.value))
     monkeypatch.undo()
     assert bytes_of(tmp_path) == {}
-
-
-@pytest.fixture
-def no_links(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A file system without hard links, such as that of a memory stick."""
-
-    def refused(made: str, path: str) -> None:
-        raise PermissionError(errno.EPERM, os.strerror(errno.EPERM), str(made), None, str(path))
-
-    monkeypatch.setattr(os, "link", refused)
 
 
 @pytest.mark.parametrize("name", WRITERS)
