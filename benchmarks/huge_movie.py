@@ -26,7 +26,7 @@ from support import print_table
 from support.paged_tiff import write_paged_tiff
 
 from blinkspot.evaluation import PRESETS, simulate
-from blinkspot.unfinished_files import unfinished_files
+from blinkspot.files.unfinished_files import unfinished_files
 
 LIMIT_GB = 2.0
 SMALL_FRAMES = 4000

@@ -16,8 +16,8 @@ from blinkspot.batch import Recipe, Summary, read_recipe, run_batch
 from blinkspot.denoising import Denoiser
 from blinkspot.evaluation import simulate_to_files
 from blinkspot.evaluation.simulation import PRESETS
+from blinkspot.movies.stack import open_stack
 from blinkspot.progress import finish
-from blinkspot.stack import open_stack
 
 FRAMES, SIZE = 40, 32
 TRAIN = "epochs = 2\nchannels = 4\ncontext_frames = 1\nblind_spot_radius_px = 0\n"

@@ -15,6 +15,7 @@ import pytest
 from molecules_dock import add_table, table
 from test_plugin_helpers import CAMERA, add_movie, click, model, movie, open_dock, wait_for_workers
 
+from blinkspot.movies.stack import Stack
 from blinkspot.plugin import file_dialogs, unfinished
 from blinkspot.plugin.denoising_steps import DenoisingTask, FramesReady
 from blinkspot.plugin.jobs import JobRunner
@@ -23,7 +24,6 @@ from blinkspot.plugin.movies import PROVENANCE, ROLE
 from blinkspot.plugin.session import session_of
 from blinkspot.plugin.training_steps import LossPoint, TrainingJob, Viewed
 from blinkspot.progress import Progress
-from blinkspot.stack import Stack
 
 FRAMES, ROWS = 12, 300
 _PATIENCE_S = 120.0

@@ -22,8 +22,8 @@ from blinkspot.batch import run_batch
 from blinkspot.denoising import Denoiser
 from blinkspot.errors import BlinkspotError
 from blinkspot.localization import read_table
+from blinkspot.movies.stack import open_stack, write_stack
 from blinkspot.progress import finish
-from blinkspot.stack import open_stack, write_stack
 
 pytest_plugins = ["batches", "commands"]
 

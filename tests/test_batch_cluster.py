@@ -27,9 +27,9 @@ from blinkspot.batch.steps import Denoise
 from blinkspot.batch.tasks import Order
 from blinkspot.errors import BlinkspotError
 from blinkspot.localization.localizer import Localizer, PreparedLocalizer
+from blinkspot.movies.stack import open_stack
 from blinkspot.progress import finish
 from blinkspot.provenance import package_version
-from blinkspot.stack import open_stack
 
 distributed = pytest.importorskip("distributed")
 

@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from blinkspot.background_noise import measure_background
 from blinkspot.camera import Camera
-from blinkspot.camera_estimate import estimate_camera, estimate_slope, noise_ratio
+from blinkspot.camera_from_movie.background_noise import measure_background
+from blinkspot.camera_from_movie.estimate import estimate_camera, estimate_slope, noise_ratio
 from blinkspot.errors import BlinkspotError
-from blinkspot.stack import as_stack, open_stack
+from blinkspot.movies.stack import as_stack, open_stack
 
 EMCCD = Camera(offset_adu=100.0, electrons_per_adu=12.0, em_gain=150.0, read_noise_electrons=60.0)
 SCMOS = Camera(offset_adu=100.0, electrons_per_adu=0.46, read_noise_electrons=1.6)

@@ -8,13 +8,13 @@ import pytest
 from scipy.ndimage import gaussian_filter
 from test_camera_estimate import EMCCD, SCMOS, blinking, recorded, true_slope
 
-from blinkspot.background_noise import measure_background
 from blinkspot.camera import Camera
-from blinkspot.camera_estimate import CameraEstimate, estimate_camera
-from blinkspot.camera_evidence import CameraEvidence, camera_evidence, contradiction
-from blinkspot.camera_maps import CameraMaps
-from blinkspot.noise_points import noise_points
-from blinkspot.stack import as_stack
+from blinkspot.camera.maps import CameraMaps
+from blinkspot.camera_from_movie.background_noise import measure_background
+from blinkspot.camera_from_movie.estimate import CameraEstimate, estimate_camera
+from blinkspot.camera_from_movie.evidence import CameraEvidence, camera_evidence, contradiction
+from blinkspot.camera_from_movie.noise_points import noise_points
+from blinkspot.movies.stack import as_stack
 
 CAMERAS = {"EM-CCD": EMCCD, "sCMOS": SCMOS}
 

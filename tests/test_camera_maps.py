@@ -18,15 +18,15 @@ from scipy.ndimage import median_filter
 from scipy.optimize import minimize
 
 from blinkspot.camera import MAPPED, Camera
-from blinkspot.camera_estimate import estimate_camera, estimate_offset, estimate_slope, noise_ratio
-from blinkspot.camera_maps import CameraMaps, read_maps
+from blinkspot.camera.maps import CameraMaps, read_maps
+from blinkspot.camera_from_movie.estimate import estimate_camera, estimate_offset, estimate_slope, noise_ratio
 from blinkspot.denoising import Denoiser, Training, TrainingSettings
 from blinkspot.errors import BlinkspotError
 from blinkspot.localization import Localizer, LocalizerSettings
 from blinkspot.localization.fitting import fit_molecules
-from blinkspot.movie_checks import check_camera
+from blinkspot.movies.checks import check_camera
+from blinkspot.movies.stack import as_stack, open_stack
 from blinkspot.progress import finish
-from blinkspot.stack import as_stack, open_stack
 
 
 def typical_maps(seed: int = 0, shape: tuple[int, int] = (96, 96)) -> CameraMaps:

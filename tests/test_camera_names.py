@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import tifffile
 
-from blinkspot.stack import open_stack
+from blinkspot.movies.stack import open_stack
 
 MOVIE = np.arange(4 * 16 * 16, dtype=np.uint16).reshape(4, 16, 16)
 OME = """<?xml version="1.0" encoding="UTF-8"?>

@@ -21,7 +21,7 @@ import tifffile
 from matplotlib.image import imread
 
 from blinkspot.camera import Camera
-from blinkspot.camera_maps import CameraMaps
+from blinkspot.camera.maps import CameraMaps
 from blinkspot.cli import console
 from blinkspot.denoising import Denoiser
 from blinkspot.evaluation import PRESETS, Scores, SimulationSettings, calibrate_uncertainties, simulate
@@ -34,8 +34,8 @@ from blinkspot.localization import (
     render,
     render_coloured,
 )
+from blinkspot.movies.stack import open_stack, write_stack
 from blinkspot.progress import finish
-from blinkspot.stack import open_stack, write_stack
 
 pytest_plugins = ["commands"]
 

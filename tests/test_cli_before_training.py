@@ -13,8 +13,8 @@ from commands import Outcome
 from blinkspot.camera import Camera
 from blinkspot.cli.before_training import remarks_before_training
 from blinkspot.evaluation import SimulationSettings, simulate
+from blinkspot.movies.stack import Stack
 from blinkspot.progress import Progress, finish
-from blinkspot.stack import Stack
 
 pytest_plugins = ["commands"]
 

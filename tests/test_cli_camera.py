@@ -13,10 +13,10 @@ import pytest
 import tifffile
 
 from blinkspot.camera import Camera
-from blinkspot.camera_maps import CameraMaps
+from blinkspot.camera.maps import CameraMaps
 from blinkspot.evaluation import PRESETS
+from blinkspot.movies.stack import write_stack
 from blinkspot.provenance import provenance
-from blinkspot.stack import write_stack
 
 pytest_plugins = ["commands"]
 

@@ -20,7 +20,7 @@ import torch
 from blinkspot.cli import main
 from blinkspot.denoising import Denoiser
 from blinkspot.errors import BlinkspotError
-from blinkspot.unfinished_files import unfinished_files
+from blinkspot.files.unfinished_files import unfinished_files
 
 pytest_plugins = ["commands"]
 

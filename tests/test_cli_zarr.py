@@ -14,8 +14,8 @@ import zarr
 
 from blinkspot.denoising import Denoiser, denoise_to_file
 from blinkspot.localization import read_table
+from blinkspot.movies.stack import open_stack
 from blinkspot.progress import finish
-from blinkspot.stack import open_stack
 
 pytest_plugins = ["commands"]
 

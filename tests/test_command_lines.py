@@ -20,7 +20,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as some
 
 from blinkspot.camera import Camera
-from blinkspot.camera_maps import CameraMaps
+from blinkspot.camera.maps import CameraMaps
 from blinkspot.cli import main
 from blinkspot.cli.app import app
 from blinkspot.cli.step_options import parse_step
@@ -29,6 +29,8 @@ from blinkspot.evaluation import SimulationSettings, simulate
 from blinkspot.localization import Localizer, LocalizerSettings, read_table
 from blinkspot.localization.processing import make_step, process
 from blinkspot.localization.processing.step import settings_of
+from blinkspot.movies.stack import open_stack
+from blinkspot.movies.writing import write_stack
 from blinkspot.progress import finish
 from blinkspot.sessions import (
     DenoisedMovie,
@@ -41,8 +43,6 @@ from blinkspot.sessions import (
     command_lines,
 )
 from blinkspot.sessions.step_text import step_text
-from blinkspot.stack import open_stack
-from blinkspot.stack_writing import write_stack
 
 CAMERA = Camera(pixel_size_nm=100.1, offset_adu=100.0, electrons_per_adu=12.345678901234567, em_gain=150.0)
 MOVIE = Movie("cells", "/data/a b/cells.tif", (40, 32, 32))

@@ -25,8 +25,8 @@ from blinkspot.evaluation.held_out.check import THRESHOLD_STEP, THRESHOLDS
 from blinkspot.evaluation.scoring.curve import Curve
 from blinkspot.evaluation.scoring.resampling import best_f1_gain, held_out_f1
 from blinkspot.localization import LocalizationTable, Localizer, LocalizerSettings
+from blinkspot.movies.stack import as_stack
 from blinkspot.progress import finish
-from blinkspot.stack import as_stack
 
 SETTINGS = dataclasses.replace(
     PRESETS["low-light"], frames=100, size_px=(36, 44), density_per_um2=0.2, seed=3

@@ -10,8 +10,8 @@ from blinkspot.denoising.context import counts_with_context, neighbours
 from blinkspot.denoising.frames import choose_frames, frame_signal
 from blinkspot.denoising.settings import TrainingSettings
 from blinkspot.errors import BlinkspotError
+from blinkspot.movies.stack import as_stack
 from blinkspot.progress import finish
-from blinkspot.stack import as_stack
 
 
 @given(context=st.integers(0, 2), data=st.data())

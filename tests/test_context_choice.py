@@ -10,7 +10,7 @@ from blinkspot.denoising import Training, TrainingSettings, context_choice
 from blinkspot.denoising.context_choice import least_that_suffices, seen_with
 from blinkspot.denoising.prior import InputScaling
 from blinkspot.evaluation import PRESETS, simulate
-from blinkspot.stack import as_stack
+from blinkspot.movies.stack import as_stack
 
 
 @pytest.fixture(autouse=True)

@@ -8,8 +8,8 @@ import pytest
 from blinkspot.denoising import Course, Training, TrainingSettings, course_of
 from blinkspot.denoising.training_state import TrainingProgress, TrainingState
 from blinkspot.evaluation import PRESETS, simulate
+from blinkspot.movies.stack import as_stack
 from blinkspot.progress import finish
-from blinkspot.stack import as_stack
 
 
 def history(validation, training=None, restarted=(), settled=False):

@@ -18,7 +18,7 @@ from scipy.spatial import cKDTree
 from scipy.spatial.distance import pdist, squareform
 
 from blinkspot.camera import Camera
-from blinkspot.camera_maps import CameraMaps
+from blinkspot.camera.maps import CameraMaps
 from blinkspot.errors import BlinkspotError
 from blinkspot.evaluation import TooFewMolecules, calibrate_uncertainties, compare
 from blinkspot.evaluation.denoised_fits.credibility import Credibility, measure_credibility
@@ -30,8 +30,8 @@ from blinkspot.evaluation.forward_model import recorded_adu, spots_image
 from blinkspot.evaluation.matched_movies import MatchedFrames, numbered, placed, standing_alone
 from blinkspot.localization import LocalizationTable, Localizer, LocalizerSettings
 from blinkspot.localization.processing import Merge
+from blinkspot.movies.stack import Stack
 from blinkspot.progress import Stopwatch, finish
-from blinkspot.stack import Stack
 
 CAMERA = Camera(pixel_size_nm=100.0, offset_adu=100.0, electrons_per_adu=0.5)
 ON_DENOISED = LocalizerSettings(fit_on="denoised", threshold=3.0)

@@ -10,8 +10,8 @@ from test_plugin_helpers import CAMERA, model, movie
 
 from blinkspot.denoising import ESTIMATES, DenoisedChunk, DenoisedFrames, denoise_to_file, frame_stream
 from blinkspot.errors import BlinkspotError
+from blinkspot.movies.stack import Stack, open_stack
 from blinkspot.progress import Progress, finish
-from blinkspot.stack import Stack, open_stack
 
 FRAME_BYTES = 32 * 32 * 4
 N_FRAMES = 40

@@ -13,8 +13,8 @@ from test_faults_disk import bytes_of, is_one_sentence, largest_file
 
 from blinkspot.cli import main
 from blinkspot.denoising import frame_stream
-from blinkspot.part_folders import claimed
-from blinkspot.unfinished_files import unfinished_files
+from blinkspot.files.part_folders import claimed
+from blinkspot.files.unfinished_files import unfinished_files
 
 pytest_plugins = ["commands"]
 
@@ -52,7 +52,7 @@ def small_portions(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("blinkspot.localization.localizer.PIXELS_READ_AT_ONCE", 1)
     monkeypatch.setattr("blinkspot.localization.localizer.SECONDS_BETWEEN_PROGRESS", 0.0)
     monkeypatch.setitem(frame_stream._PIXELS_AT_ONCE, "cpu", 1024)
-    monkeypatch.setattr("blinkspot.resumable_writing._SECURED_EVERY_S", 0.0)
+    monkeypatch.setattr("blinkspot.movies.resumable_writing._SECURED_EVERY_S", 0.0)
 
 
 COMMANDS: dict[str, tuple[str, tuple[object, ...], str]] = {

@@ -16,7 +16,7 @@ from blinkspot.denoising.networks import build_network
 from blinkspot.denoising.prior import InputScaling, PriorNetwork, outputs_for
 from blinkspot.errors import BlinkspotError
 from blinkspot.hardware_faults import is_lost_gpu, is_out_of_memory
-from blinkspot.stack import as_stack
+from blinkspot.movies.stack import as_stack
 
 CAMERA = Camera(offset_adu=100.0, electrons_per_adu=1.0)
 MOVIE = as_stack(np.random.default_rng(2).poisson(20.0, (12, 96, 80)).astype(np.uint16) + 100)

@@ -20,22 +20,22 @@ import pytest
 import torch
 
 from blinkspot.camera import Camera
-from blinkspot.camera_maps import CameraMaps
+from blinkspot.camera.maps import CameraMaps
 from blinkspot.denoising.checkpoint import read_checkpoint, write_checkpoint
 from blinkspot.errors import BlinkspotError
-from blinkspot.files import (
+from blinkspot.files.held_folders import held
+from blinkspot.files.part_folders import claimed
+from blinkspot.files.whole_files import (
     check_can_write,
     check_new_folder,
     new_folder_written_whole,
     written_together,
     written_whole,
 )
-from blinkspot.held_folders import held
 from blinkspot.localization import LocalizationTable, read_table, save_picture, table_paths
-from blinkspot.part_folders import claimed
+from blinkspot.movies.stack import open_stack
+from blinkspot.movies.writing import write_stack
 from blinkspot.provenance import provenance
-from blinkspot.stack import open_stack
-from blinkspot.stack_writing import write_stack
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="processes are forked to be killed")
 

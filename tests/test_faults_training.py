@@ -16,8 +16,8 @@ from blinkspot.denoising import Denoiser, Training, TrainingSettings
 from blinkspot.denoising.learner import Learner
 from blinkspot.errors import BlinkspotError
 from blinkspot.evaluation import PRESETS, simulate
+from blinkspot.movies.stack import Stack, as_stack
 from blinkspot.progress import finish
-from blinkspot.stack import Stack, as_stack
 
 CAMERA = PRESETS["low-light"].camera
 QUICK = TrainingSettings(

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from blinkspot.errors import BlinkspotError
-from blinkspot.files import check_can_write, check_new_folder, unused_path, written_whole
+from blinkspot.files.whole_files import check_can_write, check_new_folder, unused_path, written_whole
 
 
 def failing(error_number: int) -> Callable[..., None]:

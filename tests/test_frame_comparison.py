@@ -9,14 +9,14 @@ from scipy.ndimage import map_coordinates
 from blinkspot.camera import Camera
 from blinkspot.errors import BlinkspotError
 from blinkspot.evaluation.residuals.standardised import by_denoised
-from blinkspot.frame_comparison import (
+from blinkspot.movies.frame_comparison import (
     DenoisedResidualFrames,
     DifferenceFrames,
     FramePairs,
     symmetric_limit,
 )
-from blinkspot.line_profile import Line, line_profile
-from blinkspot.stack import Stack
+from blinkspot.movies.line_profile import Line, line_profile
+from blinkspot.movies.stack import Stack
 
 RANDOM = np.random.default_rng(5)
 NOISY = RANDOM.poisson(300.0, (9, 12, 14)).astype(np.uint16)

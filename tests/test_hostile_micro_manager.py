@@ -11,8 +11,8 @@ import pytest
 import tifffile
 from hostile import sentence
 
-from blinkspot.limits import MOST_FRAMES
-from blinkspot.stack import open_stack
+from blinkspot.movies.stack import open_stack
+from blinkspot.safety.limits import MOST_FRAMES
 
 MOVIE = np.random.default_rng(0).integers(90, 300, (5, 16, 20)).astype(np.uint16)
 BENCHMARKS = Path(__file__).resolve().parents[1] / "benchmarks"

@@ -17,14 +17,14 @@ import tifffile
 import zarr
 from hostile import sentence
 
-from blinkspot import bursting
-from blinkspot.bursting import bursts, zstd_content_bytes
-from blinkspot.camera_maps import read_maps
+from blinkspot.camera.maps import read_maps
 from blinkspot.errors import BlinkspotError
 from blinkspot.evaluation.simulation.mask_files import read_mask
-from blinkspot.limits import MOST_FRAMES, check_movie_size
-from blinkspot.stack import open_stack
-from blinkspot.tiff_sorting import sort_many_pages_quickly
+from blinkspot.movies.stack import open_stack
+from blinkspot.safety import bursting
+from blinkspot.safety.bursting import bursts, zstd_content_bytes
+from blinkspot.safety.limits import MOST_FRAMES, check_movie_size
+from blinkspot.safety.tiff_sorting import sort_many_pages_quickly
 
 MOVIE = np.random.default_rng(0).integers(90, 300, (5, 16, 20)).astype(np.uint16)
 

@@ -20,11 +20,11 @@ from hypothesis import strategies as st
 
 from blinkspot import Camera, as_stack
 from blinkspot.errors import BlinkspotError
+from blinkspot.files.unfinished_files import UnfinishedFile, unfinished_files
 from blinkspot.localization import LocalizedFile, Localizer, LocalizerSettings, found_rows, read_table
 from blinkspot.localization import localizer as localizer_module
 from blinkspot.localization.found_rows import KeptRows
 from blinkspot.progress import finish
-from blinkspot.unfinished_files import UnfinishedFile, unfinished_files
 
 CAMERA = Camera(pixel_size_nm=100.0, offset_adu=100.0, electrons_per_adu=1.0)
 N_FRAMES = 30

@@ -10,13 +10,13 @@ from molecules import mean_counts
 from scipy.spatial import cKDTree
 
 from blinkspot.camera import Camera
-from blinkspot.camera_maps import CameraMaps
+from blinkspot.camera.maps import CameraMaps
 from blinkspot.errors import BlinkspotError
 from blinkspot.evaluation import score
 from blinkspot.localization import Localizer, LocalizerSettings, read_table
 from blinkspot.localization.table import COLUMNS
+from blinkspot.movies.stack import Stack, open_stack
 from blinkspot.progress import finish
-from blinkspot.stack import Stack, open_stack
 
 CAMERA = Camera(pixel_size_nm=100.0, offset_adu=100.0, electrons_per_adu=12.0, em_gain=150.0)
 CAMERAS = {

@@ -7,8 +7,8 @@ import pytest
 
 from blinkspot.camera import Camera
 from blinkspot.errors import BlinkspotError
-from blinkspot.movie_checks import check_camera, check_finite, check_movie
-from blinkspot.stack import Stack, as_stack, open_stack
+from blinkspot.movies.checks import check_camera, check_finite, check_movie
+from blinkspot.movies.stack import Stack, as_stack, open_stack
 
 RNG = np.random.default_rng(5)
 GOOD = RNG.poisson(20, (40, 32, 32)).astype(np.float32) + 100

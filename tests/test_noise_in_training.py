@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from blinkspot.camera import Camera
-from blinkspot.camera_maps import CameraMaps
+from blinkspot.camera.maps import CameraMaps
 from blinkspot.denoising import Training, TrainingSettings
 from blinkspot.evaluation import PRESETS, simulate
+from blinkspot.movies.stack import as_stack
 from blinkspot.progress import finish
-from blinkspot.stack import as_stack
 
 QUICK = TrainingSettings(
     epochs=30, crop_size_px=32, batch_size=8, channels=8, context_frames=0, device="cpu", seed=3

@@ -12,10 +12,10 @@ import pytest
 from scipy.fft import dctn, idctn
 from scipy.ndimage import gaussian_filter, shift, zoom
 
+from blinkspot.camera_from_movie.noise_whiteness import NoiseCorrelation, noise_correlation
 from blinkspot.errors import BlinkspotError
 from blinkspot.evaluation import PRESETS, simulate
-from blinkspot.noise_whiteness import NoiseCorrelation, noise_correlation
-from blinkspot.stack import Stack, as_stack, open_stack
+from blinkspot.movies.stack import Stack, as_stack, open_stack
 
 # The luminance table of the JPEG standard (ITU-T T.81, annex K.1).
 JPEG_STEPS = np.array(

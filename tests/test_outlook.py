@@ -11,15 +11,15 @@ from hypothesis import strategies as st
 from scipy.stats import norm
 
 from blinkspot.camera import Camera
-from blinkspot.camera_maps import CameraMaps
+from blinkspot.camera.maps import CameraMaps
 from blinkspot.errors import BlinkspotError
 from blinkspot.evaluation.forward_model import recorded_adu, spots_image
 from blinkspot.evaluation.simulation import PRESETS, simulate
 from blinkspot.localization import LocalizationTable
 from blinkspot.localization.outlook import FALSE_PER_FRAME, Outlook, judge, judge_movie
 from blinkspot.localization.uncertainty import closed_form_uncertainty
+from blinkspot.movies.stack import Stack, as_stack
 from blinkspot.progress import Progress, finish
-from blinkspot.stack import Stack, as_stack
 
 CAMERA = Camera(pixel_size_nm=100.0, offset_adu=100.0, electrons_per_adu=2.0)
 NEEDED = 10.0

@@ -11,11 +11,11 @@ from test_plugin_helpers import CAMERA, add_movie, click, movie, open_dock, wait
 from test_plugin_small_screen import check_all_is_seen, open_small
 
 from blinkspot.localization.outlook import Outlook
+from blinkspot.movies.stack import Stack
 from blinkspot.plugin.camera_record import CameraRecord, Origin, Source
 from blinkspot.plugin.evidence_keeper import EvidenceKeeper
 from blinkspot.plugin.movies import movie_layer
 from blinkspot.plugin.session import session_of
-from blinkspot.stack import Stack
 
 OUTLOOK = Outlook(400, 80, 180.4, 12.3, 120.0, 3.14, 15.0, found=0.8, placed=0.95, staying=0.6)
 

@@ -10,16 +10,16 @@ from qtpy.QtCore import Qt
 from test_plugin_helpers import CAMERA, click, movie, notifications, wait_for_workers
 
 from blinkspot.camera import Camera
-from blinkspot.camera_estimate import CameraEstimate
-from blinkspot.camera_maps import CameraMaps
+from blinkspot.camera.maps import CameraMaps
+from blinkspot.camera_from_movie.estimate import CameraEstimate
 from blinkspot.errors import BlinkspotError
+from blinkspot.movies.stack import Stack
 from blinkspot.plugin import file_dialogs
 from blinkspot.plugin.camera_keeper import CameraKeeper
 from blinkspot.plugin.camera_maps_choice import ChosenMaps
 from blinkspot.plugin.camera_record import CameraRecord, Origin, Source
 from blinkspot.plugin.camera_widget import CameraWidget
 from blinkspot.plugin.movies import movie_layer
-from blinkspot.stack import Stack
 
 ESTIMATE = CameraEstimate(200.0, 12.0, 20.0, 1.0, 110.0, 3.0)
 

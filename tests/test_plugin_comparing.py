@@ -323,7 +323,7 @@ def test_with_its_model_the_residual_is_the_models_of_the_frame_shown(qtbot, vie
     residual = wait_for_layer(qtbot, viewer, "movie residual")
 
     def expected(index):
-        from blinkspot.stack import Stack
+        from blinkspot.movies.stack import Stack
 
         chunk = next(c for c in model().predict(Stack(movie()), index, index + 1) if len(c.mean))
         return (CAMERA.counts(movie()[index]) - chunk.mean[0]) / np.sqrt(chunk.variance[0])

@@ -14,14 +14,14 @@ from test_plugin_helpers import CAMERA, movie, notifications
 
 import blinkspot
 from blinkspot.localization import LocalizationTable, read_table
+from blinkspot.movies.stack import open_stack
+from blinkspot.movies.writing import write_stack
 from blinkspot.plugin import launch
 from blinkspot.plugin.image_writer import write_image
 from blinkspot.plugin.movies import PROVENANCE, ROLE, stack_of
 from blinkspot.plugin.reader import get_reader
 from blinkspot.plugin.writer import write_localizations
 from blinkspot.provenance import provenance
-from blinkspot.stack import open_stack
-from blinkspot.stack_writing import write_stack
 
 MANIFEST = Path(blinkspot.__file__).parent / "napari.yaml"
 

@@ -6,9 +6,9 @@ from napari.plugins.utils import get_preferred_reader
 from napari.settings import NapariSettings
 from test_plugin_helpers import movie, notifications, open_dock
 
+from blinkspot.movies.writing import write_stack
 from blinkspot.plugin.default_reader import PATTERNS, DefaultReaderAction, is_default_reader
 from blinkspot.plugin.reader import SUFFIXES
-from blinkspot.stack_writing import write_stack
 
 
 @pytest.fixture(autouse=True)

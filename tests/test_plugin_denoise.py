@@ -16,10 +16,10 @@ from test_plugin_helpers import (
 )
 
 from blinkspot.denoising import Denoiser
+from blinkspot.movies.stack import Stack, open_stack
+from blinkspot.movies.writing import write_stack
 from blinkspot.plugin import denoising_steps, file_dialogs
 from blinkspot.plugin.session import session_of
-from blinkspot.stack import Stack, open_stack
-from blinkspot.stack_writing import write_stack
 
 
 @pytest.fixture

@@ -17,13 +17,13 @@ from test_plugin_helpers import (
     wait_for_end,
 )
 
-from blinkspot import resumable_writing, zarr_writing
 from blinkspot.denoising import frame_stream
 from blinkspot.errors import BlinkspotError
+from blinkspot.files.unfinished_files import unfinished_files
+from blinkspot.movies import resumable_writing, zarr_writing
+from blinkspot.movies.stack import Stack, open_stack
 from blinkspot.plugin import file_dialogs
 from blinkspot.plugin.session import session_of
-from blinkspot.stack import Stack, open_stack
-from blinkspot.unfinished_files import unfinished_files
 
 
 @pytest.fixture

@@ -21,12 +21,12 @@ from test_plugin_helpers import (
     wait_for_workers,
 )
 
-from blinkspot.lazy_frames import LazyFrames
+from blinkspot.movies.lazy_frames import LazyFrames
+from blinkspot.movies.stack import Stack, open_stack
+from blinkspot.movies.writing import write_stack
 from blinkspot.plugin import jobs, unfinished
 from blinkspot.plugin.movies import STACK, STACK_DATA
 from blinkspot.plugin.session import session_of
-from blinkspot.stack import Stack, open_stack
-from blinkspot.stack_writing import write_stack
 
 OURS = str(Path(jobs.__file__).parents[1])
 

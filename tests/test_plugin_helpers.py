@@ -16,9 +16,9 @@ from qtpy.QtWidgets import QAbstractButton
 from blinkspot.camera import Camera
 from blinkspot.denoising import Training, TrainingSettings
 from blinkspot.evaluation import SimulationSettings, simulate
+from blinkspot.movies.stack import Stack
 from blinkspot.plugin.jobs import End
 from blinkspot.progress import finish
-from blinkspot.stack import Stack
 
 CAMERA = Camera(pixel_size_nm=100.0, offset_adu=100.0, electrons_per_adu=12.0, em_gain=150.0)
 

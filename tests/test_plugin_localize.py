@@ -26,11 +26,11 @@ from blinkspot.localization import (
     render,
     render_coloured,
 )
+from blinkspot.movies.stack import Stack
 from blinkspot.plugin import file_dialogs
 from blinkspot.plugin.movies import PROVENANCE, Place, movie_layer
 from blinkspot.plugin.session import session_of
 from blinkspot.progress import finish
-from blinkspot.stack import Stack
 
 
 @pytest.fixture

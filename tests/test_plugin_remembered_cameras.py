@@ -10,15 +10,15 @@ from hypothesis import strategies as st
 from test_plugin_helpers import CAMERA, movie, notifications, wait_for_workers
 
 from blinkspot.camera import Camera
-from blinkspot.camera_maps import CameraMaps
+from blinkspot.camera.maps import CameraMaps
 from blinkspot.errors import BlinkspotError
+from blinkspot.movies.stack import Stack
 from blinkspot.plugin import file_dialogs
 from blinkspot.plugin.camera_keeper import CameraKeeper
 from blinkspot.plugin.camera_record import CameraRecord, Origin, Source
 from blinkspot.plugin.camera_widget import CameraWidget
 from blinkspot.plugin.movies import movie_layer
 from blinkspot.plugin.remembered_cameras import RememberedCameras, cameras_folder
-from blinkspot.stack import Stack
 
 OTHER = dataclasses.replace(CAMERA, em_gain=300.0)
 

@@ -20,11 +20,11 @@ from test_plugin_helpers import (
 )
 
 from blinkspot.evaluation import SimulationSettings, simulate
+from blinkspot.movies.stack import Stack
 from blinkspot.plugin import file_dialogs
 from blinkspot.plugin.movies import PROVENANCE, ROLE
 from blinkspot.plugin.session import session_of
 from blinkspot.progress import finish
-from blinkspot.stack import Stack
 
 FRAMES = 40
 

@@ -15,6 +15,8 @@ from blinkspot.camera import Camera
 from blinkspot.cli import main
 from blinkspot.denoising import Denoiser
 from blinkspot.localization import read_table
+from blinkspot.movies.stack import open_stack
+from blinkspot.movies.writing import write_stack
 from blinkspot.plugin import file_dialogs
 from blinkspot.plugin.camera_record import CameraRecord, Origin, Source
 from blinkspot.plugin.lineage import Ancestor
@@ -24,8 +26,6 @@ from blinkspot.plugin.session import session_of
 from blinkspot.plugin.session_contents import contents_of
 from blinkspot.plugin.session_part import SessionPart
 from blinkspot.sessions import command_lines
-from blinkspot.stack import open_stack
-from blinkspot.stack_writing import write_stack
 
 
 def part(dock):

@@ -15,10 +15,10 @@ from test_plugin_helpers import (
 )
 
 from blinkspot.denoising import Course, Denoiser, frames
+from blinkspot.movies.stack import Stack
+from blinkspot.movies.writing import write_stack
 from blinkspot.plugin import backend, file_dialogs, training_steps
 from blinkspot.plugin.session import session_of
-from blinkspot.stack import Stack
-from blinkspot.stack_writing import write_stack
 
 
 def train_for(dock, epochs):

@@ -8,9 +8,9 @@ from qtpy.QtCore import Qt
 from test_plugin_helpers import CAMERA, add_movie, click, movie, notifications, open_dock, wait_for_end
 
 from blinkspot.denoising import TrainingSettings, signals_of_frames
+from blinkspot.movies.stack import Stack
 from blinkspot.plugin.session import session_of
 from blinkspot.progress import finish
-from blinkspot.stack import Stack
 
 
 def open_part(qtbot, viewer, **more):

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from blinkspot.line_profile import Line
+from blinkspot.movies.line_profile import Line
+from blinkspot.movies.stack import Stack
 from blinkspot.plugin.comparing.profile_steps import line_across_brightest
-from blinkspot.stack import Stack
 
 SHAPE = (32, 40)
 

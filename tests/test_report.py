@@ -31,8 +31,8 @@ from blinkspot.evaluation.report.page import calibration_sentence
 from blinkspot.evaluation.report.pictures import _smaller
 from blinkspot.evaluation.residuals.verdict import verdict as residual_verdict
 from blinkspot.localization import read_table
+from blinkspot.movies.stack import Stack
 from blinkspot.progress import finish
-from blinkspot.stack import Stack
 
 SETTINGS = dataclasses.replace(PRESETS["low-light"], frames=90, size_px=(32, 40), density_per_um2=0.2, seed=5)
 EVERYWHERE = {

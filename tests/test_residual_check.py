@@ -15,8 +15,8 @@ from blinkspot.denoising.residual_check import (
     settled_ratio,
 )
 from blinkspot.evaluation import PRESETS, simulate
+from blinkspot.movies.stack import as_stack
 from blinkspot.progress import finish
-from blinkspot.stack import as_stack
 
 SETTINGS = TrainingSettings(
     epochs=14, crop_size_px=32, batch_size=8, channels=6, context_frames=0, device="cpu", seed=1

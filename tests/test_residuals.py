@@ -27,8 +27,8 @@ from blinkspot.evaluation.residuals.moments import Moments
 from blinkspot.evaluation.residuals.spots import RESPONSE_STD, Maxima, spot_excess
 from blinkspot.evaluation.residuals.standardised import white_residual
 from blinkspot.localization.detection import wavelet_filter
+from blinkspot.movies.stack import Stack, as_stack
 from blinkspot.progress import Stopwatch, finish
-from blinkspot.stack import Stack, as_stack
 
 CAMERA = Camera(pixel_size_nm=100.0, offset_adu=100.0, electrons_per_adu=1.0)
 FRAMES, SIZE = 60, 64

@@ -18,11 +18,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from blinkspot import resumable_writing, zarr_writing
 from blinkspot.errors import BlinkspotError
-from blinkspot.resumable_writing import ResumableStackWriter
-from blinkspot.stack import StackWriter, open_stack
-from blinkspot.unfinished_files import Record, UnfinishedFile, remove_unfinished, unfinished_files
+from blinkspot.files.unfinished_files import Record, UnfinishedFile, remove_unfinished, unfinished_files
+from blinkspot.movies import resumable_writing, zarr_writing
+from blinkspot.movies.resumable_writing import ResumableStackWriter
+from blinkspot.movies.stack import StackWriter, open_stack
 
 MOVIE = np.random.default_rng(0).normal(100, 10, (7, 20, 24)).astype(np.float32)
 IDENTITY = {"movie": "a", "model": "b", "estimate": "map"}

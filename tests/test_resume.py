@@ -13,8 +13,8 @@ from blinkspot.denoising import Denoiser, Training, TrainingSettings
 from blinkspot.denoising.calibration import Calibration
 from blinkspot.errors import BlinkspotError
 from blinkspot.evaluation import PRESETS, simulate
+from blinkspot.movies.stack import as_stack
 from blinkspot.progress import finish, pause
-from blinkspot.stack import as_stack
 
 CAMERA = PRESETS["low-light"].camera
 QUICK = TrainingSettings(

@@ -16,16 +16,17 @@ import numpy as np
 import pytest
 import tifffile
 
-from blinkspot import denoising, resumable_writing, zarr_writing
+from blinkspot import denoising
 from blinkspot.camera import Camera
 from blinkspot.denoising import DenoisedFile, Denoiser, denoise_to_file, frame_stream
 from blinkspot.denoising.new_network import untrained_network
 from blinkspot.denoising.prior import InputScaling, PriorNetwork
 from blinkspot.denoising.tiles import tiles
 from blinkspot.errors import BlinkspotError
+from blinkspot.files.unfinished_files import unfinished_files
+from blinkspot.movies import resumable_writing, zarr_writing
+from blinkspot.movies.stack import Stack, as_stack, open_stack
 from blinkspot.progress import Progress, finish
-from blinkspot.stack import Stack, as_stack, open_stack
-from blinkspot.unfinished_files import unfinished_files
 
 pytest_plugins = ["commands"]
 
@@ -351,7 +352,7 @@ def test_a_movie_that_is_damaged_midway_keeps_what_is_done(
 
 SLOWLY = """
 import sys, time
-from blinkspot import resumable_writing
+from blinkspot.movies import resumable_writing
 from blinkspot.denoising import frame_stream
 from blinkspot.cli import main
 resumable_writing._SECURED_EVERY_S = 0.0

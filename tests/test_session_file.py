@@ -18,7 +18,9 @@ from blinkspot.errors import BlinkspotError
 from blinkspot.localization import LocalizationTable, read_table
 from blinkspot.localization.processing import make_step, process
 from blinkspot.localization.processing.drift import Drift, drift_in, read_drift, write_drift
-from blinkspot.movie_identity import movie_identity
+from blinkspot.movies.identity import movie_identity
+from blinkspot.movies.stack import Stack, open_stack
+from blinkspot.movies.writing import write_stack
 from blinkspot.progress import finish
 from blinkspot.provenance import provenance
 from blinkspot.sessions import (
@@ -35,8 +37,6 @@ from blinkspot.sessions import (
     write_session,
 )
 from blinkspot.sessions.content import MOST_ENTRIES, record_as_json, record_from_file
-from blinkspot.stack import Stack, open_stack
-from blinkspot.stack_writing import write_stack
 
 CAMERA = Camera(pixel_size_nm=100.0, offset_adu=100.0, electrons_per_adu=1.1, em_gain=1.0)
 MADE_BY = provenance("denoise", camera=CAMERA)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from scipy.stats import chisquare, expon, geom, kstest, poisson
 
 from blinkspot.camera import Camera
-from blinkspot.camera_maps import CameraMaps
+from blinkspot.camera.maps import CameraMaps
 from blinkspot.errors import BlinkspotError
 from blinkspot.evaluation import PRESETS, SimulationSettings, forward_model, simulate, simulate_to_files
 from blinkspot.evaluation.forward_model import spots_image

@@ -14,7 +14,7 @@ import tifffile
 import zarr
 
 from blinkspot.errors import BlinkspotError
-from blinkspot.stack import Stack, as_stack, open_stack
+from blinkspot.movies.stack import Stack, as_stack, open_stack
 
 SHAPE = (7, 40, 48)
 
@@ -124,7 +124,7 @@ def test_imagej_stack_above_4_gb(tmp_path: Path) -> None:
 
 READ_ALL = """
 import resource, sys
-from blinkspot.stack import open_stack
+from blinkspot.movies.stack import open_stack
 stack = open_stack(sys.argv[1])
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 for start in range(0, stack.n_frames, 50):

@@ -18,8 +18,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from blinkspot.errors import BlinkspotError
-from blinkspot.files import written_whole
-from blinkspot.stack import as_stack, open_stack
+from blinkspot.files.whole_files import written_whole
+from blinkspot.movies.stack import as_stack, open_stack
 
 MOVIE = np.random.default_rng(0).integers(0, 4000, (9, 24, 20)).astype(np.uint16)
 
@@ -281,7 +281,7 @@ def test_nothing_but_our_sentence_is_printed(tmp_path: Path) -> None:
     tifffile.imwrite(path, MOVIE, imagej=True)
     with path.open("r+b") as file:
         file.truncate(path.stat().st_size // 2)
-    script = "import sys; from blinkspot.stack import open_stack; open_stack(sys.argv[1])"
+    script = "import sys; from blinkspot.movies.stack import open_stack; open_stack(sys.argv[1])"
     words = subprocess.run([sys.executable, "-c", script, path], capture_output=True, text=True).stderr
     assert "is cut short" in words.splitlines()[-1]
     assert words.startswith("Traceback")

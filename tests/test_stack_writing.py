@@ -15,11 +15,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from blinkspot import tiff_writing
 from blinkspot.camera import Camera
 from blinkspot.errors import BlinkspotError
+from blinkspot.movies import tiff_writing
+from blinkspot.movies.stack import StackWriter, open_stack, write_stack
 from blinkspot.provenance import provenance
-from blinkspot.stack import StackWriter, open_stack, write_stack
 
 MOVIE = np.random.default_rng(0).normal(100, 10, (6, 20, 24)).astype(np.float32)
 SUFFIXES = (".tif", ".zarr")

@@ -15,7 +15,7 @@ from scipy.spatial import cKDTree
 from scipy.special import erf
 
 from blinkspot import BlinkspotError, Camera, open_stack, read_table
-from blinkspot.camera_maps import CameraMaps
+from blinkspot.camera.maps import CameraMaps
 from blinkspot.localization.detection import Candidates
 from blinkspot.localization.thunderstorm import (
     ThunderstormSettings,

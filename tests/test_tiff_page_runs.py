@@ -14,9 +14,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from blinkspot.errors import BlinkspotError
-from blinkspot.tiff_page_kinds import PageKinds
-from blinkspot.tiff_page_list import check_pages_from_start
-from blinkspot.tiff_page_runs import PageRuns, Run
+from blinkspot.safety.tiff_page_kinds import PageKinds
+from blinkspot.safety.tiff_page_list import check_pages_from_start
+from blinkspot.safety.tiff_page_runs import PageRuns, Run
 
 WIDTH, BITS, ROWS, STRIP, SUB_PAGES = 256, 258, 278, 273, 330
 GAPS = (0, 0, 0, 2, 30, 5000)

@@ -16,8 +16,8 @@ from blinkspot.denoising.calibration import Calibration
 from blinkspot.denoising.frame_stream import _PIXELS_AT_ONCE
 from blinkspot.errors import BlinkspotError
 from blinkspot.evaluation import PRESETS, simulate
+from blinkspot.movies.stack import as_stack, open_stack
 from blinkspot.progress import Stopwatch, finish
-from blinkspot.stack import as_stack, open_stack
 
 CAMERA = PRESETS["low120"].camera
 QUICK = TrainingSettings(

@@ -16,8 +16,8 @@ from blinkspot.denoising import Denoiser
 from blinkspot.denoising.checkpoint import read_checkpoint, write_checkpoint
 from blinkspot.denoising.kept_training import discard_checkpoint_of_finished
 from blinkspot.errors import BlinkspotError
-from blinkspot.movie_identity import movie_identity
-from blinkspot.stack import as_stack
+from blinkspot.movies.identity import movie_identity
+from blinkspot.movies.stack import as_stack
 
 pytest_plugins = ["commands"]
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from blinkspot.camera import Camera
-from blinkspot.camera_maps import CameraMaps
+from blinkspot.camera.maps import CameraMaps
 from blinkspot.denoising import Training, TrainingSettings, signals_of_frames
 from blinkspot.denoising.batches import CropSource
 from blinkspot.denoising.checkpoint import identity_of
@@ -16,8 +16,8 @@ from blinkspot.denoising.frames import choose_frames
 from blinkspot.denoising.workers import Workers
 from blinkspot.errors import BlinkspotError
 from blinkspot.evaluation import PRESETS, simulate
+from blinkspot.movies.stack import as_stack
 from blinkspot.progress import finish
-from blinkspot.stack import as_stack
 
 CAMERA = Camera(pixel_size_nm=100.0, offset_adu=100.0, electrons_per_adu=1.0)
 

@@ -10,8 +10,8 @@ import torch
 from blinkspot.denoising import Training, TrainingSettings
 from blinkspot.denoising.workers import Workers
 from blinkspot.evaluation import PRESETS, simulate
+from blinkspot.movies.stack import as_stack
 from blinkspot.progress import finish
-from blinkspot.stack import as_stack
 
 CPU = torch.device("cpu")
 

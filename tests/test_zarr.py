@@ -25,11 +25,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from zarr.storage import LocalStore
 
-from blinkspot import zarr_reading, zarr_writing
 from blinkspot.camera import Camera
 from blinkspot.errors import BlinkspotError
+from blinkspot.movies import zarr_reading, zarr_writing
+from blinkspot.movies.stack import StackWriter, open_stack, write_stack
 from blinkspot.provenance import provenance
-from blinkspot.stack import StackWriter, open_stack, write_stack
 
 SHAPE = (7, 40, 48)
 MOVIE = np.random.default_rng(0).normal(100, 10, SHAPE).astype(np.float32)
@@ -139,7 +139,7 @@ def test_round_trip_through_any_chunks(n_frames: int, cuts: list[int], chunk_byt
 WRITE_MUCH = """
 import resource, sys
 import numpy as np
-from blinkspot.stack import StackWriter, open_stack, write_stack
+from blinkspot.movies.stack import StackWriter, open_stack, write_stack
 frames = np.random.default_rng(0).integers(0, 4000, (4, 512, 512)).astype(np.float32)
 write_stack(sys.argv[1] + "/first.zarr", frames)  # loads all that is needed
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

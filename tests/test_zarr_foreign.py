@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from blinkspot.errors import BlinkspotError
-from blinkspot.stack import Stack, open_stack
+from blinkspot.movies.stack import Stack, open_stack
 
 SHAPE = (7, 40, 48)
 MOVIE = np.random.default_rng(1).integers(0, 120, SHAPE).astype(np.uint16)

@@ -21,7 +21,7 @@ from killing import Kills, Task, check, command, kill_and_go_on, prepare, timed
 from support import print_table
 
 from blinkspot import open_stack
-from blinkspot.unfinished_files import UnfinishedFile, unfinished_files
+from blinkspot.files.unfinished_files import UnfinishedFile, unfinished_files
 
 SIDE_PX = 64
 

@@ -14,8 +14,8 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 if TYPE_CHECKING:
     from blinkspot.camera import Camera
-    from blinkspot.camera_estimate import estimate_camera
-    from blinkspot.camera_maps import CameraMaps, read_maps
+    from blinkspot.camera.maps import CameraMaps, read_maps
+    from blinkspot.camera_from_movie.estimate import estimate_camera
     from blinkspot.denoising import Denoiser, Training, TrainingSettings, denoise_to_file, train
     from blinkspot.errors import BlinkspotError
     from blinkspot.evaluation import compare, score, simulate, write_report
@@ -28,28 +28,28 @@ if TYPE_CHECKING:
         save_picture,
         write_table,
     )
+    from blinkspot.movies.stack import Stack, as_stack, open_stack
     from blinkspot.progress import Progress, finish
-    from blinkspot.stack import Stack, as_stack, open_stack
 
 _HOMES = {
     "BlinkspotError": "errors",
     "Camera": "camera",
-    "CameraMaps": "camera_maps",
+    "CameraMaps": "camera.maps",
     "Denoiser": "denoising",
     "LocalizationTable": "localization",
     "Localizer": "localization",
     "LocalizerSettings": "localization",
     "Progress": "progress",
-    "Stack": "stack",
+    "Stack": "movies.stack",
     "Training": "denoising",
     "TrainingSettings": "denoising",
-    "as_stack": "stack",
+    "as_stack": "movies.stack",
     "compare": "evaluation",
     "denoise_to_file": "denoising",
-    "estimate_camera": "camera_estimate",
+    "estimate_camera": "camera_from_movie.estimate",
     "finish": "progress",
-    "open_stack": "stack",
-    "read_maps": "camera_maps",
+    "open_stack": "movies.stack",
+    "read_maps": "camera.maps",
     "read_table": "localization",
     "render": "localization",
     "save_picture": "localization",

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from blinkspot.errors import BlinkspotError
-from blinkspot.files import check_can_write, written_whole
+from blinkspot.files.whole_files import check_can_write, written_whole
 from blinkspot.provenance import package_version
 
 if TYPE_CHECKING:  # slow to import, and needed for figures only

@@ -13,12 +13,12 @@ from typing import Any
 import numpy as np
 
 from blinkspot import Camera, Denoiser, Stack
-from blinkspot.camera_maps import CameraMaps
+from blinkspot.camera.maps import CameraMaps
 from blinkspot.denoising import Training, TrainingSettings
 from blinkspot.denoising.model_file import ModelRecord, save_model
 from blinkspot.denoising.networks import build_network
 from blinkspot.denoising.prior import InputScaling, PriorNetwork, outputs_for
-from blinkspot.stack import as_stack
+from blinkspot.movies.stack import as_stack
 from support.fuzzing.mutations import WHOLE, damaged_json, damaged_text
 from support.fuzzing.target import Target, damage_bytes, only
 

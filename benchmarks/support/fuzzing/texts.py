@@ -10,11 +10,12 @@ from pathlib import Path
 import numpy as np
 
 from blinkspot import Camera, LocalizationTable
-from blinkspot.camera_maps import CameraMaps
+from blinkspot.camera.maps import CameraMaps
 from blinkspot.denoising import Denoiser
 from blinkspot.denoising.networks import build_network
 from blinkspot.denoising.prior import InputScaling, PriorNetwork
 from blinkspot.errors import BlinkspotError
+from blinkspot.files.unfinished_files import Record, UnfinishedFile
 from blinkspot.localization.astigmatism import AstigmatismCalibration, DefocusCurve
 from blinkspot.localization.processing.expression import parse_expression
 from blinkspot.progress import finish
@@ -32,7 +33,6 @@ from blinkspot.sessions import (
     read_session,
     write_session,
 )
-from blinkspot.unfinished_files import Record, UnfinishedFile
 from support.fuzzing.mutations import WORDS, damaged_json, damaged_text
 from support.fuzzing.target import Target, damage_bytes, damage_text, one_of, only
 

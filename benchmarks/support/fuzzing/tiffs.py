@@ -13,9 +13,9 @@ import imagecodecs
 import numpy as np
 import tifffile
 
-from blinkspot.camera_maps import read_maps
+from blinkspot.camera.maps import read_maps
 from blinkspot.evaluation.simulation.mask_files import read_mask
-from blinkspot.stack import open_stack, write_stack
+from blinkspot.movies.stack import open_stack, write_stack
 from support.fuzzing.micro_manager import write_micro_manager
 from support.fuzzing.mutations import WHOLE, damaged_text
 from support.fuzzing.target import Target, damage_bytes, only

@@ -15,7 +15,7 @@ import numpy as np
 import zarr
 from numcodecs import Blosc, GZip
 
-from blinkspot.stack import open_stack, write_stack
+from blinkspot.movies.stack import open_stack, write_stack
 from support.fuzzing.mutations import WHOLE, damaged_json, damaged_text
 from support.fuzzing.target import Target, damage_bytes, one_of
 

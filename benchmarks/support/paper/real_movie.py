@@ -9,7 +9,7 @@ from scipy.spatial import cKDTree
 
 from blinkspot import Camera, LocalizationTable, Localizer, LocalizerSettings, Stack, as_stack, open_stack
 from blinkspot.camera import FloatArray
-from blinkspot.camera_estimate import estimate_camera
+from blinkspot.camera_from_movie.estimate import estimate_camera
 from blinkspot.evaluation import TooFewMolecules, calibrate_uncertainties
 from blinkspot.progress import finish
 

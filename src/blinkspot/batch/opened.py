@@ -8,21 +8,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from blinkspot.errors import BlinkspotError
-from blinkspot.lazy_frames import JoinedFrames
-from blinkspot.recorded_movies import open_denoised, open_recorded
-from blinkspot.stack import Stack
+from blinkspot.movies.lazy_frames import JoinedFrames
+from blinkspot.movies.recorded import open_denoised, open_recorded
+from blinkspot.movies.stack import Stack
 
 if TYPE_CHECKING:  # importing it takes seconds
     from blinkspot.denoising import Denoiser
 
 
 def opened_movie(path: Path) -> Stack:
-    """Open a movie that must be as recorded; see :func:`~blinkspot.recorded_movies.open_recorded`."""
+    """Open a movie that must be as recorded; see :func:`~blinkspot.movies.recorded.open_recorded`."""
     return _movie(path, _changed(path))
 
 
 def opened_denoised(path: Path) -> Stack:
-    """Open a denoised movie in ADU; see :func:`~blinkspot.recorded_movies.open_denoised`."""
+    """Open a denoised movie in ADU; see :func:`~blinkspot.movies.recorded.open_denoised`."""
     return _denoised(path, _changed(path))
 
 

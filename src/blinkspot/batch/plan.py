@@ -34,11 +34,11 @@ from blinkspot.batch.steps import (
     Train,
 )
 from blinkspot.camera import Camera
+from blinkspot.camera_from_movie.finding import FoundCamera, GivenCamera, find_camera
 from blinkspot.errors import BlinkspotError
-from blinkspot.finding_camera import FoundCamera, GivenCamera, find_camera
 from blinkspot.localization.processing.drift import LoadedDrift
-from blinkspot.movie_identity import movie_identity
-from blinkspot.stack import Stack
+from blinkspot.movies.identity import movie_identity
+from blinkspot.movies.stack import Stack
 
 
 @dataclass(frozen=True)

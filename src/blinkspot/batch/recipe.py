@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from blinkspot.batch.recipe_values import RecipeTable, shown
 from blinkspot.camera import NUMBERS
+from blinkspot.camera_from_movie.finding import GivenCamera, given_camera
 from blinkspot.errors import BlinkspotError
 from blinkspot.evaluation import ComparisonSettings, held_out_settings
 from blinkspot.evaluation.held_out import HeldOutSettings
 from blinkspot.evaluation.resolution import ResolutionSettings
-from blinkspot.files import read_small_text
-from blinkspot.finding_camera import GivenCamera, given_camera
+from blinkspot.files.whole_files import read_small_text
 from blinkspot.localization import LocalizerSettings
 from blinkspot.localization.astigmatism import AstigmatismCalibration
 from blinkspot.localization.fitting import FitMethod
@@ -64,7 +64,7 @@ class CameraRecipe:
     transpose_maps: bool = False
 
     def given(self) -> GivenCamera:
-        """Return what is given; see :func:`~blinkspot.finding_camera.given_camera`."""
+        """Return what is given; see :func:`~blinkspot.camera_from_movie.finding.given_camera`."""
         return given_camera(
             {name: getattr(self, name) for name in NUMBERS},
             self.file,

@@ -19,9 +19,9 @@ from pathlib import Path
 from typing import Any
 
 from blinkspot.errors import BlinkspotError
-from blinkspot.files import reach_disk
+from blinkspot.files.part_folders import clear_left
+from blinkspot.files.whole_files import reach_disk
 from blinkspot.localization import table_paths
-from blinkspot.part_folders import clear_left
 from blinkspot.provenance import package_version
 
 RECORD, SUMMARY = "batch.json", "summary.csv"

@@ -12,7 +12,7 @@ from blinkspot.batch.recipe import Recipe
 from blinkspot.batch.steps import Train
 from blinkspot.camera import Camera
 from blinkspot.errors import BlinkspotError
-from blinkspot.movie_checks import check_movie
+from blinkspot.movies.checks import check_movie
 
 
 @dataclass(frozen=True)

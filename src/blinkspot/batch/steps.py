@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 from blinkspot.batch.opened import opened_denoised, opened_model, opened_movie, opened_movies
 from blinkspot.batch.result_folder import checkpoint_path, keep_warnings
 from blinkspot.camera import Camera
-from blinkspot.camera_estimate import noise_contradiction
+from blinkspot.camera_from_movie.estimate import noise_contradiction
 from blinkspot.evaluation import (
     ComparisonSettings,
     TooFewMolecules,
@@ -29,15 +29,15 @@ from blinkspot.evaluation import (
 )
 from blinkspot.evaluation.held_out import HeldOutSettings, picture_sentence, sentence
 from blinkspot.evaluation.resolution import ResolutionSettings, measure_resolution
-from blinkspot.files import written_whole
+from blinkspot.files.whole_files import written_whole
 from blinkspot.localization import LocalizationTable, LocalizedFile, Localizer, LocalizerSettings, read_table
 from blinkspot.localization.processing import Step as TableStep
 from blinkspot.localization.processing import process
 from blinkspot.localization.processing.paced import waited_for
 from blinkspot.localization.processing.step import RECORD
-from blinkspot.movie_checks import check_camera, check_movie
+from blinkspot.movies.checks import check_camera, check_movie
+from blinkspot.movies.stack import Stack
 from blinkspot.progress import Progress, Stopwatch
-from blinkspot.stack import Stack
 
 if TYPE_CHECKING:  # importing it takes seconds
     from blinkspot.denoising import Denoiser, Estimate, TrainingSettings, Units

@@ -27,7 +27,7 @@ from blinkspot.batch.plan import MoviePlan
 from blinkspot.batch.result_folder import is_there
 from blinkspot.batch.steps import BatchStep, Denoise, Localize, Train
 from blinkspot.errors import BlinkspotError
-from blinkspot.files import written_whole
+from blinkspot.files.whole_files import written_whole
 from blinkspot.localization.localizer import PreparedLocalizer
 from blinkspot.progress import Progress, Stopwatch
 from blinkspot.provenance import package_version

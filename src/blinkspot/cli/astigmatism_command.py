@@ -10,11 +10,11 @@ import typer
 from blinkspot.cli.camera_options import CameraOptions, find_camera, takes_camera_options
 from blinkspot.cli.console import answer, run
 from blinkspot.cli.movie_commands import Json
-from blinkspot.files import check_can_write
+from blinkspot.files.whole_files import check_can_write
 from blinkspot.localization.astigmatism import CalibrationSettings, calibrate, draw_calibration
 from blinkspot.localization.astigmatism.picture import check_picture_path
-from blinkspot.movie_checks import check_camera, check_movie
-from blinkspot.recorded_movies import open_recorded
+from blinkspot.movies.checks import check_camera, check_movie
+from blinkspot.movies.recorded import open_recorded
 
 
 @takes_camera_options

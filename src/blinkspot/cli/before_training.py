@@ -7,8 +7,8 @@ from collections.abc import Generator
 
 from blinkspot.camera import Camera
 from blinkspot.errors import BlinkspotError
+from blinkspot.movies.stack import Stack
 from blinkspot.progress import Progress
-from blinkspot.stack import Stack
 
 
 def remarks_before_training(movie: Stack, camera: Camera) -> Generator[Progress, None, list[str]]:
@@ -17,10 +17,10 @@ def remarks_before_training(movie: Stack, camera: Camera) -> Generator[Progress,
     Some seconds, of a training that takes minutes; half a minute where the fits are to be compiled.
     """
     # Imported here: not every command needs them.
-    from blinkspot.camera_estimate import estimate_camera
-    from blinkspot.camera_evidence import contradiction
+    from blinkspot.camera_from_movie.estimate import estimate_camera
+    from blinkspot.camera_from_movie.evidence import contradiction
     from blinkspot.localization.outlook import judge_movie
-    from blinkspot.movie_checks import check_camera
+    from blinkspot.movies.checks import check_camera
 
     remarks = []
     # What keeps a movie from being looked at, or trained on, the training says.

@@ -11,11 +11,11 @@ from typing import Annotated, Any, get_type_hints
 
 import typer
 
-from blinkspot import finding_camera
 from blinkspot.camera import NUMBERS, Camera
+from blinkspot.camera_from_movie import finding as finding_camera
+from blinkspot.camera_from_movie.finding import GivenCamera, given_camera
 from blinkspot.cli.console import say
-from blinkspot.finding_camera import GivenCamera, given_camera
-from blinkspot.stack import Stack
+from blinkspot.movies.stack import Stack
 
 _PANEL = "Camera"
 CameraFile = Annotated[
@@ -121,7 +121,7 @@ def takes_camera_options(command: Callable[..., None]) -> Callable[..., None]:
 def find_camera(given: GivenCamera, *movies: Stack) -> Camera:
     """Complete what is given; whatever was not given is said on standard error.
 
-    See :func:`blinkspot.finding_camera.find_camera`.
+    See :func:`blinkspot.camera_from_movie.finding.find_camera`.
     """
     return finding_camera.find_camera(given, *movies, say=say, named=_option).camera
 

@@ -12,9 +12,9 @@ from blinkspot.cli.camera_options import CameraOptions, find_camera, takes_camer
 from blinkspot.cli.console import answer, run, say
 from blinkspot.cli.movie_commands import Json, StackPath
 from blinkspot.evaluation.held_out import HeldOutSettings, check_held_out, picture_sentence, sentence
-from blinkspot.files import check_can_write, written_whole
+from blinkspot.files.whole_files import check_can_write, written_whole
 from blinkspot.localization import LocalizerSettings
-from blinkspot.recorded_movies import open_recorded
+from blinkspot.movies.recorded import open_recorded
 
 
 @takes_camera_options

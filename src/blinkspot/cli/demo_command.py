@@ -12,10 +12,10 @@ import typer
 from blinkspot.cli.console import answer, run, say
 from blinkspot.cli.movie_commands import Json, training_words
 from blinkspot.evaluation import PRESETS, compare, simulate_to_files, summary, write_report
-from blinkspot.files import check_new_folder, unused_path
+from blinkspot.files.unfinished_files import remove_unfinished
+from blinkspot.files.whole_files import check_new_folder, unused_path
 from blinkspot.localization import read_table
-from blinkspot.stack import open_stack
-from blinkspot.unfinished_files import remove_unfinished
+from blinkspot.movies.stack import open_stack
 
 _DEFAULT_FOLDER = "blinkspot-demo"
 _TRAINING_MINUTES = 2.5

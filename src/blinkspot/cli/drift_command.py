@@ -12,7 +12,7 @@ from blinkspot.cli.idle_options import refuse_idle
 from blinkspot.cli.movie_commands import Json
 from blinkspot.cli.table_commands import TablePath
 from blinkspot.errors import BlinkspotError
-from blinkspot.files import check_can_write
+from blinkspot.files.whole_files import check_can_write
 from blinkspot.localization import read_table, table_paths
 from blinkspot.localization.processing.drift import (
     DriftCorrection,

@@ -26,12 +26,12 @@ from blinkspot.cli.console import answer, run, say
 from blinkspot.cli.going_on import Restart, going_on_later
 from blinkspot.cli.interruption import INTERRUPTED, noted_interruption
 from blinkspot.errors import BlinkspotError
-from blinkspot.files import check_can_write, unused_path
-from blinkspot.part_folders import claimed
+from blinkspot.files.part_folders import claimed
+from blinkspot.files.unfinished_files import clear_kept_of_finished
+from blinkspot.files.whole_files import check_can_write, unused_path
+from blinkspot.movies.recorded import open_recorded
+from blinkspot.movies.writing import check_movie_name
 from blinkspot.progress import Progress
-from blinkspot.recorded_movies import open_recorded
-from blinkspot.stack_writing import check_movie_name
-from blinkspot.unfinished_files import clear_kept_of_finished
 
 if TYPE_CHECKING:
     from blinkspot.denoising import Denoiser, Training
@@ -60,7 +60,7 @@ def camera(
     as_json: Json = False,
 ) -> None:
     """Tell what the movie says of its camera: offset, ADU per count, noise."""
-    from blinkspot.camera_estimate import estimate_camera, estimate_offset, estimate_slope
+    from blinkspot.camera_from_movie.estimate import estimate_camera, estimate_offset, estimate_slope
 
     movie = open_recorded(stack)
     typed = CameraOptions(

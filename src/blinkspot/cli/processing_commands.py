@@ -12,12 +12,12 @@ from blinkspot.cli.console import answer, run, say
 from blinkspot.cli.movie_commands import Json
 from blinkspot.cli.step_options import parse_step, steps_help
 from blinkspot.errors import BlinkspotError
-from blinkspot.files import check_can_write, written_whole
+from blinkspot.files.part_folders import claimed
+from blinkspot.files.whole_files import check_can_write, written_whole
 from blinkspot.localization import read_table, table_paths
 from blinkspot.localization.processing import Step, recorded_steps
 from blinkspot.localization.processing import process as apply_steps
 from blinkspot.localization.processing.drift import LoadedDrift
-from blinkspot.part_folders import claimed
 
 _TABLE_SUFFIXES = (".csv", ".hdf5", ".h5", ".txt", ".yaml", ".json")
 

@@ -14,7 +14,7 @@ from blinkspot.cli.idle_options import refuse_idle
 from blinkspot.cli.movie_commands import Json, StackPath
 from blinkspot.errors import BlinkspotError
 from blinkspot.figure_writing import check_figure_path, save_figure
-from blinkspot.recorded_movies import open_denoised, open_recorded
+from blinkspot.movies.recorded import open_denoised, open_recorded
 
 
 @takes_camera_options

@@ -26,9 +26,9 @@ from blinkspot.evaluation.report.calibration_figures import check_calibration_pa
 from blinkspot.evaluation.scoring.matching import Matching
 from blinkspot.evaluation.scoring.uncertainty_calibration import CALIBRATION_TOLERANCE_NM
 from blinkspot.localization import LocalizationTable, read_table
+from blinkspot.movies.recorded import in_photons, is_denoised
+from blinkspot.movies.stack import Stack, open_stack
 from blinkspot.provenance import provenance
-from blinkspot.recorded_movies import in_photons, is_denoised
-from blinkspot.stack import Stack, open_stack
 
 
 def score(

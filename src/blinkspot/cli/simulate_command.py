@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from blinkspot.camera import MAPPED, NUMBERS, Camera
+from blinkspot.camera_from_movie.finding import GivenCamera
 from blinkspot.cli.camera_options import CameraOptions, takes_camera_options
 from blinkspot.cli.console import answer, run
 from blinkspot.cli.idle_options import refuse_idle
@@ -27,7 +28,6 @@ from blinkspot.evaluation.simulation import (
     Structure,
     read_mask,
 )
-from blinkspot.finding_camera import GivenCamera
 
 _NONE, _GAUSSIAN = "none", "gaussian"
 _MOLECULES, _LIGHT, _BLINKING, _MOTION = "Molecules", "Background and illumination", "Blinking", "Motion"

@@ -9,7 +9,7 @@ import numpy as np
 import typer
 from numpy.typing import NDArray
 
-from blinkspot.camera_estimate import noise_contradiction
+from blinkspot.camera_from_movie.estimate import noise_contradiction
 from blinkspot.cli.camera_options import CameraOptions, find_camera, takes_camera_options
 from blinkspot.cli.console import answer, run, say
 from blinkspot.cli.going_on import Restart, going_on_later
@@ -26,7 +26,9 @@ from blinkspot.evaluation import (
     write_report,
 )
 from blinkspot.evaluation import compare as compare_movies
-from blinkspot.files import check_can_write, check_new_folder
+from blinkspot.files.part_folders import claimed
+from blinkspot.files.unfinished_files import clear_kept_of_finished
+from blinkspot.files.whole_files import check_can_write, check_new_folder
 from blinkspot.localization import (
     ColouredPicture,
     Contrast,
@@ -45,11 +47,9 @@ from blinkspot.localization import (
 from blinkspot.localization.astigmatism import AstigmatismCalibration
 from blinkspot.localization.fitting import FitMethod
 from blinkspot.localization.settings import Preset, Widths
-from blinkspot.movie_checks import check_camera, check_movie
-from blinkspot.part_folders import claimed
-from blinkspot.recorded_movies import is_denoised, open_denoised, open_recorded
-from blinkspot.stack import Stack, open_stack
-from blinkspot.unfinished_files import clear_kept_of_finished
+from blinkspot.movies.checks import check_camera, check_movie
+from blinkspot.movies.recorded import is_denoised, open_denoised, open_recorded
+from blinkspot.movies.stack import Stack, open_stack
 
 if TYPE_CHECKING:
     from blinkspot.denoising import Denoiser

@@ -12,9 +12,9 @@ from blinkspot.denoising.denoiser import Denoiser
 from blinkspot.denoising.frame_stream import checked_range
 from blinkspot.denoising.noise import Estimate
 from blinkspot.denoising.output import Units, in_units, made_by
+from blinkspot.movies.stack import Stack
+from blinkspot.movies.writing import StackWriter
 from blinkspot.progress import Progress, Stopwatch
-from blinkspot.stack import Stack
-from blinkspot.stack_writing import StackWriter
 
 
 def denoise_block(

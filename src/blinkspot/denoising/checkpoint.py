@@ -17,9 +17,9 @@ from torch import Tensor
 from blinkspot.camera import Camera
 from blinkspot.denoising.settings import TrainingSettings
 from blinkspot.errors import BlinkspotError, in_brief
-from blinkspot.files import reach_disk
-from blinkspot.movie_identity import movie_identity
-from blinkspot.stack import Stack
+from blinkspot.files.whole_files import reach_disk
+from blinkspot.movies.identity import movie_identity
+from blinkspot.movies.stack import Stack
 
 if TYPE_CHECKING:
     from blinkspot.denoising.denoiser import Denoiser

@@ -7,8 +7,8 @@ from numpy.typing import NDArray
 
 from blinkspot.camera import Camera, FloatArray
 from blinkspot.errors import BlinkspotError
-from blinkspot.movie_checks import check_finite
-from blinkspot.stack import Stack
+from blinkspot.movies.checks import check_finite
+from blinkspot.movies.stack import Stack
 
 
 def neighbours(frames: NDArray[np.int64], n_frames: int, context_frames: int) -> NDArray[np.int64]:

@@ -18,8 +18,8 @@ from blinkspot.denoising.new_network import untrained_network
 from blinkspot.denoising.prior import InputScaling, PriorNetwork
 from blinkspot.denoising.settings import MAX_CONTEXT_FRAMES, TrainingSettings
 from blinkspot.denoising.workers import Workers
+from blinkspot.movies.stack import Stack
 from blinkspot.progress import Progress
-from blinkspot.stack import Stack
 
 # The small network that tells how many context frames help.
 _PROBE_CHANNELS = 8

@@ -12,9 +12,9 @@ from blinkspot.camera import FloatArray
 from blinkspot.denoising.denoiser import Denoiser
 from blinkspot.denoising.noise import Estimate
 from blinkspot.denoising.output import in_units
-from blinkspot.lazy_frames import LazyFrames
+from blinkspot.movies.lazy_frames import LazyFrames
+from blinkspot.movies.stack import Stack
 from blinkspot.progress import Progress
-from blinkspot.stack import Stack
 
 CACHE_BYTES = 256 << 20
 """How much memory the computed frames of a movie take at most, unless told otherwise."""

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from blinkspot.camera import Camera, FloatArray
-from blinkspot.camera_estimate import noise_ratio
+from blinkspot.camera_from_movie.estimate import noise_ratio
 from blinkspot.denoising.calibration import Calibration, calibrate
 from blinkspot.denoising.context import check_length
 from blinkspot.denoising.frame_stream import FrameStream
@@ -26,9 +26,9 @@ from blinkspot.denoising.noise import ESTIMATES, Estimate, LossName, estimate_co
 from blinkspot.denoising.prior import PriorNetwork
 from blinkspot.denoising.workers import Workers
 from blinkspot.errors import BlinkspotError
-from blinkspot.movie_checks import check_camera, check_movie
+from blinkspot.movies.checks import check_camera, check_movie
+from blinkspot.movies.stack import Stack
 from blinkspot.progress import Progress
-from blinkspot.stack import Stack
 
 
 @dataclass(frozen=True)

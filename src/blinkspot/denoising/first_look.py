@@ -8,13 +8,13 @@ from collections.abc import Generator
 from dataclasses import dataclass
 
 from blinkspot.camera import Camera
-from blinkspot.camera_estimate import noise_fits, noise_ratio
+from blinkspot.camera_from_movie.estimate import noise_fits, noise_ratio
+from blinkspot.camera_from_movie.noise_whiteness import noise_correlation
 from blinkspot.denoising.settings import TrainingSettings
 from blinkspot.errors import BlinkspotError
-from blinkspot.movie_checks import check_camera, check_movie
-from blinkspot.noise_whiteness import noise_correlation
+from blinkspot.movies.checks import check_camera, check_movie
+from blinkspot.movies.stack import Stack
 from blinkspot.progress import Progress, Stopwatch
-from blinkspot.stack import Stack
 
 
 @dataclass(frozen=True)

@@ -19,8 +19,8 @@ from blinkspot.denoising.tiles import Tile, tiles
 from blinkspot.denoising.workers import Workers
 from blinkspot.errors import BlinkspotError
 from blinkspot.hardware_faults import is_lost_gpu, is_out_of_memory
+from blinkspot.movies.stack import Stack
 from blinkspot.progress import Progress, Stopwatch
-from blinkspot.stack import Stack
 
 OfPrior = Callable[[Tensor, Prior], Tensor]
 """Makes something of counts (n, Y, X) and their prior: (n, ..., Y, X)."""

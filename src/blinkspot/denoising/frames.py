@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from blinkspot.denoising.context import neighbours
 from blinkspot.denoising.settings import TrainingSettings
 from blinkspot.errors import BlinkspotError
-from blinkspot.movie_checks import check_finite
+from blinkspot.movies.checks import check_finite
+from blinkspot.movies.stack import Stack
 from blinkspot.progress import Progress, Stopwatch
-from blinkspot.stack import Stack
 
 IndexArray = NDArray[np.int64]
 

@@ -16,7 +16,7 @@ from safetensors.torch import save
 from torch import Tensor
 
 from blinkspot.camera import Camera
-from blinkspot.camera_maps import CameraMaps
+from blinkspot.camera.maps import CameraMaps
 from blinkspot.denoising.networks import NETWORKS, NetworkName, build_network
 from blinkspot.denoising.prior import InputScaling, PriorNetwork, outputs_for
 from blinkspot.denoising.settings import (
@@ -26,7 +26,7 @@ from blinkspot.denoising.settings import (
     MAX_CONTEXT_FRAMES,
 )
 from blinkspot.errors import BlinkspotError, in_brief
-from blinkspot.files import reach_disk, written_whole
+from blinkspot.files.whole_files import reach_disk, written_whole
 
 _HEADER_KEY = "napari-blinkspot"
 # Another number wherever the same weights would mean something else. 1 to 4 were never released.

@@ -14,11 +14,11 @@ from blinkspot.camera import Camera, FloatArray
 from blinkspot.denoising.denoiser import Denoiser
 from blinkspot.denoising.frame_stream import checked_range
 from blinkspot.denoising.noise import Estimate
-from blinkspot.movie_identity import movie_identity
+from blinkspot.movies.identity import movie_identity
+from blinkspot.movies.resumable_writing import ResumableStackWriter
+from blinkspot.movies.stack import Stack
 from blinkspot.progress import Progress, Stopwatch
 from blinkspot.provenance import provenance
-from blinkspot.resumable_writing import ResumableStackWriter
-from blinkspot.stack import Stack
 
 Units = Literal["adu", "photons"]
 
@@ -28,7 +28,7 @@ class DenoisedFile:
 
     What is denoised is kept when that ends early, and gone on with when the same frames are denoised into
     the same file again, by the same model and in the same way; see
-    :class:`~blinkspot.resumable_writing.ResumableStackWriter`. On the same kind of device, the file is
+    :class:`~blinkspot.movies.resumable_writing.ResumableStackWriter`. On the same kind of device, the file is
     then to the bit what it would have been without the break; the date in it is that of the beginning.
 
     Parameters

@@ -8,7 +8,7 @@ from typing import Any, Literal, get_args
 from blinkspot.denoising.networks import NETWORKS, NetworkName, default_channels
 from blinkspot.denoising.noise import LOSSES, LossName
 from blinkspot.errors import BlinkspotError
-from blinkspot.movie_checks import SMALLEST_SIDE_PX
+from blinkspot.movies.checks import SMALLEST_SIDE_PX
 
 DeviceName = Literal["auto", "cpu", "cuda", "mps"]
 DEVICES: tuple[DeviceName, ...] = get_args(DeviceName)

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from blinkspot.camera import Camera
-from blinkspot.camera_estimate import noise_fits
+from blinkspot.camera_from_movie.estimate import noise_fits
 from blinkspot.denoising.batches import CropSource
 from blinkspot.denoising.calibration import Calibration, line
 from blinkspot.denoising.checkpoint import (
@@ -40,11 +40,11 @@ from blinkspot.denoising.settings import TrainingSettings, resolved
 from blinkspot.denoising.training_state import TrainingProgress, TrainingState
 from blinkspot.denoising.workers import Workers
 from blinkspot.errors import BlinkspotError
+from blinkspot.files.part_folders import claimed
 from blinkspot.hardware_faults import is_lost_gpu, is_out_of_memory
-from blinkspot.part_folders import claimed
+from blinkspot.movies.stack import Stack
 from blinkspot.progress import Progress, Stopwatch, relayed
 from blinkspot.provenance import provenance
-from blinkspot.stack import Stack
 
 _CHECKPOINT_EVERY_S = 60.0
 _CALIBRATION_PARTS = 256  # as much as is computed in one go, so many times: some seconds

@@ -14,8 +14,8 @@ from typing import Any, BinaryIO, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from blinkspot.files import check_can_write
-from blinkspot.unfinished_files import Record, UnfinishedFile, clear_kept_of_finished, remove_unfinished
+from blinkspot.files.unfinished_files import Record, UnfinishedFile, clear_kept_of_finished, remove_unfinished
+from blinkspot.files.whole_files import check_can_write
 
 Rows = NDArray[np.float64]
 Column = NDArray[np.float64]
@@ -67,7 +67,7 @@ class KeptRows(FoundRows):
     """Rows of a table to be, on the disk beside its file; a context manager.
 
     However its block ends, short of the table's being saved in it, the rows found until then stay in a
-    hidden folder (:mod:`blinkspot.unfinished_files`), those of the last second perhaps left out.
+    hidden folder (:mod:`blinkspot.files.unfinished_files`), those of the last second perhaps left out.
 
     Parameters
     ----------

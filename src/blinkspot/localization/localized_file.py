@@ -12,10 +12,10 @@ from blinkspot.localization.found_rows import KeptRows
 from blinkspot.localization.localizer import Localizer
 from blinkspot.localization.table import LocalizationTable
 from blinkspot.localization.table_files import TableFormat
-from blinkspot.movie_identity import movie_identity
+from blinkspot.movies.identity import movie_identity
+from blinkspot.movies.stack import Stack
 from blinkspot.progress import Progress
 from blinkspot.provenance import package_version
-from blinkspot.stack import Stack
 
 
 class LocalizedFile:

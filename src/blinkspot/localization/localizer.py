@@ -20,9 +20,9 @@ from blinkspot.localization.psf import PsfWidth
 from blinkspot.localization.psf_learning import MovieFrames, MovieSample, sampled
 from blinkspot.localization.settings import LocalizerSettings
 from blinkspot.localization.table import LocalizationTable
+from blinkspot.movies.stack import Stack, as_stack
 from blinkspot.progress import Progress, Stopwatch, finish, relayed
 from blinkspot.provenance import provenance
-from blinkspot.stack import Stack, as_stack
 
 PIXELS_READ_AT_ONCE = 2**20
 # What is worked on between two looks at the clock: some 10 ms.

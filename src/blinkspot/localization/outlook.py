@@ -33,9 +33,9 @@ from blinkspot.localization.localizer import Localizer
 from blinkspot.localization.settings import LocalizerSettings
 from blinkspot.localization.table import LocalizationTable
 from blinkspot.localization.uncertainty import closed_form_uncertainty
-from blinkspot.movie_checks import check_movie
+from blinkspot.movies.checks import check_movie
+from blinkspot.movies.stack import Stack
 from blinkspot.progress import Progress, relayed
-from blinkspot.stack import Stack
 
 FloatArray = NDArray[np.float64]
 Limit = Literal["noise", "noise in part", "not noise", "unknown"]
@@ -186,7 +186,7 @@ def judge_movie(movie: Stack, camera: Camera) -> Generator[Progress, None, Outlo
     Raises
     ------
     BlinkspotError
-        If the movie does not pass :func:`~blinkspot.movie_checks.check_movie`, a frame holds values that are
+        If the movie does not pass :func:`~blinkspot.movies.checks.check_movie`, a frame holds values that are
         not finite, or the camera's maps are of another size.
     """
     check_movie(movie)

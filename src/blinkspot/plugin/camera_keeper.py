@@ -10,8 +10,9 @@ from napari.layers import Layer
 from qtpy.QtCore import QObject, Signal  # type: ignore[attr-defined]
 
 from blinkspot.camera import MAPPED
-from blinkspot.camera_estimate import CameraEstimate
+from blinkspot.camera_from_movie.estimate import CameraEstimate
 from blinkspot.errors import BlinkspotError
+from blinkspot.movies.stack import Stack
 from blinkspot.plugin.camera_maps_choice import ChosenMaps
 from blinkspot.plugin.camera_record import CameraRecord, Origin, Source, measure_camera
 from blinkspot.plugin.evidence_keeper import EvidenceKeeper
@@ -19,7 +20,6 @@ from blinkspot.plugin.latest_only import LatestOnly
 from blinkspot.plugin.movies import stack_of, why_not_a_movie
 from blinkspot.plugin.notify import tell_error
 from blinkspot.plugin.remembered_cameras import RememberedCameras, cameras_folder
-from blinkspot.stack import Stack
 
 
 class CameraKeeper(QObject):

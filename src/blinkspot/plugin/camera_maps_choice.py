@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from blinkspot.camera_maps import CameraMaps
+from blinkspot.camera.maps import CameraMaps
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from pathlib import Path
 from qtpy.QtCore import QObject, Signal  # type: ignore[attr-defined]
 from qtpy.QtWidgets import QCheckBox, QLabel, QPushButton, QSizePolicy, QSpinBox, QWidget
 
-from blinkspot.camera_maps import read_maps
+from blinkspot.camera.maps import read_maps
 from blinkspot.errors import BlinkspotError
 from blinkspot.plugin import file_dialogs
 from blinkspot.plugin.camera_maps_choice import ChosenMaps

@@ -7,8 +7,8 @@ import pyqtgraph
 from napari.components import ViewerModel
 from qtpy.QtWidgets import QPushButton, QWidget
 
-from blinkspot.camera_estimate import CameraEstimate
-from blinkspot.camera_evidence import CameraEvidence
+from blinkspot.camera_from_movie.estimate import CameraEstimate
+from blinkspot.camera_from_movie.evidence import CameraEvidence
 from blinkspot.plugin.camera_record import CameraRecord
 from blinkspot.plugin.themed_plot import BLUE, ORANGE, ThemedPlot
 

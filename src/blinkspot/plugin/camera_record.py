@@ -8,13 +8,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from blinkspot import camera_estimate
 from blinkspot.camera import MAPPED, NUMBERS, Camera
-from blinkspot.camera_estimate import CameraEstimate
+from blinkspot.camera_from_movie import estimate as camera_estimate
+from blinkspot.camera_from_movie.estimate import CameraEstimate
 from blinkspot.errors import BlinkspotError
-from blinkspot.movie_checks import check_maps
+from blinkspot.movies.checks import check_maps
+from blinkspot.movies.stack import Stack
 from blinkspot.plugin.camera_maps_choice import ChosenMaps
-from blinkspot.stack import Stack
 
 ESSENTIAL = ("offset_adu", "electrons_per_adu")
 """The values that the noise depends on, and that a movie may tell."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from qtpy.QtWidgets import QLabel, QWidget
 
-from blinkspot.camera_evidence import CameraEvidence
+from blinkspot.camera_from_movie.evidence import CameraEvidence
 from blinkspot.plugin.camera_record import CameraRecord
 from blinkspot.plugin.themed_plot import ORANGE
 

@@ -12,6 +12,7 @@ from napari.layers import Image, Layer
 from qtpy.QtWidgets import QComboBox, QFormLayout, QPushButton, QSpinBox
 
 from blinkspot.errors import BlinkspotError
+from blinkspot.movies.stack import Stack
 from blinkspot.plugin import denoising_steps, file_dialogs
 from blinkspot.plugin.comparing.control import CompareControl
 from blinkspot.plugin.denoised_layer import GrowingLayer, Request, add_denoised
@@ -28,7 +29,6 @@ from blinkspot.plugin.notify import warn
 from blinkspot.plugin.on_the_fly import steps
 from blinkspot.plugin.on_the_fly.layer import add_on_the_fly
 from blinkspot.plugin.on_the_fly.steps import Prepared
-from blinkspot.stack import Stack
 
 MOVIE_FILES = "TIFF (*.tif);;Zarr (*.zarr)"
 _ALL, _THIS, _RANGE, _ON_THE_FLY = "All frames", "This frame", "A range", "As you look"

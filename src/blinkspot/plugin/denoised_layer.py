@@ -12,6 +12,7 @@ from napari.layers import Image
 from numpy.typing import NDArray
 
 from blinkspot.camera import FloatArray
+from blinkspot.movies.stack import Stack
 from blinkspot.plugin.denoising_steps import DenoisingTask, FramesReady
 from blinkspot.plugin.live_layer import add_result
 from blinkspot.plugin.movies import (
@@ -25,7 +26,6 @@ from blinkspot.plugin.movies import (
     frame_shown,
 )
 from blinkspot.plugin.session import Session
-from blinkspot.stack import Stack
 
 
 @dataclass(frozen=True)

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from blinkspot.movies.stack import Stack, open_stack
 from blinkspot.plugin import backend, denoising_steps
 from blinkspot.plugin.denoising_steps import DenoisingTask
-from blinkspot.stack import Stack, open_stack
 
 
 @dataclass(frozen=True)

@@ -13,11 +13,11 @@ import numpy as np
 import psutil
 
 from blinkspot.camera import Camera, FloatArray
+from blinkspot.movies.stack import Stack
+from blinkspot.movies.writing import StackWriter
 from blinkspot.plugin import backend
 from blinkspot.progress import Progress, Stopwatch
 from blinkspot.provenance import provenance
-from blinkspot.stack import Stack
-from blinkspot.stack_writing import StackWriter
 
 if TYPE_CHECKING:  # importing it takes seconds
     from blinkspot.denoising import Denoiser, Estimate

@@ -9,7 +9,7 @@ from weakref import WeakKeyDictionary
 from napari.layers import Layer
 from qtpy.QtCore import QObject, Signal  # type: ignore[attr-defined]
 
-from blinkspot.camera_evidence import CameraEvidence, camera_evidence
+from blinkspot.camera_from_movie.evidence import CameraEvidence, camera_evidence
 from blinkspot.errors import BlinkspotError
 from blinkspot.plugin.latest_only import LatestOnly
 from blinkspot.plugin.movies import stack_of, why_not_a_movie

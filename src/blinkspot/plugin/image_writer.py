@@ -11,10 +11,10 @@ import numpy as np
 import pint
 
 from blinkspot.errors import BlinkspotError
+from blinkspot.movies.stack import Stack
+from blinkspot.movies.writing import write_stack
 from blinkspot.plugin.movies import PROVENANCE, ROLE, STACK, STACK_DATA
 from blinkspot.plugin.on_the_fly.window_frames import WindowFrames
-from blinkspot.stack import Stack
-from blinkspot.stack_writing import write_stack
 
 
 def write_image(path: str, data: Any, attributes: dict[str, Any]) -> list[str]:

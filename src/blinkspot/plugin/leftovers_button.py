@@ -8,8 +8,8 @@ from qtpy.QtCore import Signal  # type: ignore[attr-defined]
 from qtpy.QtWidgets import QPushButton, QWidget
 
 from blinkspot.errors import BlinkspotError
+from blinkspot.files.unfinished_files import remove_unfinished, unfinished_files
 from blinkspot.plugin.notify import tell_error
-from blinkspot.unfinished_files import remove_unfinished, unfinished_files
 
 
 class LeftoversButton(QPushButton):

@@ -12,9 +12,9 @@ from weakref import WeakKeyDictionary
 from napari.layers import Layer
 
 from blinkspot.camera import Camera
+from blinkspot.movies.stack import Stack
 from blinkspot.plugin.movies import PROVENANCE, STACK, STACK_DATA
 from blinkspot.plugin.table_shown import PictureChoice
-from blinkspot.stack import Stack
 
 if TYPE_CHECKING:  # importing it takes seconds
     from blinkspot.denoising import Denoiser

@@ -13,6 +13,7 @@ from napari.layers import Image, Layer, Points
 from qtpy.QtWidgets import QFormLayout, QPushButton
 
 from blinkspot.errors import BlinkspotError
+from blinkspot.movies.stack import Stack
 from blinkspot.plugin import localizing_steps
 from blinkspot.plugin.camera_widget import CameraWidget
 from blinkspot.plugin.comparing.control import CompareControl
@@ -32,7 +33,6 @@ from blinkspot.plugin.picture_options import PictureOptions
 from blinkspot.plugin.table_writer import THUNDERSTORM, TableWriter
 from blinkspot.plugin.truth_layer import truth_choice, truth_of
 from blinkspot.plugin.writer import write_localizations
-from blinkspot.stack import Stack
 
 _NOISY, _DENOISED, _BOTH = "noisy", "denoised", "both"
 # So narrow that the preview's legend of two lines is seen on a small screen, too.

@@ -13,12 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from blinkspot.camera import Camera
-from blinkspot.camera_estimate import noise_contradiction
+from blinkspot.camera_from_movie.estimate import noise_contradiction
+from blinkspot.movies.stack import Stack
 from blinkspot.plugin import backend
 from blinkspot.plugin.marking.states import Marked, marked
 from blinkspot.plugin.table_shown import Picture, PictureChoice, drawn, places_px
 from blinkspot.progress import Progress
-from blinkspot.stack import Stack
 
 if TYPE_CHECKING:  # importing it takes seconds
     from blinkspot.denoising import Denoiser

@@ -7,12 +7,12 @@ from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QLabel, QSizePolicy, QVBoxLayout, QWidget
 
 from blinkspot.errors import BlinkspotError
+from blinkspot.movies.stack import Stack
 from blinkspot.plugin.camera_keeper import CameraKeeper
 from blinkspot.plugin.camera_warning import COLOUR
 from blinkspot.plugin.forms import row
 from blinkspot.plugin.movies import STACK, stack_of
 from blinkspot.plugin.outlook_line import OutlookLine
-from blinkspot.stack import Stack
 
 _TIME_LABELS = ("t", "time")
 # Key of a layer's metadata: the user has said that the first axis is time.

@@ -11,9 +11,9 @@ from napari.layers import Image, Layer
 from numpy.typing import NDArray
 
 from blinkspot.errors import BlinkspotError
-from blinkspot.movie_checks import SMALLEST_SIDE_PX
-from blinkspot.stack import Stack, as_stack
-from blinkspot.tiff_reading import check_pixel_type
+from blinkspot.movies.checks import SMALLEST_SIDE_PX
+from blinkspot.movies.stack import Stack, as_stack
+from blinkspot.movies.tiff_reading import check_pixel_type
 
 STACK = "blinkspot_stack"
 """Key of a layer's metadata: the :class:`Stack` behind it."""

@@ -9,12 +9,12 @@ from napari.components import ViewerModel
 from qtpy.QtCore import Signal  # type: ignore[attr-defined]
 from qtpy.QtWidgets import QMenu, QPushButton, QWidget
 
+from blinkspot.movies.stack import Stack, open_stack
 from blinkspot.plugin import file_dialogs
 from blinkspot.plugin.default_reader import DefaultReaderAction
 from blinkspot.plugin.latest_only import LatestOnly
 from blinkspot.plugin.movies import STACK, movie_layer
 from blinkspot.plugin.notify import tell, tell_error
-from blinkspot.stack import Stack, open_stack
 
 
 class OpenButton(QPushButton):

@@ -11,13 +11,13 @@ from qtpy.QtWidgets import QLabel, QPushButton, QVBoxLayout, QWidget
 
 from blinkspot.camera import Camera
 from blinkspot.errors import BlinkspotError
+from blinkspot.movies.stack import Stack
 from blinkspot.plugin.camera_keeper import CameraKeeper
 from blinkspot.plugin.camera_record import CameraRecord
 from blinkspot.plugin.latest_only import LatestOnly
 from blinkspot.plugin.movies import stack_of
 from blinkspot.plugin.notify import tell_error
 from blinkspot.progress import Progress
-from blinkspot.stack import Stack
 
 if TYPE_CHECKING:  # importing it takes seconds
     from blinkspot.localization.outlook import Outlook

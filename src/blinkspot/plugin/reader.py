@@ -6,10 +6,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from blinkspot.movies.stack import open_stack
+from blinkspot.movies.zarr_metadata import is_own_zarr, is_zarr
 from blinkspot.plugin.movies import movie_layer
 from blinkspot.plugin.opener import name_of, tell_if_axes_guessed
-from blinkspot.stack import open_stack
-from blinkspot.zarr_metadata import is_own_zarr, is_zarr
 
 SUFFIXES = (".tif", ".tiff", ".btf", ".tf8")
 

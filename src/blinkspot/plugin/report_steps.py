@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from blinkspot.camera import Camera
-from blinkspot.files import check_new_folder
-from blinkspot.movie_checks import check_camera, check_movie
+from blinkspot.files.whole_files import check_new_folder
+from blinkspot.movies.checks import check_camera, check_movie
+from blinkspot.movies.stack import Stack
 from blinkspot.plugin import backend
 from blinkspot.progress import Progress
-from blinkspot.stack import Stack
 
 if TYPE_CHECKING:  # importing it takes seconds
     from blinkspot.denoising import Denoiser

@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 
+from blinkspot.movies.stack import Stack
 from blinkspot.plugin.localizing_steps import Returning
 from blinkspot.plugin.movies import PROVENANCE, ROLE, movie_layer
 from blinkspot.plugin.reader import LayerData
 from blinkspot.plugin.table_shown import places_px
-from blinkspot.stack import Stack
 
 _FRAMES, _SIZE_PX = 200, 64
 

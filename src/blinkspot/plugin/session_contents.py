@@ -14,6 +14,7 @@ from napari.layers import Image, Layer
 from napari.layers import Points as PointsLayer
 
 from blinkspot.camera import Camera
+from blinkspot.movies.stack import Stack
 from blinkspot.plugin.camera_record import CameraRecord
 from blinkspot.plugin.layer_choice import is_source
 from blinkspot.plugin.lineage import AnyAncestor
@@ -33,7 +34,6 @@ from blinkspot.sessions import (
     SessionTable,
     Table,
 )
-from blinkspot.stack import Stack
 
 _RECORD = "processing"
 _DENOISED_ROLES = ("denoised", "variance")

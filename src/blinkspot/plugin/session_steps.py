@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from blinkspot.camera import Camera
 from blinkspot.errors import BlinkspotError
-from blinkspot.movie_identity import movie_identity
+from blinkspot.movies.identity import movie_identity
+from blinkspot.movies.stack import Stack, open_stack
 from blinkspot.plugin import backend, localizing_steps, molecules_steps
 from blinkspot.plugin.camera_record import CameraRecord, Origin, Source
 from blinkspot.plugin.denoising_steps import DenoisingTask
@@ -21,7 +22,6 @@ from blinkspot.plugin.on_the_fly.steps import Prepared, prepare
 from blinkspot.plugin.table_shown import PictureChoice
 from blinkspot.progress import Progress
 from blinkspot.sessions import DenoisedMovie, Model, Movie, Picture, SessionContents, SessionRecord, Table
-from blinkspot.stack import Stack, open_stack
 
 if TYPE_CHECKING:  # importing it takes seconds
     from blinkspot.denoising import Denoiser

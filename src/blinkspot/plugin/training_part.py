@@ -12,7 +12,7 @@ from qtpy.QtGui import QShowEvent
 from qtpy.QtWidgets import QVBoxLayout, QWidget
 
 from blinkspot.errors import BlinkspotError
-from blinkspot.movie_checks import SMALLEST_SIDE_PX
+from blinkspot.movies.checks import SMALLEST_SIDE_PX
 from blinkspot.plugin import training_steps
 from blinkspot.plugin.forms import combo
 from blinkspot.plugin.frame_strip import FrameStrip

@@ -10,7 +10,7 @@ from napari.layers import Image, Shapes
 from numpy.typing import ArrayLike, NDArray
 
 from blinkspot.errors import BlinkspotError
-from blinkspot.movie_checks import SMALLEST_SIDE_PX
+from blinkspot.movies.checks import SMALLEST_SIDE_PX
 
 Region = tuple[int, int, int, int]
 """First row, first column, height and width, pixels."""

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 from blinkspot.camera import Camera, FloatArray
 from blinkspot.errors import BlinkspotError
+from blinkspot.movies.stack import Stack
 from blinkspot.plugin import backend, unfinished
-from blinkspot.stack import Stack
 
 if TYPE_CHECKING:  # importing it takes seconds
     from blinkspot.denoising import Denoiser

@@ -20,9 +20,9 @@ from qtpy.QtCore import QStandardPaths
 
 from blinkspot.camera import Camera
 from blinkspot.errors import BlinkspotError
-from blinkspot.movie_identity import movie_identity
+from blinkspot.movies.identity import movie_identity
+from blinkspot.movies.stack import Stack
 from blinkspot.plugin import backend, preferences
-from blinkspot.stack import Stack
 
 if TYPE_CHECKING:  # importing it takes seconds
     from blinkspot.denoising import Denoiser

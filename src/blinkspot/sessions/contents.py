@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 from blinkspot.camera import Camera
+from blinkspot.movies.stack import Stack
 from blinkspot.sessions.record import SessionRecord
-from blinkspot.stack import Stack
 
 if TYPE_CHECKING:  # importing it takes a second
     from blinkspot.localization import LocalizationTable

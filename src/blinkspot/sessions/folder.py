@@ -13,18 +13,18 @@ from typing import Any, TypeVar
 
 from blinkspot.camera import Camera
 from blinkspot.errors import BlinkspotError
-from blinkspot.files import new_folder_written_whole
+from blinkspot.files.whole_files import new_folder_written_whole
 from blinkspot.localization.processing.drift import drift_in, write_drift
 from blinkspot.localization.processing.step import RECORD
-from blinkspot.movie_identity import movie_identity
+from blinkspot.movies.identity import movie_identity
+from blinkspot.movies.stack import Stack
+from blinkspot.movies.writing import StackWriter
 from blinkspot.progress import Progress, Stopwatch
 from blinkspot.provenance import provenance
 from blinkspot.sessions.commands import command_lines, file_stem
 from blinkspot.sessions.content import record_as_json, record_from_file
 from blinkspot.sessions.contents import SessionContents
 from blinkspot.sessions.record import DenoisedMovie, Movie, SessionRecord, Table
-from blinkspot.stack import Stack
-from blinkspot.stack_writing import StackWriter
 
 SESSION_FILE = "session.json"
 COMMANDS_FILE = "commands.sh"

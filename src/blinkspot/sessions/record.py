@@ -27,7 +27,7 @@ class Movie:
     remark : str
         What was said of the camera as a whole.
     identity : dict or None
-        As :func:`blinkspot.movie_identity.movie_identity` gives it.
+        As :func:`blinkspot.movies.identity.movie_identity` gives it.
     look : dict
         How it was shown.
     shown : bool

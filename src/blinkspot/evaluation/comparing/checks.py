@@ -15,9 +15,9 @@ from blinkspot.evaluation.residuals import Residuals, check_residuals
 from blinkspot.evaluation.resolution import Resolution, measure_resolution
 from blinkspot.evaluation.route_names import RouteName
 from blinkspot.localization import LocalizerSettings
+from blinkspot.movies.stack import Stack
 from blinkspot.progress import Progress, Stopwatch
 from blinkspot.progress_parts import as_part
-from blinkspot.stack import Stack
 
 if TYPE_CHECKING:  # importing it takes seconds
     from blinkspot.denoising import Denoiser

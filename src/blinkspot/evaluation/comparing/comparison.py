@@ -27,10 +27,10 @@ from blinkspot.evaluation.route_names import ROUTE_NAMES
 from blinkspot.evaluation.scoring.resampling import best_f1_gain
 from blinkspot.evaluation.scoring.same_movie import MovieFacts, check_truth
 from blinkspot.localization import LocalizationTable, Localizer, render
+from blinkspot.movies.stack import Stack, as_stack
 from blinkspot.progress import Progress, Stopwatch
 from blinkspot.progress_parts import as_part
 from blinkspot.provenance import provenance
-from blinkspot.stack import Stack, as_stack
 
 if TYPE_CHECKING:  # importing it takes seconds
     from blinkspot.denoising import Denoiser

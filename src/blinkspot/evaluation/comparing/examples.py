@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from blinkspot.camera import Camera
 from blinkspot.evaluation.scoring.matching import FloatArray, IndexArray, match, pairs_within
 from blinkspot.localization import LocalizationTable
-from blinkspot.stack import Stack
+from blinkspot.movies.stack import Stack
 
 _WINDOW_PX = 40
 

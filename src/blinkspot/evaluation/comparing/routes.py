@@ -29,8 +29,8 @@ from blinkspot.evaluation.scoring.uncertainty_calibration import (
 )
 from blinkspot.localization import LocalizationTable, Localizer, render
 from blinkspot.localization.processing.paced import waited_for
+from blinkspot.movies.stack import Stack
 from blinkspot.progress import Progress, Stopwatch
-from blinkspot.stack import Stack
 
 if TYPE_CHECKING:  # importing it takes seconds
     from blinkspot.denoising import Denoiser

@@ -12,8 +12,8 @@ from blinkspot.evaluation.denoised_fits.fit_features import features_of, scaled
 from blinkspot.evaluation.denoised_fits.simulated_errors import SimulatedErrors
 from blinkspot.evaluation.matched_movies import numbered
 from blinkspot.localization import LocalizationTable, Localizer
+from blinkspot.movies.stack import Stack, as_stack
 from blinkspot.progress import Progress, Stopwatch
-from blinkspot.stack import Stack, as_stack
 
 if TYPE_CHECKING:  # importing it takes seconds
     from blinkspot.denoising import Denoiser

@@ -37,8 +37,8 @@ from blinkspot.evaluation.matched_movies import (
     standing_alone,
 )
 from blinkspot.localization import LocalizationTable, Localizer
+from blinkspot.movies.stack import Stack, as_stack
 from blinkspot.progress import Progress, Stopwatch, relayed
-from blinkspot.stack import Stack, as_stack
 
 if TYPE_CHECKING:  # importing it takes seconds
     from blinkspot.denoising import Denoiser

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from blinkspot.camera import Camera
-from blinkspot.camera_estimate import noise_ratio
+from blinkspot.camera_from_movie.estimate import noise_ratio
 from blinkspot.errors import BlinkspotError
 from blinkspot.evaluation.held_out.estimates import (
     error_ratio,
@@ -40,10 +40,10 @@ from blinkspot.evaluation.held_out.strata import BLOCKS, SplitFigures, figures_o
 from blinkspot.evaluation.held_out.thinning import Thinning
 from blinkspot.evaluation.route_names import RouteName
 from blinkspot.localization import LocalizationTable
-from blinkspot.movie_checks import check_camera, check_movie
+from blinkspot.movies.checks import check_camera, check_movie
+from blinkspot.movies.stack import Stack, as_stack
 from blinkspot.progress import Progress, Stopwatch, relayed
 from blinkspot.provenance import provenance
-from blinkspot.stack import Stack, as_stack
 
 if TYPE_CHECKING:  # importing it takes seconds
     from blinkspot.denoising import Denoiser

@@ -31,8 +31,8 @@ from blinkspot.evaluation.matched_movies import (
 )
 from blinkspot.evaluation.route_names import ROUTE_NAMES, RouteName
 from blinkspot.localization import LocalizationTable
+from blinkspot.movies.stack import Stack
 from blinkspot.progress import Progress, Stopwatch, relayed
-from blinkspot.stack import Stack
 
 if TYPE_CHECKING:  # importing it takes seconds
     from blinkspot.denoising import Denoiser

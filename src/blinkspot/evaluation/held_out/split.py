@@ -21,9 +21,9 @@ from blinkspot.evaluation.held_out.window_light import WindowLight, measure_wind
 from blinkspot.evaluation.route_names import ROUTE_NAMES, RouteName
 from blinkspot.localization import LocalizationTable, Localizer, LocalizerSettings
 from blinkspot.localization.fitting import FitPixels
+from blinkspot.movies.stack import Stack, open_stack
+from blinkspot.movies.writing import StackWriter
 from blinkspot.progress import Progress, Stopwatch
-from blinkspot.stack import Stack, open_stack
-from blinkspot.stack_writing import StackWriter
 
 if TYPE_CHECKING:  # importing it takes seconds
     from blinkspot.denoising import Denoiser

@@ -34,9 +34,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from blinkspot.camera import Camera
-from blinkspot.lazy_frames import LazyFrames
-from blinkspot.movie_checks import check_finite
-from blinkspot.stack import Stack
+from blinkspot.movies.checks import check_finite
+from blinkspot.movies.lazy_frames import LazyFrames
+from blinkspot.movies.stack import Stack
 
 FloatArray = NDArray[np.float32]
 FloatArray64 = NDArray[np.float64]

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from blinkspot.camera import Camera
 from blinkspot.evaluation.matched_movies.frames import MatchedFrames
 from blinkspot.localization import LocalizationTable
-from blinkspot.stack import Stack
+from blinkspot.movies.stack import Stack
 
 IntArray = NDArray[np.int64]
 

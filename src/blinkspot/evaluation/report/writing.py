@@ -12,7 +12,7 @@ from blinkspot.evaluation.comparing.comparison import Comparison
 from blinkspot.evaluation.comparing.summary import summary
 from blinkspot.evaluation.report.drawings import Drawings, drawings_of, in_both_themes
 from blinkspot.evaluation.report.page import page_of
-from blinkspot.files import check_new_folder, new_folder_written_whole
+from blinkspot.files.whole_files import check_new_folder, new_folder_written_whole
 from blinkspot.localization import save_picture
 from blinkspot.localization.processing.paced import waited_for
 from blinkspot.progress import Progress, Stopwatch

@@ -20,10 +20,10 @@ from blinkspot.evaluation.residuals.standardised import (
     white_residual,
 )
 from blinkspot.localization.processing.paced import waited_for
-from blinkspot.movie_checks import check_camera, check_movie
+from blinkspot.movies.checks import check_camera, check_movie
+from blinkspot.movies.stack import Stack, as_stack
 from blinkspot.progress import Progress, Stopwatch
 from blinkspot.provenance import provenance
-from blinkspot.stack import Stack, as_stack
 
 if TYPE_CHECKING:  # importing it takes seconds
     from blinkspot.denoising import Denoiser

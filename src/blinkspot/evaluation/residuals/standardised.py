@@ -21,10 +21,10 @@ from numpy.typing import NDArray
 
 from blinkspot.camera import Camera
 from blinkspot.errors import BlinkspotError
-from blinkspot.frame_comparison import residual_to_denoised, standardised
-from blinkspot.movie_checks import check_finite
+from blinkspot.movies.checks import check_finite
+from blinkspot.movies.frame_comparison import residual_to_denoised, standardised
+from blinkspot.movies.stack import Stack
 from blinkspot.progress import Progress, Stopwatch
-from blinkspot.stack import Stack
 
 if TYPE_CHECKING:  # importing it takes seconds
     from blinkspot.denoising import Denoiser

@@ -25,8 +25,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from blinkspot.errors import BlinkspotError
+from blinkspot.movies.stack import Stack, as_stack
 from blinkspot.progress import Progress, Stopwatch
-from blinkspot.stack import Stack, as_stack
 
 FloatArray = NDArray[np.float64]
 

@@ -19,8 +19,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from blinkspot.movies.stack import as_stack
 from blinkspot.progress import Progress, Stopwatch
-from blinkspot.stack import as_stack
 
 FloatArray = NDArray[np.float64]
 

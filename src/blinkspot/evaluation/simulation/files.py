@@ -13,11 +13,11 @@ import numpy as np
 from blinkspot.errors import BlinkspotError
 from blinkspot.evaluation.simulation.generate import simulate
 from blinkspot.evaluation.simulation.settings import SimulationSettings
-from blinkspot.files import check_can_write
+from blinkspot.files.whole_files import check_can_write
 from blinkspot.localization import table_paths
+from blinkspot.movies.writing import StackWriter
 from blinkspot.progress import Progress
 from blinkspot.provenance import provenance
-from blinkspot.stack_writing import StackWriter
 
 
 @dataclass(frozen=True)

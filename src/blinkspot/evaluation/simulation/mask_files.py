@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from blinkspot.errors import BlinkspotError
 from blinkspot.evaluation.simulation.masks import MaskImage
-from blinkspot.tiff_safety import check_picture, read_pictures
+from blinkspot.safety.tiff import check_picture, read_pictures
 
 _TIFF_SUFFIXES = (".tif", ".tiff")
 _DECODERS = {

@@ -15,8 +15,8 @@ from blinkspot.errors import BlinkspotError
 from blinkspot.localization.detection import find_candidates
 from blinkspot.localization.duplicates import without_duplicates
 from blinkspot.localization.fitting import Fits, fit_molecules
+from blinkspot.movies.stack import Stack
 from blinkspot.progress import Progress, Stopwatch
-from blinkspot.stack import Stack
 
 FloatArray = NDArray[np.float64]
 

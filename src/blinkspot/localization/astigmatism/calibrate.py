@@ -16,9 +16,9 @@ from blinkspot.localization.astigmatism.beads import BeadWidths, MoleculeCounts,
 from blinkspot.localization.astigmatism.calibration import AstigmatismCalibration, odd_window_px
 from blinkspot.localization.astigmatism.curves import CalibratedBeads, align_and_fit, crossings_nm
 from blinkspot.localization.processing.paced import waited_for
+from blinkspot.movies.stack import Stack, as_stack
 from blinkspot.progress import Progress, Stopwatch
 from blinkspot.provenance import provenance
-from blinkspot.stack import Stack, as_stack
 
 FloatArray = NDArray[np.float64]
 

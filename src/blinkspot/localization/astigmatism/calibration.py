@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from blinkspot.errors import BlinkspotError, in_brief
-from blinkspot.files import read_small_text, written_whole
+from blinkspot.files.whole_files import read_small_text, written_whole
 
 FloatArray = NDArray[np.float64]
 

@@ -14,7 +14,7 @@ import tifffile
 from numpy.typing import NDArray
 
 from blinkspot.errors import BlinkspotError
-from blinkspot.files import written_whole
+from blinkspot.files.whole_files import written_whole
 from blinkspot.localization.rendering.annotations import (
     SMALLEST_FOR_COLOUR_BAR_PX,
     Rgb,

@@ -14,7 +14,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from blinkspot.errors import BlinkspotError, in_brief
-from blinkspot.files import read_small_text, written_together
+from blinkspot.files.whole_files import read_small_text, written_together
 from blinkspot.localization.table_files.csv_rows import check_row_lengths, headings_of
 from blinkspot.localization.table_files.values import checked_numbers
 

@@ -12,9 +12,9 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from blinkspot.bursting import bursts
 from blinkspot.errors import BlinkspotError
-from blinkspot.limits import MOST_BYTES_AT_ONCE
+from blinkspot.safety.bursting import bursts
+from blinkspot.safety.limits import MOST_BYTES_AT_ONCE
 
 _MOST_FIELDS = 1000
 _MOST_TEXT_BYTES = 64 << 20

@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from blinkspot.errors import BlinkspotError, in_brief
-from blinkspot.files import written_together
+from blinkspot.files.whole_files import written_together
 from blinkspot.localization.table import (
     COLUMNS,
     OPTIONAL_COLUMNS,

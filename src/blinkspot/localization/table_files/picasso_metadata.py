@@ -19,7 +19,7 @@ import yaml
 from numpy.typing import NDArray
 
 from blinkspot.errors import BlinkspotError, in_brief
-from blinkspot.files import read_small_text
+from blinkspot.files.whole_files import read_small_text
 from blinkspot.localization.table_files.pixel_size import (
     checked_pixel_size_nm,
     known_pixel_size_nm,

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from napari.layers import Image
 
 from blinkspot.errors import BlinkspotError
-from blinkspot.lazy_frames import LazyFrames
+from blinkspot.movies.lazy_frames import LazyFrames
 from blinkspot.plugin.comparing.of_viewer import OfViewer
 from blinkspot.plugin.comparing.pixelwise_layer import add_pixelwise
 

@@ -10,7 +10,7 @@ from napari.layers import Image
 from qtpy.QtCore import QObject, Signal  # type: ignore[attr-defined]
 
 from blinkspot.errors import BlinkspotError
-from blinkspot.frame_comparison import symmetric_limit
+from blinkspot.movies.frame_comparison import symmetric_limit
 from blinkspot.plugin.comparing import pixelwise_steps
 from blinkspot.plugin.comparing.of_viewer import OfViewer
 from blinkspot.plugin.comparing.pixelwise_layer import add_pixelwise

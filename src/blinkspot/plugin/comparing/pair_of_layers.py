@@ -6,9 +6,9 @@ import numpy as np
 from napari.layers import Image, Layer
 
 from blinkspot.errors import BlinkspotError
-from blinkspot.frame_comparison import FramePairs
+from blinkspot.movies.frame_comparison import FramePairs
+from blinkspot.movies.stack import Stack
 from blinkspot.plugin.movies import ROLE, stack_of, why_not_a_movie
-from blinkspot.stack import Stack
 
 _FINISH = "Denoise the movie first: what is shown while a model is trained has one frame only."
 

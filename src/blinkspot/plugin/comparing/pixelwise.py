@@ -10,8 +10,8 @@ from napari.layers import Image
 from qtpy.QtCore import QObject
 
 from blinkspot.errors import BlinkspotError
-from blinkspot.frame_comparison import DenoisedResidualFrames, DifferenceFrames
-from blinkspot.lazy_frames import LazyFrames
+from blinkspot.movies.frame_comparison import DenoisedResidualFrames, DifferenceFrames
+from blinkspot.movies.lazy_frames import LazyFrames
 from blinkspot.plugin.comparing import pixelwise_steps
 from blinkspot.plugin.comparing.lazy_layer import LazyLayer
 from blinkspot.plugin.comparing.model_residual import ModelResidual

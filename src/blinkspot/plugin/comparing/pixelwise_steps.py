@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from blinkspot.camera import FloatArray
-from blinkspot.frame_comparison import standardised, symmetric_limit
-from blinkspot.lazy_frames import LazyFrames
-from blinkspot.stack import Stack
+from blinkspot.movies.frame_comparison import standardised, symmetric_limit
+from blinkspot.movies.lazy_frames import LazyFrames
+from blinkspot.movies.stack import Stack
 
 if TYPE_CHECKING:  # importing it takes seconds
     from blinkspot.denoising import Denoiser

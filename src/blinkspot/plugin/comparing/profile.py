@@ -12,7 +12,8 @@ from qtpy.compat import isalive
 from qtpy.QtCore import QObject
 
 from blinkspot.errors import BlinkspotError
-from blinkspot.line_profile import Line
+from blinkspot.movies.line_profile import Line
+from blinkspot.movies.stack import Stack
 from blinkspot.plugin.comparing import profile_steps
 from blinkspot.plugin.comparing.of_viewer import OfViewer
 from blinkspot.plugin.comparing.pair_of_layers import movie_behind
@@ -24,7 +25,6 @@ from blinkspot.plugin.latest_only import LatestOnly
 from blinkspot.plugin.layer_choice import follow
 from blinkspot.plugin.movies import frame_index, frame_shown, why_not_a_movie
 from blinkspot.plugin.notify import tell_error
-from blinkspot.stack import Stack
 
 if TYPE_CHECKING:
     from blinkspot.plugin.session import Session

@@ -6,7 +6,7 @@ import numpy as np
 from napari.components import ViewerModel
 from napari.layers import Image, Shapes
 
-from blinkspot.line_profile import Line
+from blinkspot.movies.line_profile import Line
 from blinkspot.plugin.movies import ROLE, Place
 
 _COLOUR = "#ffd400"

@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from blinkspot.camera import Camera
-from blinkspot.line_profile import Line, line_profile
-from blinkspot.stack import Stack
+from blinkspot.movies.line_profile import Line, line_profile
+from blinkspot.movies.stack import Stack
 
 _HALF_LENGTH_PX = 6.0
 _NM_PER_UM = 1000.0

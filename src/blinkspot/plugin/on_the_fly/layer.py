@@ -5,13 +5,13 @@ from __future__ import annotations
 from napari.components import ViewerModel
 from napari.layers import Image
 
+from blinkspot.movies.stack import Stack
 from blinkspot.plugin.comparing.of_viewer import OfViewer
 from blinkspot.plugin.denoised_layer import Request, add_denoised
 from blinkspot.plugin.on_the_fly.looking import FrameComputer
 from blinkspot.plugin.on_the_fly.steps import Prepared
 from blinkspot.plugin.on_the_fly.window_frames import WindowFrames
 from blinkspot.plugin.session import Session
-from blinkspot.stack import Stack
 
 
 def add_on_the_fly(viewer: ViewerModel, session: Session, request: Request, prepared: Prepared) -> Image:

@@ -11,7 +11,7 @@ from psygnal import Signal
 
 from blinkspot.camera import FloatArray
 from blinkspot.errors import BlinkspotError
-from blinkspot.lazy_frames import LazyFrames
+from blinkspot.movies.lazy_frames import LazyFrames
 from blinkspot.plugin import backend
 
 if TYPE_CHECKING:  # importing it takes seconds

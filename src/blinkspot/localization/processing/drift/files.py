@@ -13,7 +13,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from blinkspot.errors import BlinkspotError
-from blinkspot.files import written_together
+from blinkspot.files.whole_files import written_together
 from blinkspot.localization.processing.drift.curve import Drift
 from blinkspot.localization.table_files.csv_rows import check_row_lengths, headings_of
 from blinkspot.localization.table_files.csv_text import provenance_path

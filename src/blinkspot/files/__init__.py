@@ -1,0 +1,1 @@
+"""Files that are whole once they bear their names, whatever happens meanwhile."""

@@ -1,0 +1,1 @@
+"""Movies: opened lazily from TIFF files and zarr stores, checked, and written in a stream."""
