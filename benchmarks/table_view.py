@@ -14,9 +14,9 @@ from support.window_delays import Delays, wait
 
 from blinkspot.localization import LocalizationTable
 from blinkspot.localization.processing.undo import StepHistory
-from blinkspot.plugin.molecules_layers import add_file
-from blinkspot.plugin.molecules_steps import Opened
-from blinkspot.plugin.table_view.nearest import nearest_row
+from blinkspot.plugin.molecules.layers import add_file
+from blinkspot.plugin.molecules.molecules_steps import Opened
+from blinkspot.plugin.molecules.table_view.nearest import nearest_row
 
 FRAMES, SIDE_PX, PIXEL_NM = 10_000, 256, 100.0
 

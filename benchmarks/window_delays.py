@@ -20,7 +20,7 @@ from support.window_delays import Delays, wait
 
 from blinkspot.camera import Camera
 from blinkspot.evaluation import PRESETS, simulate
-from blinkspot.plugin.camera_record import CameraRecord, Origin, Source
+from blinkspot.plugin.camera.record import CameraRecord, Origin, Source
 from blinkspot.plugin.launch import PLUGIN
 from blinkspot.plugin.session import session_of
 

@@ -23,7 +23,7 @@ from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QApplication, QDialog
 
 from blinkspot.plugin.launch import open_window
-from blinkspot.plugin.napari_canvas import canvas_widget
+from blinkspot.plugin.layers.napari_canvas import canvas_widget
 
 WINDOW_PX = (1366, 740)
 WIDE_WINDOW_PX = (1900, 800)

@@ -44,21 +44,22 @@ def thorough_choice_steps() -> Iterator[int]:
 def own_cameras(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Tests of the window never see, or touch, the cameras that their user has remembered."""
     if request.path.name.startswith("test_plugin"):
-        monkeypatch.setattr("blinkspot.plugin.camera_keeper.cameras_folder", lambda: tmp_path / "cameras")
+        monkeypatch.setattr("blinkspot.plugin.camera.keeper.cameras_folder", lambda: tmp_path / "cameras")
 
 
 @pytest.fixture(autouse=True)
 def own_trainings(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Tests of the window never see, or touch, the unfinished trainings of their user."""
     if request.path.name.startswith("test_plugin"):
-        monkeypatch.setattr("blinkspot.plugin.unfinished.trainings_folder", lambda: tmp_path / "trainings")
+        folder = tmp_path / "trainings"
+        monkeypatch.setattr("blinkspot.plugin.train.unfinished.trainings_folder", lambda: folder)
 
 
 @pytest.fixture(autouse=True)
 def patience(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """A job that is slow on a machine with other work is not taken for one whose disk does not answer."""
     if request.path.name.startswith("test_plugin"):
-        monkeypatch.setattr("blinkspot.plugin.jobs._PATIENCE_S", 30.0)
+        monkeypatch.setattr("blinkspot.plugin.jobs.running._PATIENCE_S", 30.0)
 
 
 @pytest.fixture(autouse=True)

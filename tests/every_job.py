@@ -16,13 +16,14 @@ from molecules_dock import add_table, table
 from test_plugin_helpers import CAMERA, add_movie, click, model, movie, open_dock, wait_for_workers
 
 from blinkspot.movies.stack import Stack
-from blinkspot.plugin import file_dialogs, unfinished
-from blinkspot.plugin.denoising_steps import DenoisingTask, FramesReady
-from blinkspot.plugin.jobs import JobRunner
-from blinkspot.plugin.latest_only import LatestOnly
-from blinkspot.plugin.movies import PROVENANCE, ROLE
+from blinkspot.plugin.denoise.denoising_steps import DenoisingTask, FramesReady
+from blinkspot.plugin.jobs.latest_only import LatestOnly
+from blinkspot.plugin.jobs.running import JobRunner
+from blinkspot.plugin.layers.movies import PROVENANCE, ROLE
 from blinkspot.plugin.session import session_of
-from blinkspot.plugin.training_steps import LossPoint, TrainingJob, Viewed
+from blinkspot.plugin.train import unfinished
+from blinkspot.plugin.train.training_steps import LossPoint, TrainingJob, Viewed
+from blinkspot.plugin.widgets import file_dialogs
 from blinkspot.progress import Progress
 
 FRAMES, ROWS = 12, 300

@@ -9,7 +9,7 @@ from test_plugin_helpers import CAMERA, click, wait_for_end
 
 from blinkspot.localization import LocalizationTable
 from blinkspot.localization.processing.drift import Drift
-from blinkspot.plugin.movies import PROVENANCE, ROLE
+from blinkspot.plugin.layers.movies import PROVENANCE, ROLE
 
 FRAMES, SIDE_PX = 40, 32
 

@@ -12,20 +12,35 @@ import pytest
 PROJECT = Path(__file__).resolve().parents[1]
 SOURCE = PROJECT / "src"
 HOST = {"PyQt6", "magicgui", "napari", "pyqtgraph", "qtpy", "superqt", "vispy"}
-# What lies right below ``blinkspot``, from the ground up: a part imports itself and what stands below it.
-FLOORS = (
-    {"errors", "hardware_faults", "progress"},
-    {"files", "progress_parts", "safety"},
-    {"camera"},
-    {"movies", "provenance"},
-    {"camera_from_movie", "figure_writing"},
-    {"denoising", "localization"},
-    {"evaluation", "sessions"},
-    {"batch"},
-    {"cli", "plugin"},
-    {"__main__"},
-)
-FLOOR_OF = {part: floor for floor, parts in enumerate(FLOORS) for part in parts}
+# From the ground up: a part imports itself and what stands below it.
+FLOORS = {
+    "blinkspot": (
+        {"errors", "hardware_faults", "progress"},
+        {"files", "progress_parts", "safety"},
+        {"camera"},
+        {"movies", "provenance"},
+        {"camera_from_movie", "figure_writing"},
+        {"denoising", "localization"},
+        {"evaluation", "sessions"},
+        {"batch"},
+        {"cli", "plugin"},
+        {"__main__"},
+    ),
+    "blinkspot.plugin": (
+        {"jobs", "launch", "preferences"},
+        {"backend", "widgets"},
+        {"layers"},
+        {"camera", "dock_settings"},
+        {"comparing"},
+        {"session"},
+        {"docks"},
+        {"denoise", "molecules", "train"},
+        {"localize"},
+        {"saved_sessions"},
+        {"report"},
+        {"manifest"},
+    ),
+}
 
 FILES = sorted((SOURCE / "blinkspot").rglob("*.py"))
 BACKEND = [path for path in FILES if "plugin" not in path.relative_to(SOURCE / "blinkspot").parts]
@@ -37,9 +52,10 @@ def module_name(path: Path) -> str:
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 
-def part_of(path: Path) -> str:
-    """Return the part of the house that a file belongs to: the name right below ``blinkspot``."""
-    return path.relative_to(SOURCE / "blinkspot").with_suffix("").parts[0]
+def part_of(name: str, house: str) -> str | None:
+    """Return the part of a package that a dotted name belongs to: the name right below the package's own."""
+    below = name.removeprefix(f"{house}.")
+    return None if below == name else below.split(".")[0]
 
 
 def imports_of(source: str, module: str, is_package: bool) -> set[str]:
@@ -61,10 +77,7 @@ def imports_in(path: Path) -> set[str]:
     return imports_of(path.read_text(encoding="utf-8"), module_name(path), path.name == "__init__.py")
 
 
-def parts_imported(path: Path) -> set[str]:
-    """Return the parts of the house that a source file imports."""
-    split = (name.split(".") for name in imports_in(path))
-    return {name[1] for name in split if name[0] == "blinkspot" and len(name) > 1}
+MODULES = {module_name(path): path for path in FILES}
 
 
 def test_every_way_of_importing_is_seen() -> None:
@@ -91,15 +104,28 @@ def test_only_the_plugin_imports_napari_or_qt(path: Path) -> None:
     assert not {name.split(".")[0] for name in imports_in(path)} & HOST
 
 
-def test_every_part_has_its_floor() -> None:
-    assert {part_of(path) for path in FILES} - {"__init__"} == FLOOR_OF.keys()
+@pytest.mark.parametrize("house", FLOORS)
+def test_every_part_has_its_floor(house: str) -> None:
+    parts = {part_of(name, house) for name in MODULES} - {None}
+    assert sorted(parts) == sorted(part for floor in FLOORS[house] for part in floor)
 
 
-@pytest.mark.parametrize("path", [path for path in FILES if part_of(path) in FLOOR_OF], ids=module_name)
-def test_parts_import_only_what_stands_below_them(path: Path) -> None:
-    own = part_of(path)
-    others = parts_imported(path) - {own}
-    assert {part for part in others if FLOOR_OF[part] >= FLOOR_OF[own]} == set()
+@pytest.mark.parametrize(
+    ("house", "name"),
+    [(house, name) for house in FLOORS for name in MODULES if part_of(name, house) is not None],
+)
+def test_parts_import_only_what_stands_below_them(house: str, name: str) -> None:
+    floor_of = {part: number for number, floor in enumerate(FLOORS[house]) for part in floor}
+    own = part_of(name, house)
+    others = {part_of(name, house) for name in imports_in(MODULES[name])} - {own, None}
+    assert {part for part in others if floor_of[part] >= floor_of[own]} == set()
+
+
+@pytest.mark.parametrize("house", FLOORS)
+def test_the_page_of_the_code_names_every_part(house: str) -> None:
+    page = (PROJECT / "docs" / "the_house.md").read_text(encoding="utf-8")
+    parts = {part for floor in FLOORS[house] for part in floor} - {"__main__"}
+    assert {part for part in parts if f"`{part}`" not in page and f"`{part}/`" not in page} == set()
 
 
 def test_backend_runs_where_neither_napari_nor_qt_is_installed() -> None:

@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from blinkspot.localization import LocalizationTable
-from blinkspot.plugin.marking.looks import LOOKS, legend
-from blinkspot.plugin.marking.states import Marked, State, marked, tolerances_nm, truth_in_frame
-from blinkspot.plugin.movies import TABLE
+from blinkspot.plugin.layers.movies import TABLE
+from blinkspot.plugin.localize.marking.looks import LOOKS, legend
+from blinkspot.plugin.localize.marking.states import Marked, State, marked, tolerances_nm, truth_in_frame
 
 PIXEL_NM = 100.0
 

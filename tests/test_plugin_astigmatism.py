@@ -16,9 +16,9 @@ from test_plugin_helpers import (
 )
 
 from blinkspot.localization import Localizer, LocalizerSettings
-from blinkspot.plugin import file_dialogs
-from blinkspot.plugin.camera_record import CameraRecord, Origin, Source
+from blinkspot.plugin.camera.record import CameraRecord, Origin, Source
 from blinkspot.plugin.session import session_of
+from blinkspot.plugin.widgets import file_dialogs
 from blinkspot.progress import finish
 
 

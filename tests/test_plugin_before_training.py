@@ -12,9 +12,9 @@ from test_plugin_small_screen import check_all_is_seen, open_small
 
 from blinkspot.localization.outlook import Outlook
 from blinkspot.movies.stack import Stack
-from blinkspot.plugin.camera_record import CameraRecord, Origin, Source
-from blinkspot.plugin.evidence_keeper import EvidenceKeeper
-from blinkspot.plugin.movies import movie_layer
+from blinkspot.plugin.camera.evidence_keeper import EvidenceKeeper
+from blinkspot.plugin.camera.record import CameraRecord, Origin, Source
+from blinkspot.plugin.layers.movies import movie_layer
 from blinkspot.plugin.session import session_of
 
 OUTLOOK = Outlook(400, 80, 180.4, 12.3, 120.0, 3.14, 15.0, found=0.8, placed=0.95, staying=0.6)
@@ -200,7 +200,7 @@ def test_what_a_movie_says_is_measured_once_and_anew_for_other_data(qtbot, viewe
     measured = []
     evidence = object()
     monkeypatch.setattr(
-        "blinkspot.plugin.evidence_keeper.camera_evidence",
+        "blinkspot.plugin.camera.evidence_keeper.camera_evidence",
         lambda stack: measured.append(stack.shape) or evidence,
     )
     keeper = EvidenceKeeper()

@@ -14,12 +14,12 @@ from blinkspot.camera.maps import CameraMaps
 from blinkspot.camera_from_movie.estimate import CameraEstimate
 from blinkspot.errors import BlinkspotError
 from blinkspot.movies.stack import Stack
-from blinkspot.plugin import file_dialogs
-from blinkspot.plugin.camera_keeper import CameraKeeper
-from blinkspot.plugin.camera_maps_choice import ChosenMaps
-from blinkspot.plugin.camera_record import CameraRecord, Origin, Source
-from blinkspot.plugin.camera_widget import CameraWidget
-from blinkspot.plugin.movies import movie_layer
+from blinkspot.plugin.camera.keeper import CameraKeeper
+from blinkspot.plugin.camera.maps_choice import ChosenMaps
+from blinkspot.plugin.camera.record import CameraRecord, Origin, Source
+from blinkspot.plugin.camera.widget import CameraWidget
+from blinkspot.plugin.layers.movies import movie_layer
+from blinkspot.plugin.widgets import file_dialogs
 
 ESTIMATE = CameraEstimate(200.0, 12.0, 20.0, 1.0, 110.0, 3.0)
 

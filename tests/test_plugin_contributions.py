@@ -17,10 +17,10 @@ from blinkspot.localization import LocalizationTable, read_table
 from blinkspot.movies.stack import open_stack
 from blinkspot.movies.writing import write_stack
 from blinkspot.plugin import launch
-from blinkspot.plugin.image_writer import write_image
-from blinkspot.plugin.movies import PROVENANCE, ROLE, stack_of
-from blinkspot.plugin.reader import get_reader
-from blinkspot.plugin.writer import write_localizations
+from blinkspot.plugin.layers.movies import PROVENANCE, ROLE, stack_of
+from blinkspot.plugin.manifest.image_writer import write_image
+from blinkspot.plugin.manifest.reader import get_reader
+from blinkspot.plugin.manifest.writer import write_localizations
 from blinkspot.provenance import provenance
 
 MANIFEST = Path(blinkspot.__file__).parent / "napari.yaml"

@@ -21,13 +21,13 @@ from qtpy.QtWidgets import (
 )
 from test_plugin_helpers import add_movie, model, wait_for_workers
 
-from blinkspot.plugin.denoise_dock import DenoiseDock
-from blinkspot.plugin.localize_dock import LocalizeDock
-from blinkspot.plugin.molecules_dock import MoleculesDock
-from blinkspot.plugin.report_dock import ReportDock
+from blinkspot.plugin.denoise.dock import DenoiseDock
+from blinkspot.plugin.localize.dock import LocalizeDock
+from blinkspot.plugin.molecules.dock import MoleculesDock
+from blinkspot.plugin.report.dock import ReportDock
 from blinkspot.plugin.session import session_of
-from blinkspot.plugin.themed_plot import BLUE, ORANGE
-from blinkspot.plugin.train_dock import TrainDock
+from blinkspot.plugin.train.dock import TrainDock
+from blinkspot.plugin.widgets.themed_plot import BLUE, ORANGE
 
 CONTROLS = (QAbstractButton, QAbstractSlider, QAbstractSpinBox, QComboBox, QLineEdit)
 # Numbers of something that the label names: they have no unit.

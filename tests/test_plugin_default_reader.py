@@ -7,8 +7,8 @@ from napari.settings import NapariSettings
 from test_plugin_helpers import movie, notifications, open_dock
 
 from blinkspot.movies.writing import write_stack
-from blinkspot.plugin.default_reader import PATTERNS, DefaultReaderAction, is_default_reader
-from blinkspot.plugin.reader import SUFFIXES
+from blinkspot.plugin.docks.default_reader import PATTERNS, DefaultReaderAction, is_default_reader
+from blinkspot.plugin.manifest.reader import SUFFIXES
 
 
 @pytest.fixture(autouse=True)

@@ -18,8 +18,9 @@ from test_plugin_helpers import (
 from blinkspot.denoising import Denoiser
 from blinkspot.movies.stack import Stack, open_stack
 from blinkspot.movies.writing import write_stack
-from blinkspot.plugin import denoising_steps, file_dialogs
+from blinkspot.plugin.denoise import denoising_steps
 from blinkspot.plugin.session import session_of
+from blinkspot.plugin.widgets import file_dialogs
 
 
 @pytest.fixture

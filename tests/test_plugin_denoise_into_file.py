@@ -22,8 +22,8 @@ from blinkspot.errors import BlinkspotError
 from blinkspot.files.unfinished_files import unfinished_files
 from blinkspot.movies import resumable_writing, zarr_writing
 from blinkspot.movies.stack import Stack, open_stack
-from blinkspot.plugin import file_dialogs
 from blinkspot.plugin.session import session_of
+from blinkspot.plugin.widgets import file_dialogs
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from napari.settings import get_settings
 from napari.utils.progress import progress
 from test_plugin_helpers import model, notifications
 
-from blinkspot.plugin.jobs import End
+from blinkspot.plugin.jobs.running import End
 
 PATIENCE_MS = 120_000
 pytestmark = pytest.mark.filterwarnings(
@@ -33,8 +33,8 @@ def shared(qapp, tmp_path_factory):
     gate = Gate()
     with pytest.MonkeyPatch.context() as patch:
         gate.install(patch)
-        patch.setattr("blinkspot.plugin.camera_keeper.cameras_folder", lambda: folder / "cameras")
-        patch.setattr("blinkspot.plugin.unfinished.trainings_folder", lambda: folder / "trainings")
+        patch.setattr("blinkspot.plugin.camera.keeper.cameras_folder", lambda: folder / "cameras")
+        patch.setattr("blinkspot.plugin.train.unfinished.trainings_folder", lambda: folder / "trainings")
         patch.setattr("blinkspot.denoising.settings.default_channels", lambda _: 4)
         patch.setattr("napari._qt.threads.status_checker.StatusChecker.start", lambda _: None)
         get_settings().reset()

@@ -24,9 +24,10 @@ from test_plugin_helpers import (
 from blinkspot.movies.lazy_frames import LazyFrames
 from blinkspot.movies.stack import Stack, open_stack
 from blinkspot.movies.writing import write_stack
-from blinkspot.plugin import jobs, unfinished
-from blinkspot.plugin.movies import STACK, STACK_DATA
+from blinkspot.plugin.jobs import running as jobs
+from blinkspot.plugin.layers.movies import STACK, STACK_DATA
 from blinkspot.plugin.session import session_of
+from blinkspot.plugin.train import unfinished
 
 OURS = str(Path(jobs.__file__).parents[1])
 

@@ -17,7 +17,7 @@ from blinkspot.camera import Camera
 from blinkspot.denoising import Training, TrainingSettings
 from blinkspot.evaluation import SimulationSettings, simulate
 from blinkspot.movies.stack import Stack
-from blinkspot.plugin.jobs import End
+from blinkspot.plugin.jobs.running import End
 from blinkspot.progress import finish
 
 CAMERA = Camera(pixel_size_nm=100.0, offset_adu=100.0, electrons_per_adu=12.0, em_gain=150.0)
@@ -50,7 +50,7 @@ def model() -> Any:
 
 def add_movie(viewer: Any, dock: Any = None, **more: Any) -> Any:
     """Add a movie with a known camera to a viewer; 40 frames of 32 x 32 unless given."""
-    from blinkspot.plugin.camera_record import CameraRecord, Origin, Source
+    from blinkspot.plugin.camera.record import CameraRecord, Origin, Source
     from blinkspot.plugin.session import session_of
 
     data = more.pop("data", movie())

@@ -12,9 +12,9 @@ from test_plugin_helpers import notifications, wait_for_workers
 
 from blinkspot.errors import BlinkspotError
 from blinkspot.plugin.backend import meanwhile
-from blinkspot.plugin.job_bar import JobBar, time_left
-from blinkspot.plugin.jobs import End, JobRunner
-from blinkspot.plugin.latest_only import LatestOnly
+from blinkspot.plugin.jobs.latest_only import LatestOnly
+from blinkspot.plugin.jobs.running import End, JobRunner
+from blinkspot.plugin.widgets.job_bar import JobBar, time_left
 from blinkspot.progress import Progress, Stopwatch, finish
 
 

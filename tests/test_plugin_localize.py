@@ -27,9 +27,9 @@ from blinkspot.localization import (
     render_coloured,
 )
 from blinkspot.movies.stack import Stack
-from blinkspot.plugin import file_dialogs
-from blinkspot.plugin.movies import PROVENANCE, Place, movie_layer
+from blinkspot.plugin.layers.movies import PROVENANCE, Place, movie_layer
 from blinkspot.plugin.session import session_of
+from blinkspot.plugin.widgets import file_dialogs
 from blinkspot.progress import finish
 
 

@@ -38,7 +38,7 @@ from blinkspot.localization.processing import (
     recorded_steps,
 )
 from blinkspot.localization.processing.drift import drift_in, read_drift, write_drift
-from blinkspot.plugin import file_dialogs
+from blinkspot.plugin.widgets import file_dialogs
 from blinkspot.progress import finish
 
 

@@ -33,7 +33,8 @@ from blinkspot.localization.processing import (
     process,
     recorded_steps,
 )
-from blinkspot.plugin import file_dialogs, molecules_steps
+from blinkspot.plugin.molecules import molecules_steps
+from blinkspot.plugin.widgets import file_dialogs
 from blinkspot.progress import finish
 
 

@@ -25,8 +25,8 @@ from blinkspot.localization import (
     LocalizationTable,
     read_table,
 )
-from blinkspot.plugin import file_dialogs
-from blinkspot.plugin.movies import ROLE
+from blinkspot.plugin.layers.movies import ROLE
+from blinkspot.plugin.widgets import file_dialogs
 
 
 @pytest.fixture

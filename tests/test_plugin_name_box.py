@@ -1,8 +1,8 @@
 """A name too long for its box is drawn so that what names differ in is seen."""
 
-from blinkspot.plugin.layer_choice import LayerChoice
-from blinkspot.plugin.model_choice import ModelChoice
-from blinkspot.plugin.name_box import NameBox
+from blinkspot.plugin.docks.model_choice import ModelChoice
+from blinkspot.plugin.layers.layer_choice import LayerChoice
+from blinkspot.plugin.widgets.name_box import NameBox
 
 
 def test_names_that_differ_at_their_ends_look_unlike(qtbot):

@@ -21,10 +21,10 @@ from test_plugin_helpers import (
 from blinkspot.denoising import frame_stream
 from blinkspot.errors import BlinkspotError
 from blinkspot.movies.stack import Stack
-from blinkspot.plugin import file_dialogs
-from blinkspot.plugin.movies import stack_of
-from blinkspot.plugin.on_the_fly import looking
+from blinkspot.plugin.denoise.on_the_fly import looking
+from blinkspot.plugin.layers.movies import stack_of
 from blinkspot.plugin.session import session_of
+from blinkspot.plugin.widgets import file_dialogs
 
 NAME = "movie denoised (as you look)"
 

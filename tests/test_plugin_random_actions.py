@@ -13,9 +13,9 @@ from random_actions import abuse, actions_on, choose_any
 from test_plugin_helpers import add_movie, model, movie, notifications, open_dock
 
 from blinkspot.localization.processing.drift import write_drift
-from blinkspot.plugin import file_dialogs
 from blinkspot.plugin.session import session_of
-from blinkspot.plugin.training_part import TrainingPart
+from blinkspot.plugin.train.part import TrainingPart
+from blinkspot.plugin.widgets import file_dialogs
 
 DOCKS = ("Train", "Denoise", "Localize", "Molecules", "Report")
 

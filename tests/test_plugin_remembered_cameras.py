@@ -13,12 +13,12 @@ from blinkspot.camera import Camera
 from blinkspot.camera.maps import CameraMaps
 from blinkspot.errors import BlinkspotError
 from blinkspot.movies.stack import Stack
-from blinkspot.plugin import file_dialogs
-from blinkspot.plugin.camera_keeper import CameraKeeper
-from blinkspot.plugin.camera_record import CameraRecord, Origin, Source
-from blinkspot.plugin.camera_widget import CameraWidget
-from blinkspot.plugin.movies import movie_layer
-from blinkspot.plugin.remembered_cameras import RememberedCameras, cameras_folder
+from blinkspot.plugin.camera.keeper import CameraKeeper
+from blinkspot.plugin.camera.record import CameraRecord, Origin, Source
+from blinkspot.plugin.camera.remembered_cameras import RememberedCameras, cameras_folder
+from blinkspot.plugin.camera.widget import CameraWidget
+from blinkspot.plugin.layers.movies import movie_layer
+from blinkspot.plugin.widgets import file_dialogs
 
 OTHER = dataclasses.replace(CAMERA, em_gain=300.0)
 

@@ -21,9 +21,9 @@ from test_plugin_helpers import (
 
 from blinkspot.evaluation import SimulationSettings, simulate
 from blinkspot.movies.stack import Stack
-from blinkspot.plugin import file_dialogs
-from blinkspot.plugin.movies import PROVENANCE, ROLE
+from blinkspot.plugin.layers.movies import PROVENANCE, ROLE
 from blinkspot.plugin.session import session_of
+from blinkspot.plugin.widgets import file_dialogs
 from blinkspot.progress import finish
 
 FRAMES = 40
@@ -144,7 +144,7 @@ def test_the_truth_that_came_with_a_movie_is_chosen(viewer, dock):
 
 
 def sample():
-    from blinkspot.plugin.sample import sample_movie
+    from blinkspot.plugin.manifest.sample import sample_movie
 
     return sample_movie()
 

@@ -19,8 +19,9 @@ from test_plugin_helpers import (
 
 from blinkspot.denoising import Training, TrainingSettings
 from blinkspot.movies.stack import Stack
-from blinkspot.plugin import file_dialogs, training_steps, unfinished
 from blinkspot.plugin.session import session_of
+from blinkspot.plugin.train import training_steps, unfinished
+from blinkspot.plugin.widgets import file_dialogs
 from blinkspot.progress import finish
 
 SETTINGS = TrainingSettings(epochs=14, context_frames=1, device="cpu", channels=4, seed=5)

@@ -17,14 +17,14 @@ from blinkspot.denoising import Denoiser
 from blinkspot.localization import read_table
 from blinkspot.movies.stack import open_stack
 from blinkspot.movies.writing import write_stack
-from blinkspot.plugin import file_dialogs
-from blinkspot.plugin.camera_record import CameraRecord, Origin, Source
-from blinkspot.plugin.lineage import Ancestor
-from blinkspot.plugin.molecules_layers import WORK
-from blinkspot.plugin.movies import PROVENANCE, ROLE, stack_of
+from blinkspot.plugin.camera.record import CameraRecord, Origin, Source
+from blinkspot.plugin.layers.lineage import Ancestor
+from blinkspot.plugin.layers.movies import PROVENANCE, ROLE, stack_of
+from blinkspot.plugin.molecules.layers import WORK
+from blinkspot.plugin.saved_sessions.contents import contents_of
+from blinkspot.plugin.saved_sessions.part import SessionPart
 from blinkspot.plugin.session import session_of
-from blinkspot.plugin.session_contents import contents_of
-from blinkspot.plugin.session_part import SessionPart
+from blinkspot.plugin.widgets import file_dialogs
 from blinkspot.sessions import command_lines
 
 

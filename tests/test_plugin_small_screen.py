@@ -8,10 +8,10 @@ from qtpy.QtWidgets import QScrollArea
 from test_plugin_helpers import add_movie, click, open_dock
 
 from blinkspot.denoising import Course
-from blinkspot.plugin.marking.looks import legend
-from blinkspot.plugin.marking.states import Marked, State
-from blinkspot.plugin.rings import NO_PLACES
-from blinkspot.plugin.training_steps import LossPoint
+from blinkspot.plugin.layers.rings import NO_PLACES
+from blinkspot.plugin.localize.marking.looks import legend
+from blinkspot.plugin.localize.marking.states import Marked, State
+from blinkspot.plugin.train.training_steps import LossPoint
 
 # What napari leaves to a dock on a screen of 1366 x 768 pixels, below its title and above its tab.
 DOCK_PX = (368, 634)

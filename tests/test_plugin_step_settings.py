@@ -6,8 +6,8 @@ from typing import get_args, get_type_hints
 import pytest
 
 from blinkspot.localization.processing import STEPS
-from blinkspot.plugin.step_settings import STEPS as OFFERED
-from blinkspot.plugin.step_settings import Number
+from blinkspot.plugin.molecules.step_settings import STEPS as OFFERED
+from blinkspot.plugin.molecules.step_settings import Number
 
 
 @pytest.mark.parametrize("name", OFFERED)

@@ -20,9 +20,9 @@ from qtpy.QtGui import QGuiApplication
 from test_plugin_helpers import add_movie, click, notifications, open_dock
 
 from blinkspot.localization import LocalizationTable, RenderSettings, draw
-from blinkspot.plugin.table_view.arranging import arranged
-from blinkspot.plugin.table_view.fitted_window import window_px
-from blinkspot.plugin.table_view.nearest import nearest_row
+from blinkspot.plugin.molecules.table_view.arranging import arranged
+from blinkspot.plugin.molecules.table_view.fitted_window import window_px
+from blinkspot.plugin.molecules.table_view.nearest import nearest_row
 from blinkspot.progress import finish
 
 numbers = st.lists(st.sampled_from([1.0, 2.5, -3.0, 7.0, np.nan]), min_size=1, max_size=12)
@@ -170,7 +170,7 @@ def test_headings_are_read_whole(qtbot, viewer, dock):
 
 
 def test_all_rows_of_a_large_table_are_selected_and_not_copied(qtbot, viewer, dock, monkeypatch):
-    monkeypatch.setattr("blinkspot.plugin.table_view.table.MOST_COPIED", 100)
+    monkeypatch.setattr("blinkspot.plugin.molecules.table_view.table.MOST_COPIED", 100)
     ready(qtbot, viewer, dock)
     view = shown_table(qtbot, dock, 3000)
     QGuiApplication.clipboard().setText("before")

@@ -17,8 +17,10 @@ from test_plugin_helpers import (
 from blinkspot.denoising import Course, Denoiser, frames
 from blinkspot.movies.stack import Stack
 from blinkspot.movies.writing import write_stack
-from blinkspot.plugin import backend, file_dialogs, training_steps
+from blinkspot.plugin import backend
 from blinkspot.plugin.session import session_of
+from blinkspot.plugin.train import training_steps
+from blinkspot.plugin.widgets import file_dialogs
 
 
 def train_for(dock, epochs):

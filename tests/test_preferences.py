@@ -5,7 +5,9 @@ import torch
 from napari import settings
 from qtpy.QtWidgets import QLabel
 
-from blinkspot.plugin import backend, preferences, remembered_cameras, unfinished
+from blinkspot.plugin import backend, preferences
+from blinkspot.plugin.camera import remembered_cameras
+from blinkspot.plugin.train import unfinished
 
 
 @pytest.fixture

@@ -28,7 +28,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from support.window_delays import wait
 
 from blinkspot.evaluation import PRESETS, simulate
-from blinkspot.plugin.camera_record import CameraRecord, Origin, Source
+from blinkspot.plugin.camera.record import CameraRecord, Origin, Source
 from blinkspot.plugin.launch import PLUGIN
 from blinkspot.plugin.session import session_of
 

@@ -10,7 +10,7 @@ from typing import Any
 from napari.layers import Layer
 from qtpy.QtWidgets import QAbstractButton, QComboBox, QDoubleSpinBox, QLineEdit, QSpinBox, QWidget
 
-from blinkspot.plugin.layer_choice import LayerChoice
+from blinkspot.plugin.layers.layer_choice import LayerChoice
 
 _LONGEST_TEXT = 2000
 _PART, _CALIBRATION = "part", "calibration"

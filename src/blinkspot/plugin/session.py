@@ -13,18 +13,18 @@ from qtpy.compat import isalive
 from qtpy.QtCore import QObject, Signal  # type: ignore[attr-defined]
 
 from blinkspot.errors import BlinkspotError
-from blinkspot.plugin.camera_keeper import CameraKeeper
+from blinkspot.plugin.camera.keeper import CameraKeeper
 from blinkspot.plugin.comparing.keys import bind_flip_key
 from blinkspot.plugin.comparing.pixelwise import PixelwiseLayers
 from blinkspot.plugin.comparing.profile import LineProfile
 from blinkspot.plugin.comparing.scale_bar import ScaleBar
 from blinkspot.plugin.comparing.view import FLIP, ComparisonView
 from blinkspot.plugin.dock_settings import apply_settings, settings_of
-from blinkspot.plugin.jobs import JobRunner
-from blinkspot.plugin.lineage import Lineage
-from blinkspot.plugin.movies import PROVENANCE
-from blinkspot.plugin.notify import tell, tell_error
-from blinkspot.plugin.safe_removal import remove_layers_safely
+from blinkspot.plugin.jobs.notify import tell, tell_error
+from blinkspot.plugin.jobs.running import JobRunner
+from blinkspot.plugin.layers.lineage import Lineage
+from blinkspot.plugin.layers.movies import PROVENANCE
+from blinkspot.plugin.layers.safe_removal import remove_layers_safely
 
 if TYPE_CHECKING:  # importing it imports torch, which takes seconds
     from blinkspot.denoising import Denoiser
@@ -69,14 +69,14 @@ class Session(QObject):
         self.cameras = CameraKeeper(self)
         self.lineage = Lineage()
         self.comparison = ComparisonView(viewer)
-        self.pixelwise = PixelwiseLayers(viewer, self)
-        self.profile = LineProfile(viewer, self)
-        self.scale_bar = ScaleBar(viewer, self)
+        self.pixelwise = PixelwiseLayers(viewer, self.cameras, self.model_behind, self)
+        self.profile = LineProfile(viewer, self.cameras, self)
+        self.scale_bar = ScaleBar(viewer, self.cameras, lambda: self.is_busy, self)
         self._runners: weakref.WeakSet[JobRunner] = weakref.WeakSet()
         self._docks: WeakValueDictionary[str, Any] = WeakValueDictionary()
         self._dock_settings: dict[str, Any] = {}  # of docks that are not open
         self._restored: WeakValueDictionary[str, Layer] = WeakValueDictionary()
-        bind_flip_key(viewer, self)
+        bind_flip_key(viewer, self.flip)
         remove_layers_safely(viewer)
 
     @property

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from scipy.stats import chi2, norm
 
 from blinkspot.evaluation.residuals.spots import SpotExcess
+from blinkspot.evaluation.residuals.verdict import findings, verdict
 
 FloatArray = NDArray[np.float64]
 
@@ -97,8 +98,6 @@ class Residuals:
 
     def as_dict(self) -> dict[str, Any]:
         """Return the figures, JSON-ready; the maps are left out."""
-        from blinkspot.evaluation.residuals.verdict import findings, verdict
-
         return {
             "verdict": verdict(self),
             "is_white": not findings(self),

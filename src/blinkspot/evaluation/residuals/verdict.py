@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from blinkspot.evaluation.residuals.result import Residuals
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from blinkspot.evaluation.residuals.result import Residuals
 
 # What the camera's settings may be off by, and what a movie's noise is off the law.
 _VARIANCE = 0.05

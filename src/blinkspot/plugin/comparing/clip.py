@@ -16,7 +16,7 @@ from napari.layers import Layer
 from vispy.visuals.filters.base_filter import Filter
 from vispy.visuals.shaders import Function, Varying
 
-from blinkspot.plugin.napari_canvas import node_of
+from blinkspot.plugin.layers.napari_canvas import node_of
 
 _VERTEX = "void keep_position() { $position = gl_Position; }"
 # In normalised device coordinates the canvas reaches from -1 to 1, of whatever size and resolution it is.

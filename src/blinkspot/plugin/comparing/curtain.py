@@ -10,7 +10,7 @@ from blinkspot.plugin.comparing.arrangement import Pair, name_layer
 from blinkspot.plugin.comparing.clip import LayerClip, Side
 from blinkspot.plugin.comparing.curtain_line import CurtainLine
 from blinkspot.plugin.comparing.of_viewer import OfViewer
-from blinkspot.plugin.napari_canvas import canvas_widget
+from blinkspot.plugin.layers.napari_canvas import canvas_widget
 
 
 class Curtain:

@@ -9,7 +9,7 @@ from qtpy.compat import isalive
 from blinkspot.plugin.comparing.arrangement import Pair, name_layer
 from blinkspot.plugin.comparing.flip_button import FlipButton
 from blinkspot.plugin.comparing.of_viewer import OfViewer
-from blinkspot.plugin.napari_canvas import canvas_widget
+from blinkspot.plugin.layers.napari_canvas import canvas_widget
 
 
 class Flip:

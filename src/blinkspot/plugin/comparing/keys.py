@@ -2,26 +2,31 @@
 
 from __future__ import annotations
 
-import weakref
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from weakref import WeakMethod
 
 from napari.components import ViewerModel
 
 from blinkspot.plugin.comparing.flip_button import FLIP_KEY
 
-if TYPE_CHECKING:
-    from blinkspot.plugin.session import Session
 
+def bind_flip_key(viewer: ViewerModel, flip_in: Callable[[ViewerModel], None]) -> None:
+    """Have a key flip for as long as the viewer lives; a key that the user has bound stays the user's.
 
-def bind_flip_key(viewer: ViewerModel, session: Session) -> None:
-    """Have a key flip for as long as the viewer lives; a key that the user has bound stays the user's."""
-    reference = weakref.ref(session)
+    Parameters
+    ----------
+    viewer : ViewerModel
+        Which the key belongs to.
+    flip_in : bound method
+        What the key does, to that viewer. Its owner is not kept alive.
+    """
+    reference = WeakMethod(flip_in)
 
     def flip(viewer: ViewerModel) -> None:
         """Flip between noisy and denoised (Blinkspot)."""
-        session = reference()
-        if session is not None:
-            session.flip(viewer)
+        flip_there = reference()
+        if flip_there is not None:
+            flip_there(viewer)
 
     bound = {str(key) for keymap in (viewer.keymap, viewer.class_keymap) for key in keymap}
     if FLIP_KEY not in bound:

@@ -15,9 +15,9 @@ from blinkspot.plugin.comparing import pixelwise_steps
 from blinkspot.plugin.comparing.of_viewer import OfViewer
 from blinkspot.plugin.comparing.pixelwise_layer import add_pixelwise
 from blinkspot.plugin.comparing.pixelwise_steps import FrameResidual
-from blinkspot.plugin.latest_only import LatestOnly
-from blinkspot.plugin.layer_choice import follow
-from blinkspot.plugin.movies import Place, frame_shown, stack_of, why_not_a_movie
+from blinkspot.plugin.jobs.latest_only import LatestOnly
+from blinkspot.plugin.layers.movies import Place, frame_shown, stack_of, why_not_a_movie
+from blinkspot.plugin.widgets.following import follow
 
 if TYPE_CHECKING:  # importing it takes seconds
     from blinkspot.denoising import Denoiser

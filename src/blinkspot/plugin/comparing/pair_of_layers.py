@@ -8,7 +8,7 @@ from napari.layers import Image, Layer
 from blinkspot.errors import BlinkspotError
 from blinkspot.movies.frame_comparison import FramePairs
 from blinkspot.movies.stack import Stack
-from blinkspot.plugin.movies import ROLE, stack_of, why_not_a_movie
+from blinkspot.plugin.layers.movies import ROLE, stack_of, why_not_a_movie
 
 _FINISH = "Denoise the movie first: what is shown while a model is trained has one frame only."
 

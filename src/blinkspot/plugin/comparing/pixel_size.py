@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from napari.layers import Layer
 
-from blinkspot.plugin.camera_record import Origin
-
-if TYPE_CHECKING:
-    from blinkspot.plugin.session import Session
+from blinkspot.plugin.camera.keeper import CameraKeeper
+from blinkspot.plugin.camera.record import Origin
 
 
 def is_length(unit: object) -> bool:
@@ -22,9 +18,9 @@ def measured_in_lengths(layer: Layer) -> bool:
     return all(is_length(unit) for unit in layer.units[-2:])
 
 
-def pixel_size_nm(session: Session, layer: Layer) -> float | None:
+def pixel_size_nm(cameras: CameraKeeper, layer: Layer) -> float | None:
     """Return the pixel size of a movie, None where nobody and nothing tells it."""
-    record = session.cameras.record(layer)
+    record = cameras.record(layer)
     if record is not None and record.source("pixel_size_nm").origin is not Origin.DEFAULT:
         return record.camera.pixel_size_nm
     if measured_in_lengths(layer):

@@ -2,27 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING
 
 from napari.components import ViewerModel
-from napari.layers import Image
+from napari.layers import Image, Layer
 from qtpy.QtCore import QObject
 
 from blinkspot.errors import BlinkspotError
 from blinkspot.movies.frame_comparison import DenoisedResidualFrames, DifferenceFrames
 from blinkspot.movies.lazy_frames import LazyFrames
+from blinkspot.plugin.camera.keeper import CameraKeeper
 from blinkspot.plugin.comparing import pixelwise_steps
 from blinkspot.plugin.comparing.lazy_layer import LazyLayer
 from blinkspot.plugin.comparing.model_residual import ModelResidual
 from blinkspot.plugin.comparing.of_viewer import OfViewer
 from blinkspot.plugin.comparing.pair_of_layers import first_frame, frame_pairs
-from blinkspot.plugin.latest_only import LatestOnly
-from blinkspot.plugin.movies import frame_shown, why_not_a_movie
-from blinkspot.plugin.notify import tell_error
+from blinkspot.plugin.jobs.latest_only import LatestOnly
+from blinkspot.plugin.jobs.notify import tell_error
+from blinkspot.plugin.layers.movies import frame_shown, why_not_a_movie
 
-if TYPE_CHECKING:
-    from blinkspot.plugin.session import Session
+if TYPE_CHECKING:  # importing it imports torch, which takes seconds
+    from blinkspot.denoising import Denoiser
 
 _DIFFERENCE, _RESIDUAL = "difference", "residual"
 
@@ -31,15 +33,32 @@ class PixelwiseLayers(QObject):
     """Adds layers of differences and residuals to a viewer.
 
     Each stands for one denoised movie: asked for again, it is shown, not made anew.
+
+    Parameters
+    ----------
+    viewer : ViewerModel
+        Which gets the layers.
+    cameras : CameraKeeper
+        The cameras of its movies.
+    model_behind : callable
+        Returns the model that made a denoised movie, None where it is not there.
+    parent : QObject
+        With which it ends.
     """
 
-    def __init__(self, viewer: ViewerModel, session: Session) -> None:
-        super().__init__(session)
+    def __init__(
+        self,
+        viewer: ViewerModel,
+        cameras: CameraKeeper,
+        model_behind: Callable[[Layer | None], Denoiser | None],
+        parent: QObject,
+    ) -> None:
+        super().__init__(parent)
         self._viewer = OfViewer(viewer)
-        self._session = session
+        self._cameras, self._model_behind = cameras, model_behind
         self._lazy: dict[str, list[LazyLayer]] = {_DIFFERENCE: [], _RESIDUAL: []}
         self._by_model: list[ModelResidual] = []
-        session.cameras.changed.connect(self._on_camera_changed)
+        cameras.changed.connect(self._on_camera_changed)
 
     def show_difference(self, source: Image, denoised: Image) -> None:
         """Show denoised minus noisy, ADU.
@@ -63,9 +82,9 @@ class PixelwiseLayers(QObject):
             If the two are not a movie and its denoised version, or without a model the camera is not known.
         """
         frame_pairs(source, denoised)
-        denoiser = self._session.model_behind(denoised)
+        denoiser = self._model_behind(denoised)
         if denoiser is None:
-            make = partial(_residual, self._session, source, denoised)
+            make = partial(_residual, self._cameras, source, denoised)
             lazy = LazyLayer(self._viewer, source, denoised, make)
             self._show_lazily(_RESIDUAL, lazy, make(), "standard deviations")
             return
@@ -114,10 +133,10 @@ def _difference(source: Image, denoised: Image) -> LazyFrames:
     return DifferenceFrames(frame_pairs(source, denoised))
 
 
-def _residual(session: Session, source: Image, denoised: Image) -> LazyFrames:
+def _residual(cameras: CameraKeeper, source: Image, denoised: Image) -> LazyFrames:
     pairs = frame_pairs(source, denoised)
-    session.cameras.ensure(source)
-    record = session.cameras.record(source)
+    cameras.ensure(source)
+    record = cameras.record(source)
     if record is None:
         raise BlinkspotError(f"The camera of {source.name!r} is not known: set it in the Train dock.")
     record.check_complete()

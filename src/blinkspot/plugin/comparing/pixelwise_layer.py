@@ -7,8 +7,8 @@ from typing import Any
 from napari.components import ViewerModel
 from napari.layers import Image
 
-from blinkspot.plugin.layer_list import put_above, selection_kept
-from blinkspot.plugin.movies import ROLE, UNIT, Place
+from blinkspot.plugin.layers.layer_list import put_above, selection_kept
+from blinkspot.plugin.layers.movies import ROLE, UNIT, Place
 
 _COLOURS = "RdBu_r"
 """White at 0; red above and blue below are told apart by colour-blind eyes."""
@@ -33,7 +33,7 @@ def add_pixelwise(
         The noisy movie.
     data : array-like, (n, Y, X)
     role : str
-        Its :data:`~blinkspot.plugin.movies.ROLE`.
+        Its :data:`~blinkspot.plugin.layers.movies.ROLE`.
     unit : str
         Of the values.
     first : int

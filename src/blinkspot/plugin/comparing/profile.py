@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING
 
 import numpy as np
 from napari.components import ViewerModel
@@ -14,6 +13,7 @@ from qtpy.QtCore import QObject
 from blinkspot.errors import BlinkspotError
 from blinkspot.movies.line_profile import Line
 from blinkspot.movies.stack import Stack
+from blinkspot.plugin.camera.keeper import CameraKeeper
 from blinkspot.plugin.comparing import profile_steps
 from blinkspot.plugin.comparing.of_viewer import OfViewer
 from blinkspot.plugin.comparing.pair_of_layers import movie_behind
@@ -21,17 +21,23 @@ from blinkspot.plugin.comparing.pixel_size import pixel_size_nm
 from blinkspot.plugin.comparing.profile_line import add_line, line_in, move_line
 from blinkspot.plugin.comparing.profile_panel import ProfilePanel
 from blinkspot.plugin.comparing.profile_steps import ProfileQuestion
-from blinkspot.plugin.latest_only import LatestOnly
-from blinkspot.plugin.layer_choice import follow
-from blinkspot.plugin.movies import frame_index, frame_shown, why_not_a_movie
-from blinkspot.plugin.notify import tell_error
-
-if TYPE_CHECKING:
-    from blinkspot.plugin.session import Session
+from blinkspot.plugin.jobs.latest_only import LatestOnly
+from blinkspot.plugin.jobs.notify import tell_error
+from blinkspot.plugin.layers.movies import frame_index, frame_shown, why_not_a_movie
+from blinkspot.plugin.widgets.following import follow
 
 
 class LineProfile(QObject):
     """Plots two movies along a line that the user drags, in the frame that is shown.
+
+    Parameters
+    ----------
+    viewer : ViewerModel
+        Which shows them.
+    cameras : CameraKeeper
+        The cameras of its movies.
+    parent : QObject
+        With which it ends.
 
     Attributes
     ----------
@@ -41,10 +47,10 @@ class LineProfile(QObject):
         The plot.
     """
 
-    def __init__(self, viewer: ViewerModel, session: Session) -> None:
-        super().__init__(session)
+    def __init__(self, viewer: ViewerModel, cameras: CameraKeeper, parent: QObject) -> None:
+        super().__init__(parent)
         self._viewer = OfViewer(viewer)
-        self._session = session
+        self._cameras = cameras
         self._pair: tuple[Image, Image] | None = None
         self.line: Shapes | None = None
         self.panel: ProfilePanel | None = None
@@ -55,7 +61,7 @@ class LineProfile(QObject):
             question.failed.connect(lambda error: tell_error(error, "Measuring along the line"))
         follow(self, viewer.dims.events.current_step, self._measure)
         follow(self, viewer.layers.events.removed, self._on_removed)
-        session.cameras.changed.connect(self._measure)
+        cameras.changed.connect(self._measure)
 
     def show(self, source: Image, denoised: Image) -> None:
         """Lay a line across the brightest pixel in the middle of the view, and plot both movies along it.
@@ -70,7 +76,7 @@ class LineProfile(QObject):
             raise BlinkspotError(reason)
         self.close()
         self._pair = source, denoised
-        self._session.cameras.ensure(source)
+        self._cameras.ensure(source)
         index = frame_index(self._viewer(), denoised)
         where = denoised if index is not None else source
         self._placing.ask(
@@ -133,14 +139,14 @@ class LineProfile(QObject):
             self.panel.clear()
             return
         source, denoised = self._pair
-        record = self._session.cameras.record(source)
+        record = self._cameras.record(source)
         try:
             question = ProfileQuestion(
                 line,
                 self._frame_of(source),
                 self._frame_of(denoised),
                 None if record is None or record.lacks else record.camera,
-                pixel_size_nm(self._session, source),
+                pixel_size_nm(self._cameras, source),
             )
         except BlinkspotError:
             # The user has put something else into a layer.

@@ -7,7 +7,7 @@ from napari.components import ViewerModel
 from napari.layers import Image, Shapes
 
 from blinkspot.movies.line_profile import Line
-from blinkspot.plugin.movies import ROLE, Place
+from blinkspot.plugin.layers.movies import ROLE, Place
 
 _COLOUR = "#ffd400"
 _WIDTH_PX = 0.3

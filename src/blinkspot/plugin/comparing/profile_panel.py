@@ -7,9 +7,9 @@ from napari.components import ViewerModel
 from qtpy.QtCore import Qt, Signal  # type: ignore[attr-defined]
 from qtpy.QtGui import QKeyEvent
 
-from blinkspot.plugin.closing_watch import ClosingWatch
 from blinkspot.plugin.comparing.profile_steps import Profiles
-from blinkspot.plugin.themed_plot import BLUE, ORANGE, ThemedPlot
+from blinkspot.plugin.widgets.closing_watch import ClosingWatch
+from blinkspot.plugin.widgets.themed_plot import BLUE, ORANGE, ThemedPlot
 
 _HEIGHT_PX = 140
 _STEPS = {

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
 
 import numpy as np
 from napari.components import ViewerModel
@@ -10,12 +10,10 @@ from napari.layers import Layer
 from qtpy.QtCore import QObject
 
 from blinkspot.errors import BlinkspotError
+from blinkspot.plugin.camera.keeper import CameraKeeper
 from blinkspot.plugin.comparing.of_viewer import OfViewer
 from blinkspot.plugin.comparing.pixel_size import measured_in_lengths, pixel_size_nm
-from blinkspot.plugin.layer_choice import follow
-
-if TYPE_CHECKING:
-    from blinkspot.plugin.session import Session
+from blinkspot.plugin.widgets.following import follow
 
 _NM_PER_UM = 1000.0
 
@@ -24,12 +22,25 @@ class ScaleBar(QObject):
     """Shows and hides the scale bar of a viewer.
 
     It appears by itself once, with the first movie that says how large its pixels are.
+
+    Parameters
+    ----------
+    viewer : ViewerModel
+        Whose scale bar it is.
+    cameras : CameraKeeper
+        Which know the pixel sizes.
+    is_busy : callable
+        Whether a job runs whose result is to lie where its movie lies.
+    parent : QObject
+        With which it ends.
     """
 
-    def __init__(self, viewer: ViewerModel, session: Session) -> None:
-        super().__init__(session)
+    def __init__(
+        self, viewer: ViewerModel, cameras: CameraKeeper, is_busy: Callable[[], bool], parent: QObject
+    ) -> None:
+        super().__init__(parent)
         self._viewer = OfViewer(viewer)
-        self._session = session
+        self._cameras, self._is_busy = cameras, is_busy
         self._has_appeared = False
         follow(self, viewer.layers.events.inserted, self._on_inserted)
         self._on_inserted()
@@ -59,12 +70,12 @@ class ScaleBar(QObject):
         self._viewer().canvas.overlays.scale_bar.visible = True
 
     def _measure_in_um(self, movie: Layer) -> None:
-        size_nm = pixel_size_nm(self._session, movie)
+        size_nm = pixel_size_nm(self._cameras, movie)
         if size_nm is None:
             raise BlinkspotError(
                 f"The pixel size of {movie.name!r} is not known: type it into the Camera section of a dock."
             )
-        if self._session.is_busy:
+        if self._is_busy():
             raise BlinkspotError("A job is running whose result lies where the movie lies now: wait for it.")
         if not np.isclose(movie.scale[-1], movie.scale[-2]):
             raise BlinkspotError(f"The pixels of {movie.name!r} are not square: set its scale in µm.")

@@ -10,7 +10,7 @@ from blinkspot.errors import BlinkspotError
 from blinkspot.plugin.comparing.arrangement import Pair, name_layer
 from blinkspot.plugin.comparing.of_viewer import OfViewer
 from blinkspot.plugin.comparing.viewer_state import put_in_order
-from blinkspot.plugin.napari_canvas import forget_old_grids
+from blinkspot.plugin.layers.napari_canvas import forget_old_grids
 
 _GAP_PX = 4
 

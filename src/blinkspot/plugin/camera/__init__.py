@@ -1,0 +1,1 @@
+"""The cameras of a viewer's movies: kept, found out, edited, remembered."""

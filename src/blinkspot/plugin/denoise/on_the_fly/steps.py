@@ -1,0 +1,59 @@
+"""What denoising on the fly does in another thread. Nothing here knows Qt or a layer."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from blinkspot.camera import FloatArray
+from blinkspot.plugin import backend
+from blinkspot.plugin.denoise.denoising_steps import DenoisingTask
+from blinkspot.progress import Progress
+
+if TYPE_CHECKING:  # importing it takes seconds
+    from blinkspot.denoising import DenoisedFrames
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """The frames of a movie, ready to be computed, and the one (Y, X) that was looked at first."""
+
+    frames: DenoisedFrames
+    first: FloatArray
+
+
+def prepare(task: DenoisingTask, index: int) -> Generator[Progress, None, Prepared]:
+    """Check that a model fits a movie, and compute the first frame that is looked at.
+
+    Parameters
+    ----------
+    task : DenoisingTask
+        Of all frames.
+    index : int
+        The frame that the viewer shows.
+
+    Raises
+    ------
+    BlinkspotError
+        If the model does not fit, or the frame cannot be computed.
+    """
+    denoising = yield from backend.loading()
+    yield from backend.meanwhile(
+        lambda: task.model.check_matches(task.movie, task.camera), "checking that the model fits the movie"
+    )
+    frames: DenoisedFrames = denoising.DenoisedFrames(task.model, task.movie, task.estimate)
+    yield from frames.compute(index)
+    return Prepared(frames, frames[index])
+
+
+def compute(frames: DenoisedFrames, index: int, cores_left: int) -> Generator[Progress, None, None]:
+    """Compute a frame.
+
+    Parameters
+    ----------
+    cores_left : int
+        How many cores to leave to others; none for a frame that the window waits for.
+    """
+    backend.denoising(cores_left)
+    yield from frames.compute(index)

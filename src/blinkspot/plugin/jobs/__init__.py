@@ -1,0 +1,1 @@
+"""Long work in other threads, and what is told of it."""

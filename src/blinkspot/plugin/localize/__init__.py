@@ -1,0 +1,1 @@
+"""The dock that localizes molecules, in the frame shown and in all frames."""

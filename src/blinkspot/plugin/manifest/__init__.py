@@ -1,0 +1,1 @@
+"""What napari.yaml offers besides the docks: nothing else imports it."""

@@ -1,0 +1,120 @@
+"""Between the table and the picture: a row shows its molecule, a click on a molecule selects its row."""
+
+from __future__ import annotations
+
+import numpy as np
+from napari.components import ViewerModel
+from napari.layers import Points
+from qtpy.compat import isalive
+from qtpy.QtCore import QObject, Qt
+from qtpy.QtWidgets import QMainWindow
+
+from blinkspot.plugin.layers.movies import ROLE
+from blinkspot.plugin.layers.table_shown import places_px
+from blinkspot.plugin.molecules.layers import Work, frame_at
+from blinkspot.plugin.molecules.molecules_steps import Left
+from blinkspot.plugin.molecules.table_view.canvas_clicks import CanvasClicks
+from blinkspot.plugin.molecules.table_view.fitted_window import FittedWindow, window_px
+from blinkspot.plugin.molecules.table_view.nearest import nearest_row
+from blinkspot.plugin.molecules.table_view.panel import TablePanel
+
+# How far from a molecule, on the screen, a click may be.
+_NEAR_SCREEN_PX = 8.0
+
+
+class TableLink(QObject):
+    """Shows what is left of a table of the viewer in a panel, and keeps the two together.
+
+    Attributes
+    ----------
+    panel : TablePanel or None
+        While it is open.
+    """
+
+    def __init__(self, viewer: ViewerModel, parent: QObject) -> None:
+        super().__init__(parent)
+        self._viewer = viewer
+        self._of: tuple[Points, Work, Left] | None = None
+        self.panel: TablePanel | None = None
+        self.window = FittedWindow(viewer)
+        self._clicks = CanvasClicks(viewer)
+        self._clicks.clicked.connect(self._on_clicked)
+
+    def open(self) -> None:
+        """Open the panel below the picture."""
+        if self.panel is not None:
+            return
+        self.panel = TablePanel()
+        self.panel.row_chosen.connect(self._on_row_chosen)
+        self.panel.closed.connect(self.close)
+        self._viewer.window.add_dock_widget(
+            self.panel, name="Table of molecules", area="bottom", add_vertical_stretch=False
+        )
+        window = self.panel.window()
+        if isinstance(window, QMainWindow):
+            # The docks at the right keep their height, which a small screen does not leave them otherwise.
+            window.setCorner(Qt.Corner.BottomRightCorner, Qt.DockWidgetArea.RightDockWidgetArea)
+        self.panel.show_left(None if self._of is None else self._of[2])
+        self._clicks.begin()
+
+    def close(self) -> None:
+        """Close the panel, and take the square away."""
+        self._clicks.end()
+        self.window.remove()
+        panel, self.panel = self.panel, None
+        if panel is not None and isalive(panel) and panel.parent() is not None:  # type: ignore[no-untyped-call]
+            self._viewer.window.remove_dock_widget(panel)
+            panel.deleteLater()
+
+    def show(self, layer: Points, work: Work, left: Left) -> None:
+        """Show what is left of the table of a layer."""
+        self._of = (layer, work, left)
+        if self.panel is not None:
+            self.panel.show_left(left)
+
+    def clear(self) -> None:
+        """Show no table."""
+        self._of = None
+        if self.panel is not None:
+            self.panel.show_left(None)
+            self.window.remove()
+
+    def _on_row_chosen(self, table_row: int) -> None:
+        self._go_to(table_row, centre=True)
+
+    def _on_clicked(self, position: tuple[float, ...]) -> None:
+        if self._of is None or self.panel is None or self._of[0] not in self._viewer.layers:
+            return
+        layer, work, left = self._of
+        _, y, x = layer.world_to_data(position[-3:])
+        pixel_nm = work.opened.pixel_size_nm
+        place_nm = (float(y) + 0.5) * pixel_nm, (float(x) + 0.5) * pixel_nm
+        within_nm = _NEAR_SCREEN_PX / self._viewer.scene.camera.zoom / abs(float(layer.scale[-1])) * pixel_nm
+        frame, row = frame_at(self._viewer, layer), None
+        if layer.visible or (work.points is not None and work.points.visible):
+            row = nearest_row(left.table, left.rows, place_nm, within_nm, frame)
+        if row is None and self._shows_picture():
+            row = nearest_row(left.table, left.rows, place_nm, within_nm)
+        if row is not None:
+            self.panel.choose(row)
+            self._go_to(row, centre=False)
+
+    def _shows_picture(self) -> bool:
+        """Whether a super-resolved picture is seen, in which molecules of all frames are."""
+        return any(layer.visible and layer.metadata.get(ROLE) == "picture" for layer in self._viewer.layers)
+
+    def _go_to(self, table_row: int, centre: bool) -> None:
+        """Show the frame of a molecule with its fitted window, and have it in the middle if so wished."""
+        if self._of is None or self._of[0] not in self._viewer.layers:
+            return
+        layer, work, left = self._of
+        (place,) = places_px(left.table, work.opened.pixel_size_nm, np.array([table_row]))
+        self.window.show(layer, place, window_px(left.table.provenance))
+        world, dims = layer.data_to_world(place), self._viewer.dims
+        first = dims.ndim - len(world)
+        for axis in dims.not_displayed:
+            if axis >= first:
+                dims.set_point(axis, world[axis - first])
+        if centre:
+            shown = [float(world[axis - first]) for axis in dims.displayed[-2:]]
+            self._viewer.scene.camera.center = (self._viewer.scene.camera.center[0], *shown)

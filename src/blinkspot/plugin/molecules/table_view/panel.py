@@ -1,0 +1,92 @@
+"""The panel of the table: what is left, sorted in another thread."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from qtpy.QtCore import QSize, Qt, Signal  # type: ignore[attr-defined]
+from qtpy.QtWidgets import QLabel, QVBoxLayout, QWidget
+
+from blinkspot.plugin.jobs.latest_only import LatestOnly
+from blinkspot.plugin.jobs.notify import tell_error
+from blinkspot.plugin.molecules.molecules_steps import Left
+from blinkspot.plugin.molecules.table_view.arranging import Arranged, arranged
+from blinkspot.plugin.molecules.table_view.table import MoleculesTable
+from blinkspot.plugin.widgets.closing_watch import ClosingWatch
+
+_LEAST_PX, _SIZE_PX = 110, QSize(700, 190)
+
+
+class TablePanel(QWidget):
+    """Shows what is left of a table, and keeps it sorted as that changes.
+
+    Signals
+    -------
+    row_chosen : int
+        The user has moved to another row: its number in the localization table.
+    closed : None
+        Its dock was closed.
+    """
+
+    row_chosen = Signal(int)
+    closed = Signal()
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        ClosingWatch(self).closed.connect(self.closed)
+        self._left: Left | None = None
+        self._sort_by: str | None = None
+        self._descending = False
+        self.table = MoleculesTable()
+        self.table.row_chosen.connect(self.row_chosen.emit)
+        self.table.sort_wanted.connect(self._on_sort_wanted)
+        self.counts = QLabel()
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(4, 0, 4, 2)
+        layout.setSpacing(1)
+        layout.addWidget(self.table)
+        layout.addWidget(self.counts)
+        self.setMinimumHeight(_LEAST_PX)
+        self._arranging = LatestOnly(self)
+        self._arranging.answered.connect(self._on_arranged)
+        self._arranging.failed.connect(lambda error: tell_error(error, "Sorting the table"))
+
+    def sizeHint(self) -> QSize:
+        """Return a size that leaves most of the window to the picture."""
+        return _SIZE_PX
+
+    def show_left(self, left: Left | None) -> None:
+        """Show what is left of a table; nothing where there is none."""
+        self._left = left
+        if left is None:
+            self._arranging.forget()
+            self.table.show_rows(None)
+            self.counts.setText("No table")
+        else:
+            self._arranging.ask(partial(arranged, left.table, left.rows, self._sort_by, self._descending))
+
+    def choose(self, table_row: int) -> None:
+        """Select a row, as of the localization table; nobody is told."""
+        self.table.choose(table_row)
+
+    def _on_sort_wanted(self, column: int) -> None:
+        shown = self.table.molecules.shown
+        if shown is None:
+            return
+        name = shown.columns[column]
+        self._descending = name == self._sort_by and not self._descending
+        self._sort_by = name
+        self.show_left(self._left)
+
+    def _on_arranged(self, shown: Arranged) -> None:
+        before, current = self.table.molecules.shown, self.table.currentIndex().row()
+        chosen = before.table_row(current) if before is not None and current >= 0 else None
+        self.table.show_rows(shown)
+        header = self.table.horizontalHeader()
+        assert header is not None
+        column = shown.columns.index(self._sort_by) if self._sort_by in shown.columns else -1
+        order = Qt.SortOrder.DescendingOrder if self._descending else Qt.SortOrder.AscendingOrder
+        header.setSortIndicator(column, order)
+        self.counts.setText(f"Left: {len(shown):,}. Click a molecule here or in the picture.")
+        if chosen is not None and before is not None and before.table is shown.table:
+            self.table.choose(chosen)

@@ -1,0 +1,1 @@
+"""All that is in the window: saved, and opened again."""

@@ -1,0 +1,174 @@
+"""Puts what a session held into a viewer."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import weakref
+from collections.abc import Generator
+from pathlib import Path
+from typing import Any
+
+from napari.components import ViewerModel
+from napari.layers import Image, Layer
+from napari.layers import Points as PointsLayer
+
+from blinkspot.plugin.denoise.denoised_layer import Request
+from blinkspot.plugin.denoise.on_the_fly.layer import add_on_the_fly
+from blinkspot.plugin.layers.lineage import Ancestor, GoneAncestor, TableOrigin
+from blinkspot.plugin.layers.movies import PROVENANCE, ROLE, UNIT, Place
+from blinkspot.plugin.molecules.layers import WORK, add_file, show_left
+from blinkspot.plugin.saved_sessions.session_steps import Restored, RestoredTable
+from blinkspot.plugin.session import Session
+
+
+def put_back(viewer: ViewerModel, session: Session, restored: Restored) -> Generator[None, None, None]:
+    """Add the layers and models of a session, and set its docks.
+
+    What is there already stays; a name that is taken gets a number, as napari does it.
+
+    Yields
+    ------
+    None
+        After each layer: napari takes a while to add one, and the window has other things to do, too.
+    """
+    return _PuttingBack(viewer, session, restored).run()
+
+
+class _PuttingBack:
+    def __init__(self, viewer: ViewerModel, session: Session, restored: Restored) -> None:
+        self._viewer = viewer
+        self._session = session
+        self._restored = restored
+        self._layers: dict[str, Layer] = {}  # by the names that they have in the session
+
+    def run(self) -> Generator[None, None, None]:
+        restored, session = self._restored, self._session
+        for movie, (data, state, _), camera in restored.movies:
+            layer = self._add_image(data, state, movie.look)
+            self._layers[movie.name] = layer
+            if camera is not None:
+                session.cameras.set(layer, camera)
+            yield
+        for model, denoiser in restored.models:
+            origin = session.lineage.model(denoiser)
+            origin.movie = self._ancestor(model.movie)
+            origin.stopped = model.stopped
+            origin.path = None if model.file is None else Path(model.file)
+            session.add_model(model.name, denoiser)
+        for entry, (data, state, _) in restored.denoised:
+            made_by = state["metadata"].setdefault(PROVENANCE, entry.provenance)
+            is_variance = (made_by.get("settings") or {}).get("estimate") == "posterior-variance"
+            role = "variance" if is_variance else "denoised"
+            state["metadata"] |= {ROLE: role, UNIT: "ADU^2" if is_variance else "ADU"}
+            layer = self._add_image(data, state, entry.look)
+            self._layers[entry.name] = layer
+            source = self._layers.get(entry.movie or "")
+            if source is not None and is_variance:
+                session.lineage.set_source(layer, source)
+            elif source is not None:
+                session.add_denoised(source, layer)
+            yield
+        for entry, task, prepared in restored.anew:
+            source = self._layers[entry.movie or ""]
+            if source in self._viewer.layers:
+                request = Request(source, Place.of(source), task, on_the_fly=True)
+                layer = add_on_the_fly(self._viewer, session, request, prepared)
+                layer.name = entry.name
+                _set_look(layer, entry.look)
+                self._layers[entry.name] = layer
+                yield
+        for each in restored.tables:
+            self._add_table(each)
+            yield
+        session.restore_docks(restored.located.record.docks, self._layers)
+
+    def _add_image(self, data: Any, state: dict[str, Any], look: dict[str, Any]) -> Image:
+        layer: Image = self._viewer.add_image(data, **state)
+        _set_look(layer, look)
+        return layer
+
+    def _ancestor(self, name: str | None) -> Ancestor | GoneAncestor | None:
+        """Return a movie that something was made from, also one that was not found."""
+        if name is None:
+            return None
+        layer = self._layers.get(name)
+        if layer is not None:
+            return Ancestor(layer)
+        record = self._restored.located.record
+        movie = next((each for each in record.movies if each.name == name), None)
+        if movie is not None:
+            return GoneAncestor(name, movie.path, movie.shape)
+        made = next((each for each in record.denoised if each.name == name), None)
+        return None if made is None else GoneAncestor(name, made.path, (), made.provenance)
+
+    def _add_table(self, restored: RestoredTable) -> None:
+        table, shown = restored.table, restored.shown
+        layer = add_file(self._viewer, table.name, restored.opened)
+        self._layers[table.name] = layer
+        movie = self._layers.get(table.movie or "")
+        if movie is not None:
+            self._lay_onto(layer, movie)
+        if table.is_truth:
+            layer.metadata[ROLE] = "truth"
+            layer.visible = False
+        work = layer.metadata[WORK]
+        show_left(self._viewer, layer, work, shown, anew=True)
+        work.choice = _choice_of(restored)
+        self._session.lineage.set_table(layer, self._origin(restored, work.picture, work.choice))
+
+    def _lay_onto(self, layer: PointsLayer, movie: Layer) -> None:
+        """Have molecules lie where their movie lies, whatever its scale."""
+        for name, value in Place.of(movie).of_frames(0).items():
+            setattr(layer, name, value)
+
+    def _origin(self, restored: RestoredTable, picture: Layer | None, choice: Any) -> TableOrigin:
+        table = restored.table
+        shown = None if picture is None or choice is None else (weakref.ref(picture), choice)
+        movie, denoised = self._ancestor(table.movie), self._ancestor(table.denoised)
+        path = table.path if movie is None else None
+        # One that was not localized in the window lies in the session's folder now.
+        file = table.file if movie is None and path is None else path
+        path_of_file = None if file is None else Path(file)
+        return TableOrigin(movie, denoised, restored.calibration, path_of_file, shown)
+
+
+def _choice_of(restored: RestoredTable) -> Any:
+    picture = restored.shown.picture
+    return None if picture is None else picture.choice
+
+
+def _set_look(layer: Image, look: dict[str, Any]) -> None:
+    for name, value in look.items():
+        # Of a file that may hold anything: what napari does not take changes nothing.
+        if _is_look(name, value):
+            with contextlib.suppress(Exception):
+                setattr(layer, name, value)
+
+
+def _is_look(name: str, value: Any) -> bool:
+    """Whether a value may be how a layer is shown."""
+    if name in ("scale", "translate"):
+        return _are_numbers(value, 3) and (name != "scale" or all(each > 0 for each in value))
+    if name == "contrast_limits":
+        return _are_numbers(value, 2) and value[0] < value[1]
+    if name in ("gamma", "opacity"):
+        return _are_numbers([value], 1) and 0 < value <= 2
+    if name == "visible":
+        return isinstance(value, bool)
+    if name == "colormap":
+        return isinstance(value, str) and len(value) < 100
+    if name == "units":
+        return isinstance(value, list) and len(value) == 3 and all(isinstance(unit, str) for unit in value)
+    return False
+
+
+def _are_numbers(value: Any, length: int) -> bool:
+    return (
+        isinstance(value, list)
+        and len(value) == length
+        and all(
+            isinstance(each, int | float) and not isinstance(each, bool) and math.isfinite(each)
+            for each in value
+        )
+    )

@@ -1,0 +1,1 @@
+"""Pieces of which the docks are built: they know Qt, and neither layers nor movies."""
