@@ -33,7 +33,7 @@ from blinkspot.localization.astigmatism import (
     calibrate,
     fit_heights,
 )
-from blinkspot.localization.fitting import Fits, fit_molecules
+from blinkspot.localization.fitting.molecules import Fits, fit_molecules
 
 PEER = Path(__file__).with_name("support") / "picasso_heights_peer.py"
 CALIBRATION = AstigmatismCalibration(

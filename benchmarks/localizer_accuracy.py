@@ -27,7 +27,7 @@ from scipy.special import ndtr
 from support import print_table
 
 from blinkspot.localization.detection import find_candidates
-from blinkspot.localization.fitting import fit_molecules
+from blinkspot.localization.fitting.molecules import fit_molecules
 
 MOLECULES = 4000
 SIZE_PX = 17

@@ -28,7 +28,7 @@ from support.trainings import simulated
 from blinkspot import Camera, Localizer, LocalizerSettings, Stack, as_stack
 from blinkspot.evaluation import PRESETS
 from blinkspot.localization.detection import find_candidates
-from blinkspot.localization.fitting import fit_molecules
+from blinkspot.localization.fitting.molecules import fit_molecules
 from blinkspot.progress import finish
 
 REPEATS = 5

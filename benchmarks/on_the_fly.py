@@ -27,9 +27,9 @@ from support import print_table
 
 from blinkspot import Camera, Progress, Stack
 from blinkspot.denoising import DenoisedFrames, Denoiser, TrainingSettings
-from blinkspot.denoising.new_network import untrained_network
 from blinkspot.denoising.prior import InputScaling, PriorNetwork
 from blinkspot.denoising.settings import resolved
+from blinkspot.denoising.training.new_network import untrained_network
 from blinkspot.provenance import provenance
 
 CAMERA = Camera(pixel_size_nm=100.0, offset_adu=100.0, electrons_per_adu=1.0)

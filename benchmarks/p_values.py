@@ -10,8 +10,8 @@ from scipy.special import gammaincc, ndtr
 from support import print_table
 
 from blinkspot import Camera
-from blinkspot.localization.fitting import fit_molecules
-from blinkspot.localization.goodness import Goodness
+from blinkspot.localization.fitting.goodness import Goodness
+from blinkspot.localization.fitting.molecules import fit_molecules
 
 MOLECULES = 20_000
 SIZE_PX = 13

@@ -14,7 +14,7 @@ import numpy as np
 from scipy.spatial import cKDTree
 from support import CAMERAS, TruthMovie, print_table, truth_movie
 
-from blinkspot.localization.fitting import fit_molecules
+from blinkspot.localization.fitting.molecules import fit_molecules
 from blinkspot.localization.thunderstorm import (
     ThunderstormFit,
     ThunderstormSettings,

@@ -10,7 +10,7 @@ from scipy.special import ndtr
 from support import print_table
 
 from blinkspot import Camera
-from blinkspot.localization.fitting import FitMethod, Fits, fit_molecules
+from blinkspot.localization.fitting.molecules import FitMethod, Fits, fit_molecules
 from blinkspot.localization.thunderstorm.uncertainty import position_uncertainty
 from blinkspot.localization.uncertainty import Formula, closed_form_uncertainty
 

@@ -32,7 +32,7 @@ def shared_data() -> Path:
 @pytest.fixture(scope="session", autouse=True)
 def thorough_choice_steps() -> Iterator[int]:
     """Have context frames chosen roughly, in a few steps; return how many a thorough choice takes."""
-    from blinkspot.denoising import context_choice
+    from blinkspot.denoising.training import context_choice
 
     thorough = context_choice._STEPS
     context_choice._STEPS = 10

@@ -34,7 +34,7 @@ from blinkspot.localization.astigmatism import (
     fit_heights,
 )
 from blinkspot.localization.astigmatism.height_model import linearize
-from blinkspot.localization.fitting import fit_molecules
+from blinkspot.localization.fitting.molecules import fit_molecules
 from blinkspot.localization.table import OPTIONAL_COLUMNS
 
 WINDOW = 15

@@ -23,7 +23,7 @@ from blinkspot.camera_from_movie.estimate import estimate_camera, estimate_offse
 from blinkspot.denoising import Denoiser, Training, TrainingSettings
 from blinkspot.errors import BlinkspotError
 from blinkspot.localization import Localizer, LocalizerSettings
-from blinkspot.localization.fitting import fit_molecules
+from blinkspot.localization.fitting.molecules import fit_molecules
 from blinkspot.movies.checks import check_camera
 from blinkspot.movies.stack import as_stack, open_stack
 from blinkspot.progress import finish

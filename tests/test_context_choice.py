@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 import torch
 
-from blinkspot.denoising import Training, TrainingSettings, context_choice
-from blinkspot.denoising.context_choice import least_that_suffices, seen_with
+from blinkspot.denoising import Training, TrainingSettings
 from blinkspot.denoising.prior import InputScaling
+from blinkspot.denoising.training import context_choice
+from blinkspot.denoising.training.context_choice import least_that_suffices, seen_with
 from blinkspot.evaluation import PRESETS, simulate
 from blinkspot.movies.stack import as_stack
 

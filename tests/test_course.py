@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from blinkspot.denoising import Course, Training, TrainingSettings, course_of
-from blinkspot.denoising.training_state import TrainingProgress, TrainingState
+from blinkspot.denoising.training.training_state import TrainingProgress, TrainingState
 from blinkspot.evaluation import PRESETS, simulate
 from blinkspot.movies.stack import as_stack
 from blinkspot.progress import finish

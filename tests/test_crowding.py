@@ -10,13 +10,13 @@ from scipy.sparse.csgraph import connected_components
 
 from blinkspot import BlinkspotError, Localizer, LocalizerSettings, score
 from blinkspot.evaluation import SimulationSettings, simulate
-from blinkspot.localization import crowding
-from blinkspot.localization.crowded_misfit import judge_spots
-from blinkspot.localization.crowded_model import CONVERGED, REACH_SIGMAS, linearize, means_of, minimize
-from blinkspot.localization.crowded_pixels import claim_pixels
-from blinkspot.localization.crowding import MOST_SPOTS_IN_A_GROUP, P_VALUE, resolve_crowds
+from blinkspot.localization.crowding import spots as crowding
+from blinkspot.localization.crowding.misfit import judge_spots
+from blinkspot.localization.crowding.model import CONVERGED, REACH_SIGMAS, linearize, means_of, minimize
+from blinkspot.localization.crowding.pixels import claim_pixels
+from blinkspot.localization.crowding.spots import MOST_SPOTS_IN_A_GROUP, P_VALUE, resolve_crowds
 from blinkspot.localization.detection import find_candidates
-from blinkspot.localization.fitting import fit_molecules
+from blinkspot.localization.fitting.molecules import fit_molecules
 from blinkspot.localization.psf import PsfWidth
 from blinkspot.progress import finish
 

@@ -126,7 +126,7 @@ def test_a_movie_that_goes_away_midway(
 def test_a_disk_that_is_full(
     mine: Path, command: Command, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
-    monkeypatch.setattr("blinkspot.denoising.training._CHECKPOINT_EVERY_S", 0.0)
+    monkeypatch.setattr("blinkspot.denoising.training.training._CHECKPOINT_EVERY_S", 0.0)
     before = bytes_of(mine)
     with largest_file(500):
         ended = command(*line(name, mine))
@@ -158,8 +158,8 @@ def test_a_training_whose_process_was_killed_right_after_its_end(
     mine: Path, command: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Then the checkpoint is still beside the finished model, and goes with the next command."""
-    monkeypatch.setattr("blinkspot.denoising.training._CHECKPOINT_EVERY_S", 0.0)
-    monkeypatch.setattr("blinkspot.denoising.kept_training.discard", lambda _: None)
+    monkeypatch.setattr("blinkspot.denoising.training.training._CHECKPOINT_EVERY_S", 0.0)
+    monkeypatch.setattr("blinkspot.denoising.training.kept_training.discard", lambda _: None)
     arguments = line("train", mine)
     assert command(*arguments).status == 0
     assert (mine / "out.checkpoint").exists()
@@ -171,7 +171,7 @@ def test_a_training_whose_process_was_killed_right_after_its_end(
 def test_restart_begins_a_training_anew(
     mine: Path, command: Command, on_progress: Callable[..., None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("blinkspot.denoising.training._CHECKPOINT_EVERY_S", 0.0)
+    monkeypatch.setattr("blinkspot.denoising.training.training._CHECKPOINT_EVERY_S", 0.0)
 
     def fail(progress: Any) -> None:
         if progress.step == "training" and progress.done >= 5 and not checked:

@@ -21,7 +21,7 @@ import torch
 
 from blinkspot.camera import Camera
 from blinkspot.camera.maps import CameraMaps
-from blinkspot.denoising.checkpoint import read_checkpoint, write_checkpoint
+from blinkspot.denoising.training.checkpoint import read_checkpoint, write_checkpoint
 from blinkspot.errors import BlinkspotError
 from blinkspot.files.held_folders import held
 from blinkspot.files.part_folders import claimed

@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from blinkspot.denoising import Denoiser, Training, TrainingSettings
-from blinkspot.denoising.learner import Learner
+from blinkspot.denoising.training.learner import Learner
 from blinkspot.errors import BlinkspotError
 from blinkspot.evaluation import PRESETS, simulate
 from blinkspot.movies.stack import Stack, as_stack

@@ -8,9 +8,14 @@ from molecules import deviance_half, mean_counts, shares, snapshots
 from scipy.optimize import approx_fprime, minimize, minimize_scalar
 from scipy.stats import poisson
 
-from blinkspot.localization.fitting import fit_molecules
-from blinkspot.localization.gaussian_model import linearize, pixel_shares
-from blinkspot.localization.kernel_maths import complement_of_erf, exponential, logarithm, solve_damped
+from blinkspot.localization.fitting.gaussian_model import linearize, pixel_shares
+from blinkspot.localization.fitting.kernel_maths import (
+    complement_of_erf,
+    exponential,
+    logarithm,
+    solve_damped,
+)
+from blinkspot.localization.fitting.molecules import fit_molecules
 
 PLAUSIBLE = st.tuples(
     st.floats(1.0, 5.0),

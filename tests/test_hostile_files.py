@@ -15,10 +15,10 @@ from safetensors.torch import save
 
 from blinkspot.camera import Camera
 from blinkspot.denoising import Denoiser
-from blinkspot.denoising.checkpoint import read_checkpoint
 from blinkspot.denoising.model_file import ModelRecord, load_model, save_model
 from blinkspot.denoising.networks import build_network
 from blinkspot.denoising.prior import InputScaling, PriorNetwork, outputs_for
+from blinkspot.denoising.training.checkpoint import read_checkpoint
 from blinkspot.errors import in_brief
 from blinkspot.localization import read_table, write_table
 from blinkspot.localization.astigmatism import AstigmatismCalibration

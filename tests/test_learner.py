@@ -5,10 +5,10 @@ import copy
 import pytest
 import torch
 
-from blinkspot.denoising.learner import Learner
 from blinkspot.denoising.networks import build_network
 from blinkspot.denoising.noise import loss_of
 from blinkspot.denoising.prior import InputScaling, PriorNetwork, outputs_for
+from blinkspot.denoising.training.learner import Learner
 from blinkspot.denoising.workers import Workers
 from blinkspot.progress import finish
 

@@ -7,10 +7,10 @@ import pytest
 import torch
 from torch import nn
 
-from blinkspot.denoising import new_network
 from blinkspot.denoising.networks import NETWORKS, NetworkName
-from blinkspot.denoising.new_network import untrained_network
 from blinkspot.denoising.settings import TrainingSettings
+from blinkspot.denoising.training import new_network
+from blinkspot.denoising.training.new_network import untrained_network
 
 
 def settings(network: NetworkName = "dilated", seed: int = 5) -> TrainingSettings:

@@ -9,9 +9,9 @@ from scipy.special import gammaincc, xlogy
 
 from blinkspot.camera import Camera
 from blinkspot.localization import Localizer, LocalizerSettings, read_table
-from blinkspot.localization.fitting import fit_molecules
-from blinkspot.localization.goodness import judge_fits
-from blinkspot.localization.p_value import (
+from blinkspot.localization.fitting.goodness import judge_fits
+from blinkspot.localization.fitting.molecules import fit_molecules
+from blinkspot.localization.fitting.p_value import (
     FIRST_LOG_MEAN,
     NODES_PER_LOG,
     deviance_moments,

@@ -145,7 +145,7 @@ def train_dock(make_napari_viewer: Any) -> Any:
 def test_two_windows_train_at_once_and_do_not_disturb_each_other(
     qtbot: Any, make_napari_viewer: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr("blinkspot.denoising.training._CHECKPOINT_EVERY_S", 0.1)
+    monkeypatch.setattr("blinkspot.denoising.training.training._CHECKPOINT_EVERY_S", 0.1)
     docks = [train_dock(make_napari_viewer) for _ in range(2)]
     for dock in docks:
         click(qtbot, dock.start_button)

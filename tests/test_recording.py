@@ -9,11 +9,12 @@ import pytest
 import torch
 from torch import Tensor
 
-from blinkspot.denoising import TrainingSettings, learner
-from blinkspot.denoising.learner import Learner
-from blinkspot.denoising.new_network import untrained_network
+from blinkspot.denoising import TrainingSettings
 from blinkspot.denoising.prior import InputScaling, PriorNetwork
 from blinkspot.denoising.settings import resolved
+from blinkspot.denoising.training import learner
+from blinkspot.denoising.training.learner import Learner
+from blinkspot.denoising.training.new_network import untrained_network
 from blinkspot.denoising.workers import Workers
 from blinkspot.progress import finish
 

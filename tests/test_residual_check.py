@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from blinkspot.denoising import Training, TrainingSettings
-from blinkspot.denoising.residual_check import (
+from blinkspot.denoising.training.residual_check import (
     ResidualCheck,
     dark_sums,
     residual_ratio,

@@ -216,7 +216,7 @@ def test_the_room_told_beforehand_is_what_model_and_checkpoints_take(movie, tmp_
 
 
 def test_a_checkpoint_that_cannot_be_written_does_not_end_the_training(movie, tmp_path, monkeypatch):
-    monkeypatch.setattr("blinkspot.denoising.training._CHECKPOINT_EVERY_S", 0.0)
+    monkeypatch.setattr("blinkspot.denoising.training.training._CHECKPOINT_EVERY_S", 0.0)
     training = Training(movie, CAMERA, QUICK)
     finish(training.run(checkpoint=tmp_path / "no such folder" / "c"))
     assert training.best is not None

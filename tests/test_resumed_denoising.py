@@ -19,9 +19,9 @@ import tifffile
 from blinkspot import denoising
 from blinkspot.camera import Camera
 from blinkspot.denoising import DenoisedFile, Denoiser, denoise_to_file, frame_stream
-from blinkspot.denoising.new_network import untrained_network
 from blinkspot.denoising.prior import InputScaling, PriorNetwork
 from blinkspot.denoising.tiles import tiles
+from blinkspot.denoising.training.new_network import untrained_network
 from blinkspot.errors import BlinkspotError
 from blinkspot.files.unfinished_files import unfinished_files
 from blinkspot.movies import resumable_writing, zarr_writing

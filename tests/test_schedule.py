@@ -5,9 +5,9 @@ import math
 
 import pytest
 
-from blinkspot.denoising.schedule import Schedule, largest_step
 from blinkspot.denoising.settings import TrainingSettings
-from blinkspot.denoising.training_state import TrainingState
+from blinkspot.denoising.training.schedule import Schedule, largest_step
+from blinkspot.denoising.training.training_state import TrainingState
 
 
 def course(losses, end: float, own_weight: float = 0.01, **changes) -> Schedule:

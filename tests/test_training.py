@@ -78,8 +78,8 @@ def test_progress_tells_losses_and_time(trained):
 
 
 def test_a_training_that_loses_its_way_goes_on_from_its_best(scene, monkeypatch):
-    from blinkspot.denoising import schedule
-    from blinkspot.denoising.learner import Learner
+    from blinkspot.denoising.training import schedule
+    from blinkspot.denoising.training.learner import Learner
 
     monkeypatch.setattr(schedule, "_LEAST_STEPS_TO_LOSE", 50)
     take_step, taken = Learner.step, itertools.count(1)
@@ -143,7 +143,7 @@ def test_minutes_count_from_the_first_step(scene, monkeypatch):
         def elapsed_s(self):
             return clock[0] - self.started
 
-    monkeypatch.setattr("blinkspot.denoising.training.Stopwatch", Watch)
+    monkeypatch.setattr("blinkspot.denoising.training.training.Stopwatch", Watch)
     settings = dataclasses.replace(QUICK, epochs=None, minutes=1.0, channels=4, context_frames=0)
     training = Training(scene[0], CAMERA, settings)
     for value in training.run():

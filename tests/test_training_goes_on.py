@@ -13,8 +13,8 @@ import pytest
 
 from blinkspot.cli import console
 from blinkspot.denoising import Denoiser
-from blinkspot.denoising.checkpoint import read_checkpoint, write_checkpoint
-from blinkspot.denoising.kept_training import discard_checkpoint_of_finished
+from blinkspot.denoising.training.checkpoint import read_checkpoint, write_checkpoint
+from blinkspot.denoising.training.kept_training import discard_checkpoint_of_finished
 from blinkspot.errors import BlinkspotError
 from blinkspot.movies.identity import movie_identity
 from blinkspot.movies.stack import as_stack

@@ -10,9 +10,9 @@ from blinkspot.camera import Camera
 from blinkspot.camera.maps import CameraMaps
 from blinkspot.denoising import Training, TrainingSettings, signals_of_frames
 from blinkspot.denoising.batches import CropSource
-from blinkspot.denoising.checkpoint import identity_of
-from blinkspot.denoising.crop_choice import choose_crops
 from blinkspot.denoising.frames import choose_frames
+from blinkspot.denoising.training.checkpoint import identity_of
+from blinkspot.denoising.training.crop_choice import choose_crops
 from blinkspot.denoising.workers import Workers
 from blinkspot.errors import BlinkspotError
 from blinkspot.evaluation import PRESETS, simulate

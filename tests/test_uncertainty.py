@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from molecules import cramer_rao_std, deviance_half, mean_counts, snapshots
 
-from blinkspot.localization.fitting import fit_molecules
+from blinkspot.localization.fitting.molecules import fit_molecules
 
 N = 3000
 

@@ -20,11 +20,11 @@ from killing import Task, check, command, kill_and_go_on, prepare, timed
 from support import print_table
 
 from blinkspot.denoising import Denoiser
-from blinkspot.denoising.checkpoint import read_checkpoint
-from blinkspot.denoising.kept_training import checkpoint_beside
+from blinkspot.denoising.training.checkpoint import read_checkpoint
+from blinkspot.denoising.training.kept_training import checkpoint_beside
 
 EVERY_S = 0.2
-SETTINGS = {"blinkspot.denoising.training._CHECKPOINT_EVERY_S": EVERY_S}
+SETTINGS = {"blinkspot.denoising.training.training._CHECKPOINT_EVERY_S": EVERY_S}
 
 
 def content(model: Path) -> tuple[Any, ...]:

@@ -12,7 +12,7 @@ from blinkspot import LocalizationTable, Localizer, LocalizerSettings, as_stack,
 from blinkspot.camera import FloatArray
 from blinkspot.evaluation import PRESETS, molecule_bias, threshold_curve
 from blinkspot.evaluation.scoring.curve import Curve
-from blinkspot.localization.fitting import FitMethod, FitPixels
+from blinkspot.localization.fitting.molecules import FitMethod, FitPixels
 from blinkspot.progress import finish
 
 from .blinking import Blinks, GhostRates, blinking_movie, ghost_rates

@@ -11,7 +11,7 @@ from blinkspot.camera import FloatArray
 from blinkspot.evaluation import Comparison, Scores, compare
 from blinkspot.evaluation.scoring.matching import IndexArray, match, pairs_within
 from blinkspot.evaluation.scoring.scores import DEFAULT_TOLERANCE_NM
-from blinkspot.localization.fitting import fit_molecules
+from blinkspot.localization.fitting.molecules import fit_molecules
 from blinkspot.progress import finish
 
 from ..trainings import Movie

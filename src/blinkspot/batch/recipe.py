@@ -22,7 +22,7 @@ from blinkspot.evaluation.resolution import ResolutionSettings
 from blinkspot.files.whole_files import read_small_text
 from blinkspot.localization import LocalizerSettings
 from blinkspot.localization.astigmatism import AstigmatismCalibration
-from blinkspot.localization.fitting import FitMethod
+from blinkspot.localization.fitting.molecules import FitMethod
 from blinkspot.localization.processing import STEPS, Step
 from blinkspot.localization.processing.drift import LoadedDrift
 

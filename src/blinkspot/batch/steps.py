@@ -106,9 +106,9 @@ class Train:
     def run(self) -> Generator[Progress, None, None]:
         """Train, from the checkpoint on where there is one of this training."""
         from blinkspot.denoising import Denoiser, Training
-        from blinkspot.denoising.checkpoint import identity_of, is_of_training
-        from blinkspot.denoising.kept_training import discard
-        from blinkspot.denoising.learner import load_optimiser
+        from blinkspot.denoising.training.checkpoint import identity_of, is_of_training
+        from blinkspot.denoising.training.kept_training import discard
+        from blinkspot.denoising.training.learner import load_optimiser
 
         yield from _waited(load_optimiser)
         movie = yield from _waited(partial(opened_movies, self.movies))

@@ -166,12 +166,12 @@ def train(
     Interrupted (Ctrl-C), it keeps the best model so far, too.
     """
     from blinkspot.denoising import Denoiser, Training, TrainingSettings
-    from blinkspot.denoising.kept_training import (
+    from blinkspot.denoising.training.kept_training import (
         checkpoint_beside,
         discard,
         discard_checkpoint_of_finished,
     )
-    from blinkspot.denoising.learner import load_optimiser
+    from blinkspot.denoising.training.learner import load_optimiser
 
     options: dict[str, Any] = {
         "network": network,
@@ -247,7 +247,7 @@ def _kept(checkpoint: Path, training: Training, resume: Path | None, restart: bo
 
     One that is to be kept in ``checkpoint`` may have been begun from ``resume``, and ended early again.
     """
-    from blinkspot.denoising.kept_training import discard, steps_kept
+    from blinkspot.denoising.training.kept_training import discard, steps_kept
 
     if restart:
         if resume is not None:

@@ -45,7 +45,7 @@ from blinkspot.localization import (
     table_paths,
 )
 from blinkspot.localization.astigmatism import AstigmatismCalibration
-from blinkspot.localization.fitting import FitMethod
+from blinkspot.localization.fitting.molecules import FitMethod
 from blinkspot.localization.settings import Preset, Widths
 from blinkspot.movies.checks import check_camera, check_movie
 from blinkspot.movies.recorded import is_denoised, open_denoised, open_recorded

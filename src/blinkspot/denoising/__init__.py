@@ -1,14 +1,14 @@
 """From noisy frames to posterior means: noise model, networks, training, prediction."""
 
-from blinkspot.denoising.course import Course, course_of
 from blinkspot.denoising.denoised_frames import DenoisedFrames
 from blinkspot.denoising.denoiser import DenoisedChunk, Denoiser
 from blinkspot.denoising.frames import FrameSignals, signals_of_frames
 from blinkspot.denoising.noise import ESTIMATES, LOSSES, Estimate, LossName
 from blinkspot.denoising.output import DenoisedFile, Units, denoise_to_file
 from blinkspot.denoising.settings import TrainingSettings
-from blinkspot.denoising.training import Training, train
-from blinkspot.denoising.training_state import TrainingProgress
+from blinkspot.denoising.training.course import Course, course_of
+from blinkspot.denoising.training.training import Training, train
+from blinkspot.denoising.training.training_state import TrainingProgress
 
 __all__ = [
     "ESTIMATES",

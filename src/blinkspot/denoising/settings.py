@@ -53,7 +53,7 @@ class TrainingSettings:
         Crops per step.
     learning_rate : float
         Largest step size of the optimiser (AdamW), of a network of up to 32 channels; of a wider one it is
-        less in proportion. See :mod:`blinkspot.denoising.schedule`.
+        less in proportion. See :mod:`blinkspot.denoising.training.schedule`.
     max_frames : int
         Most frames used, in runs spread over the movie.
     min_relative_signal : float

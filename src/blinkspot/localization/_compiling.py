@@ -16,12 +16,12 @@ FunctionT = TypeVar("FunctionT", bound=Callable[..., Any])
 SHARED = tuple(
     Path(__file__).parent / name
     for name in (
-        "kernel_maths.py",
-        "gaussian_model.py",
-        "gaussian_solver.py",
-        "crowded_model.py",
-        "crowded_misfit.py",
-        "crowded_pixels.py",
+        "fitting/kernel_maths.py",
+        "fitting/gaussian_model.py",
+        "fitting/gaussian_solver.py",
+        "crowding/model.py",
+        "crowding/misfit.py",
+        "crowding/pixels.py",
         "astigmatism/height_model.py",
         "thunderstorm/error_function.py",
         "thunderstorm/trust_region.py",

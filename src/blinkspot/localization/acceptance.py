@@ -21,7 +21,7 @@ from scipy.optimize import brentq, minimize_scalar
 from blinkspot.camera import Camera
 from blinkspot.localization.detection import find_above_noise_in_frames
 from blinkspot.localization.duplicates import DUPLICATE_DISTANCE_PX, without_duplicates
-from blinkspot.localization.fitting import fit_molecules
+from blinkspot.localization.fitting.molecules import fit_molecules
 from blinkspot.localization.psf import PsfWidth
 from blinkspot.progress import Progress, Stopwatch
 

@@ -9,9 +9,9 @@ import numpy as np
 
 from blinkspot.camera import Camera
 from blinkspot.localization.astigmatism.height import fit_heights
-from blinkspot.localization.crowding import compile_crowds
+from blinkspot.localization.crowding.spots import compile_crowds
 from blinkspot.localization.detection import find_candidates
-from blinkspot.localization.fitting import fit_molecules
+from blinkspot.localization.fitting.molecules import fit_molecules
 from blinkspot.localization.preset import ThunderstormLocalizer
 from blinkspot.localization.settings import LocalizerSettings
 from blinkspot.localization.thunderstorm import localize_frame as localize_as_thunderstorm

@@ -14,10 +14,10 @@ from blinkspot.camera import Camera
 from blinkspot.errors import BlinkspotError
 from blinkspot.localization.acceptance import Acceptance
 from blinkspot.localization.astigmatism.height import fit_heights
-from blinkspot.localization.crowding import resolve_crowds
+from blinkspot.localization.crowding.spots import resolve_crowds
 from blinkspot.localization.detection import Candidates, find_above_noise_in_frames, find_in_frames
 from blinkspot.localization.duplicates import DUPLICATE_DISTANCE_PX, without_duplicates
-from blinkspot.localization.fitting import Fits, fit_molecules
+from blinkspot.localization.fitting.molecules import Fits, fit_molecules
 from blinkspot.localization.found_rows import Rows
 from blinkspot.localization.psf import PsfWidth
 from blinkspot.localization.settings import LocalizerSettings

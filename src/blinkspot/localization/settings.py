@@ -10,7 +10,7 @@ import numpy as np
 
 from blinkspot.errors import BlinkspotError
 from blinkspot.localization.astigmatism.calibration import AstigmatismCalibration
-from blinkspot.localization.fitting import FitMethod, FitPixels
+from blinkspot.localization.fitting.molecules import FitMethod, FitPixels
 
 MOST_EMITTERS = 5
 

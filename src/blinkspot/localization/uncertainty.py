@@ -1,9 +1,9 @@
 """The closed formulas for the uncertainty of a position, for comparison with that of our own fits.
 
-Ours is the curvature of the likelihood at the fit (:mod:`blinkspot.localization.gaussian_fit`); the formulas
-know no more of a molecule than its width, its photons and its background, and take its image for a Gaussian
-that is as wide as the fit says. With a pixel's size a, the Gaussian's sigma s, N photons, b photons of
-background per pixel and F the excess noise factor::
+Ours is the curvature of the likelihood at the fit (:mod:`blinkspot.localization.fitting.gaussian_fit`); the
+formulas know no more of a molecule than its width, its photons and its background, and take its image for
+a Gaussian that is as wide as the fit says. With a pixel's size a, the Gaussian's sigma s, N photons, b
+photons of background per pixel and F the excess noise factor::
 
     s_a^2 = s^2 + a^2 / 12        tau = 2 pi s_a^2 b / (N a^2)
 

@@ -58,7 +58,7 @@ def loading(to_train: bool = False) -> Generator[Progress, None, ModuleType]:
 
 def _load_for_training() -> None:
     denoising()
-    from blinkspot.denoising.learner import load_optimiser
+    from blinkspot.denoising.training.learner import load_optimiser
 
     load_optimiser()
 
@@ -102,7 +102,7 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
         If it is none, or one of another version.
     """
     denoising()
-    from blinkspot.denoising.checkpoint import read_checkpoint
+    from blinkspot.denoising.training.checkpoint import read_checkpoint
 
     return read_checkpoint(path)[0]
 

@@ -20,7 +20,7 @@ from blinkspot.evaluation.held_out.thinning import Thinning
 from blinkspot.evaluation.held_out.window_light import WindowLight, measure_windows
 from blinkspot.evaluation.route_names import ROUTE_NAMES, RouteName
 from blinkspot.localization import LocalizationTable, Localizer, LocalizerSettings
-from blinkspot.localization.fitting import FitPixels
+from blinkspot.localization.fitting.molecules import FitPixels
 from blinkspot.movies.stack import Stack, open_stack
 from blinkspot.movies.writing import StackWriter
 from blinkspot.progress import Progress, Stopwatch

@@ -23,8 +23,8 @@ from numpy.typing import NDArray
 
 from blinkspot.evaluation.held_out.thinning import Thinning
 from blinkspot.localization._compiling import compiled
-from blinkspot.localization.gaussian_model import pixel_shares
-from blinkspot.localization.kernel_maths import factorize, solve_factored
+from blinkspot.localization.fitting.gaussian_model import pixel_shares
+from blinkspot.localization.fitting.kernel_maths import factorize, solve_factored
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]

@@ -14,7 +14,7 @@ from blinkspot.camera import Camera
 from blinkspot.errors import BlinkspotError
 from blinkspot.localization.detection import find_candidates
 from blinkspot.localization.duplicates import without_duplicates
-from blinkspot.localization.fitting import Fits, fit_molecules
+from blinkspot.localization.fitting.molecules import Fits, fit_molecules
 from blinkspot.movies.stack import Stack
 from blinkspot.progress import Progress, Stopwatch
 

@@ -7,8 +7,8 @@ from numpy.typing import NDArray
 
 from blinkspot.localization.astigmatism.calibration import AstigmatismCalibration, DefocusCurve
 from blinkspot.localization.astigmatism.height_fit import N_RESULTS, fit_windows
-from blinkspot.localization.fitting import Fits
-from blinkspot.localization.goodness import as_frames, judge_fits
+from blinkspot.localization.fitting.goodness import as_frames, judge_fits
+from blinkspot.localization.fitting.molecules import Fits
 
 FloatArray = NDArray[np.float64]
 
@@ -40,11 +40,11 @@ def fit_heights(
     calibration : AstigmatismCalibration
     pixel_size_nm : float
     frames, start, extra : ndarray, optional
-        As in :func:`~blinkspot.localization.fitting.fit_molecules`.
+        As in :func:`~blinkspot.localization.fitting.molecules.fit_molecules`.
     window_px : int, optional
         Side of the square that is fitted, odd; the calibration's own unless given.
     has_register : bool
-        As in :func:`~blinkspot.localization.fitting.fit_molecules`.
+        As in :func:`~blinkspot.localization.fitting.molecules.fit_molecules`.
 
     Returns
     -------

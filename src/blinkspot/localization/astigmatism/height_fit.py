@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from blinkspot.localization._compiling import compiled
 from blinkspot.localization.astigmatism.height_model import N_PARAMETERS, axis_shares, linearize, width_at
-from blinkspot.localization.kernel_maths import factorize, inverse_diagonal, solve_damped
+from blinkspot.localization.fitting.kernel_maths import factorize, inverse_diagonal, solve_damped
 
 FloatArray = NDArray[np.float64]
 

@@ -1,7 +1,7 @@
 """The model of an astigmatic molecule's pixels, and its Poisson likelihood with two derivatives.
 
-The model of a pixel's mean count is that of :mod:`blinkspot.localization.gaussian_model`, with the widths on
-their defocus curves (see :class:`~blinkspot.localization.astigmatism.calibration.DefocusCurve`)::
+The model of a pixel's mean count is that of :mod:`blinkspot.localization.fitting.gaussian_model`, with the
+widths on their defocus curves (see :class:`~blinkspot.localization.astigmatism.calibration.DefocusCurve`)::
 
     mean = background + amplitude * share(column; x, sigma_x(z)) * share(row; y, sigma_y(z)) + extra
 
@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from blinkspot.localization._compiling import compiled
-from blinkspot.localization.gaussian_model import pixel_shares
+from blinkspot.localization.fitting.gaussian_model import pixel_shares
 
 FloatArray = NDArray[np.float64]
 

@@ -1,7 +1,7 @@
 """ThunderSTORM's formulas for the uncertainty of a position.
 
 They overstate the error: on EM data by some 23 %. Those of our own fits are in
-:mod:`blinkspot.localization.gaussian_fit`, the formulas as they were published in
+:mod:`blinkspot.localization.fitting.gaussian_fit`, the formulas as they were published in
 :mod:`blinkspot.localization.uncertainty`.
 """
 

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from blinkspot.localization._compiling import compiled
-from blinkspot.localization.crowded_model import FloatArray, IntArray, Pixels, axis_shares, reach_of
+from blinkspot.localization.crowding.model import FloatArray, IntArray, Pixels, axis_shares, reach_of
 
 
 @compiled

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 
 from blinkspot.denoising.networks import default_channels
-from blinkspot.denoising.schedule import Schedule, largest_step
 from blinkspot.denoising.settings import TrainingSettings
+from blinkspot.denoising.training.schedule import Schedule, largest_step
 from blinkspot.progress import Progress
 
 _MOST_STEPS = 10_000

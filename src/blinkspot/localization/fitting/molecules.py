@@ -10,15 +10,15 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from blinkspot.localization.gaussian_fit import (
+from blinkspot.localization.fitting.gaussian_fit import (
     LEAST_SQUARES,
     N_RESULTS,
     POISSON,
     WEIGHTED_SQUARES,
     fit_windows,
 )
-from blinkspot.localization.goodness import Goodness, as_frames, judge_fits
-from blinkspot.localization.p_value import fitted_parameters
+from blinkspot.localization.fitting.goodness import Goodness, as_frames, judge_fits
+from blinkspot.localization.fitting.p_value import fitted_parameters
 
 FitMethod = Literal["mle", "lsq", "wlsq"]
 FitPixels = Literal["raw", "denoised"]

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from blinkspot.localization._compiling import compiled
-from blinkspot.localization.kernel_maths import complement_of_erf, exponential, logarithm
-from blinkspot.localization.p_value import FIRST_LOG_MEAN, NODES_PER_LOG, deviance_moments, p_values
+from blinkspot.localization.fitting.kernel_maths import complement_of_erf, exponential, logarithm
+from blinkspot.localization.fitting.p_value import FIRST_LOG_MEAN, NODES_PER_LOG, deviance_moments, p_values
 
 FloatArray = NDArray[np.float64]
 

@@ -19,25 +19,25 @@ from blinkspot.camera import Camera
 from blinkspot.camera_from_movie.estimate import noise_fits
 from blinkspot.denoising.batches import CropSource
 from blinkspot.denoising.calibration import Calibration, line
-from blinkspot.denoising.checkpoint import (
+from blinkspot.denoising.denoiser import Denoiser
+from blinkspot.denoising.devices import can_be_lost, lost_gpu_warning, pick_device
+from blinkspot.denoising.frames import check_part
+from blinkspot.denoising.prior import InputScaling, PriorNetwork
+from blinkspot.denoising.settings import TrainingSettings, resolved
+from blinkspot.denoising.training.checkpoint import (
     identity_of,
     read_same_training,
     tensors_below,
     undamaged,
     write_checkpoint,
 )
-from blinkspot.denoising.crop_choice import choose_crops, on_device
-from blinkspot.denoising.denoiser import Denoiser
-from blinkspot.denoising.devices import can_be_lost, lost_gpu_warning, pick_device
-from blinkspot.denoising.first_look import look_at
-from blinkspot.denoising.frames import check_part
-from blinkspot.denoising.kept_training import room_bytes
-from blinkspot.denoising.learner import Learner, Validation
-from blinkspot.denoising.new_network import model_to_train
-from blinkspot.denoising.prior import InputScaling, PriorNetwork
-from blinkspot.denoising.residual_check import ResidualCheck
-from blinkspot.denoising.settings import TrainingSettings, resolved
-from blinkspot.denoising.training_state import TrainingProgress, TrainingState
+from blinkspot.denoising.training.crop_choice import choose_crops, on_device
+from blinkspot.denoising.training.first_look import look_at
+from blinkspot.denoising.training.kept_training import room_bytes
+from blinkspot.denoising.training.learner import Learner, Validation
+from blinkspot.denoising.training.new_network import model_to_train
+from blinkspot.denoising.training.residual_check import ResidualCheck
+from blinkspot.denoising.training.training_state import TrainingProgress, TrainingState
 from blinkspot.denoising.workers import Workers
 from blinkspot.errors import BlinkspotError
 from blinkspot.files.part_folders import claimed

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from blinkspot.localization._compiling import compiled
-from blinkspot.localization.crowded_model import FloatArray, How, IntArray, Pixels, axis_shares
+from blinkspot.localization.crowding.model import FloatArray, How, IntArray, Pixels, axis_shares
 
 
 @compiled

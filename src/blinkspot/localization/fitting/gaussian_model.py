@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from blinkspot.localization._compiling import compiled
-from blinkspot.localization.kernel_maths import complement_of_erf, exponential, logarithm
+from blinkspot.localization.fitting.kernel_maths import complement_of_erf, exponential, logarithm
 
 FloatArray = NDArray[np.float64]
 Scratch = tuple[FloatArray, FloatArray, FloatArray]

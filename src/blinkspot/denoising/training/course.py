@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from blinkspot.denoising.training_state import TrainingProgress
+from blinkspot.denoising.training.training_state import TrainingProgress
 
 _FEWEST_VALIDATIONS = 4
 # A training still improves while its best validation lies in its last third.

@@ -10,15 +10,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from blinkspot.localization._compiling import compiled
-from blinkspot.localization.gaussian_model import (
+from blinkspot.localization.fitting.gaussian_model import (
     MOST_PARAMETERS,
     FloatArray,
     Scratch,
     linearize,
     pixel_shares,
 )
-from blinkspot.localization.gaussian_solver import minimize
-from blinkspot.localization.kernel_maths import factorize, inverse_diagonal, solve_factored
+from blinkspot.localization.fitting.gaussian_solver import minimize
+from blinkspot.localization.fitting.kernel_maths import factorize, inverse_diagonal, solve_factored
 
 N_RESULTS = 12
 

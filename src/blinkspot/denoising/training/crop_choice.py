@@ -11,12 +11,12 @@ import torch
 
 from blinkspot.camera import Camera
 from blinkspot.denoising.batches import CropSource, light_of
-from blinkspot.denoising.context_choice import choose_context
 from blinkspot.denoising.frames import ChosenFrames, choose_frames
-from blinkspot.denoising.learner import Learner
-from blinkspot.denoising.new_network import untrained_network
 from blinkspot.denoising.prior import InputScaling, PriorNetwork
 from blinkspot.denoising.settings import MAX_CONTEXT_FRAMES, TrainingSettings
+from blinkspot.denoising.training.context_choice import choose_context
+from blinkspot.denoising.training.learner import Learner
+from blinkspot.denoising.training.new_network import untrained_network
 from blinkspot.denoising.workers import Workers
 from blinkspot.movies.stack import Stack
 from blinkspot.progress import Progress

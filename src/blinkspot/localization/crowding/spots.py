@@ -16,13 +16,13 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 from scipy.stats import chi2, poisson
 
-from blinkspot.localization.crowded_fit import N_RESULTS, resolve_group
-from blinkspot.localization.crowded_misfit import judge_spots
-from blinkspot.localization.crowded_pixels import add_light, claim_pixels
+from blinkspot.localization.crowding.misfit import judge_spots
+from blinkspot.localization.crowding.pixels import add_light, claim_pixels
+from blinkspot.localization.crowding.search import N_RESULTS, resolve_group
 from blinkspot.localization.duplicates import DUPLICATE_DISTANCE_PX, without_duplicates
-from blinkspot.localization.fitting import Fits, fit_molecules
-from blinkspot.localization.gaussian_fit import SMALLEST_SIGMA_STD_PX
-from blinkspot.localization.goodness import Goodness
+from blinkspot.localization.fitting.gaussian_fit import SMALLEST_SIGMA_STD_PX
+from blinkspot.localization.fitting.goodness import Goodness
+from blinkspot.localization.fitting.molecules import Fits, fit_molecules
 from blinkspot.localization.psf import PsfWidth
 
 FloatArray = NDArray[np.float64]

@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from blinkspot.localization._compiling import compiled
-from blinkspot.localization.crowded_misfit import misfit, poorness_of
-from blinkspot.localization.crowded_model import (
+from blinkspot.localization.crowding.misfit import misfit, poorness_of
+from blinkspot.localization.crowding.model import (
     CONVERGED,
     PER_EMITTER,
     FloatArray,
@@ -27,8 +27,8 @@ from blinkspot.localization.crowded_model import (
     unknowns,
     without,
 )
-from blinkspot.localization.crowded_pixels import gather
-from blinkspot.localization.kernel_maths import factorize, inverse_diagonal
+from blinkspot.localization.crowding.pixels import gather
+from blinkspot.localization.fitting.kernel_maths import factorize, inverse_diagonal
 
 N_RESULTS = 16
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from blinkspot.localization._compiling import compiled
-from blinkspot.localization.gaussian_model import FloatArray, Scratch, linearize
-from blinkspot.localization.kernel_maths import solve_damped
+from blinkspot.localization.fitting.gaussian_model import FloatArray, Scratch, linearize
+from blinkspot.localization.fitting.kernel_maths import solve_damped
 
 # A Gaussian narrower than this has all its light in one pixel; one wider than half the window is background.
 SMALLEST_SIGMA_PX = 0.3

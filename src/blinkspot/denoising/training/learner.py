@@ -17,12 +17,12 @@ from torch.optim.swa_utils import AveragedModel
 
 from blinkspot.denoising.batches import split_batch
 from blinkspot.denoising.calibration import sums_for_line
-from blinkspot.denoising.checkpoint import tensors_below
 from blinkspot.denoising.devices import fast_precision, give_back_memory
 from blinkspot.denoising.noise import LossName, Prior, loss_of
 from blinkspot.denoising.prior import PriorNetwork
-from blinkspot.denoising.recording import Recording
-from blinkspot.denoising.residual_check import DarkSums, dark_sums, residual_ratio
+from blinkspot.denoising.training.checkpoint import tensors_below
+from blinkspot.denoising.training.recording import Recording
+from blinkspot.denoising.training.residual_check import DarkSums, dark_sums, residual_ratio
 from blinkspot.denoising.workers import Workers
 from blinkspot.errors import BlinkspotError
 from blinkspot.hardware_faults import is_out_of_memory
@@ -48,7 +48,7 @@ class Validation:
     sums : ndarray, (7,)
         For :func:`blinkspot.denoising.calibration.line`.
     residual_ratio : float or None
-        See :func:`blinkspot.denoising.residual_check.residual_ratio`.
+        See :func:`blinkspot.denoising.training.residual_check.residual_ratio`.
     """
 
     losses: Tensor

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from blinkspot.camera import Camera
-from blinkspot.denoising.checkpoint import new_checkpoint_of, read_checkpoint, read_same_training
 from blinkspot.denoising.denoiser import Denoiser
-from blinkspot.denoising.new_network import untrained_network
 from blinkspot.denoising.settings import MAX_CONTEXT_FRAMES, TrainingSettings
+from blinkspot.denoising.training.checkpoint import new_checkpoint_of, read_checkpoint, read_same_training
+from blinkspot.denoising.training.new_network import untrained_network
 from blinkspot.errors import BlinkspotError
 
 # Weights, their average, two moments and the best model; the old file stays until the new one is whole.

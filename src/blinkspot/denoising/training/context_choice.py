@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from blinkspot.denoising.batches import CropSource, split_batch
-from blinkspot.denoising.learner import Learner
 from blinkspot.denoising.prior import InputScaling
+from blinkspot.denoising.training.learner import Learner
 from blinkspot.progress import Progress, Stopwatch, relayed
 
 _STEPS = 400

@@ -1,7 +1,7 @@
 """The compiled model of several integrated Gaussians on the pixels that they share, and its optimum.
 
-The mean count of a pixel is that of :mod:`~blinkspot.localization.gaussian_model`, with one term for each
-emitter on one background::
+The mean count of a pixel is that of :mod:`~blinkspot.localization.fitting.gaussian_model`, with one term for
+each emitter on one background::
 
     mean = background + sum over emitters (amplitude * share(column; x, sigma) * share(row; y, sigma)) + extra
 
@@ -19,8 +19,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from blinkspot.localization._compiling import compiled
-from blinkspot.localization.gaussian_model import pixel_shares
-from blinkspot.localization.kernel_maths import solve_damped
+from blinkspot.localization.fitting.gaussian_model import pixel_shares
+from blinkspot.localization.fitting.kernel_maths import solve_damped
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]

@@ -1,0 +1,1 @@
+"""How a denoiser learns from the noisy movie itself: crops, steps, checkpoints, and when it ends."""
