@@ -156,9 +156,13 @@ class Denoise:
         return opened_model(self.model, self.device), opened_movie(self.movie)
 
     def checked(self) -> Generator[Progress, None, tuple[Denoiser, Stack]]:
-        """Return model and movie, once they are found to suit each other."""
+        """Return model and movie, once they are found to suit each other; keep what speaks against that."""
+        from blinkspot.denoising import likeness_of
+
         model, movie = yield from _waited(self.opened)
         yield from _waited(partial(model.check_matches, movie, self.camera))
+        unlike = (yield from likeness_of(model, movie)).warning
+        keep_warnings(self.target, [] if unlike is None else [unlike])
         return model, movie
 
     def run(self) -> Generator[Progress, None, None]:

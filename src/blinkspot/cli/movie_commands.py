@@ -311,7 +311,7 @@ def denoise(
 
     Ended early, in whatever way, it keeps what is done; the same command goes on from there.
     """
-    from blinkspot.denoising import DenoisedFile, Denoiser
+    from blinkspot.denoising import DenoisedFile, Denoiser, likeness_of
     from blinkspot.denoising.devices import pick_device
 
     check_movie_name(output)
@@ -327,6 +327,9 @@ def denoise(
     with going_on_later(file), file:
         if file.note:
             say(file.note)
+        unlike = run(likeness_of(denoiser, movie, first, last + 1)).warning
+        if unlike is not None:
+            say(f"Warning: {unlike}")
         run(file.denoise())
     for warning in denoiser.warnings:
         say(f"Warning: {warning}")
@@ -336,6 +339,7 @@ def denoise(
             "frames": last + 1 - first,
             "estimate": estimate,
             "units": units,
+            "warnings": [*([] if unlike is None else [unlike]), *denoiser.warnings],
             "seconds": time.perf_counter() - started,
         },
         as_json,

@@ -3,6 +3,7 @@
 from blinkspot.denoising.denoised_frames import DenoisedFrames
 from blinkspot.denoising.denoiser import DenoisedChunk, Denoiser
 from blinkspot.denoising.frames import FrameSignals, signals_of_frames
+from blinkspot.denoising.likeness import Likeness, likeness_of
 from blinkspot.denoising.noise import ESTIMATES, LOSSES, Estimate, LossName
 from blinkspot.denoising.output import DenoisedFile, Units, denoise_to_file
 from blinkspot.denoising.settings import TrainingSettings
@@ -20,6 +21,7 @@ __all__ = [
     "Denoiser",
     "Estimate",
     "FrameSignals",
+    "Likeness",
     "LossName",
     "Training",
     "TrainingProgress",
@@ -27,6 +29,7 @@ __all__ = [
     "Units",
     "course_of",
     "denoise_to_file",
+    "likeness_of",
     "signals_of_frames",
     "train",
 ]

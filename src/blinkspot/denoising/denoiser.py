@@ -120,6 +120,11 @@ class Denoiser:
         }
 
     @property
+    def knows_variance(self) -> bool:
+        """Whether it was trained to know how uncertain it is: by all losses but the squared error."""
+        return not self._model.mean_only
+
+    @property
     def device(self) -> torch.device:
         """Where the model runs."""
         return next(self._model.parameters()).device
@@ -313,7 +318,7 @@ class Denoiser:
         """
         if estimate not in ESTIMATES:
             raise BlinkspotError(f"There is no estimate {estimate!r}: choose one of {', '.join(ESTIMATES)}.")
-        if estimate == "posterior-variance" and self._model.mean_only:
+        if estimate == "posterior-variance" and not self.knows_variance:
             raise BlinkspotError(
                 "A model trained with squared error knows no posterior variance: train with another loss."
             )

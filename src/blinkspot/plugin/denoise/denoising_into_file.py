@@ -52,6 +52,7 @@ class IntoFile:
         denoising = yield from backend.loading()
         task = self.task
         yield from denoising_steps.check(task)
+        yield from denoising_steps.look_at_likeness(task)
         file = denoising.DenoisedFile(
             task.model, task.movie, self.path, task.estimate, start=task.start, stop=task.stop
         )

@@ -121,6 +121,14 @@ def check(task: DenoisingTask) -> Generator[Progress, None, None]:
     )
 
 
+def look_at_likeness(task: DenoisingTask) -> Generator[Progress | DenoisingWarning, None, None]:
+    """Warn where the model has not learned a movie like this one."""
+    denoising = yield from backend.loading()
+    unlike = (yield from denoising.likeness_of(task.model, task.movie, task.start, task.stop)).warning
+    if unlike is not None:
+        yield DenoisingWarning(unlike)
+
+
 def denoise_into(task: DenoisingTask, write: Callable[[int, FloatArray], None]) -> Generator[Any, None, None]:
     """Denoise frames and hand them over in ADU.
 
@@ -136,6 +144,7 @@ def denoise_into(task: DenoisingTask, write: Callable[[int, FloatArray], None]) 
     """
     denoising = yield from backend.loading()
     yield from check(task)
+    yield from look_at_likeness(task)
     model = task.model
     for chunk in with_warnings(model, model.denoise(task.movie, task.start, task.stop, task.estimate)):
         if isinstance(chunk, DenoisingWarning):

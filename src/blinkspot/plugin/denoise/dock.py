@@ -217,7 +217,7 @@ class DenoiseDock(Dock):
             self._running, self._growing = request, growing
 
     def _denoise_on_the_fly(self, request: Request) -> None:
-        job = partial(steps.prepare, request.task, frame_shown(self.viewer, request.source))
+        job = partial(steps.begin, request.task, frame_shown(self.viewer, request.source))
         if self.start_job(f"Denoising {request.source.name}", job, [request.source]):
             self._running, self._growing = request, None
 

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from blinkspot.camera import FloatArray
 from blinkspot.plugin import backend
-from blinkspot.plugin.denoise.denoising_steps import DenoisingTask
+from blinkspot.plugin.denoise import denoising_steps
+from blinkspot.plugin.denoise.denoising_steps import DenoisingTask, DenoisingWarning
 from blinkspot.progress import Progress
 
 if TYPE_CHECKING:  # importing it takes seconds
@@ -21,6 +22,13 @@ class Prepared:
 
     frames: DenoisedFrames
     first: FloatArray
+
+
+def begin(task: DenoisingTask, index: int) -> Generator[Progress | DenoisingWarning, None, Prepared]:
+    """Do what :func:`prepare` does; warn where the model has not learned a movie like this one."""
+    prepared = yield from prepare(task, index)
+    yield from denoising_steps.look_at_likeness(task)
+    return prepared
 
 
 def prepare(task: DenoisingTask, index: int) -> Generator[Progress, None, Prepared]:
@@ -39,9 +47,7 @@ def prepare(task: DenoisingTask, index: int) -> Generator[Progress, None, Prepar
         If the model does not fit, or the frame cannot be computed.
     """
     denoising = yield from backend.loading()
-    yield from backend.meanwhile(
-        lambda: task.model.check_matches(task.movie, task.camera), "checking that the model fits the movie"
-    )
+    yield from denoising_steps.check(task)
     frames: DenoisedFrames = denoising.DenoisedFrames(task.model, task.movie, task.estimate)
     yield from frames.compute(index)
     return Prepared(frames, frames[index])
