@@ -188,6 +188,6 @@ def test_the_sentence_says_what_is_off():
     told = Likeness(light=(1.3, 0.001), slope=(0.6, 0.01), variance=(1.5, 0.01))
     assert told.warning.startswith(
         "The model has not learned a movie like this one (the movie has 1.3 times the light that it "
-        "foretells; where it foretells 1 photoelectron more, there are 0.6 more; what it leaves over has 1.5 times the "
-        "variance that it expects)"
+        "foretells; where it foretells 1 photoelectron more, there are 0.6 more; what it leaves over has "
+        "1.5 times the variance that it expects)"
     )
