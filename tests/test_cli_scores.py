@@ -132,14 +132,17 @@ def test_the_wrong_order_is_told(bright: tuple[Path, Path], work: Path, command:
     assert swapped.refuses("give the denoised movie first, then the clean one")
 
 
-def test_compare_warns_where_the_noisy_movie_has_no_noise(
+def test_compare_refuses_movies_that_are_exchanged_and_warns_of_a_wrong_camera(
     bright: tuple[Path, Path], command: Command, tmp_path: Path
 ) -> None:
     movie, smooth = bright[0].with_name("movie.tif"), tmp_path / "smooth.tif"
     tifffile.imwrite(smooth, gaussian_filter(tifffile.imread(movie).astype(np.float32), (0, 2, 2)))
     swapped = command("compare", smooth, movie, "-o", tmp_path / "swapped", "--json")
-    assert swapped.status == 0
-    assert any("smooth.tif not the movie as recorded" in each for each in swapped.words)
+    assert swapped.refuses("The movies seem to be exchanged")
+    assert swapped.refuses("Give the movie as recorded first, then the denoised one.")
+    other = command("compare", movie, smooth, "-o", tmp_path / "other", "--electrons-per-adu", "5", "--json")
+    assert other.status == 0
+    assert any("movie.tif not the movie as recorded" in each for each in other.words)
     right = command("compare", movie, smooth, "-o", tmp_path / "right", "--json")
     assert right.status == 0
     assert not any("Warning" in each for each in right.words)

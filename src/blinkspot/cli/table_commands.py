@@ -354,10 +354,11 @@ def compare(
     )
     known = None if truth is None else read_table(truth)
     denoiser = None if model is None else _loaded(model)
+    job = compare_movies(movie, restored, used, known, settings, denoiser)
     contradiction = noise_contradiction(movie, used)
     if contradiction is not None:
         say(f"Warning: {contradiction} Or is {noisy} not the movie as recorded?")
-    comparison = run(compare_movies(movie, restored, used, known, settings, denoiser))
+    comparison = run(job)
     page = run(write_report(comparison, output))
     result = summary(comparison) if as_json else {"verdict": summary(comparison)["verdict"]}
     answer({**result, "page": str(page)}, as_json)

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from blinkspot.camera import Camera
+from blinkspot.camera_from_movie.estimate import noise_fits, noise_ratio
 from blinkspot.errors import BlinkspotError
 from blinkspot.evaluation.comparing.checks import Checks, run_checks, weight_of_checks
 from blinkspot.evaluation.comparing.comparison_settings import ComparisonSettings
@@ -31,6 +32,9 @@ from blinkspot.movies.stack import Stack, as_stack
 from blinkspot.progress import Progress, Stopwatch
 from blinkspot.progress_parts import as_part
 from blinkspot.provenance import provenance
+
+# A denoised movie has far less of the noise than this; wrong camera settings seldom mean as much.
+_SMOOTH = 0.5
 
 if TYPE_CHECKING:  # importing it takes seconds
     from blinkspot.denoising import Denoiser
@@ -126,9 +130,9 @@ def compare(
     Raises
     ------
     BlinkspotError
-        If the movies are not of the same shape, the truth is empty or of another movie, another model or
-        camera made the denoised movie, or photons are to be held out and there is neither a model nor time to
-        train one.
+        If the movies are not of the same shape, or exchanged, the truth is empty or of another movie, another
+        model or camera made the denoised movie, or photons are to be held out and there is neither a model
+        nor time to train one.
     """
     settings = ComparisonSettings() if settings is None else settings
     noisy, denoised = as_stack(noisy), as_stack(denoised)
@@ -150,6 +154,7 @@ def _check(noisy: Stack, denoised: Stack, camera: Camera, truth: LocalizationTab
             f"The noisy movie has the shape {noisy.shape} (frames, height, width) and the denoised one "
             f"{denoised.shape}: give the denoised version of the same movie."
         )
+    _check_not_exchanged(noisy, denoised, camera)
     if truth is None:
         return
     if len(truth) == 0:
@@ -157,6 +162,21 @@ def _check(noisy: Stack, denoised: Stack, camera: Camera, truth: LocalizationTab
     pixel_size_nm = camera.pixel_size_nm
     extent_nm = (noisy.height * pixel_size_nm, noisy.width * pixel_size_nm)
     check_truth(MovieFacts("the movie", noisy.n_frames, pixel_size_nm, extent_nm), truth)
+
+
+def _check_not_exchanged(noisy: Stack, denoised: Stack, camera: Camera) -> None:
+    """Refuse a smooth movie in the place of the noisy one, and a camera's noise in the other's."""
+    try:
+        ratio = noise_ratio(noisy, camera)
+        exchanged = ratio < _SMOOTH and noise_fits(noise_ratio(denoised, camera))
+    except BlinkspotError:  # one of them has frames of one value, say, and no noise to measure
+        return
+    if exchanged:
+        raise BlinkspotError(
+            f"The movies seem to be exchanged: the noise of the one given as noisy has {ratio:.2g} times the "
+            "variance that the camera predicts, and that of the one given as denoised is as a camera records "
+            "it. Give the movie as recorded first, then the denoised one."
+        )
 
 
 def _compare(
