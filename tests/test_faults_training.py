@@ -216,7 +216,7 @@ LOST = {
 @pytest.fixture
 def as_if_on_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
     """Have the processor be taken for a device that may be lost."""
-    for module in ("devices", "training"):
+    for module in ("devices", "training.training"):
         monkeypatch.setattr(f"blinkspot.denoising.{module}.can_be_lost", lambda _: True)
 
 

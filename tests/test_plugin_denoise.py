@@ -214,6 +214,23 @@ def test_the_movie_of_another_camera_is_refused(qtbot, viewer, dock):
     assert [layer.name for layer in viewer.layers] == ["movie"]
 
 
+@pytest.mark.parametrize("frames", ["All frames", "As you look", "into a file"])
+def test_a_movie_of_a_kind_that_the_model_has_not_learned_is_told(
+    qtbot, viewer, dock, tmp_path, monkeypatch, frames
+):
+    layer = add_movie(viewer, dock, data=movie(background_photons=8.0))
+    monkeypatch.setattr(file_dialogs, "ask_save", lambda *_: tmp_path / "out.tif")
+    with notifications() as shown:
+        if frames == "into a file":
+            click(qtbot, dock.file_button)
+        else:
+            dock.frames.setCurrentText(frames)
+            click(qtbot, dock.run_button)
+        wait_for_end(qtbot, dock)
+    assert ["has not learned a movie like this one" in text for _, text in shown] == [True]
+    assert [each.name.startswith("movie denoised") for each in viewer.layers if each is not layer] == [True]
+
+
 def test_side_by_side_and_back(qtbot, viewer, dock):
     layer = add_movie(viewer)
     viewer.add_image(np.zeros((32, 32)), name="other")

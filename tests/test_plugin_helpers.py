@@ -24,7 +24,7 @@ CAMERA = Camera(pixel_size_nm=100.0, offset_adu=100.0, electrons_per_adu=12.0, e
 
 
 @lru_cache
-def movie(frames: int = 40, size_px: int = 32, seed: int = 3) -> np.ndarray:
+def movie(frames: int = 40, size_px: int = 32, seed: int = 3, background_photons: float = 5.0) -> np.ndarray:
     """Return a simulated movie (T, Y, X) of rather bright molecules, uint16."""
     settings = SimulationSettings(
         frames=frames,
@@ -33,7 +33,7 @@ def movie(frames: int = 40, size_px: int = 32, seed: int = 3) -> np.ndarray:
         density_per_um2=0.4,
         fwhm_nm=(250.0, 250.0),
         photons=(300.0, 500.0),
-        background_photons=5.0,
+        background_photons=background_photons,
         mean_on_frames=4.0,
         seed=seed,
     )
