@@ -121,6 +121,17 @@ def test_even_light_has_no_slope():
     assert told.warning is None
 
 
+def test_where_there_is_no_light_nothing_is_judged():
+    mean, variance = light()
+    mean[:, : SIDE_PX // 2] = variance[:, : SIDE_PX // 2] = 1e-3
+    counts = np.random.default_rng(5).poisson(mean, (6, SIDE_PX, SIDE_PX))
+    counts[:, :, : SIDE_PX // 2] = 0
+    told = found(Foretelling(mean, mean), counts)
+    assert told.warning is None
+    assert told.variance[0] == pytest.approx(1.0, abs=4 * told.variance[1])
+    assert found(Foretelling(mean / 1e3, mean / 1e3), counts).variance is None
+
+
 def test_a_model_that_knows_no_variance_is_not_judged_by_it():
     mean, variance = light()
     told = found(Foretelling(mean, variance / 9.0, knows_variance=False), np.repeat(mean[None], 3, axis=0))

@@ -28,6 +28,8 @@ _MOST_FRAMES = 6
 _VARIANCE, _LIGHT, _SLOPE = 0.05, 0.03, 0.1
 _SURE = 4.0
 _ROUNDING = 1e-12
+# Where less is expected the squares are nearly always near 0, and seldom enormous.
+_FEWEST_COUNTS = 0.1
 
 
 @dataclass(frozen=True)
@@ -41,7 +43,8 @@ class Likeness:
     slope : (float, float) or None
         By how much z rises where m rises by 1, with its standard error; None where m is the same everywhere.
     variance : (float, float) or None
-        Mean of (z - m)^2 / v, with its standard error; None of a model that knows no variance.
+        Mean of (z - m)^2 / v where there is light, with its standard error; None where there is none, or of
+        a model that knows no variance.
     """
 
     light: tuple[float, float]
@@ -111,10 +114,12 @@ def likeness_of(
         # Of counts that scatter more than the model expects, the slope does so, too.
         error = np.sqrt(max(1.0, squares.mean()) / spread)
         slope = float((off * z / variance).sum() / spread), float(error)
+    lit = mean >= _FEWEST_COUNTS
+    if not denoiser.knows_variance or not lit.any():
+        return Likeness(light, slope, None)
     # A few skewed counts seem to scatter less than they do; no law has less of it than a Poisson law.
-    scatter = max(float(squares.std()), float(np.sqrt(2.0 + (1.0 / variance).mean())))
-    left_over = float(squares.mean()), scatter / np.sqrt(squares.size)
-    return Likeness(light, slope, left_over if denoiser.knows_variance else None)
+    scatter = max(float(squares[lit].std()), float(np.sqrt(2.0 + (1.0 / variance[lit]).mean())))
+    return Likeness(light, slope, (float(squares[lit].mean()), scatter / np.sqrt(np.count_nonzero(lit))))
 
 
 def _foretold(denoiser: Denoiser, movie: Stack, index: int) -> Generator[Progress, None, NDArray[np.float64]]:
