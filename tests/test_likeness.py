@@ -25,18 +25,26 @@ SIDE_PX = 64
 class Foretelling:
     """Stands for a model: foretells the same mean and variance of each frame."""
 
-    def __init__(self, mean, variance, *, knows_variance=True):
+    def __init__(self, mean, variance, *, knows_variance=True, noise_ratio=1.0):
         self.camera = CAMERA
+        self.provenance = {"noise_ratio": noise_ratio}
         self.knows_variance = knows_variance
         self.mean, self.variance = mean.astype(np.float32), variance.astype(np.float32)
         self.asked = []
 
+    def for_camera(self, camera):
+        assert camera is CAMERA
+        return self
+
     def predict(self, movie, start, stop):
         assert stop == start + 1
         self.asked.append(start)
-        nothing = np.empty((0, *self.mean.shape), np.float32)
+        whole = self.mean.shape
+        top, left = (whole[0] - movie.height) // 2, (whole[1] - movie.width) // 2
+        seen = np.s_[None, top : top + movie.height, left : left + movie.width]
+        nothing = np.empty((0, *movie.shape[1:]), np.float32)
         yield PredictedChunk(start, nothing, nothing, Progress("denoising", 0.5, 1, 0.0))
-        yield PredictedChunk(start, self.mean[None], self.variance[None], Progress("denoising", 1, 1, 0.0))
+        yield PredictedChunk(start, self.mean[seen], self.variance[seen], Progress("denoising", 1, 1, 0.0))
 
 
 def light(seed=0):
@@ -141,7 +149,7 @@ def test_a_model_that_knows_no_variance_is_not_judged_by_it():
 
 @pytest.mark.parametrize(
     ("side_px", "n_frames", "asked"),
-    [(64, 3, [0, 1, 2]), (64, 101, [0, 20, 40, 60, 80, 100]), (400, 9, [0, 8]), (1000, 9, [0])],
+    [(64, 3, [0, 1, 2]), (64, 120, [10, 30, 50, 70, 90, 110]), (400, 9, [2, 6]), (1000, 9, [4])],
 )
 def test_frames_are_spread_over_the_movie_and_are_few_where_they_are_large(side_px, n_frames, asked):
     mean = np.full((side_px, side_px), 5.0)
@@ -151,6 +159,42 @@ def test_frames_are_spread_over_the_movie_and_are_few_where_they_are_large(side_
     assert model.asked == asked
     assert [value.fraction for value in values] == sorted(value.fraction for value in values)
     assert values[-1].fraction == 1.0
+
+
+def test_of_large_frames_the_middle_is_looked_at():
+    mean = np.random.default_rng(6).uniform(5.0, 40.0, (700, 900))
+    frames = np.repeat(mean[None], 2, axis=0)
+    frames[:, :30] = frames[:, :, :130] = frames[:, -30:] = frames[:, :, -130:] = 1e4
+    assert found(Foretelling(mean, mean), frames).light[0] == pytest.approx(1.0, rel=1e-6)
+    frames[:, 300:400] *= 2.0
+    assert found(Foretelling(mean, mean), frames).light[0] > 1.05
+
+
+def test_one_frame_unlike_all_others_and_a_cosmic_ray_do_not_count():
+    mean, variance = light()
+    random = np.random.default_rng(7)
+    frames = random.poisson(random.gamma(20.0, mean / 20.0, (6, SIDE_PX, SIDE_PX)))
+    frames[0] *= 2
+    frames[3, 20, 20] = 60_000
+    told = found(Foretelling(mean, variance), frames)
+    assert told.warning is None
+    assert max(told.slope[1], told.variance[1]) < 0.05
+    steeper = mean.mean() + 2.0 * (mean - mean.mean())
+    assert "there are 0.6 more" in found(Foretelling(steeper.clip(1.0), variance), frames).warning
+
+
+def test_a_camera_that_says_too_much_noise_is_not_the_movies_fault():
+    mean, variance = light()
+    sign = np.where(np.indices(mean.shape).sum(axis=0) % 2, 1.0, -1.0)
+    off = np.sqrt(0.8 * variance) * sign
+    frames = np.stack([mean + off, mean - off])
+    assert "0.8 times the variance" in found(Foretelling(mean, variance), frames).warning
+    of_such_a_camera = found(Foretelling(mean, variance, noise_ratio=0.8), frames)
+    assert of_such_a_camera.variance[0] == pytest.approx(1.0, rel=1e-4)
+    assert of_such_a_camera.warning is None
+    # More noise than the camera says is learned with the rest.
+    above = found(Foretelling(mean, variance, noise_ratio=1.3), frames)
+    assert above.variance[0] == pytest.approx(0.8, rel=1e-4)
 
 
 def test_a_range_is_looked_at_alone_and_one_that_is_not_there_is_refused():

@@ -7,7 +7,7 @@ rises by 1. None of that needs a truth.
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from blinkspot.denoising.frame_stream import checked_range
+from blinkspot.movies.lazy_frames import LazyFrames
 from blinkspot.movies.stack import Stack
 from blinkspot.progress import Progress, Stopwatch
 from blinkspot.progress_parts import as_part
@@ -22,14 +23,20 @@ from blinkspot.progress_parts import as_part
 if TYPE_CHECKING:
     from blinkspot.denoising.denoiser import Denoiser
 
+Measured = tuple[float, float]
+
 # Few enough that nobody waits for them.
 _PIXELS = 400_000
 _MOST_FRAMES = 6
+_SIDE_PX = 632
 _VARIANCE, _LIGHT, _SLOPE = 0.05, 0.03, 0.1
 _SURE = 4.0
 _ROUNDING = 1e-12
 # Where less is expected the squares are nearly always near 0, and seldom enormous.
 _FEWEST_COUNTS = 0.1
+# A cosmic ray hits a few pixels, whose squares would outweigh all others.
+_STRUCK = 1e-4
+_ERROR_OF_MEDIAN = 1.25  # over that of a mean, of normal values: sqrt(pi / 2)
 
 
 @dataclass(frozen=True)
@@ -44,12 +51,13 @@ class Likeness:
         By how much z rises where m rises by 1, with its standard error; None where m is the same everywhere.
     variance : (float, float) or None
         Mean of (z - m)^2 / v where there is light, with its standard error; None where there is none, or of
-        a model that knows no variance.
+        a model that knows no variance. Over the same of the model's own movie where that was less, for a
+        camera that makes the noise smaller than it says does so of each movie.
     """
 
-    light: tuple[float, float]
-    slope: tuple[float, float] | None
-    variance: tuple[float, float] | None
+    light: Measured
+    slope: Measured | None
+    variance: Measured | None
 
     @property
     def warning(self) -> str | None:
@@ -65,11 +73,12 @@ class Likeness:
             return None
         return (
             f"The model has not learned a movie like this one ({'; '.join(found)}), so that spots and their "
-            "photons may come out wrong: train a model on this movie, or let this one go on learning on it."
+            "photons may come out wrong: check the camera, and train a model on this movie until its loss "
+            "has settled, or let this one go on learning on it."
         )
 
 
-def _is_off(measured: tuple[float, float], limit: float) -> bool:
+def _is_off(measured: Measured, limit: float) -> bool:
     value, error = measured
     return abs(value - 1.0) > max(limit, _SURE * error)
 
@@ -78,6 +87,9 @@ def likeness_of(
     denoiser: Denoiser, movie: Stack, start: int = 0, stop: int | None = None
 ) -> Generator[Progress, None, Likeness]:
     """Look at how well a model foretells a few frames of a movie, spread evenly over a range.
+
+    Of large frames the middle is looked at. The values are medians over the frames, so that one that is
+    unlike all others, as the first after the laser was switched on, does not count.
 
     Parameters
     ----------
@@ -98,35 +110,72 @@ def likeness_of(
         If there is no such frame, or the movie is too short for the model's context.
     """
     start, stop = checked_range(movie, start, stop)
-    n_frames = min(_MOST_FRAMES, stop - start, max(1, _PIXELS // (movie.height * movie.width)))
+    middle = _Middle(movie)
+    n_frames = min(_MOST_FRAMES, stop - start, max(1, _PIXELS // (middle.height * middle.width)))
+    # Of its own, for its camera is that of the middle.
+    looking = denoiser.for_camera(
+        denoiser.camera.window(middle.top, middle.left, middle.height, middle.width)
+    )
     clock = Stopwatch("looking whether the model knows such a movie", n_frames)
     seen = []
-    for number, index in enumerate(np.linspace(start, stop - 1, n_frames).round().astype(int)):
-        frame = yield from as_part(_foretold(denoiser, movie, int(index)), clock, number, 1.0)
+    for number in range(n_frames):
+        index = start + (2 * number + 1) * (stop - start) // (2 * n_frames)
+        frame = yield from as_part(_foretold(looking, Stack(middle), index), clock, number, 1.0)
         seen.append(frame)
-    z, mean, variance = np.stack(seen, axis=1)
-    light = float(z.sum() / mean.sum()), float(np.sqrt(variance.sum()) / mean.sum())
-    squares = (z - mean) ** 2 / variance
-    off = mean - np.average(mean, weights=1.0 / variance)
-    spread = (off**2 / variance).sum()
-    slope = None
-    if spread > _ROUNDING * (mean**2 / variance).sum():
-        # Of counts that scatter more than the model expects, the slope does so, too.
-        error = np.sqrt(max(1.0, squares.mean()) / spread)
-        slope = float((off * z / variance).sum() / spread), float(error)
-    lit = mean >= _FEWEST_COUNTS
-    if not denoiser.knows_variance or not lit.any():
-        return Likeness(light, slope, None)
-    # A few skewed counts seem to scatter less than they do; no law has less of it than a Poisson law.
-    scatter = max(float(squares[lit].std()), float(np.sqrt(2.0 + (1.0 / variance[lit]).mean())))
-    return Likeness(light, slope, (float(squares[lit].mean()), scatter / np.sqrt(np.count_nonzero(lit))))
+    variance = _median([each.variance for each in seen if each.variance is not None])
+    own = float(denoiser.provenance.get("noise_ratio", 1.0))
+    if variance is not None and own < 1.0 - _VARIANCE:
+        variance = variance[0] / own, variance[1] / own
+    return Likeness(
+        light=_median([each.light for each in seen]) or (np.nan, np.inf),
+        slope=_median([each.slope for each in seen if each.slope is not None]),
+        variance=variance if denoiser.knows_variance else None,
+    )
 
 
-def _foretold(denoiser: Denoiser, movie: Stack, index: int) -> Generator[Progress, None, NDArray[np.float64]]:
-    """Return a frame's counts z, and what they are foretold as: means m and variances v; (3, Y, X)."""
+class _Middle(LazyFrames):
+    """The middle of a movie's frames."""
+
+    def __init__(self, movie: Stack) -> None:
+        self._movie = movie
+        self.height, self.width = min(movie.height, _SIDE_PX), min(movie.width, _SIDE_PX)
+        self.top, self.left = (movie.height - self.height) // 2, (movie.width - self.width) // 2
+        super().__init__((movie.n_frames, self.height, self.width), movie.data.dtype)
+
+    def read(self, start: int, stop: int) -> NDArray[np.generic]:
+        """Return frames (n, Y, X)."""
+        rows, columns = slice(self.top, self.top + self.height), slice(self.left, self.left + self.width)
+        return self._movie.frames(start, stop)[:, rows, columns]
+
+
+def _foretold(denoiser: Denoiser, movie: Stack, index: int) -> Generator[Progress, None, Likeness]:
+    """Return how well one frame is foretold."""
     for chunk in denoiser.predict(movie, index, index + 1):
         yield chunk.progress
         if len(chunk.mean):
-            mean, variance = chunk.mean[0], chunk.variance[0]
-    counts = denoiser.camera.counts(movie.frames(index, index + 1))[0]
-    return np.stack([counts, mean, variance]).astype(np.float64)
+            mean, variance = chunk.mean[0].astype(np.float64), chunk.variance[0].astype(np.float64)
+    z = denoiser.camera.counts(movie.frames(index, index + 1))[0].astype(np.float64)
+    light = float(z.sum() / mean.sum()), float(np.sqrt(variance.sum()) / mean.sum())
+    squares = (z - mean) ** 2 / variance
+    kept = (mean >= _FEWEST_COUNTS) & (squares <= np.quantile(squares, 1.0 - _STRUCK))
+    z, mean, variance, squares = (each[kept] for each in (z, mean, variance, squares))
+    if not z.size:
+        return Likeness(light, None, None)
+    # A few skewed counts seem to scatter less than they do; no law has less of it than a Poisson law.
+    scatter = max(float(squares.std()), float(np.sqrt(2.0 + (1.0 / variance).mean())))
+    left_over = float(squares.mean()), float(scatter / np.sqrt(squares.size))
+    off = mean - np.average(mean, weights=1.0 / variance)
+    spread = (off**2 / variance).sum()
+    if spread <= _ROUNDING * (mean**2 / variance).sum():
+        return Likeness(light, None, left_over)
+    # Of counts that scatter more than the model expects, the slope does so, too.
+    error = np.sqrt(max(1.0, left_over[0]) / spread)
+    return Likeness(light, (float((off * z / variance).sum() / spread), float(error)), left_over)
+
+
+def _median(measured: Sequence[Measured]) -> Measured | None:
+    if not measured:
+        return None
+    values, errors = np.array(measured).T
+    error = errors.mean() / np.sqrt(len(errors)) * (_ERROR_OF_MEDIAN if len(errors) > 2 else 1.0)
+    return float(np.median(values)), float(error)

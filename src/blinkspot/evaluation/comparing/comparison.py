@@ -33,8 +33,8 @@ from blinkspot.progress import Progress, Stopwatch
 from blinkspot.progress_parts import as_part
 from blinkspot.provenance import provenance
 
-# A denoised movie has far less of the noise than this; wrong camera settings seldom mean as much.
-_SMOOTH = 0.5
+# A denoised movie has far less of the noise variance than this.
+_SMOOTH = 0.1
 
 if TYPE_CHECKING:  # importing it takes seconds
     from blinkspot.denoising import Denoiser
@@ -168,14 +168,15 @@ def _check_not_exchanged(noisy: Stack, denoised: Stack, camera: Camera) -> None:
     """Refuse a smooth movie in the place of the noisy one, and a camera's noise in the other's."""
     try:
         ratio = noise_ratio(noisy, camera)
-        exchanged = ratio < _SMOOTH and noise_fits(noise_ratio(denoised, camera))
+        other = noise_ratio(denoised, camera)
     except BlinkspotError:  # one of them has frames of one value, say, and no noise to measure
         return
-    if exchanged:
+    # What lies below the camera's offset, as photoelectrons do, has no noise that could be told.
+    if ratio < _SMOOTH * other or (np.isinf(ratio) and noise_fits(other)):
         raise BlinkspotError(
-            f"The movies seem to be exchanged: the noise of the one given as noisy has {ratio:.2g} times the "
-            "variance that the camera predicts, and that of the one given as denoised is as a camera records "
-            "it. Give the movie as recorded first, then the denoised one."
+            "The movies seem to be exchanged: the one given as denoised has a camera's noise, and the one "
+            "given as noisy has less than a tenth of that. Give the movie as recorded first, then the "
+            "denoised one."
         )
 
 

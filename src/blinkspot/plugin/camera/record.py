@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from blinkspot.camera import MAPPED, NUMBERS, Camera
-from blinkspot.camera_from_movie import estimate as camera_estimate
+from blinkspot.camera_from_movie import estimate as camera_from_movie
 from blinkspot.camera_from_movie.estimate import CameraEstimate
 from blinkspot.errors import BlinkspotError
 from blinkspot.movies.checks import check_maps
@@ -269,10 +269,10 @@ def measure_camera(
     """
     if camera.maps is not None:
         check_maps(movie, camera.maps)
-        return camera_estimate.estimate_offset(movie, camera)
+        return camera_from_movie.estimate_offset(movie, camera)
     if offset_adu is not None and keep_offset:
-        return camera_estimate.estimate_slope(movie, offset_adu)
-    estimate = camera_estimate.estimate_camera(movie)
+        return camera_from_movie.estimate_slope(movie, offset_adu)
+    estimate = camera_from_movie.estimate_camera(movie)
     if offset_adu is not None and not estimate.identifiable:
-        return camera_estimate.estimate_slope(movie, offset_adu)
+        return camera_from_movie.estimate_slope(movie, offset_adu)
     return estimate

@@ -52,13 +52,13 @@ class IntoFile:
         denoising = yield from backend.loading()
         task = self.task
         yield from denoising_steps.check(task)
-        yield from denoising_steps.look_at_likeness(task)
         file = denoising.DenoisedFile(
             task.model, task.movie, self.path, task.estimate, start=task.start, stop=task.stop
         )
         try:
             with file:
                 yield Begun(file.note)
+                yield from denoising_steps.look_at_likeness(task)
                 yield from denoising_steps.with_warnings(task.model, file.denoise())
         finally:
             self.kept = file.kept

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Generator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from blinkspot.camera import FloatArray
+from blinkspot.errors import BlinkspotError
 from blinkspot.plugin import backend
 from blinkspot.plugin.denoise import denoising_steps
 from blinkspot.plugin.denoise.denoising_steps import DenoisingTask, DenoisingWarning
@@ -27,7 +29,9 @@ class Prepared:
 def begin(task: DenoisingTask, index: int) -> Generator[Progress | DenoisingWarning, None, Prepared]:
     """Do what :func:`prepare` does; warn where the model has not learned a movie like this one."""
     prepared = yield from prepare(task, index)
-    yield from denoising_steps.look_at_likeness(task)
+    # A frame that cannot be read says so once somebody looks at it.
+    with contextlib.suppress(BlinkspotError):
+        yield from denoising_steps.look_at_likeness(task)
     return prepared
 
 
