@@ -5,6 +5,7 @@ import math
 
 import numpy as np
 import pytest
+from scipy.ndimage import gaussian_filter
 
 from blinkspot.camera import Camera
 from blinkspot.errors import BlinkspotError
@@ -226,6 +227,24 @@ def test_what_does_not_belong_together_is_refused(movie, change, words):
     noisy, clean, truth = change(*movie)
     with pytest.raises(BlinkspotError, match=words):
         compare(noisy, clean, CAMERA, truth)
+
+
+@pytest.mark.parametrize("stated", [{}, {"em_gain": 75.0}, {"em_gain": 300.0}, {"offset_adu": 50.0}])
+def test_movies_that_are_exchanged_are_refused_whatever_is_said_of_the_camera(movie, stated):
+    noisy, _, truth = movie
+    smooth = gaussian_filter(noisy.astype(np.float32), (0, 2, 2))
+    camera = dataclasses.replace(CAMERA, **stated)
+    with pytest.raises(BlinkspotError, match="seem to be exchanged"):
+        compare(smooth, noisy, camera, truth)
+    compare(noisy, smooth, camera, truth)
+
+
+def test_photons_in_the_place_of_the_noisy_movie_are_refused_and_not_in_that_of_the_denoised(movie):
+    noisy, _, truth = movie
+    photons = CAMERA.photoelectrons(gaussian_filter(noisy.astype(np.float32), (0, 2, 2)))
+    with pytest.raises(BlinkspotError, match="seem to be exchanged"):
+        compare(photons, noisy, CAMERA, truth)
+    compare(noisy, photons, CAMERA, truth)
 
 
 def test_settings_out_of_range_are_refused():

@@ -171,8 +171,8 @@ def _check_not_exchanged(noisy: Stack, denoised: Stack, camera: Camera) -> None:
         other = noise_ratio(denoised, camera)
     except BlinkspotError:  # one of them has frames of one value, say, and no noise to measure
         return
-    # What lies below the camera's offset, as photoelectrons do, has no noise that could be told.
-    if ratio < _SMOOTH * other or (np.isinf(ratio) and noise_fits(other)):
+    # What lies below the camera's offset, as photoelectrons do, has an infinite ratio.
+    if (np.isfinite(other) and ratio < _SMOOTH * other) or (np.isinf(ratio) and noise_fits(other)):
         raise BlinkspotError(
             "The movies seem to be exchanged: the one given as denoised has a camera's noise, and the one "
             "given as noisy has less than a tenth of that. Give the movie as recorded first, then the "
