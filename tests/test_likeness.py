@@ -7,6 +7,8 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from blinkspot.batch.result_folder import kept_warnings
+from blinkspot.batch.steps import Denoise
 from blinkspot.camera import Camera
 from blinkspot.cli import main
 from blinkspot.denoising import Likeness, Training, TrainingSettings, likeness_of
@@ -237,6 +239,22 @@ def test_a_trained_model_knows_another_movie_of_its_kind_and_not_one_of_another(
         said = capfd.readouterr()
         assert ("has not learned a movie like this one" in said.err) == warns
         assert len(json.loads(said.out)["warnings"]) == warns
+
+
+def test_a_batch_keeps_the_warning_beside_the_movie_it_denoises(learned, tmp_path):
+    learned.save(tmp_path / "model.blinkspot")
+    background = PRESETS["low-light"].background_photons
+    for name, each in (("like", scene(2)), ("unlike", scene(3, background_photons=1.5 * background))):
+        path, target = tmp_path / f"{name}.tif", tmp_path / f"{name}_denoised.tif"
+        write_stack(path, each.movie.data)
+        step = Denoise(
+            path, 60, 48**2, tmp_path / "model.blinkspot", None, "posterior-mean", "adu", "cpu", target
+        )
+        finish(step.run())
+        kept = kept_warnings(target)
+        assert ["has not learned a movie like this one" in each for each in kept] == [True] * (
+            name == "unlike"
+        )
 
 
 def test_the_sentence_says_what_is_off():

@@ -7,7 +7,7 @@ rises by 1. None of that needs a truth.
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
+from collections.abc import Generator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -122,14 +122,13 @@ def likeness_of(
         index = start + (2 * number + 1) * (stop - start) // (2 * n_frames)
         frame = yield from as_part(_foretold(looking, Stack(middle), index), clock, number, 1.0)
         seen.append(frame)
-    variance = _median([each.variance for each in seen if each.variance is not None])
+    slopes = [each.slope for each in seen if each.slope is not None]
+    variances = [each.variance for each in seen if each.variance is not None and denoiser.knows_variance]
     own = float(denoiser.provenance.get("noise_ratio", 1.0))
-    if variance is not None and own < 1.0 - _VARIANCE:
-        variance = variance[0] / own, variance[1] / own
     return Likeness(
-        light=_median([each.light for each in seen]) or (np.nan, np.inf),
-        slope=_median([each.slope for each in seen if each.slope is not None]),
-        variance=variance if denoiser.knows_variance else None,
+        light=_median(*(each.light for each in seen)),
+        slope=_median(*slopes) if slopes else None,
+        variance=_median(*variances, over=own if own < 1.0 - _VARIANCE else 1.0) if variances else None,
     )
 
 
@@ -173,9 +172,7 @@ def _foretold(denoiser: Denoiser, movie: Stack, index: int) -> Generator[Progres
     return Likeness(light, (float((off * z / variance).sum() / spread), float(error)), left_over)
 
 
-def _median(measured: Sequence[Measured]) -> Measured | None:
-    if not measured:
-        return None
-    values, errors = np.array(measured).T
+def _median(*measured: Measured, over: float = 1.0) -> Measured:
+    values, errors = np.array(measured).T / over
     error = errors.mean() / np.sqrt(len(errors)) * (_ERROR_OF_MEDIAN if len(errors) > 2 else 1.0)
     return float(np.median(values)), float(error)
