@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from blinkspot.denoising.networks import NETWORKS, build_network
+from blinkspot.denoising.networks.base import PreciseConvolution
 from blinkspot.denoising.networks.laine import LaineNetwork
 from blinkspot.denoising.tiles import tiles
 
@@ -121,6 +122,51 @@ def test_tiles_join_to_the_whole(name, shape):
             joined[:, :, *tile.inside] = network(frames[:, :, *tile.read])[:, :, *tile.keep]
     assert len(cut) > 1
     torch.testing.assert_close(joined, whole, rtol=1e-10, atol=1e-10)
+
+
+@pytest.mark.parametrize("rows", [slice(40, 60), slice(0, 7), slice(93, 100), slice(None), slice(50, 51)])
+@pytest.mark.parametrize("radius", [0, 1])
+@pytest.mark.parametrize("name", NETWORKS)
+def test_rows_asked_for_are_those_of_the_whole(name, radius, rows):
+    network = make_network(name, 1, radius)
+    frames = torch.randn(2, 3, 100, 37, dtype=torch.float64)
+    with torch.inference_mode():
+        some, whole = network(frames, rows), network(frames)
+    torch.testing.assert_close(some, whole[..., rows, :], rtol=1e-10, atol=1e-10)
+
+
+def test_rows_of_the_halo_are_not_computed_to_the_end():
+    network = make_network("dilated", 0)
+    computed = []
+    for module in network.modules():
+        if isinstance(module, torch.nn.Conv2d) and module.kernel_size == (3, 3):
+            module.register_forward_hook(lambda _, inputs, output: computed.append(output.shape[-2]))
+    with torch.inference_mode():
+        network(torch.zeros(1, 1, 20 + 2 * network.halo_px, 9, dtype=torch.float64), slice(20, 40))
+    # Of each branch the first convolution of all rows, then blocks of two: 12, 8 and 4 rows beyond those
+    # asked for on each side where the spacing is 2, and 18, 12 and 6 where it is 3.
+    assert sorted(computed) == sorted([60, *2 * [44, 36, 28], *2 * [56, 44, 32]])
+
+
+@pytest.mark.parametrize("n_out", [1, 6])
+def test_the_precise_convolution_is_a_convolution_in_single_precision(n_out):
+    torch.manual_seed(0)
+    layer = PreciseConvolution(16, n_out)
+    features = torch.randn(3, 16, 11, 7).bfloat16().to(memory_format=torch.channels_last).requires_grad_()
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        made = layer(features)
+    weight, bias = (part.detach().double().requires_grad_() for part in (layer.weight, layer.bias))
+    exact_features = features.detach().double().requires_grad_()
+    exact = torch.nn.functional.conv2d(exact_features, weight, bias)
+    assert made.dtype == torch.float32
+    torch.testing.assert_close(made.double(), exact, rtol=1e-6, atol=1e-6)
+    slope = torch.randn(made.shape)
+    made.backward(slope)
+    exact.backward(slope.double())
+    torch.testing.assert_close(layer.weight.grad.double(), weight.grad, rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(layer.bias.grad.double(), bias.grad, rtol=1e-5, atol=1e-5)
+    # Rounded once, to the features' own precision.
+    torch.testing.assert_close(features.grad.double(), exact_features.grad, rtol=2**-8, atol=1e-6)
 
 
 def test_a_smaller_halo_would_leave_seams():

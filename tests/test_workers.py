@@ -1,6 +1,9 @@
 """Parts of a job are computed side by side, and nothing of that is seen in the results."""
 
 import dataclasses
+import platform
+import subprocess
+import sys
 import threading
 import time
 
@@ -149,6 +152,38 @@ def test_parts_are_taken_as_they_are_needed(two_threads):
         next(job)
         assert len(taken) <= 8
         job.close()
+
+
+_PAGES_OF_A_FRAME = """
+import resource
+import numpy as np, torch
+from blinkspot import Camera
+from blinkspot.denoising import Denoiser, TrainingSettings
+from blinkspot.denoising.prior import InputScaling, PriorNetwork
+from blinkspot.denoising.settings import resolved
+from blinkspot.denoising.training.new_network import untrained_network
+from blinkspot.movies.stack import as_stack
+torch.set_num_threads({threads})
+settings = resolved(TrainingSettings(context_frames=0, blind_spot_radius_px=0))
+model = PriorNetwork(untrained_network(settings), InputScaling(9.0, 1.0, 20.0), settings.components)
+camera = Camera(pixel_size_nm=100.0, offset_adu=100.0, electrons_per_adu=1.0)
+denoiser = Denoiser(model.to(memory_format=torch.channels_last), "dilated", camera, {{}})
+movie = as_stack(np.full((2, 512, 512), 120, np.uint16))
+for turn in range(12):
+    if turn == 6:
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    denoiser.denoise_frame(movie, 0)
+print((resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before) / 6)
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="it is glibc that gives memory back at once")
+@pytest.mark.parametrize("threads", [1, 2])
+def test_memory_of_one_frame_serves_the_next(threads):
+    """Without that 3,000 to 10,000 new pages (4 KiB) a frame, each of which the system fills with zeros."""
+    script = _PAGES_OF_A_FRAME.format(threads=threads)
+    printed = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert float(printed.stdout) < 1500
 
 
 def test_one_thread_and_two_train_the_same_model_to_the_bit():

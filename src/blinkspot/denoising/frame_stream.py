@@ -199,10 +199,11 @@ class FrameStream:
         if read_counts is not None:
             read_counts = read_counts.to(self._device).expand(len(counts), -1, -1)
         with torch.inference_mode():
+            rows, columns = part.tile.keep
             with fast_precision(self._device):
-                prior = self.model(counts, read_counts)
-            made = of_prior(counts[:, self._context_frames], prior)
-            return part, made[..., *part.tile.keep].cpu()
+                prior = self.model(counts, read_counts, rows)
+            made = of_prior(counts[:, self._context_frames, rows], prior)
+            return part, made[..., columns].cpu()
 
 
 def _frames_of(movie: Stack, pixels: int) -> int:

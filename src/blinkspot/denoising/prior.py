@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from blinkspot.denoising.networks import BlindSpotNetwork
+from blinkspot.denoising.networks import WHOLE, BlindSpotNetwork
 from blinkspot.denoising.noise import Prior
 
 # alpha from 0.02 (nothing known: the pixel speaks for itself) to 2e6 (the neighbours know the rate).
@@ -102,7 +102,7 @@ class PriorNetwork(nn.Module):
         self.components = components
         self.mean_only = mean_only
 
-    def forward(self, counts: Tensor, read_counts: Tensor | None = None) -> Prior:
+    def forward(self, counts: Tensor, read_counts: Tensor | None = None, rows: slice = WHOLE) -> Prior:
         """Return the prior of the centre frame's pixels, in float32 also under autocast.
 
         Parameters
@@ -114,12 +114,14 @@ class PriorNetwork(nn.Module):
             cannot tell it, so the network predicts the light alone, from counts stabilised pixel by pixel,
             and the prior of the count is that of the light moved up by the read variance: Gamma laws of the
             same variances.
+        rows : slice, optional
+            Rows of which the prior is wanted; the others are only looked at.
         """
         scaling, laws = self.scaling, self.components
         stabilised = _stabilised(counts)
         if read_counts is not None:
             stabilised = stabilised - _stabilised(read_counts)[:, None] + _STABILISED_ZERO
-        raw = self.network((stabilised - scaling.root_mean) / scaling.root_std).float()
+        raw = self.network((stabilised - scaling.root_mean) / scaling.root_std, rows).float()
         order = torch.arange(laws, device=raw.device).view(1, laws, 1, 1)
         mean = scaling.mean_counts * F.softplus(raw[:, :laws] + _BRIGHTER * order)
         mean = (scaling.offset + scaling.slope * mean).clamp_min(_LEAST_MEAN)
@@ -133,7 +135,7 @@ class PriorNetwork(nn.Module):
             log_share = F.log_softmax(shares - _RARER * order, dim=1)
             single_log_alpha = self._log_alpha(raw[:, -1])
         prior = Prior(mean, log_alpha, log_share, single_log_alpha)
-        return prior if read_counts is None else _moved_up(prior, read_counts)
+        return prior if read_counts is None else _moved_up(prior, read_counts[..., rows, :])
 
     def _log_alpha(self, raw: Tensor) -> Tensor:
         if self.mean_only:

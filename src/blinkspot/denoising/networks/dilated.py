@@ -16,7 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from blinkspot.denoising.networks.base import BlindSpotNetwork, PreciseConvolution
+from blinkspot.denoising.networks.base import WHOLE, BlindSpotNetwork, PreciseConvolution
 from blinkspot.denoising.networks.holes import HoledConvolution, lattice_spacings
 
 _BLOCKS = 3
@@ -44,10 +44,21 @@ class _Branch(nn.Module):
         super().__init__()
         self.first = HoledConvolution(context_frames, channels, spacing, radius)
         self.blocks = nn.Sequential(*(_ResidualBlock(channels, spacing) for _ in range(_BLOCKS)))
+        self.spacing = spacing
         self.halo_px = spacing - 1 + 2 * _BLOCKS * spacing
 
-    def forward(self, frames: Tensor) -> Tensor:
-        return cast(Tensor, self.blocks(self.first(frames)))
+    def forward(self, frames: Tensor, rows: slice) -> Tensor:
+        features = self.first(frames)
+        # What lies beyond the reach of the blocks to come is not computed further.
+        start, stop, _ = rows.indices(frames.shape[-2])
+        top = 0
+        for to_come in range(_BLOCKS, -1, -1):
+            reach = 2 * self.spacing * to_come
+            first, end = max(start - reach, 0), stop + reach
+            features, top = features[..., first - top : end - top, :], first
+            if to_come:
+                features = self.blocks[_BLOCKS - to_come](features)
+        return cast(Tensor, features)
 
 
 class DilatedNetwork(BlindSpotNetwork):
@@ -85,7 +96,7 @@ class DilatedNetwork(BlindSpotNetwork):
             PreciseConvolution(channels, outputs),
         )
 
-    def forward(self, frames: Tensor) -> Tensor:
-        """Map ``(N, 2 * context_frames + 1, Y, X)`` to ``(N, outputs, Y, X)``."""
-        features = [F.leaky_relu(branch(frames), 0.1, inplace=True) for branch in self.branches]
+    def forward(self, frames: Tensor, rows: slice = WHOLE) -> Tensor:
+        """Map ``(N, 2 * context_frames + 1, Y, X)`` to ``(N, outputs, Y, X)``, or to some rows of that."""
+        features = [F.leaky_relu(branch(frames, rows), 0.1, inplace=True) for branch in self.branches]
         return cast(Tensor, self.head(torch.cat(features, dim=1)))

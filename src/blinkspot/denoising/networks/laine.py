@@ -16,7 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from blinkspot.denoising.networks.base import BlindSpotNetwork, PreciseConvolution
+from blinkspot.denoising.networks.base import WHOLE, BlindSpotNetwork, PreciseConvolution
 
 
 class _UpwardConvolution(nn.Module):
@@ -134,8 +134,11 @@ class LaineNetwork(BlindSpotNetwork):
             PreciseConvolution(2 * channels, outputs),
         )
 
-    def forward(self, frames: Tensor) -> Tensor:
-        """Map ``(N, 2 * context_frames + 1, Y, X)`` to ``(N, outputs, Y, X)``; Y and X of any size."""
+    def forward(self, frames: Tensor, rows: slice = WHOLE) -> Tensor:
+        """Map ``(N, 2 * context_frames + 1, Y, X)`` to ``(N, outputs, Y, X)``, or to some rows of that.
+
+        Y and X may be of any size.
+        """
         height, width = frames.shape[-2:]
         padding = (0, -width % self.alignment_px, 0, -height % self.alignment_px)
         padded = F.pad(frames, padding)
@@ -145,4 +148,4 @@ class LaineNetwork(BlindSpotNetwork):
         if self.context is not None:
             before, _, after = padded.tensor_split((self.context_frames, self.context_frames + 1), dim=1)
             features.append(self.context(torch.cat((before, after), dim=1)))
-        return cast(Tensor, self.head(torch.cat(features, dim=1))[..., :height, :width])
+        return cast(Tensor, self.head(torch.cat(features, dim=1))[..., :height, :width][..., rows, :])
