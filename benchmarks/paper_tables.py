@@ -1,7 +1,8 @@
 """The paper, repeated: its Tables 1, 2 and 3 and pictures in the places of its Figures 3, 4 and 5.
 
 Everything is made in FOLDER and kept there: a run that was stopped goes on where it was, if it is given the
-same folder and options. FOLDER/paper_tables.md is the page, with its pictures beside it.
+same folder and options. The pages are FOLDER/paper_tables.md and FOLDER/paper_ablations.md, with their
+pictures beside them.
 
 The whole takes hours on a few cores and minutes on a graphics card; --quick takes less than 10 minutes on two
 cores, with short movies, short trainings, three data sets, and without ablations. CAREamics and bm3d need
@@ -62,7 +63,8 @@ FIGURE_5 = ("paper's protocol, noisy", "paper's protocol, denoised")
 # Trainings that end when they have settled depend on no clock: the same on any machine, but for rounding.
 FULL = {"frames": 300, "minutes": None}
 QUICK = {"frames": 60, "minutes": 0.8}
-PARTS = ("simulated", "blinking", "real", "ablations")
+ABLATIONS = "ablations"
+PARTS = ("simulated", "blinking", "real", ABLATIONS)
 QUICK_PARTS = PARTS[:3]
 
 
@@ -81,18 +83,34 @@ def main() -> None:
     options = parser.parse_args()
     use_threads(options.threads)
     run = _run(options)
+    asked = options.parts or (QUICK_PARTS if options.quick else PARTS)
+    tables = [part for part in asked if part != ABLATIONS]
+    for name, title, parts in (
+        ("paper_tables.md", "The paper, repeated", tables),
+        (
+            "paper_ablations.md",
+            "The paper, repeated: ablations and peers",
+            [ABLATIONS] if ABLATIONS in asked else [],
+        ),
+    ):
+        if parts:
+            page = _page(title, parts, run, options)
+            (options.folder / name).write_text(page.text(), encoding="utf-8")
+            print(page.text())
+
+
+def _page(title: str, parts: Sequence[str], run: Run, options: argparse.Namespace) -> Page:
     started = time.perf_counter()
     page = Page()
-    _head(page, options)
-    makes = {"simulated": _simulated, "blinking": _blinking, "real": _real, "ablations": _ablations}
-    for part in options.parts or (QUICK_PARTS if options.quick else PARTS):
+    _head(page, title, options)
+    makes = {"simulated": _simulated, "blinking": _blinking, "real": _real, ABLATIONS: _ablations}
+    for part in parts:
         makes[part](page, run, options)
     page.words(
-        f"This call took {(time.perf_counter() - started) / 60:.0f} minutes; what it found in its "
-        "folder, it did not do again."
+        f"This page took {(time.perf_counter() - started) / 60:.0f} minutes; what was found in the folder "
+        "was not done again."
     )
-    (options.folder / "paper_tables.md").write_text(page.text(), encoding="utf-8")
-    print(page.text())
+    return page
 
 
 def _run(options: argparse.Namespace) -> Run:
@@ -115,7 +133,7 @@ def _run(options: argparse.Namespace) -> Run:
     )
 
 
-def _head(page: Page, options: argparse.Namespace) -> None:
+def _head(page: Page, title: str, options: argparse.Namespace) -> None:
     size = QUICK if options.quick else FULL
     gpu = torch.cuda.get_device_name() if options.device != "cpu" and torch.cuda.is_available() else "no GPU"
     command = ["python", "benchmarks/paper_tables.py", "FOLDER"]
@@ -124,7 +142,7 @@ def _head(page: Page, options: argparse.Namespace) -> None:
     command += [f"--{name} PYTHON" for name in ("careamics", "bm3d") if getattr(options, name) is not None]
     minutes = size["minutes"]
     length = "until settled" if minutes is None else f"of at most {minutes:g} minutes"
-    page.heading("The paper, repeated" + (f": {', '.join(options.parts)}" if options.parts else ""), 1)
+    page.heading(title, 1)
     page.words(
         "The paper denoises single-molecule movies by a blind-spot network (Laine et al. 2019) with a "
         "Poisson likelihood under a Gamma prior, and localizes with ThunderSTORM. Its figures stand beside "
