@@ -144,7 +144,7 @@ def wide_number(file, at):
 )  # fmt: skip
 def test_tables_of_hdf5(tmp_path, monkeypatch, make, words):
     monkeypatch.setattr("blinkspot.safety.bursting.MOST_BYTES_AT_ONCE", 1 << 24)
-    monkeypatch.setattr("blinkspot.localization.table_files.hdf5_safety.MOST_BYTES_AT_ONCE", 1 << 24)
+    monkeypatch.setattr("blinkspot.safety.hdf5.MOST_BYTES_AT_ONCE", 1 << 24)
     assert words in sentence(read_table, table(tmp_path / "t.hdf5", make))
 
 

@@ -28,7 +28,7 @@ from blinkspot.localization.processing import (
     recorded_steps,
 )
 from blinkspot.localization.processing.correlation import MOST_CORRELATED_FRAMES, correlated_frames
-from blinkspot.localization.processing.paced import in_parts
+from blinkspot.paced import in_parts
 from blinkspot.progress import Progress, Stopwatch, finish
 
 

@@ -22,7 +22,7 @@ from blinkspot.batch.result_folder import is_there
 from blinkspot.batch.shared_model import Joined, SharedModel, is_shared, joined
 from blinkspot.batch.summary import Row, State, Summary, check_can_replace, write_summary
 from blinkspot.errors import BlinkspotError
-from blinkspot.localization.processing.paced import waited_for
+from blinkspot.paced import waited_for
 from blinkspot.progress import Progress, Stopwatch, relayed
 
 LOCK = ".lock"

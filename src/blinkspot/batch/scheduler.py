@@ -15,7 +15,7 @@ from functools import partial
 from typing import Any
 
 from blinkspot.errors import BlinkspotError
-from blinkspot.localization.processing.paced import waited_for
+from blinkspot.paced import waited_for
 from blinkspot.progress import Progress, Stopwatch
 
 # Of dask.distributed, which is not installed everywhere and not fully typed.

@@ -33,10 +33,10 @@ from blinkspot.files.whole_files import written_whole
 from blinkspot.localization import LocalizationTable, LocalizedFile, Localizer, LocalizerSettings, read_table
 from blinkspot.localization.processing import Step as TableStep
 from blinkspot.localization.processing import process
-from blinkspot.localization.processing.paced import waited_for
 from blinkspot.localization.processing.step import RECORD
 from blinkspot.movies.checks import check_camera, check_movie
 from blinkspot.movies.stack import Stack
+from blinkspot.paced import waited_for
 from blinkspot.progress import Progress, Stopwatch
 
 if TYPE_CHECKING:  # importing it takes seconds

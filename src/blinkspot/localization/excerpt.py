@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from blinkspot.localization.processing.paced import in_parts
+from blinkspot.paced import in_parts
 from blinkspot.progress import Progress, Stopwatch
 
 

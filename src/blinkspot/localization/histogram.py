@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from blinkspot.errors import BlinkspotError
-from blinkspot.localization.processing.paced import in_parts
 from blinkspot.localization.table import LocalizationTable
+from blinkspot.paced import in_parts
 from blinkspot.progress import Progress, Stopwatch
 
 BINS = 100

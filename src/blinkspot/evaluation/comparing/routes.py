@@ -28,8 +28,8 @@ from blinkspot.evaluation.scoring.uncertainty_calibration import (
     uncertainty_calibration,
 )
 from blinkspot.localization import LocalizationTable, Localizer, render
-from blinkspot.localization.processing.paced import waited_for
 from blinkspot.movies.stack import Stack
+from blinkspot.paced import waited_for
 from blinkspot.progress import Progress, Stopwatch
 
 if TYPE_CHECKING:  # importing it takes seconds

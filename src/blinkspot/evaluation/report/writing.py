@@ -14,7 +14,7 @@ from blinkspot.evaluation.report.drawings import Drawings, drawings_of, in_both_
 from blinkspot.evaluation.report.page import page_of
 from blinkspot.files.whole_files import check_new_folder, new_folder_written_whole
 from blinkspot.localization import save_picture
-from blinkspot.localization.processing.paced import waited_for
+from blinkspot.paced import waited_for
 from blinkspot.progress import Progress, Stopwatch
 
 _BESIDE = ("frame", "precision_recall", "counts")

@@ -19,9 +19,9 @@ from blinkspot.evaluation.residuals.standardised import (
     by_model,
     white_residual,
 )
-from blinkspot.localization.processing.paced import waited_for
 from blinkspot.movies.checks import check_camera, check_movie
 from blinkspot.movies.stack import Stack, as_stack
+from blinkspot.paced import waited_for
 from blinkspot.progress import Progress, Stopwatch
 from blinkspot.provenance import provenance
 

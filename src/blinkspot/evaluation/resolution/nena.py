@@ -27,9 +27,9 @@ from scipy.special import xlogy
 
 from blinkspot.errors import BlinkspotError
 from blinkspot.evaluation.resolution.successors import successor_distances
-from blinkspot.localization.processing.paced import waited_for
 from blinkspot.localization.table import LocalizationTable
 from blinkspot.localization.table_files.pixel_size import known_pixel_size_nm
+from blinkspot.paced import waited_for
 from blinkspot.progress import Progress, Stopwatch
 
 FloatArray = NDArray[np.float64]

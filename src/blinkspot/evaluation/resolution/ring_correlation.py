@@ -22,8 +22,8 @@ from blinkspot.evaluation.resolution.crossing import Crossing, first_crossing
 from blinkspot.evaluation.resolution.halves import frames_per_block, halves
 from blinkspot.evaluation.resolution.settings import ResolutionSettings
 from blinkspot.evaluation.resolution.spectrum import Field
-from blinkspot.localization.processing.paced import waited_for
 from blinkspot.localization.table import LocalizationTable
+from blinkspot.paced import waited_for
 from blinkspot.progress import Progress, Stopwatch
 
 FloatArray = NDArray[np.float64]

@@ -12,7 +12,7 @@ from scipy.fft import fft, next_fast_len, rfft
 from scipy.signal.windows import tukey
 
 from blinkspot.localization._compiling import compiled
-from blinkspot.localization.processing.paced import in_parts
+from blinkspot.paced import in_parts
 from blinkspot.progress import Progress, Stopwatch
 
 FloatArray = NDArray[np.float64]

@@ -15,8 +15,8 @@ from blinkspot.errors import BlinkspotError
 from blinkspot.localization.astigmatism.beads import BeadWidths, MoleculeCounts, compile_fits, measure_beads
 from blinkspot.localization.astigmatism.calibration import AstigmatismCalibration, odd_window_px
 from blinkspot.localization.astigmatism.curves import CalibratedBeads, align_and_fit, crossings_nm
-from blinkspot.localization.processing.paced import waited_for
 from blinkspot.movies.stack import Stack, as_stack
+from blinkspot.paced import waited_for
 from blinkspot.progress import Progress, Stopwatch
 from blinkspot.provenance import provenance
 

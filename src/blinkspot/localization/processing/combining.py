@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from blinkspot.localization._compiling import compiled
 from blinkspot.localization.processing.correlation import Correlated
 from blinkspot.localization.processing.linking import Links, localizations_in, usable_uncertainties
-from blinkspot.localization.processing.paced import in_parts
 from blinkspot.localization.table import LocalizationTable
+from blinkspot.paced import in_parts
 from blinkspot.progress import Progress, Stopwatch
 
 FloatArray = NDArray[np.float64]

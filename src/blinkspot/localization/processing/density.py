@@ -10,10 +10,11 @@ import numpy as np
 from scipy.spatial import cKDTree
 
 from blinkspot.errors import BlinkspotError
-from blinkspot.localization.processing.paced import in_parts, rows_where, waited_for
+from blinkspot.localization.processing.rows import rows_where
 from blinkspot.localization.processing.settings import check_choice, check_number, setting
 from blinkspot.localization.processing.step import recorded
 from blinkspot.localization.table import LocalizationTable
+from blinkspot.paced import in_parts, waited_for
 from blinkspot.progress import Progress, Stopwatch
 
 

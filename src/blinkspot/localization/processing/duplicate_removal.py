@@ -12,10 +12,11 @@ from numpy.typing import NDArray
 from blinkspot.errors import BlinkspotError
 from blinkspot.localization._compiling import compiled
 from blinkspot.localization.processing.ordering import compile_ordering, order_by_frame
-from blinkspot.localization.processing.paced import in_parts, rows_where, waited_for
+from blinkspot.localization.processing.rows import rows_where
 from blinkspot.localization.processing.settings import check_number, setting
 from blinkspot.localization.processing.step import recorded
 from blinkspot.localization.table import LocalizationTable
+from blinkspot.paced import in_parts, waited_for
 from blinkspot.progress import Progress, Stopwatch
 
 FloatArray = NDArray[np.float64]

@@ -12,10 +12,11 @@ from numpy.typing import NDArray
 
 from blinkspot.errors import BlinkspotError
 from blinkspot.localization.processing.expression import Expression, parse_expression
-from blinkspot.localization.processing.paced import in_parts, rows_where
+from blinkspot.localization.processing.rows import rows_where
 from blinkspot.localization.processing.settings import setting
 from blinkspot.localization.processing.step import recorded
 from blinkspot.localization.table import LocalizationTable
+from blinkspot.paced import in_parts
 from blinkspot.progress import Progress, Stopwatch
 
 

@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 
 from blinkspot.localization._compiling import compiled
 from blinkspot.localization.processing.ordering import FrameOrder, order_by_frame
-from blinkspot.localization.processing.paced import gathered, in_parts
 from blinkspot.localization.table import LocalizationTable
+from blinkspot.paced import gathered, in_parts
 from blinkspot.progress import Progress, Stopwatch
 
 FloatArray = NDArray[np.float64]

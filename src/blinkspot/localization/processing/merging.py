@@ -14,10 +14,11 @@ from blinkspot.localization.processing.combining import combine
 from blinkspot.localization.processing.correlation import Correlated, correlated
 from blinkspot.localization.processing.linking import LinkLimits, Links, link
 from blinkspot.localization.processing.ordering import compile_ordering
-from blinkspot.localization.processing.paced import in_parts, table_of, waited_for
+from blinkspot.localization.processing.rows import table_of
 from blinkspot.localization.processing.settings import check_number, setting
 from blinkspot.localization.processing.step import recorded
 from blinkspot.localization.table import LocalizationTable
+from blinkspot.paced import in_parts, waited_for
 from blinkspot.progress import Progress, Stopwatch, finish
 
 _MOST_FRAMES = 2**31

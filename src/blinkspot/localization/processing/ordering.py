@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from blinkspot.localization._compiling import compiled
-from blinkspot.localization.processing.paced import gathered, in_parts, waited_for
 from blinkspot.localization.table import LocalizationTable
+from blinkspot.paced import gathered, in_parts, waited_for
 from blinkspot.progress import Progress, Stopwatch
 
 FloatArray = NDArray[np.float64]

@@ -11,11 +11,12 @@ from numpy.typing import NDArray
 
 from blinkspot.camera import Camera
 from blinkspot.errors import BlinkspotError
-from blinkspot.localization.processing.paced import in_parts, table_of
+from blinkspot.localization.processing.rows import table_of
 from blinkspot.localization.processing.settings import check_choice, check_number, setting
 from blinkspot.localization.processing.step import recorded
 from blinkspot.localization.table import LocalizationTable
 from blinkspot.localization.uncertainty import Formula, closed_form_uncertainty
+from blinkspot.paced import in_parts
 from blinkspot.progress import Progress, Stopwatch
 
 FloatArray = NDArray[np.float64]

@@ -30,7 +30,6 @@ from blinkspot.localization.table import (
     LocalizationTable,
 )
 from blinkspot.localization.table_files.axes import Columns, apart, joined
-from blinkspot.localization.table_files.hdf5_safety import dataset_in, records_of, text_of
 from blinkspot.localization.table_files.picasso_metadata import (
     PicassoMetadata,
     many_are_beyond,
@@ -45,6 +44,7 @@ from blinkspot.localization.table_files.pixel_size import (
     with_pixel_size,
 )
 from blinkspot.localization.table_files.values import checked_frames, checked_numbers, known_columns
+from blinkspot.safety.hdf5 import dataset_in, records_of, text_of
 
 _FIELDS = {
     "frame": "frame",

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from blinkspot.localization._compiling import compiled
 from blinkspot.localization.processing.drift.curve import Drift
 from blinkspot.localization.processing.drift.smoothing import smoothed
-from blinkspot.localization.processing.paced import waited_for
+from blinkspot.paced import waited_for
 from blinkspot.progress import Progress, Stopwatch
 
 FloatArray = NDArray[np.float64]
