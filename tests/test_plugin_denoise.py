@@ -250,6 +250,54 @@ def test_side_by_side_and_back(qtbot, viewer, dock):
     assert viewer.layers["other"].visible
 
 
+def test_the_newest_result_is_the_one_that_is_saved_and_compared(qtbot, viewer, dock, tmp_path, monkeypatch):
+    layer = add_movie(viewer)
+    click(qtbot, dock.run_button)
+    wait_for_end(qtbot, dock)
+    dock.estimate.setCurrentIndex(dock.estimate.findData("map"))
+    click(qtbot, dock.run_button)
+    wait_for_end(qtbot, dock)
+    older, newer = viewer.layers["movie denoised"], viewer.layers["movie denoised [1]"]
+    assert viewer.layers.index(newer) < viewer.layers.index(older)
+    click(qtbot, dock.compare.button)
+    assert session_of(viewer).comparison.pair == (layer, newer)
+    suggested = []
+    path = tmp_path / "denoised.tif"
+    monkeypatch.setattr(file_dialogs, "ask_save", lambda *asked: (suggested.append(asked), path)[1])
+    click(qtbot, dock.save_button)
+    wait_for_end(qtbot, dock)
+    assert "movie denoised [1]" in str(suggested)
+    np.testing.assert_array_equal(open_stack(path).frames(0, 40), newer.data)
+    assert open_dock(viewer, "Localize").pair.denoised.layer is newer
+    viewer.layers.remove(newer)
+    assert session_of(viewer).denoised_of(layer, viewer.layers) is older
+
+
+@pytest.mark.parametrize("way", ["Side by side", "Curtain", "Flip"])
+def test_a_new_result_takes_its_place_in_the_comparison_of_its_movie(qtbot, viewer, dock, way):
+    layer = add_movie(viewer)
+    other = viewer.add_image(np.zeros((40, 32, 32)), name="other")
+    click(qtbot, dock.run_button)
+    wait_for_end(qtbot, dock)
+    comparison = session_of(viewer).comparison
+    comparison.show(layer, viewer.layers["movie denoised"], way)
+    dock.estimate.setCurrentIndex(dock.estimate.findData("map"))
+    click(qtbot, dock.run_button)
+    wait_for_end(qtbot, dock)
+    newer = viewer.layers["movie denoised [1]"]
+    assert (comparison.pair, comparison.way) == ((layer, newer), way)
+    seen = {each.name for each in viewer.layers if each.visible}
+    assert seen == ({"movie"} if way == "Flip" else {"movie", "movie denoised [1]"})
+    # Where another movie is compared, or the result is no movie, all is shown again.
+    for estimate, pair in (("blind", (other, newer)), ("posterior-variance", (layer, newer))):
+        comparison.show(*pair, way)
+        dock.estimate.setCurrentIndex(dock.estimate.findData(estimate))
+        click(qtbot, dock.run_button)
+        wait_for_end(qtbot, dock)
+        assert not comparison.active
+        assert all(each.visible for each in viewer.layers)
+
+
 @pytest.mark.parametrize("suffix", [".tif", ".zarr"])
 def test_the_result_is_saved_in_adu(qtbot, viewer, dock, tmp_path, monkeypatch, suffix):
     add_movie(viewer)

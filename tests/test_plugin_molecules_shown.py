@@ -34,6 +34,7 @@ from blinkspot.localization.processing import (
     recorded_steps,
 )
 from blinkspot.plugin.molecules import molecules_steps
+from blinkspot.plugin.session import session_of
 from blinkspot.plugin.widgets import file_dialogs
 from blinkspot.progress import finish
 
@@ -91,6 +92,27 @@ def test_the_picture_is_the_backend_s_and_follows_the_filter(qtbot, viewer, dock
     wait_for_count(qtbot, dock, int((table().column("photons") >= 300).sum()))
     qtbot.wait(400)
     assert [each.name for each in viewer.layers if "molecules" in each.name] == []
+
+
+@pytest.mark.parametrize("what", ["filtered", "drawn"])
+def test_what_is_shown_of_a_table_lies_over_its_movie_and_gets_no_cell_of_its_own(qtbot, viewer, dock, what):
+    movie = add_movie(viewer)
+    ready(qtbot, viewer, dock)
+    pictures = [viewer.add_image(np.zeros((32, 32)), name=name) for name in ("noisy", "denoised")]
+    comparison = session_of(viewer).comparison
+    comparison.show(*pictures)
+    if what == "filtered":
+        drag(dock, 250.0, 1e9)
+        shown = "movie localizations (noisy) processed"
+    else:
+        click(qtbot, dock.draw_button)
+        wait_for_end(qtbot, dock)
+        shown = "movie localizations (noisy) molecules"
+    qtbot.waitUntil(lambda: shown in viewer.layers, timeout=5000)
+    assert not comparison.active
+    assert not viewer.canvas.grid.enabled
+    assert viewer.layers[shown].visible
+    assert movie.visible
 
 
 def test_a_filter_changed_while_the_picture_is_drawn_counts(qtbot, viewer, dock, monkeypatch):

@@ -259,6 +259,31 @@ def test_movies_in_memory_stay_out_unless_asked_for(qtbot, viewer, make_napari_v
     assert record.source("em_gain").origin is Origin.TYPED
 
 
+def test_of_several_denoised_movies_the_newest_is_still_the_newest(
+    qtbot, viewer, make_napari_viewer, tmp_path, monkeypatch
+):
+    layer = add_movie(viewer)
+    session = session_of(viewer)
+    report, denoise = open_dock(viewer, "Report"), open_dock(viewer, "Denoise")
+    session.add_model("trained", model())
+    for estimate in ("posterior-mean", "map"):
+        denoise.estimate.setCurrentIndex(denoise.estimate.findData(estimate))
+        click(qtbot, denoise.run_button)
+        wait_for_end(qtbot, denoise)
+        qtbot.wait(1100)  # the time in a record is in whole seconds
+    part(report).with_movies.setChecked(True)
+    save(qtbot, report, tmp_path / "s", monkeypatch)
+    with notifications() as shown:
+        other, _, _ = open_again(qtbot, make_napari_viewer, tmp_path / "s", monkeypatch)
+        qtbot.wait(300)
+    # Their files tell the pixel size, the layers of before did not; nor is napari told so on the way.
+    assert shown == []
+    assert {tuple(each.units) for each in other.layers} == {tuple(layer.units)}
+    newest = session_of(other).denoised_of(other.layers["movie"], other.layers)
+    assert newest.name == "movie denoised [1]"
+    assert newest.metadata[PROVENANCE]["settings"]["estimate"] == "map"
+
+
 @pytest.mark.parametrize("how", ["with the session", "alone", "alone, and not found", "another one"])
 def test_a_movie_that_was_moved(qtbot, viewer, make_napari_viewer, cells, tmp_path, monkeypatch, how):
     open_file(viewer, cells)

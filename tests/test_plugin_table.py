@@ -23,6 +23,7 @@ from blinkspot.localization import LocalizationTable, RenderSettings, draw
 from blinkspot.plugin.molecules.table_view.arranging import arranged
 from blinkspot.plugin.molecules.table_view.fitted_window import window_px
 from blinkspot.plugin.molecules.table_view.nearest import nearest_row
+from blinkspot.plugin.session import session_of
 from blinkspot.progress import finish
 
 numbers = st.lists(st.sampled_from([1.0, 2.5, -3.0, 7.0, np.nan]), min_size=1, max_size=12)
@@ -223,6 +224,18 @@ def test_a_row_shows_its_molecule_with_its_fitted_window(qtbot, viewer, dock):
     qtbot.keyClick(view, Qt.Key.Key_Down)
     row = table().data.iloc[np.argsort(table().column("photons"), kind="stable")[8]]
     assert viewer.dims.current_step[0] == row["frame"]
+
+
+def test_a_fitted_window_lies_over_the_movie_and_gets_no_cell_of_its_own(qtbot, viewer, dock):
+    movie = add_movie(viewer)
+    ready(qtbot, viewer, dock)
+    comparison = session_of(viewer).comparison
+    comparison.show(*(viewer.add_image(np.zeros((32, 32)), name=name) for name in ("noisy", "denoised")))
+    click_row(qtbot, shown_table(qtbot, dock, 3000), 4)
+    assert viewer.layers["fitted window"].visible
+    assert movie.visible
+    assert not comparison.active
+    assert not viewer.canvas.grid.enabled
 
 
 def click_picture(viewer, world):

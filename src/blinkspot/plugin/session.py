@@ -144,16 +144,16 @@ class Session(QObject):
         """Remember that one layer is another one denoised."""
         self._sources[denoised] = weakref.ref(source)
         self.lineage.set_source(denoised, source)
+        self.comparison.take_in(source, denoised)
         self.denoised_added.emit(denoised)
 
     def denoised_of(self, source: Layer | None, among: Iterable[Layer]) -> Layer | None:
-        """Return the topmost of some layers that is ``source`` denoised, None where there is none."""
-        found = None
-        for layer in among:
-            reference = self._sources.get(layer)
-            if reference is not None and reference() is source:
-                found = layer
-        return found
+        """Return which of some layers is ``source`` denoised, the newest; None where there is none."""
+        there = list(among)
+        for denoised, reference in reversed(list(self._sources.items())):
+            if source is not None and reference() is source and denoised in there:
+                return denoised
+        return None
 
     def flip(self, viewer: ViewerModel) -> None:
         """Flip between noisy and denoised: the two compared last, else the newest denoised movie."""

@@ -83,8 +83,7 @@ class ComparisonView:
         if self._before is None:
             self._before = ViewerState.of(viewer)
         else:
-            self._arrangements[self._way].leave()
-            self._before.restore(viewer, camera_too=False)
+            self._go_back(self._before, camera_too=False)
         self._way = way
         self._pair, self._overlays = (left, right), None
         self._last = weakref.ref(left), weakref.ref(right)
@@ -111,15 +110,38 @@ class ComparisonView:
         if self._pair is not None:
             self._arrangements[self._way].enter(self._pair, overlays)
 
+    def take_in(self, noisy: Layer, denoised: Layer) -> None:
+        """Have a layer that is new take the denoised one's place, where its movie is compared.
+
+        Where something else is compared, that ends: the new layer would hide it, or take a cell of its own.
+        """
+        if self._pair is None:
+            return
+        if self._pair[0] is noisy:
+            self.show(noisy, denoised, self._way)
+        else:
+            self.restore()
+
+    def leave_grid(self) -> None:
+        """End a comparison in cells, where what is to lie over a layer would get a cell of its own."""
+        if self._pair is not None and self._arrangements[self._way].in_grid:
+            self.restore()
+
     def restore(self) -> None:
         """Show the viewer as it was before, with what has been added or removed since."""
         before, self._before = self._before, None
         if before is None:
             return
+        self._go_back(before, camera_too=True)
         self._pair = self._overlays = None
-        self._arrangements[self._way].leave()
-        before.restore(self._viewer())
         self.changed.emit(False)
+
+    def _go_back(self, before: ViewerState, camera_too: bool) -> None:
+        self._arrangements[self._way].leave()
+        # One that has come since may be hidden behind the other.
+        for layer in self._pair or ():
+            layer.visible = True
+        before.restore(self._viewer(), camera_too)
 
     def _on_removed(self, event: object = None) -> None:
         remaining = self._viewer().layers

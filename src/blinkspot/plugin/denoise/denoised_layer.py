@@ -124,6 +124,7 @@ def add_denoised(
     where = request.place.of_frames(request.task.start)
     if request.task.is_variance:
         metadata |= {ROLE: "variance", UNIT: "ADU^2"}
+        session.comparison.restore()
         layer: Image = viewer.add_image(
             data,
             name=request.name,

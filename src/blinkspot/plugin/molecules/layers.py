@@ -13,6 +13,7 @@ from blinkspot.plugin.layers.movies import PROVENANCE, ROLE, TABLE, Place
 from blinkspot.plugin.layers.rings import NO_PLACES, add_rings
 from blinkspot.plugin.layers.table_shown import Picture, PictureChoice
 from blinkspot.plugin.molecules.molecules_steps import Opened, Points, Shown
+from blinkspot.plugin.session import session_of
 
 if TYPE_CHECKING:  # importing it takes seconds
     from blinkspot.localization import LocalizationTable
@@ -90,11 +91,25 @@ def begin_work(layer: PointsLayer, opened: Opened) -> Work:
     return work
 
 
-def add_file(viewer: ViewerModel, name: str, opened: Opened) -> PointsLayer:
-    """Add the layer of a table that was read from a file, without points yet."""
+def add_file(
+    viewer: ViewerModel, name: str, opened: Opened, where: dict[str, Any] | None = None
+) -> PointsLayer:
+    """Add the layer of a table that was read from a file, without points yet.
+
+    Parameters
+    ----------
+    where : dict, optional
+        Where it lies (see :meth:`.Place.of_frames`); by default where a movie in micrometres would.
+    """
     scale = opened.pixel_size_nm / _NM_PER_UM
     # In micrometres the world begins at the corner of the movie, else at the middle of its first pixel.
     start = 0.0 if opened.knows_pixels else 0.5 * scale
+    in_um: dict[str, Any] = {
+        "scale": (1.0, scale, scale),
+        "translate": (0.0, start, start),
+        "units": ("pixel", "um", "um"),
+        "axis_labels": ("t", "y", "x"),
+    }
     work = Work(opened, True, 0)
     source = opened.history.source
     work.points = viewer.add_points(
@@ -104,10 +119,7 @@ def add_file(viewer: ViewerModel, name: str, opened: Opened) -> PointsLayer:
         face_color=_COLOUR,
         border_width=0,
         symbol="cross",
-        scale=(1.0, scale, scale),
-        translate=(0.0, start, start),
-        units=("pixel", "um", "um"),
-        axis_labels=("t", "y", "x"),
+        **(where or in_um),
         metadata={ROLE: "localizations", WORK: work, PROVENANCE: source.provenance, TABLE: source},
     )
     return work.points
@@ -152,6 +164,7 @@ def _show_points(viewer: ViewerModel, source: PointsLayer, work: Work, shown: Sh
 
 
 def _add_rings(viewer: ViewerModel, source: PointsLayer, points: Points) -> PointsLayer:
+    session_of(viewer).comparison.leave_grid()
     layer = add_rings(
         viewer,
         source,
@@ -172,6 +185,9 @@ def _show_picture(
     layer = work.picture if work.picture in viewer.layers else None
     if layer is None and not anew:
         return
+    if anew:
+        # Which would hide it.
+        session_of(viewer).comparison.restore()
     work.drawn = shown.of
     place: dict[str, Any] = Place.of(source).of_picture(picture.pixels)
     limits = picture.look.get("contrast_limits")

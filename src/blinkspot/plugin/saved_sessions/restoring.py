@@ -11,7 +11,6 @@ from typing import Any
 
 from napari.components import ViewerModel
 from napari.layers import Image, Layer
-from napari.layers import Points as PointsLayer
 
 from blinkspot.plugin.denoise.denoised_layer import Request
 from blinkspot.plugin.denoise.on_the_fly.layer import add_on_the_fly
@@ -56,6 +55,7 @@ class _PuttingBack:
             origin.stopped = model.stopped
             origin.path = None if model.file is None else Path(model.file)
             session.add_model(model.name, denoiser)
+        made: list[tuple[str, Layer, Layer]] = []
         for entry, (data, state, _) in restored.denoised:
             made_by = state["metadata"].setdefault(PROVENANCE, entry.provenance)
             is_variance = (made_by.get("settings") or {}).get("estimate") == "posterior-variance"
@@ -67,8 +67,12 @@ class _PuttingBack:
             if source is not None and is_variance:
                 session.lineage.set_source(layer, source)
             elif source is not None:
-                session.add_denoised(source, layer)
+                made.append((str(made_by.get("created")), source, layer))
             yield
+        # In the order in which they were made: the newest is offered first.
+        for _, source, layer in sorted(made, key=lambda each: each[0]):
+            if source in self._viewer.layers and layer in self._viewer.layers:
+                session.add_denoised(source, layer)
         for entry, task, prepared in restored.anew:
             source = self._layers[entry.movie or ""]
             if source in self._viewer.layers:
@@ -84,8 +88,14 @@ class _PuttingBack:
         session.restore_docks(restored.located.record.docks, self._layers)
 
     def _add_image(self, data: Any, state: dict[str, Any], look: dict[str, Any]) -> Image:
-        layer: Image = self._viewer.add_image(data, **state)
-        _set_look(layer, look)
+        # At once as it is to be: napari draws a layer as soon as it is added, and warns of other units.
+        wanted = {name: value for name, value in look.items() if _is_look(name, value)}
+        layer: Image
+        try:
+            layer = self._viewer.add_image(data, **{**state, **wanted})
+        except Exception:  # at what napari does not take, each for itself
+            layer = self._viewer.add_image(data, **state)
+            _set_look(layer, look)
         return layer
 
     def _ancestor(self, name: str | None) -> Ancestor | GoneAncestor | None:
@@ -104,11 +114,10 @@ class _PuttingBack:
 
     def _add_table(self, restored: RestoredTable) -> None:
         table, shown = restored.table, restored.shown
-        layer = add_file(self._viewer, table.name, restored.opened)
-        self._layers[table.name] = layer
         movie = self._layers.get(table.movie or "")
-        if movie is not None:
-            self._lay_onto(layer, movie)
+        where = None if movie is None else Place.of(movie).of_frames(0)
+        layer = add_file(self._viewer, table.name, restored.opened, where)
+        self._layers[table.name] = layer
         if table.is_truth:
             layer.metadata[ROLE] = "truth"
             layer.visible = False
@@ -116,11 +125,6 @@ class _PuttingBack:
         show_left(self._viewer, layer, work, shown, anew=True)
         work.choice = _choice_of(restored)
         self._session.lineage.set_table(layer, self._origin(restored, work.picture, work.choice))
-
-    def _lay_onto(self, layer: PointsLayer, movie: Layer) -> None:
-        """Have molecules lie where their movie lies, whatever its scale."""
-        for name, value in Place.of(movie).of_frames(0).items():
-            setattr(layer, name, value)
 
     def _origin(self, restored: RestoredTable, picture: Layer | None, choice: Any) -> TableOrigin:
         table = restored.table

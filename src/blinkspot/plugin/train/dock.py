@@ -193,7 +193,10 @@ class TrainDock(Dock):
         self.loss_plot.clear()
 
     def _on_preview(self, preview: training_steps.PreviewFrame) -> None:
+        was_shown = self._live.is_shown
         self._live.show(preview.index, preview.frame)
+        if self._run is not None and self._live.is_shown and not was_shown:
+            self.session.comparison.take_in(self._run.source, self._live.layer)
 
     def _on_frame_changed(self, event: object = None) -> None:
         run = self._run if self.runner.busy else self._shown

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from blinkspot.plugin.comparing.of_viewer import OfViewer
 from blinkspot.plugin.layers.rings import add_rings
+from blinkspot.plugin.session import session_of
 
 _SETTING = "fit_window_px"
 _USUAL_PX = 7
@@ -48,6 +49,7 @@ class FittedWindow:
         if self.layer is None or self.layer not in viewer.layers or self._source is not source:
             self.remove()
             self._source = source
+            session_of(viewer).comparison.leave_grid()
             self.layer = add_rings(
                 viewer,
                 source,
