@@ -343,9 +343,14 @@ def test_all_frames_give_a_table_as_features_and_a_picture_at_its_place(qtbot, v
     assert viewer.layers.selection.active is points
 
 
-def test_both_movies_are_localized_and_their_pictures_compared(qtbot, viewer, dock):
+@pytest.mark.parametrize("previewed", [False, True])
+def test_both_movies_are_localized_and_their_pictures_compared(qtbot, viewer, dock, previewed):
     layer = add_movie(viewer)
     add_denoised(viewer, layer)
+    if previewed:
+        click(qtbot, dock.preview.box)
+        qtbot.waitUntil(lambda: "found in denoised" in viewer.layers, timeout=20_000)
+        click(qtbot, dock.compare.button)
     dock.target.setCurrentText("Both, to compare")
     click(qtbot, dock.run_button)
     wait_for_end(qtbot, dock)
@@ -360,6 +365,9 @@ def test_both_movies_are_localized_and_their_pictures_compared(qtbot, viewer, do
     )
     click(qtbot, dock.compare.button)
     assert not viewer.canvas.grid.enabled
+    # All frames are marked now, and the one of the preview is no longer.
+    assert not dock.preview.box.isChecked()
+    assert not any(each.visible for each in viewer.layers if each.name.startswith("found in"))
 
 
 def test_the_table_is_exported_as_thunderstorm_csv(qtbot, viewer, dock, tmp_path, monkeypatch):

@@ -222,10 +222,10 @@ class LocalizeDock(Dock):
         results: list[localizing_steps.Localized],
         origin: TableOrigin,
     ) -> None:
-        # What the preview showed for one frame is now there for all.
-        self.preview.end()
         comparison = self.session.comparison
         comparison.restore()
+        # What the preview showed for one frame is now there for all.
+        self.preview.end()
         shown = [add_localizations(self.viewer, source, place, found) for found in results]
         for found, layers in zip(results, shown, strict=True):
             denoised = origin.denoised if found.of == _DENOISED else None
