@@ -6,6 +6,7 @@ import weakref
 import numpy as np
 import pytest
 
+from blinkspot.errors import BlinkspotError
 from blinkspot.plugin.comparing.view import ComparisonView
 
 
@@ -122,6 +123,21 @@ def test_a_layer_added_meanwhile_stays_when_going_back(viewer, comparison):
     comparison.restore()
     assert [layer.name for layer in viewer.layers] == ["noisy", "other", "hidden", "denoised", "picture"]
     assert viewer.layers["picture"].visible
+
+
+def test_a_new_layer_that_cannot_be_compared_in_this_way_is_shown_with_all_others(
+    viewer, comparison, monkeypatch
+):
+    comparison.show(viewer.layers["noisy"], viewer.layers["denoised"], "Curtain")
+    new = viewer.add_image(np.zeros((5, 20, 30)), name="new")
+
+    def refuse(*_):
+        raise BlinkspotError("not here")
+
+    monkeypatch.setattr(comparison.curtain, "enter", refuse)
+    comparison.take_in(viewer.layers["noisy"], new)
+    assert not comparison.active
+    assert {layer.name for layer in viewer.layers if layer.visible} == {"noisy", "other", "denoised", "new"}
 
 
 def test_another_pair_can_be_shown_at_once(viewer, comparison):

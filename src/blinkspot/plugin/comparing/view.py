@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import weakref
 
 from napari.components import ViewerModel
 from napari.layers import Image, Labels, Layer
 from psygnal import Signal
 
+from blinkspot.errors import BlinkspotError
 from blinkspot.plugin.comparing.arrangement import Arrangement, Pair
 from blinkspot.plugin.comparing.curtain import Curtain
 from blinkspot.plugin.comparing.flip import Flip
@@ -118,7 +120,8 @@ class ComparisonView:
         if self._pair is None:
             return
         if self._pair[0] is noisy:
-            self.show(noisy, denoised, self._way)
+            with contextlib.suppress(BlinkspotError):  # all is shown as it was before, the new layer too
+                self.show(noisy, denoised, self._way)
         else:
             self.restore()
 
