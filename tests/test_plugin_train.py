@@ -262,6 +262,24 @@ def test_side_by_side_shows_the_movie_and_the_live_frame(qtbot, viewer):
     assert not viewer.canvas.grid.enabled
 
 
+def test_the_live_frame_takes_its_place_where_its_movie_is_compared(qtbot, viewer):
+    dock = open_dock(viewer, "Train")
+    layer = add_movie(viewer)
+    before = viewer.add_image(np.zeros(layer.data.shape), name="before")
+    comparison = session_of(viewer).comparison
+    comparison.show(layer, before, "Curtain")
+    train_for(dock, 4)
+    click(qtbot, dock.start_button)
+    wait_for_end(qtbot, dock)
+    live = viewer.layers["movie denoised so far"]
+    assert (comparison.pair, comparison.way) == ((layer, live), "Curtain")
+    # It takes that place once: what the user compares afterwards stays, as long as the layer is there.
+    comparison.show(layer, before, "Curtain")
+    viewer.dims.set_current_step(0, 3)
+    qtbot.wait(500)
+    assert comparison.pair == (layer, before)
+
+
 @pytest.mark.parametrize(
     ("data", "options", "reason"),
     [

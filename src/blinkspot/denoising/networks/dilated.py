@@ -48,17 +48,14 @@ class _Branch(nn.Module):
         self.halo_px = spacing - 1 + 2 * _BLOCKS * spacing
 
     def forward(self, frames: Tensor, rows: slice) -> Tensor:
-        features = self.first(frames)
-        # What lies beyond the reach of the blocks to come is not computed further.
+        features, top = self.first(frames), 0
         start, stop, _ = rows.indices(frames.shape[-2])
-        top = 0
-        for to_come in range(_BLOCKS, -1, -1):
+        # What lies beyond the reach of the blocks to come is not computed further.
+        for to_come, block in zip(range(_BLOCKS, 0, -1), self.blocks, strict=True):
             reach = 2 * self.spacing * to_come
-            first, end = max(start - reach, 0), stop + reach
-            features, top = features[..., first - top : end - top, :], first
-            if to_come:
-                features = self.blocks[_BLOCKS - to_come](features)
-        return cast(Tensor, features)
+            first = max(start - reach, 0)
+            features, top = block(features[..., first - top : stop + reach - top, :]), first
+        return cast(Tensor, features[..., start - top : stop - top, :])
 
 
 class DilatedNetwork(BlindSpotNetwork):
