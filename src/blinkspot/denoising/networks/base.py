@@ -75,8 +75,8 @@ class PreciseConvolution(nn.Conv2d):
         """Map ``(N, n_in, Y, X)`` to ``(N, n_out, Y, X)``."""
         n, n_in, height, width = features.shape
         with torch.autocast(features.device.type, enabled=False):
-            # As a product of matrices, and the weights first: with so few outputs torch's own convolution takes
-            # five times as long, and leaves them interleaved, which is slow for all that comes after.
+            # As a product of matrices, and the weights first: torch's convolution, with so few outputs, takes
+            # five times as long and leaves them interleaved, which is slow for all that comes after.
             pixels = features.to(self.weight.dtype).permute(0, 2, 3, 1).reshape(n, height * width, n_in)
             weights = self.weight.view(-1, n_in).expand(n, -1, -1)
             bias = cast(Tensor, self.bias)[:, None]
