@@ -170,25 +170,28 @@ model = PriorNetwork(untrained_network(settings), InputScaling(9.0, 1.0, 20.0), 
 camera = Camera(pixel_size_nm=100.0, offset_adu=100.0, electrons_per_adu=1.0)
 denoiser = Denoiser(model.to(memory_format=torch.channels_last), "dilated", camera, {{}})
 movie = as_stack(np.full((2, 512, 512), 120, np.uint16))
+faults = [0]
 for turn in range(12):
-    if turn == 6:
-        before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
     denoiser.denoise_frame(movie, 0)
-print((resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before) / 6)
+    faults.append(resource.getrusage(resource.RUSAGE_SELF).ru_minflt)
+print(np.diff(faults).min())
 """
 
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="it is glibc that gives memory back at once")
 @pytest.mark.parametrize("threads", [1, 2])
 def test_memory_of_one_frame_serves_the_next(threads):
-    """Without that 3,000 to 10,000 new pages (4 KiB) a frame, each of which the system fills with zeros."""
+    """Without that thousands of new pages (4 KiB) for each frame, which the system fills with zeros.
+
+    Not each frame does without: on a busy machine its threads at times change places, and their memory.
+    """
     script = _PAGES_OF_A_FRAME.format(threads=threads)
     # dask.distributed has its workers, and all that is started beside them, give back all memory at once.
     plain = {name: value for name, value in os.environ.items() if not name.startswith("MALLOC_")}
     printed = subprocess.run(
         [sys.executable, "-c", script], env=plain, capture_output=True, text=True, check=True
     )
-    assert float(printed.stdout) < 1500
+    assert float(printed.stdout) < 1000
 
 
 def test_one_thread_and_two_train_the_same_model_to_the_bit():
