@@ -2,7 +2,8 @@
 
 The paper's protocol on blinking versions of its data sets; returned is the part of what noise took from F1.
 Molecules are placed by a fit in the sum of those frames, of their own and the context, in which they shine
-(:func:`support.paper.protocols.told_f1`), for several lengths of blinks and numbers of context frames.
+(:func:`support.paper.protocols.told_f1`), for several lengths of blinks and numbers of context frames. With
+--train, what a model returns that was trained on the movie stands beside it, which takes a while.
 """
 
 import argparse
@@ -10,10 +11,30 @@ import dataclasses
 
 from support import print_table
 from support.paper.data_sets import DATA_SETS
+from support.paper.models import denoised
 from support.paper.protocols import paper_scores, returned, told_f1
-from support.trainings import simulated
+from support.trainings import Movie, simulated
 
+from blinkspot import Training, TrainingSettings
+from blinkspot.cli.console import run
+from blinkspot.cli.movie_commands import training_words
 from blinkspot.evaluation import PRESETS
+
+NAMES = [data_set.name for data_set in DATA_SETS if data_set.noisy_f1 is not None]
+
+
+def of_model(movie: Movie, noisy: float, clean: float, channels: int | None) -> tuple[object, ...]:
+    """Train on a movie; return what the model returns of its F1, and what it is like."""
+    training = Training(movie.stack, movie.camera, TrainingSettings(seed=1, channels=channels))
+    model = run(training.run(), training_words)
+    scores = paper_scores(movie, denoised(movie.stack, model))[0]
+    settled = "" if training.settled else " (not settled)"
+    return (
+        f"{scores.f1:.3f}",
+        f"{returned(noisy, scores.f1, clean):.0%}",
+        model.context_frames,
+        f"{model.provenance['steps']:,}{settled}",
+    )
 
 
 def main() -> None:
@@ -21,11 +42,14 @@ def main() -> None:
     parser.add_argument("--frames", type=int, default=300, help="of each movie")
     parser.add_argument("--on-frames", type=float, nargs="+", default=(4.0, 8.0, 16.0), help="mean length")
     parser.add_argument("--context-frames", type=int, nargs="+", default=(0, 1, 2, 4, 6), help="each side")
+    parser.add_argument("--data-sets", nargs="+", choices=NAMES, default=NAMES, metavar="NAME")
+    parser.add_argument("--train", action="store_true", help="train and score a model on each movie, too")
+    parser.add_argument("--channels", type=int, help="of the models")
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
     rows = []
     for data_set in DATA_SETS:
-        if data_set.noisy_f1 is None:
+        if data_set.name not in options.data_sets:
             continue
         for on_frames in options.on_frames:
             settings = dataclasses.replace(
@@ -41,10 +65,13 @@ def main() -> None:
                     f"{noisy:.3f}",
                     f"{clean:.3f}",
                     *(f"{each:.0%}" for each in told),
+                    *(of_model(movie, noisy, clean, options.channels) if options.train else ()),
                 )
             )
+            print(*rows[-1], flush=True)
     contexts = (f"{each} context frames" for each in options.context_frames)
-    print_table(("data set", "frames on", "noisy F1", "noise-free F1", *contexts), rows)
+    trained = ("denoised F1", "returned", "its context frames", "steps") if options.train else ()
+    print_table(("data set", "frames on", "noisy F1", "noise-free F1", *contexts, *trained), rows)
 
 
 if __name__ == "__main__":
