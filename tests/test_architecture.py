@@ -15,7 +15,7 @@ HOST = {"PyQt6", "magicgui", "napari", "pyqtgraph", "qtpy", "superqt", "vispy"}
 # From the ground up: a part imports itself and what stands below it.
 FLOORS = {
     "blinkspot": (
-        {"errors", "hardware_faults", "progress"},
+        {"errors", "freed_memory", "hardware_faults", "progress"},
         {"files", "paced", "progress_parts", "safety"},
         {"camera"},
         {"movies", "provenance"},

@@ -203,6 +203,29 @@ def iter_of(result):
     return result
 
 
+@pytest.mark.parametrize(("how_long_s", "times"), [(0.2, 1), (0.0, 0)])
+def test_long_jobs_give_back_the_memory_that_they_leave(
+    qtbot, runner, outcomes, monkeypatch, how_long_s, times
+):
+    given_back_in = []
+    monkeypatch.setattr("blinkspot.plugin.jobs.running._LONG_S", 0.1)
+    monkeypatch.setattr(
+        "blinkspot.plugin.jobs.running.give_back_freed_memory",
+        lambda: given_back_in.append(threading.current_thread()),
+    )
+
+    def job():
+        time.sleep(how_long_s)
+        yield Progress("working", 1, 1, 0.0)
+        return "result"
+
+    runner.start("a job", job)
+    qtbot.waitUntil(lambda: bool(outcomes))
+    assert outcomes[0].result == "result"
+    assert len(given_back_in) == times
+    assert threading.main_thread() not in given_back_in
+
+
 def test_a_second_job_is_refused_while_one_runs(qtbot, runner, outcomes):
     endless = Endless()
     assert runner.start("Working", endless.run)

@@ -180,16 +180,17 @@ print(np.diff(faults).min())
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="it is glibc that gives memory back at once")
 @pytest.mark.parametrize("threads", [1, 2])
-def test_memory_of_one_frame_serves_the_next(threads):
+@pytest.mark.parametrize("set_before", [{}, {"MALLOC_TRIM_THRESHOLD_": "65536"}], ids=["", "worker of dask"])
+def test_memory_of_one_frame_serves_the_next(threads, set_before):
     """Without that thousands of new pages (4 KiB) for each frame, which the system fills with zeros.
 
-    Not each frame does without: on a busy machine its threads at times change places, and their memory.
+    dask.distributed has its workers, and all that is started beside them, give back all memory at once. Not
+    each frame does without: on a busy machine its threads at times change places, and their memory.
     """
     script = _PAGES_OF_A_FRAME.format(threads=threads)
-    # dask.distributed has its workers, and all that is started beside them, give back all memory at once.
     plain = {name: value for name, value in os.environ.items() if not name.startswith("MALLOC_")}
     printed = subprocess.run(
-        [sys.executable, "-c", script], env=plain, capture_output=True, text=True, check=True
+        [sys.executable, "-c", script], env=plain | set_before, capture_output=True, text=True, check=True
     )
     assert float(printed.stdout) < 1000
 

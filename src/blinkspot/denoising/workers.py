@@ -19,13 +19,14 @@ from typing import Self, TypeVar
 
 import torch
 
+from blinkspot.freed_memory import keep_freed_memory
+
 PartT = TypeVar("PartT")
 ResultT = TypeVar("ResultT")
 
 # A job that waits for a part can still be stopped so often.
 _PATIENCE_S = 0.05
 _STARTING = threading.Lock()
-_MOST_KEPT_BYTES = 31 << 20  # glibc's limit stays below 32 MiB
 
 
 class Workers:
@@ -47,7 +48,7 @@ class Workers:
 
     def __init__(self, device: torch.device) -> None:
         if device.type == "cpu":
-            _keep_freed_memory()
+            keep_freed_memory()
         self.count = torch.get_num_threads() if device.type == "cpu" else 1
         self._pool = self._started_pool() if self.count > 1 else None
 
@@ -139,16 +140,6 @@ class Workers:
             results += ready
             yield
         return results
-
-
-def _keep_freed_memory() -> None:
-    """Let the C library keep memory that tensors leave, for those that come next.
-
-    glibc gives blocks above a limit back to the system, and new ones come page by page, which took a tenth of
-    the time of a frame. The limit grows with the blocks that are freed (mallopt(3), M_MMAP_THRESHOLD); this
-    one is never written to, so it costs nothing.
-    """
-    torch.empty(_MOST_KEPT_BYTES, dtype=torch.uint8)
 
 
 def _use_one_thread() -> None:

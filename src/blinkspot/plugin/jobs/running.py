@@ -20,6 +20,7 @@ from napari.utils import cancelable_progress
 from qtpy.compat import isalive
 from qtpy.QtCore import QObject, QThreadPool, QTimer, Signal  # type: ignore[attr-defined]
 
+from blinkspot.freed_memory import give_back_freed_memory
 from blinkspot.plugin.jobs.notify import tell_error
 from blinkspot.progress import Progress, pause
 
@@ -35,6 +36,8 @@ _PAUSED_INTERVAL_S = 0.1
 _PATIENCE_S = 0.5
 _PATIENCE_WITH_CLEARING_S = 10.0
 _LOOK_EVERY_MS = 50
+# A job that has taken so long leaves more than the next one of its kind will want at once.
+_LONG_S = 2.0
 # One thread each for a training, a denoising, a localization and their previews, for frames denoised on the
 # fly, and for a step on a table, its count, histogram, points and file.
 _MIN_POOL_THREADS = 12
@@ -147,7 +150,7 @@ class _JobWorker(WorkerBase):  # type: ignore[misc]
             return _Failure(error)
 
     def _result(self) -> Any:
-        self._busy_since = time.monotonic()
+        self._busy_since = begun = time.monotonic()
         job = self._make_job()
         try:
             while self._is_wanted:
@@ -163,6 +166,8 @@ class _JobWorker(WorkerBase):  # type: ignore[misc]
         finally:
             self._busy_since, self._clearing_since = None, time.monotonic()
             job.close()
+            if time.monotonic() - begun > _LONG_S:
+                give_back_freed_memory()
         self.aborted.emit()
         return None
 
