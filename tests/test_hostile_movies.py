@@ -11,6 +11,7 @@ import zlib
 from pathlib import Path
 
 import imagecodecs
+import numcodecs
 import numpy as np
 import pytest
 import tifffile
@@ -497,6 +498,33 @@ def test_chunks_that_burst(tmp_path, monkeypatch, compressor):
     path = store_of_version_2(tmp_path, compressor={"id": compressor})
     (path / "0.0.0").write_bytes(BOMBS[compressor](bytes(1 << 22), 3))
     assert "far more than it should" in sentence(open_stack(path).frame, 0)
+
+
+def longer_header(chunk: bytes) -> bytes:
+    return chunk[:12] + struct.pack("<I", 2_000_000_000) + chunk[16:]
+
+
+CUTS = {
+    "half of it": lambda chunk: chunk[: len(chunk) // 2],
+    "part of the header": lambda chunk: chunk[:7],
+    "says it is longer": longer_header,
+}
+
+
+@pytest.mark.parametrize("cut", CUTS)
+@pytest.mark.parametrize("version", [2, 3])
+def test_chunks_by_blosc_that_are_cut_short(tmp_path, version, cut):
+    """Its decoder reads on behind the end, which ended Python at times."""
+    path = tmp_path / "movie.zarr"
+    codec = numcodecs.Blosc() if version == 2 else zarr.codecs.BloscCodec()
+    zarr.create_array(path, data=MOVIE, chunks=(1, 16, 20), zarr_format=version, compressors=codec)
+    stack = open_stack(path)
+    np.testing.assert_array_equal(stack.frames(0, 5), MOVIE)
+    place = path / "3.0.0" if version == 2 else path / "c" / "3" / "0" / "0"
+    place.write_bytes(CUTS[cut](place.read_bytes()))
+    assert "Frame 4 " in sentence(open_stack(path).frame, 3)
+    assert "shorter than it says" in sentence(open_stack(path).frame, 3)
+    np.testing.assert_array_equal(open_stack(path).frame(2), MOVIE[2])
 
 
 def test_chunks_in_a_shard_that_burst(tmp_path, monkeypatch):

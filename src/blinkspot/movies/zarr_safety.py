@@ -1,7 +1,7 @@
-"""What a zarr store may not do to its reader: name codecs that run code, or hold chunks that burst.
+"""What a zarr store may not do to its reader: name codecs that run code, hold chunks that burst or are cut.
 
 zarr looks up codecs by the names that the store gives, whatever they do, and decodes chunks to whatever size
-they have. So both are looked at before.
+they have and from whatever length they state. So these are looked at before.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ _FILTERS = ("bitround", "delta", "fixedscaleoffset", "shuffle")
 _CHECKSUMS = ("crc32c", "numcodecs.crc32", "numcodecs.crc32c", "numcodecs.adler32", "numcodecs.fletcher32")
 _NUMBERS = re.compile(r"[<>|=]?[buif][1248]|u?int(8|16|32|64)|float(32|64)")
 _NOT_THERE = 2**64 - 1
+_BLOSC_HEADER_BYTES = 16
 # In a shard, and in the plane of a frame, where each takes a tenth of a millisecond.
 _MOST_PIECES = 1 << 16
 _MOST_PIECES_OF_FRAME = 1 << 13
@@ -151,7 +152,7 @@ def check_chunk(path: Path, files: ChunkFiles, chunk_bytes: int) -> None:
     Raises
     ------
     ValueError
-        If it would.
+        If it would, or is cut short in a way that its decoder does not notice.
     OSError
         If the file cannot be read.
     """
@@ -163,9 +164,19 @@ def check_chunk(path: Path, files: ChunkFiles, chunk_bytes: int) -> None:
         return
     with file:
         for at, n_bytes in _places(file, path.stat().st_size, files):
+            if files.compressor == "blosc":
+                file.seek(at)
+                # Its decoder believes the length in the header, and reads on beyond what is there.
+                if n_bytes < _BLOSC_HEADER_BYTES or n_bytes < _blosc_bytes(file.read(_BLOSC_HEADER_BYTES)):
+                    raise ValueError("a chunk is shorter than it says")
             file.seek(at)
             if bursts(file, n_bytes, files.compressor, chunk_bytes):
                 raise ValueError("a chunk holds far more than it should")
+
+
+def _blosc_bytes(header: bytes) -> int:
+    """Return how long a chunk by Blosc is, by its header (README_CHUNK_FORMAT of c-blosc 1)."""
+    return int.from_bytes(header[12:16], "little")
 
 
 def _places(file: BinaryIO, size: int, files: ChunkFiles) -> Iterator[tuple[int, int]]:
