@@ -7,6 +7,8 @@ import sys
 
 import pytest
 
+from blinkspot import freed_memory
+
 # Pieces of 100 kB, every other one freed: what is free lies between what is in use.
 _PIECES = """
 from pathlib import Path
@@ -35,6 +37,7 @@ from blinkspot.freed_memory import keep_freed_memory
 def resident():
     return 4096 * int(Path("/proc/self/statm").read_text().split()[1])
 
+np.empty(31 << 20, np.uint8)  # freed: from here on glibc keeps blocks of up to that size
 keep_freed_memory()
 small, result, more = (np.full(size, 1, np.uint8) for size in (1_000_000, 20_000_000, 1_000_000))
 full = resident()
@@ -64,3 +67,14 @@ def test_memory_between_what_is_in_use_is_given_back():
 @on_glibc
 def test_a_large_result_is_given_back_at_once():
     assert printed_by(_RESULT)[0] > 19e6
+
+
+@pytest.mark.parametrize("asked", ["platform.libc_ver", "ctypes.CDLL"])
+def test_where_the_library_cannot_be_asked_nothing_fails(monkeypatch, asked):
+    def cannot(*_arguments):
+        raise FileNotFoundError("gone")
+
+    monkeypatch.setattr(freed_memory.platform, "libc_ver", lambda: ("glibc", "2.36"))
+    monkeypatch.setattr(asked, cannot)
+    freed_memory.keep_freed_memory()
+    freed_memory.give_back_freed_memory()

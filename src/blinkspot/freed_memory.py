@@ -23,17 +23,23 @@ def keep_freed_memory() -> None:
     blocks, as denoised movies, are mapped and given back one by one: among the small ones they would leave
     holes that the next ones do not fit into, and a session of hours would grow.
     """
-    if _is_glibc():
-        library = ctypes.CDLL(None)
+    if (library := _glibc()) is not None:
         library.mallopt(_MMAP_THRESHOLD, _LARGE_BYTES)
         library.mallopt(_TRIM_THRESHOLD, _MOST_KEPT_BYTES)
 
 
 def give_back_freed_memory() -> None:
-    """Give all memory that is free, also between blocks in use, back to the system (malloc_trim(3))."""
-    if _is_glibc():
-        ctypes.CDLL(None).malloc_trim(0)
+    """Give all memory that is free, also between blocks in use, back to the system (malloc_trim(3)).
+
+    Where much of it was freed by the window's thread, that one waits meanwhile: some 0.2 s for each GB.
+    """
+    if (library := _glibc()) is not None:
+        library.malloc_trim(0)
 
 
-def _is_glibc() -> bool:
-    return platform.libc_ver()[0] == "glibc"
+def _glibc() -> ctypes.CDLL | None:
+    """Return the C library where it is glibc and can be asked; no work may fail for what spares memory."""
+    try:
+        return ctypes.CDLL(None) if platform.libc_ver()[0] == "glibc" else None
+    except OSError:  # Python's own file cannot be read, or no library be opened
+        return None
