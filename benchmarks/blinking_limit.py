@@ -23,9 +23,9 @@ from blinkspot.evaluation import PRESETS
 NAMES = [data_set.name for data_set in DATA_SETS if data_set.noisy_f1 is not None]
 
 
-def of_model(movie: Movie, noisy: float, clean: float, channels: int | None) -> tuple[object, ...]:
+def of_model(movie: Movie, noisy: float, clean: float, settings: TrainingSettings) -> tuple[object, ...]:
     """Train on a movie; return what the model returns of its F1, and what it is like."""
-    training = Training(movie.stack, movie.camera, TrainingSettings(seed=1, channels=channels))
+    training = Training(movie.stack, movie.camera, settings)
     model = run(training.run(), training_words)
     scores = paper_scores(movie, denoised(movie.stack, model))[0]
     settled = "" if training.settled else " (not settled)"
@@ -44,9 +44,12 @@ def main() -> None:
     parser.add_argument("--context-frames", type=int, nargs="+", default=(0, 1, 2, 4, 6), help="each side")
     parser.add_argument("--data-sets", nargs="+", choices=NAMES, default=NAMES, metavar="NAME")
     parser.add_argument("--train", action="store_true", help="train and score a model on each movie, too")
-    parser.add_argument("--channels", type=int, help="of the models")
+    parser.add_argument("--channels", type=int, help="of the models that --train makes")
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
+    if options.channels and not options.train:
+        parser.error("--channels is of the models that --train makes")
+    models = TrainingSettings(seed=options.seed, channels=options.channels)
     rows = []
     for data_set in DATA_SETS:
         if data_set.name not in options.data_sets:
@@ -65,7 +68,7 @@ def main() -> None:
                     f"{noisy:.3f}",
                     f"{clean:.3f}",
                     *(f"{each:.0%}" for each in told),
-                    *(of_model(movie, noisy, clean, options.channels) if options.train else ()),
+                    *(of_model(movie, noisy, clean, models) if options.train else ()),
                 )
             )
             print(*rows[-1], flush=True)

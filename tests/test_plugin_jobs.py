@@ -203,27 +203,38 @@ def iter_of(result):
     return result
 
 
-@pytest.mark.parametrize(("how_long_s", "times"), [(0.2, 1), (0.0, 0)])
-def test_long_jobs_give_back_the_memory_that_they_leave(
-    qtbot, runner, outcomes, monkeypatch, how_long_s, times
-):
-    given_back_in = []
-    monkeypatch.setattr("blinkspot.plugin.jobs.running._LONG_S", 0.1)
+@pytest.mark.parametrize("end", End)
+@pytest.mark.parametrize("long_s", [0.1, 100.0])
+def test_long_jobs_give_back_the_memory_that_they_leave(qtbot, runner, outcomes, monkeypatch, end, long_s):
+    steps = []
+    monkeypatch.setattr("blinkspot.plugin.jobs.running._LONG_S", long_s)
     monkeypatch.setattr(
         "blinkspot.plugin.jobs.running.give_back_freed_memory",
-        lambda: given_back_in.append(threading.current_thread()),
+        lambda: steps.append(("given back", threading.current_thread())),
     )
 
     def job():
-        time.sleep(how_long_s)
-        yield Progress("working", 1, 1, 0.0)
-        return "result"
+        try:
+            for turn in range(200 if end is End.STOPPED else 20):
+                time.sleep(0.01)
+                yield Progress("working", turn, 200, 0.0)
+            if end is End.FAILED:
+                raise BlinkspotError("It cannot be done.")
+            return "result"
+        finally:
+            steps.append(("cleared away", threading.current_thread()))
 
-    runner.start("a job", job)
-    qtbot.waitUntil(lambda: bool(outcomes))
-    assert outcomes[0].result == "result"
-    assert len(given_back_in) == times
-    assert threading.main_thread() not in given_back_in
+    assert runner.start("a job", job)
+    if end is End.STOPPED:
+        qtbot.wait(200)
+        runner.stop()
+    with notifications():
+        qtbot.waitUntil(lambda: bool(outcomes))
+    assert outcomes[0].end is end
+    assert outcomes[0].result == ("result" if end is End.DONE else None)
+    names = ["cleared away", "given back"] if long_s < 1.0 else ["cleared away"]
+    assert [name for name, _ in steps] == names
+    assert threading.main_thread() not in [thread for _, thread in steps]
 
 
 def test_a_second_job_is_refused_while_one_runs(qtbot, runner, outcomes):

@@ -165,7 +165,7 @@ from blinkspot.denoising.settings import resolved
 from blinkspot.denoising.training.new_network import untrained_network
 from blinkspot.movies.stack import as_stack
 torch.set_num_threads({threads})
-settings = resolved(TrainingSettings(context_frames=0, blind_spot_radius_px=0))
+settings = resolved(TrainingSettings(context_frames=0, channels={channels}, blind_spot_radius_px=0))
 model = PriorNetwork(untrained_network(settings), InputScaling(9.0, 1.0, 20.0), settings.components)
 camera = Camera(pixel_size_nm=100.0, offset_adu=100.0, electrons_per_adu=1.0)
 denoiser = Denoiser(model.to(memory_format=torch.channels_last), "dilated", camera, {{}})
@@ -179,15 +179,18 @@ print(np.diff(faults).min())
 
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="it is glibc that gives memory back at once")
-@pytest.mark.parametrize("threads", [1, 2])
-@pytest.mark.parametrize("set_before", [{}, {"MALLOC_TRIM_THRESHOLD_": "65536"}], ids=["", "worker of dask"])
-def test_memory_of_one_frame_serves_the_next(threads, set_before):
+@pytest.mark.parametrize(
+    ("threads", "channels", "set_before"),
+    [(1, 16, {}), (2, 16, {}), (2, 32, {}), (2, 16, {"MALLOC_TRIM_THRESHOLD_": "65536"})],
+    ids=["one thread", "two threads", "32 channels", "worker of dask"],
+)
+def test_memory_of_one_frame_serves_the_next(threads, channels, set_before):
     """Without that thousands of new pages (4 KiB) for each frame, which the system fills with zeros.
 
     dask.distributed has its workers, and all that is started beside them, give back all memory at once. Not
     each frame does without: on a busy machine its threads at times change places, and their memory.
     """
-    script = _PAGES_OF_A_FRAME.format(threads=threads)
+    script = _PAGES_OF_A_FRAME.format(threads=threads, channels=channels)
     plain = {name: value for name, value in os.environ.items() if not name.startswith("MALLOC_")}
     printed = subprocess.run(
         [sys.executable, "-c", script], env=plain | set_before, capture_output=True, text=True, check=True

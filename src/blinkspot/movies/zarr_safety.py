@@ -164,19 +164,20 @@ def check_chunk(path: Path, files: ChunkFiles, chunk_bytes: int) -> None:
         return
     with file:
         for at, n_bytes in _places(file, path.stat().st_size, files):
-            if files.compressor == "blosc":
-                file.seek(at)
-                # Its decoder believes the length in the header, and reads on beyond what is there.
-                if n_bytes < _BLOSC_HEADER_BYTES or n_bytes < _blosc_bytes(file.read(_BLOSC_HEADER_BYTES)):
-                    raise ValueError("a chunk is shorter than it says")
+            file.seek(at)
+            if files.compressor == "blosc" and _blosc_is_cut(file.read(_BLOSC_HEADER_BYTES), n_bytes):
+                raise ValueError("a chunk is shorter than it says")
             file.seek(at)
             if bursts(file, n_bytes, files.compressor, chunk_bytes):
                 raise ValueError("a chunk holds far more than it should")
 
 
-def _blosc_bytes(header: bytes) -> int:
-    """Return how long a chunk by Blosc is, by its header (README_CHUNK_FORMAT of c-blosc 1)."""
-    return int.from_bytes(header[12:16], "little")
+def _blosc_is_cut(header: bytes, n_bytes: int) -> bool:
+    """Tell whether a chunk by Blosc is shorter than its header says (README_CHUNK_FORMAT of c-blosc 1).
+
+    Its decoder believes the header, and reads on behind the end.
+    """
+    return n_bytes < _BLOSC_HEADER_BYTES or n_bytes < int.from_bytes(header[12:16], "little")
 
 
 def _places(file: BinaryIO, size: int, files: ChunkFiles) -> Iterator[tuple[int, int]]:
