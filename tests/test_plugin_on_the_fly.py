@@ -1,6 +1,7 @@
 """Denoising on the fly, driven as a user drives it."""
 
 import threading
+import time
 from copy import deepcopy
 
 import numpy as np
@@ -25,6 +26,7 @@ from blinkspot.plugin.denoise.on_the_fly import looking
 from blinkspot.plugin.layers.movies import stack_of
 from blinkspot.plugin.session import session_of
 from blinkspot.plugin.widgets import file_dialogs
+from blinkspot.progress import finish
 
 NAME = "movie denoised (as you look)"
 
@@ -272,6 +274,56 @@ def test_a_copy_of_the_layer_shares_what_is_computed(qtbot, viewer, dock, gate):
     viewer.dims.set_current_step(0, 15)
     qtbot.waitUntil(lambda: is_there(denoised) and is_there(copied), timeout=TIMEOUT_MS)
     assert gate.begun.count(15) == 1
+
+
+def wait_until_computed(denoised, index):
+    """Wait without letting the window take notice."""
+    frames, begun = denoised.data.computed, time.monotonic()
+    while frames.cached(index) is None:
+        assert time.monotonic() - begun < TIMEOUT_MS / 1000
+        time.sleep(0.01)
+
+
+def test_a_frame_that_is_read_again_before_it_is_drawn_is_drawn(qtbot, viewer, dock, gate):
+    # By a copy of the layer, say, whose turn comes when another thread is done already.
+    _, denoised = add_on_the_fly(qtbot, viewer, dock)
+    viewer.dims.set_current_step(0, 15)
+    assert not is_there(denoised)
+    wait_until_computed(denoised, 15)
+    assert np.isfinite(denoised.data[15]).all()
+    qtbot.waitUntil(lambda: is_there(denoised), timeout=TIMEOUT_MS)
+    np.testing.assert_allclose(shown(denoised), expected(15), rtol=1e-3)
+
+
+@pytest.mark.parametrize("ahead", [True, False], ids=["computed ahead", "computed by somebody else"])
+def test_a_frame_that_comes_while_it_is_read_is_drawn(qtbot, viewer, dock, gate, monkeypatch, ahead):
+    _, denoised = add_on_the_fly(qtbot, viewer, dock)
+    if ahead:
+        gate.open.clear()
+        viewer.dims.set_current_step(0, 15)
+        gate.open.set()
+        wait_until_computed(denoised, 15)
+        gate.open.clear()
+        qtbot.waitUntil(lambda: gate.begun[-1] == 16, timeout=TIMEOUT_MS)
+    frames = denoised.data
+    index = 16 if ahead else 30
+    cached = frames.computed.cached
+
+    def found_too_late(asked):
+        found = cached(asked)
+        if asked != index:
+            return found
+        monkeypatch.setattr(frames.computed, "cached", cached)
+        gate.open.set()
+        if not ahead:
+            finish(frames.computed.compute(index))
+        wait_until_computed(denoised, index)
+        return None
+
+    monkeypatch.setattr(frames.computed, "cached", found_too_late)
+    viewer.dims.set_current_step(0, index)
+    qtbot.waitUntil(lambda: is_there(denoised), timeout=TIMEOUT_MS)
+    np.testing.assert_allclose(shown(denoised), expected(index), rtol=1e-3)
 
 
 def remove(viewer, layer, denoised):

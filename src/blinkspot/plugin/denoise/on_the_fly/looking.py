@@ -49,6 +49,7 @@ class FrameComputer(QObject):
         self._frames = weakref.ref(frames)
         self._in_hand: int | None = None  # the first frame of the block that is computed
         self._is_awaited = False
+        self._is_missing = False  # a layer shows nothing yet where the frame that is looked at belongs
         self._at = -1
         self._step = 1
         self._told = ""
@@ -69,10 +70,14 @@ class FrameComputer(QObject):
         frames = self._frames()
         return [layer for layer in self._viewer().layers if isinstance(layer, Image) and layer.data is frames]
 
-    def _on_looked_at(self, index: int) -> None:
+    def _on_looked_at(self, index: int, is_there: bool) -> None:
         if index != self._at:
             self._step = 1 if index > self._at else -1
             self._at = index
+            self._is_missing = False
+        # It may have come since it was read, and another layer may have read it before: who found nothing
+        # still has to be shown it.
+        self._is_missing = self._is_missing or not is_there
         self._has_told_of_many = False
         self._go_on()
 
@@ -106,7 +111,7 @@ class FrameComputer(QObject):
             self._computing.ask_job(partial(steps.compute, frames, index, cores_left))
 
     def _target(self, frames: DenoisedFrames) -> int | None:
-        if frames.cached(self._at) is None:
+        if self._is_missing:
             return self._at
         block = frames.block_of(self._at)
         # Never so many that one of them pushes out what is looked at.
@@ -131,6 +136,7 @@ class FrameComputer(QObject):
         if not self._is_awaited:
             self._go_on()
             return
+        self._is_missing = False
         self._sign.end()
         for layer in self._layers():
             if layer.visible:

@@ -35,13 +35,13 @@ class WindowFrames(LazyFrames):
 
     Signals
     -------
-    looked_at : int
-        The window's thread has read a frame.
+    looked_at : int, bool
+        The window's thread has read a frame, and whether it was there.
     many_looked_at : None
         It has read several at once.
     """
 
-    looked_at = Signal(int)
+    looked_at = Signal(int, bool)
     many_looked_at = Signal()
 
     def __init__(self, frames: DenoisedFrames) -> None:
@@ -55,9 +55,9 @@ class WindowFrames(LazyFrames):
             backend.denoising()
             return self.computed.read(start, stop)
         if stop == start + 1:
-            frame = self._what_there_is(start, stop)
-            self.looked_at.emit(start)
-            return frame
+            found = self.computed.cached(start)
+            self.looked_at.emit(start, found is not None)
+            return self._what_there_is(start, stop) if found is None else found[None].copy()
         self.many_looked_at.emit()
         return self._what_there_is(start, stop)
 
