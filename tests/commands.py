@@ -84,7 +84,7 @@ def work(tmp_path_factory: pytest.TempPathFactory) -> Path:
             "--camera",
             toml,
             "--epochs",
-            60,
+            20,
             "--channels",
             8,
             "--context-frames",
