@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import json
 import os
@@ -253,6 +254,25 @@ def test_nobody_waits_for_a_scheduler_that_does_not_answer(monkeypatch: pytest.M
     assert not closed.is_set()
     may_connect.set()
     assert closed.wait(5.0)
+
+
+def test_who_could_not_leave_in_time_does_not_try_again_when_collected(scheduler: Any) -> None:
+    client, _ = finish(connect(scheduler.scheduler_address))
+    leave, begun = client._close, []
+
+    async def slow(fast: bool) -> None:
+        begun.append(fast)
+        await asyncio.sleep(30.0)
+
+    client._close = slow
+    farewell(client, [])
+    begun_s = time.monotonic()
+    while client.status != "closed" and time.monotonic() < begun_s + 10.0:
+        time.sleep(0.01)
+    client.__del__()
+    assert begun == [True]
+    client._close, client.status = leave, "running"
+    client.close()
 
 
 def test_versions_that_differ_are_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -223,6 +223,16 @@ def test_metadata_that_yaml_stumbles_over(tmp_path, text):
     assert str(path.with_suffix(".yaml")) in sentence(read_table, path)
 
 
+@pytest.mark.parametrize("stated", ["9" * 400, f"'{'9' * 400}'", "1e400", ".inf", "-5", "wide"])
+@pytest.mark.parametrize("key", ["Frames", "Height", "Width"])
+def test_sizes_that_no_movie_has_are_not_known(tmp_path, key, stated):
+    path = whole(tmp_path / "t.hdf5")
+    size = {"Frames": 9, "Height": 32, "Width": 32} | {key: stated}
+    lines = [f"{name}: {value}" for name, value in size.items()]
+    path.with_suffix(".yaml").write_text("\n".join([*lines, "Pixelsize: 100\n"]))
+    assert "movie_shape" not in read_table(path).provenance
+
+
 def test_what_yaml_knows_and_json_does_not_becomes_text(tmp_path):
     path = whole(tmp_path / "t.hdf5")
     path.with_suffix(".yaml").write_text(

@@ -108,6 +108,8 @@ def farewell(client: Client, requests: Sequence[Callable[[], object]]) -> None:
         for request in [*requests, leave]:
             with contextlib.suppress(Exception):
                 request()
+        # Where it could not leave in time, its finalizer would try again, and print a traceback.
+        client.status = "closed"
 
     asking = threading.Thread(target=ask, name="farewell", daemon=True)
     asking.start()

@@ -31,6 +31,7 @@ _OURS = "napari-blinkspot"
 _MOST_VALUES = 300_000
 _MOST_LEVELS = 100
 _LARGEST_WHOLE = 2**63
+_BEYOND_ANY_MOVIE = 1 << 31
 _LARGEST_SHARE_BEYOND = 0.05
 _PIXEL_SIZE = ("Pixelsize", "Camera.Pixelsize")
 
@@ -130,7 +131,7 @@ def metadata_to_write(
     """
     try:
         frames, height_px, width_px = (int(length) for length in provenance["movie_shape"])
-        if not all(0 <= length < 1 << 31 for length in (frames, height_px, width_px)):
+        if not all(0 <= length < _BEYOND_ANY_MOVIE for length in (frames, height_px, width_px)):
             raise ValueError("no size of a movie")
     except (KeyError, TypeError, ValueError, OverflowError):
         frames, height_px, width_px = 1, 0, 0
@@ -253,7 +254,7 @@ def _whole(value: Any) -> int | None:
         number = int(value)
     except (TypeError, ValueError, OverflowError):
         return None
-    return number if number > 0 else None
+    return number if 0 < number < _BEYOND_ANY_MOVIE else None
 
 
 def _length(positions_px: NDArray[Any]) -> int:
