@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from qtpy.QtCore import Qt
+from qtpy.QtCore import QEvent, Qt
+from qtpy.QtGui import QFocusEvent
+from qtpy.QtWidgets import QApplication
 from test_plugin_helpers import CAMERA, click, movie, notifications, wait_for_workers
 
 from blinkspot.camera import Camera
@@ -140,6 +142,47 @@ def test_a_value_that_is_right_as_it_stands_is_confirmed_by_enter(qtbot, widget,
     qtbot.keyClick(widget.fields["offset_adu"], Qt.Key.Key_Return)
     assert widget.origins["offset_adu"].text() == "typed"
     qtbot.waitUntil(lambda: not keeper.is_estimating(layer), timeout=10_000)
+
+
+def press_enter(qtbot, field):
+    qtbot.keyClick(field.lineEdit(), Qt.Key.Key_Return)
+
+
+def leave(qtbot, field):
+    QApplication.sendEvent(field, QFocusEvent(QEvent.Type.FocusOut))
+
+
+@pytest.mark.parametrize("end", [press_enter, leave])
+def test_what_is_half_typed_stays_when_an_estimate_comes(qtbot, widget, keeper, end):
+    layer = make_layer(CAMERA.as_dict())
+    widget.show_layer(layer)
+    field = widget.fields["em_gain"]
+    field.setFocus()
+    field.selectAll()
+    qtbot.keyClicks(field.lineEdit(), "30")
+    keeper.set(layer, CameraRecord().with_estimate(ESTIMATE))
+    assert widget.fields["offset_adu"].value() == ESTIMATE.offset_adu
+    qtbot.keyClicks(field.lineEdit(), "0")
+    end(qtbot, field)
+    assert keeper.record(layer).camera.em_gain == field.value() == 300.0
+    assert keeper.record(layer).source("em_gain").origin is Origin.TYPED
+    # From then on the field follows its movie again.
+    keeper.set(layer, CameraRecord().with_values({"em_gain": 50.0}, Source(Origin.FILE)))
+    assert field.value() == 50.0
+
+
+def test_what_is_half_typed_is_not_taken_for_another_movie(qtbot, widget, keeper):
+    layers = [make_layer({**CAMERA.as_dict(), "em_gain": gain}) for gain in (20.0, 40.0)]
+    widget.show_layer(layers[0])
+    field = widget.fields["em_gain"]
+    field.setFocus()
+    field.selectAll()
+    qtbot.keyClicks(field.lineEdit(), "30")
+    widget.show_layer(layers[1])
+    assert field.value() == 40.0
+    leave(qtbot, field)
+    assert keeper.record(layers[1]).source("em_gain").origin is Origin.FILE
+    assert [keeper.record(layer).camera.em_gain for layer in layers] == [20.0, 40.0]
 
 
 def test_with_the_offset_typed_the_conversion_is_measured(qtbot, keeper):

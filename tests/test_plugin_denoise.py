@@ -4,6 +4,7 @@ import threading
 
 import numpy as np
 import pytest
+import tifffile
 from test_plugin_helpers import (
     CAMERA,
     add_movie,
@@ -19,6 +20,7 @@ from blinkspot.denoising import Denoiser
 from blinkspot.movies.stack import Stack, open_stack
 from blinkspot.movies.writing import write_stack
 from blinkspot.plugin.denoise import denoising_steps
+from blinkspot.plugin.docks import model_files, opener
 from blinkspot.plugin.session import session_of
 from blinkspot.plugin.widgets import file_dialogs
 
@@ -353,3 +355,67 @@ def test_a_lazy_movie_from_a_file_is_denoised_too(qtbot, viewer, dock, tmp_path)
     click(qtbot, dock.run_button)
     wait_for_end(qtbot, dock)
     np.testing.assert_allclose(viewer.layers["lazy denoised"].data[3], expected(3), rtol=1e-3)
+
+
+def gated(monkeypatch, module, name):
+    """Have a function wait for an event."""
+    gate, original = threading.Event(), getattr(module, name)
+
+    def slow(*arguments):
+        assert gate.wait(30)
+        return original(*arguments)
+
+    monkeypatch.setattr(module, name, slow)
+    return gate
+
+
+def test_movies_that_are_opened_at_once_all_come(qtbot, viewer, tmp_path, monkeypatch):
+    names = ["one", "two", "three"]
+    for name in names:
+        tifffile.imwrite(tmp_path / f"{name}.tif", movie(), metadata={"axes": "TYX"}, ome=False)
+    dock = open_dock(viewer, "Denoise")
+    gate = gated(monkeypatch, opener, "open_stack")
+    for name in names:
+        dock.open_button.open(tmp_path / f"{name}.tif")
+    gate.set()
+    qtbot.waitUntil(lambda: len(viewer.layers) == 3, timeout=30_000)
+    assert [layer.name for layer in viewer.layers] == names
+
+
+def test_models_that_are_loaded_at_once_all_come(qtbot, viewer, tmp_path, monkeypatch):
+    names = ["one", "two", "three"]
+    for name in names:
+        model().save(tmp_path / f"{name}.blinkspot")
+    dock = open_dock(viewer, "Denoise")
+    gate = gated(monkeypatch, model_files, "load_model")
+    for name in names:
+        dock.loader.load(tmp_path / f"{name}.blinkspot")
+    gate.set()
+    qtbot.waitUntil(lambda: len(session_of(viewer).models) == 3, timeout=30_000)
+    assert list(session_of(viewer).models) == names
+
+
+def test_a_model_that_is_saved_as_three_files_at_once_is_in_all(qtbot, viewer, tmp_path, monkeypatch):
+    dock = open_dock(viewer, "Denoise")
+    session, heard = session_of(viewer), []
+    session.add_model("trained", model())
+    session.model_saved.connect(heard.append)
+    gate = gated(monkeypatch, model_files, "save_model")
+    paths = [tmp_path / f"{name}.blinkspot" for name in ("one", "two", "three")]
+    for path in paths:
+        monkeypatch.setattr(file_dialogs, "ask_save", lambda *_, path=path: path)
+        click(qtbot, dock.save_model_button)
+    gate.set()
+    qtbot.waitUntil(lambda: len(heard) == 3, timeout=30_000)
+    assert all(path.is_file() for path in paths)
+
+
+def test_save_is_offered_only_while_there_is_a_denoised_movie(qtbot, viewer):
+    dock = open_dock(viewer, "Denoise")
+    session_of(viewer).add_model("trained", model())
+    add_movie(viewer)
+    click(qtbot, dock.run_button)
+    wait_for_end(qtbot, dock)
+    assert dock.save_button.isEnabled()
+    viewer.layers.remove("movie denoised")
+    assert not dock.save_button.isEnabled()

@@ -13,6 +13,7 @@ from test_plugin_helpers import notifications, wait_for_workers
 from blinkspot.errors import BlinkspotError
 from blinkspot.plugin.backend import meanwhile
 from blinkspot.plugin.jobs.latest_only import LatestOnly
+from blinkspot.plugin.jobs.one_by_one import OneByOne
 from blinkspot.plugin.jobs.running import End, JobRunner
 from blinkspot.plugin.widgets.job_bar import JobBar, time_left
 from blinkspot.progress import Progress, Stopwatch, finish
@@ -354,6 +355,30 @@ def test_only_the_newest_answer_is_delivered(qtbot):
     # The first was under way already; those between were never computed.
     assert computed == [0, 4]
     assert answers == [4]
+
+
+def test_of_questions_one_by_one_each_is_answered_in_turn(qtbot):
+    turns = OneByOne()
+    said, go_on = [], threading.Event()
+    turns.answered.connect(said.append)
+    turns.failed.connect(lambda error: said.append(str(error)))
+
+    def question(number):
+        def answer():
+            go_on.wait(5)
+            if number == 1:
+                raise ValueError("of 1")
+            return number
+
+        return answer
+
+    for number in range(4):
+        turns.ask(question(number))
+    go_on.set()
+    qtbot.waitUntil(lambda: len(said) == 4)
+    turns.ask(question(4))
+    qtbot.waitUntil(lambda: len(said) == 5)
+    assert said == [0, "of 1", 2, 3, 4]
 
 
 def test_a_job_is_dropped_once_a_newer_question_comes(qtbot):

@@ -158,6 +158,8 @@ class CameraWidget(QWidget):
 
     def show_layer(self, layer: Layer | None) -> None:
         """Show and edit the camera of this movie."""
+        if layer is not self._layer:
+            self._edited.clear()
         self._layer = layer
         if layer is not None:
             self._keeper.ensure(layer)
@@ -235,10 +237,12 @@ class CameraWidget(QWidget):
         self.estimate_button.setEnabled(not estimating)
         self.estimate_button.setText("Estimating..." if estimating else "Estimate")
         for name, box in self.fields.items():
-            # The record keeps the exact value: the field's rounding must not come back as typed.
-            box.blockSignals(True)
-            box.setValue(getattr(record.camera, name))
-            box.blockSignals(False)
+            # What is half typed stays: an estimate may come meanwhile.
+            if name not in self._edited:
+                # The record keeps the exact value: the field's rounding must not come back as typed.
+                box.blockSignals(True)
+                box.setValue(getattr(record.camera, name))
+                box.blockSignals(False)
             box.setEnabled(record.chosen is None or name in OF_ANY_CAMERA)
             self._show_origin(self.origins[name], record.source(name), box)
         self.maps.show_maps(record.chosen, self._frame_size())

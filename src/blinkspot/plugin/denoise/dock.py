@@ -29,6 +29,7 @@ from blinkspot.plugin.jobs.running import End, Outcome
 from blinkspot.plugin.layers.layer_choice import MOVIE_TIP, LayerChoice, is_source
 from blinkspot.plugin.layers.movies import PROVENANCE, Place, frame_shown, stack_of, why_not_a_movie
 from blinkspot.plugin.widgets import file_dialogs
+from blinkspot.plugin.widgets.following import follow
 from blinkspot.plugin.widgets.forms import combo, row
 
 MOVIE_FILES = "TIFF (*.tif);;Zarr (*.zarr)"
@@ -62,6 +63,8 @@ class DenoiseDock(Dock):
         self.models.currentIndexChanged.connect(self._refresh)
         self.frames.currentIndexChanged.connect(self._refresh)
         self.session.denoised_added.connect(self._refresh)
+        for change in (self.viewer.layers.events.inserted, self.viewer.layers.events.removed):
+            follow(self, change, self._refresh)
         self.runner.started.connect(self._refresh)
         self.runner.progressed.connect(self._on_progressed)
         self.runner.ended.connect(self._on_ended)

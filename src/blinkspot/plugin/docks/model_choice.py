@@ -9,8 +9,8 @@ from qtpy.QtCore import QObject, Signal  # type: ignore[attr-defined]
 from qtpy.QtWidgets import QWidget
 
 from blinkspot.plugin.docks import model_files
-from blinkspot.plugin.jobs.latest_only import LatestOnly
 from blinkspot.plugin.jobs.notify import tell_error
+from blinkspot.plugin.jobs.one_by_one import OneByOne
 from blinkspot.plugin.session import Session
 from blinkspot.plugin.widgets import file_dialogs
 from blinkspot.plugin.widgets.name_box import NameBox
@@ -39,7 +39,7 @@ class ModelLoader(QObject):
         super().__init__(parent)
         self._session = session
         self._window = parent
-        self._loading = LatestOnly(self)
+        self._loading = OneByOne(self)
         self._loading.answered.connect(self._on_loaded)
         self._loading.failed.connect(lambda error: self.said.emit(tell_error(error, "Loading the model")))
 
@@ -77,7 +77,7 @@ class ModelSaver(QObject):
         super().__init__(parent)
         self._session = session
         self._window = parent
-        self._saving = LatestOnly(self)
+        self._saving = OneByOne(self)
         self._saving.answered.connect(self._on_saved)
         self._saving.failed.connect(lambda error: self.said.emit(tell_error(error, "Saving the model")))
 

@@ -11,8 +11,8 @@ from qtpy.QtWidgets import QMenu, QPushButton, QWidget
 
 from blinkspot.movies.stack import Stack, open_stack
 from blinkspot.plugin.docks.default_reader import DefaultReaderAction
-from blinkspot.plugin.jobs.latest_only import LatestOnly
 from blinkspot.plugin.jobs.notify import tell, tell_error
+from blinkspot.plugin.jobs.one_by_one import OneByOne
 from blinkspot.plugin.layers.movies import STACK, movie_layer
 from blinkspot.plugin.widgets import file_dialogs
 
@@ -38,7 +38,7 @@ class OpenButton(QPushButton):
         menu.addAction(DefaultReaderAction(menu))
         self.setMenu(menu)
         self._viewer = viewer
-        self._opening = LatestOnly(self)
+        self._opening = OneByOne(self)
         self._opening.answered.connect(self._on_opened)
         self._opening.failed.connect(lambda error: tell_error(error, "Opening the movie"))
 
