@@ -1,6 +1,7 @@
 """The camera of a movie: where its values come from, and how they are edited."""
 
 import dataclasses
+import threading
 
 import numpy as np
 import pytest
@@ -16,6 +17,8 @@ from blinkspot.camera.maps import CameraMaps
 from blinkspot.camera_from_movie.estimate import CameraEstimate
 from blinkspot.errors import BlinkspotError
 from blinkspot.movies.stack import Stack
+from blinkspot.plugin.camera import evidence_keeper
+from blinkspot.plugin.camera import keeper as keeper_module
 from blinkspot.plugin.camera.keeper import CameraKeeper
 from blinkspot.plugin.camera.maps_choice import ChosenMaps
 from blinkspot.plugin.camera.record import CameraRecord, Origin, Source
@@ -208,6 +211,48 @@ def test_what_is_set_while_the_camera_is_estimated_stays(qtbot, keeper):
     wait_for_workers(qtbot)
     qtbot.wait(20)
     assert keeper.record(layer) == record
+
+
+def gated(monkeypatch, module, name):
+    """Have a function wait for an event."""
+    gate, original = threading.Event(), getattr(module, name)
+
+    def slow(*arguments):
+        assert gate.wait(30)
+        return original(*arguments)
+
+    monkeypatch.setattr(module, name, slow)
+    return gate
+
+
+def test_a_movie_that_was_replaced_meanwhile_is_the_one_that_is_estimated(qtbot, keeper, monkeypatch):
+    brighter = (movie().astype(np.uint16) - 100) * 3 + 100
+    layer, other = make_layer(), make_layer(data=brighter)
+    gate = gated(monkeypatch, keeper_module, "measure_camera")
+    for each in (layer, other):
+        keeper.set(each, CameraRecord().typed("offset_adu", 100.0))
+        keeper.estimate(each, keep_offset=True)
+    layer.data = other.data
+    gate.set()
+    qtbot.waitUntil(lambda: not any(map(keeper.is_estimating, (layer, other))), timeout=30_000)
+    assert keeper.record(layer).source("electrons_per_adu").origin is Origin.ESTIMATED
+    assert keeper.record(layer).camera == keeper.record(other).camera
+
+
+def test_what_a_movie_says_is_known_when_it_is_put_back(qtbot, keeper, monkeypatch):
+    layer = make_layer()
+    first = layer.data
+    gate = gated(monkeypatch, evidence_keeper, "camera_evidence")
+    keeper.evidence.ensure(layer)
+    layer.data = movie() * 3
+    gate.set()
+    wait_for_workers(qtbot)
+    qtbot.wait(50)
+    assert keeper.evidence.of(layer) is None
+    layer.data = first
+    keeper.evidence.ensure(layer)
+    wait_for_workers(qtbot)
+    qtbot.waitUntil(lambda: keeper.evidence.of(layer) is not None)
 
 
 def test_a_camera_without_offset_or_conversion_is_not_used():

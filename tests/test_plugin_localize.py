@@ -540,3 +540,36 @@ def test_a_picture_s_layer_has_a_molecule_where_the_movie_has_it(movie_pixel_nm)
         expected = Image(np.zeros((10, 10)), scale=(pixel, pixel), units=("nm", "nm")).data_to_world((3, 5))
     np.testing.assert_allclose(picture.data_to_world(brightest), expected)
     assert [str(unit) for unit in picture.units] == ["nanometer", "nanometer"]
+
+
+def test_the_preview_is_that_of_frames_that_come_later(qtbot, viewer, dock):
+    # Those of a movie that is being denoised, say.
+    source = add_movie(viewer)
+    denoised = add_denoised(viewer, source)
+    preview(qtbot, dock)
+    expected = said(dock)
+    frames = denoised.data.copy()
+    denoised.data[:] = 0
+    denoised.refresh()
+    qtbot.waitUntil(lambda: said(dock) != expected, timeout=30_000)
+    denoised.data[:] = frames
+    denoised.refresh()
+    qtbot.waitUntil(lambda: said(dock) == expected, timeout=30_000)
+
+
+def test_the_preview_follows_data_that_are_replaced(qtbot, viewer, dock):
+    layer = add_movie(viewer)
+    viewer.dims.set_current_step(0, 3)
+    preview(qtbot, dock)
+    expected = said(dock)
+    layer.data = movie()[::-1].copy()
+    qtbot.waitUntil(lambda: said(dock) != expected, timeout=30_000)
+    layer.data = movie()
+    qtbot.waitUntil(lambda: said(dock) == expected, timeout=30_000)
+
+
+def test_the_preview_ends_with_its_dock(qtbot, viewer, dock):
+    add_movie(viewer)
+    preview(qtbot, dock)
+    viewer.window.remove_dock_widget(dock)
+    qtbot.waitUntil(lambda: [each.name for each in viewer.layers if each.visible] == ["movie"])

@@ -23,6 +23,7 @@ from blinkspot.denoising import frame_stream
 from blinkspot.errors import BlinkspotError
 from blinkspot.movies.stack import Stack
 from blinkspot.plugin.denoise.on_the_fly import looking
+from blinkspot.plugin.denoise.on_the_fly.sign import WaitingSign
 from blinkspot.plugin.layers.movies import stack_of
 from blinkspot.plugin.session import session_of
 from blinkspot.plugin.widgets import file_dialogs
@@ -324,6 +325,77 @@ def test_a_frame_that_comes_while_it_is_read_is_drawn(qtbot, viewer, dock, gate,
     viewer.dims.set_current_step(0, index)
     qtbot.waitUntil(lambda: is_there(denoised), timeout=TIMEOUT_MS)
     np.testing.assert_allclose(shown(denoised), expected(index), rtol=1e-3)
+
+
+def test_layers_at_different_times_are_both_drawn(qtbot, viewer, dock, gate):
+    _, denoised = add_on_the_fly(qtbot, viewer, dock)
+    later = viewer.add_image(denoised.data, name="later", scale=denoised.scale, translate=(-5, 0, 0))
+    settle(qtbot)
+    viewer.dims.set_current_step(0, 20)
+    qtbot.waitUntil(lambda: is_there(denoised) and is_there(later), timeout=TIMEOUT_MS)
+    # The slider begins where the later one does.
+    np.testing.assert_allclose(shown(denoised), expected(15), rtol=1e-3)
+    np.testing.assert_allclose(shown(later), expected(20), rtol=1e-3)
+
+
+def test_reading_another_frame_meanwhile_takes_nothing_away(qtbot, viewer, dock, gate):
+    _, denoised = add_on_the_fly(qtbot, viewer, dock)
+    gate.open.clear()
+    viewer.dims.set_current_step(0, 15)
+    assert np.isfinite(denoised.data[0]).all()
+    gate.open.set()
+    qtbot.waitUntil(lambda: is_there(denoised), timeout=TIMEOUT_MS)
+
+
+def test_a_layer_that_is_put_back_before_its_frame_came_is_drawn(qtbot, viewer, dock, gate):
+    _, denoised = add_on_the_fly(qtbot, viewer, dock)
+    gate.open.clear()
+    viewer.dims.set_current_step(0, 15)
+    viewer.layers.remove(denoised)
+    viewer.layers.append(denoised)
+    gate.open.set()
+    qtbot.waitUntil(lambda: is_there(denoised), timeout=TIMEOUT_MS)
+
+
+def test_the_sign_of_one_layer_comes_when_that_of_another_has_ended(qtbot, viewer):
+    overlay = viewer.canvas.overlays.text
+    first, second = (
+        WaitingSign(viewer, viewer.window._qt_window),
+        WaitingSign(viewer, viewer.window._qt_window),
+    )
+    first.begin("one")
+    qtbot.waitUntil(lambda: overlay.text == "one", timeout=TIMEOUT_MS)
+    second.begin("two")
+    qtbot.wait(400)
+    assert overlay.text == "one"
+    first.end()
+    qtbot.waitUntil(lambda: overlay.visible and overlay.text == "two", timeout=TIMEOUT_MS)
+    second.end()
+    assert not overlay.visible
+
+
+def test_a_failure_is_told_again_once_it_was_mended(qtbot, viewer, dock, gate, monkeypatch):
+    _, denoised = add_on_the_fly(qtbot, viewer, dock)
+    frames = type(denoised.data.computed)
+    compute = frames.compute
+
+    def fail(self, index):
+        raise BlinkspotError("The disk is away.")
+
+    def told_at(index):
+        with notifications() as told:
+            viewer.dims.set_current_step(0, index)
+            settle(qtbot)
+        return [message for _, message in told]
+
+    monkeypatch.setattr(frames, "compute", fail)
+    assert told_at(15) == ["The disk is away."]
+    assert told_at(20) == []
+    monkeypatch.setattr(frames, "compute", compute)
+    assert told_at(15) == []
+    assert is_there(denoised)
+    monkeypatch.setattr(frames, "compute", fail)
+    assert told_at(35) == ["The disk is away."]
 
 
 def remove(viewer, layer, denoised):

@@ -119,12 +119,14 @@ def _changed_word(text: str, rng: random.Random) -> str:
 
 def damaged_json(value: Any, rng: random.Random) -> str:
     """Return a JSON value, changed in a few places, as text; rarely as text that is no JSON."""
-    value = copy.deepcopy(value)
-    for _ in range(rng.choice((1, 1, 2, 4))):
-        holder = {"root": value}
-        _change(holder, rng)
-        value = holder["root"]
-    text = json.dumps(value, ensure_ascii=rng.random() < 0.5)
+    holder = {"root": value}
+    try:
+        holder = copy.deepcopy(holder)
+        for _ in range(rng.choice((1, 1, 2, 4))):
+            _change(holder, rng)
+        text = json.dumps(holder["root"], ensure_ascii=rng.random() < 0.5)
+    except RecursionError:  # changes upon changes have nested it too deeply
+        text = json.dumps(odd_value(rng))
     return damaged_text(text, rng) if rng.random() < 0.1 else text
 
 

@@ -50,9 +50,11 @@ class EvidenceKeeper(QObject):
 
     def _on_answered(self, question: LatestOnly, layer: Layer, data: Any, evidence: CameraEvidence) -> None:
         question.deleteLater()
-        if layer.data is data:
+        newest, _ = self._found.get(layer, (None, None))
+        if newest is data:
             self._found[layer] = (data, evidence)
-            self.measured.emit(layer)
+            if layer.data is data:
+                self.measured.emit(layer)
 
     def _on_failed(self, question: LatestOnly, error: Exception) -> None:
         question.deleteLater()

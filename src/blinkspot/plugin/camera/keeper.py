@@ -145,9 +145,15 @@ class CameraKeeper(QObject):
         known = record.source("offset_adu").origin not in (Origin.DEFAULT, Origin.ESTIMATED)
         offset_adu = record.camera.offset_adu if known else None
         question = LatestOnly(self)
-        question.answered.connect(
-            lambda estimate: self._on_estimated(layer, estimate, keep_offset and mapped)
-        )
+        data = layer.data
+
+        def on_answered(estimate: CameraEstimate) -> None:
+            if layer.data is data:
+                self._on_estimated(layer, estimate, keep_offset and mapped)
+            else:  # somebody has put another movie into the layer
+                self.estimate(layer, keep_offset)
+
+        question.answered.connect(on_answered)
         question.failed.connect(lambda error: self._on_failed(layer, error, asked=not keep_offset))
         self._estimates[layer] = question
         self.estimating_changed.emit(layer)

@@ -56,7 +56,7 @@ class LayerChoice(NameBox):
         self._none_text = none_text
         self._listed: list[Layer | None] = []
         self._current: Layer | None = None
-        self._shape: tuple[int, ...] = ()
+        self._data_id = 0
         self._followed: weakref.WeakSet[Layer] = weakref.WeakSet()
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         self.currentIndexChanged.connect(self._on_index_changed)
@@ -108,16 +108,17 @@ class LayerChoice(NameBox):
     def _follow_data(self, layer: Layer | None) -> None:
         if layer is None:
             return
-        self._shape = layer.data.shape
+        self._data_id = id(layer.data)
         if layer not in self._followed:
             self._followed.add(layer)
             follow(self, layer.events.data, self._on_data_changed)
 
     def _on_data_changed(self, event: object) -> None:
         layer = self._current
-        if layer is None or layer.data.shape == self._shape:
+        # The data of before are still there when they are replaced, so that their number is another.
+        if layer is None or id(layer.data) == self._data_id:
             return
-        self._shape = layer.data.shape
+        self._data_id = id(layer.data)
         self.refresh()
         if layer is self._current:
             self.chosen.emit(layer)

@@ -120,6 +120,11 @@ class LocalizeDock(Dock):
 
     # -- what is chosen
 
+    def on_closed(self) -> None:
+        """Stop the job, and end the preview with the dock."""
+        self.preview.end()
+        super().on_closed()
+
     def _on_movie_chosen(self, layer: Layer | None) -> None:
         reason = None if layer is None else why_not_a_movie(layer)
         self.camera.show_layer(layer if reason is None else None)

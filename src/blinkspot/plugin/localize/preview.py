@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
@@ -66,6 +67,8 @@ class LocalizePreview(QObject):
         self._ask_what = ask
         self._markers = PreviewMarkers(viewer, comparison)
         self._is_counted = False
+        self._followed: weakref.WeakSet[Layer] = weakref.WeakSet()
+        self._previewed: weakref.WeakSet[Layer] = weakref.WeakSet()
         self.box = QCheckBox("Preview")
         self.box.setToolTip("Mark the molecules found in the frame shown, as the settings change.")
         self.box.toggled.connect(self._on_toggled)
@@ -108,6 +111,7 @@ class LocalizePreview(QObject):
         try:
             layer, denoised, truth, camera, settings = self._ask_what()
         except BlinkspotError as error:
+            self._finding.forget()
             self._say(str(error))
             return
         if layer is None or why_not_a_movie(layer) is not None:
@@ -115,6 +119,7 @@ class LocalizePreview(QObject):
             self._markers.remove()
             self._say("")
             return
+        self._follow_drawing(layer, denoised)
         self._markers.begin(layer, denoised)
         denoised_index = None if denoised is None else frame_index(self._viewer, denoised)
         question = localizing_steps.PreviewQuestion(
@@ -133,6 +138,21 @@ class LocalizePreview(QObject):
         if not self._is_counted:
             self._say("Looking for molecules (the first time takes some seconds)...")
         self._finding.ask(partial(localizing_steps.localize_frame, question))
+
+    def _follow_drawing(self, *layers: Layer | None) -> None:
+        """Follow layers whose frames may come later than one looks at them."""
+        self._previewed.clear()
+        for layer in layers:
+            if layer is None:
+                continue
+            self._previewed.add(layer)
+            if layer not in self._followed:
+                self._followed.add(layer)
+                follow(self, layer.events.set_data, self._on_drawn)
+
+    def _on_drawn(self, event: Any) -> None:
+        if event.source in self._previewed:
+            self.soon()
 
     def _on_found(self, answer: localizing_steps.PreviewAnswer) -> None:
         if not self.box.isChecked():

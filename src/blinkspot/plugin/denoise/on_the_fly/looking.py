@@ -49,10 +49,13 @@ class FrameComputer(QObject):
         self._frames = weakref.ref(frames)
         self._in_hand: int | None = None  # the first frame of the block that is computed
         self._is_awaited = False
-        self._is_missing = False  # a layer shows nothing yet where the frame that is looked at belongs
+        # Where layers show nothing yet; several where they lie at different times.
+        self._missing: set[int] = set()
+        self._point: tuple[float, ...] = ()
         self._at = -1
         self._step = 1
         self._told = ""
+        self._told_of: int | None = None  # the first frame of the block that it was told of
         self._has_told_of_many = False
         self._sign = WaitingSign(viewer(), self)
         self._rest = QTimer(self)
@@ -65,19 +68,24 @@ class FrameComputer(QObject):
         frames.looked_at.connect(self._on_looked_at)
         frames.many_looked_at.connect(self._on_many_looked_at)
         follow(self, viewer().layers.events.removed, self._on_removed)
+        follow(self, viewer().layers.events.inserted, self._on_inserted)
 
     def _layers(self) -> list[Image]:
         frames = self._frames()
         return [layer for layer in self._viewer().layers if isinstance(layer, Image) and layer.data is frames]
 
     def _on_looked_at(self, index: int, is_there: bool) -> None:
+        point = tuple(self._viewer().dims.point)
+        if point != self._point:
+            self._point = point
+            self._missing.clear()
         if index != self._at:
             self._step = 1 if index > self._at else -1
             self._at = index
-            self._is_missing = False
-        # It may have come since it was read, and another layer may have read it before: who found nothing
-        # still has to be shown it.
-        self._is_missing = self._is_missing or not is_there
+        # It may have come since it was read, and another layer may find it there: who found nothing still has
+        # to be shown it.
+        if not is_there:
+            self._missing.add(index)
         self._has_told_of_many = False
         self._go_on()
 
@@ -89,10 +97,10 @@ class FrameComputer(QObject):
             self._drop()
             return
         block = frames.computed.block_of(target)
-        self._is_awaited = self._at in block
+        self._is_awaited = not self._missing.isdisjoint(block)
         if self._is_awaited:
             self._rest.stop()
-            self._sign.begin(f"Denoising frame {self._at}...")
+            self._sign.begin(f"Denoising frame {target}...")
             self._begin(frames.computed, target, cores_left=0)
         elif block.start != self._in_hand:
             self._drop()
@@ -111,8 +119,8 @@ class FrameComputer(QObject):
             self._computing.ask_job(partial(steps.compute, frames, index, cores_left))
 
     def _target(self, frames: DenoisedFrames) -> int | None:
-        if self._is_missing:
-            return self._at
+        if self._missing:
+            return self._at if self._at in self._missing else next(iter(self._missing))
         block = frames.block_of(self._at)
         # Never so many that one of them pushes out what is looked at.
         has_room = frames.frames_kept >= min(len(frames), (_BLOCKS_AHEAD + 2) * len(block))
@@ -132,11 +140,14 @@ class FrameComputer(QObject):
         self._in_hand = None
 
     def _on_computed(self, _: object) -> None:
+        frames, first = self._frames(), self._in_hand
         self._in_hand = None
-        if not self._is_awaited:
+        if frames is None or first is None or not self._is_awaited:
             self._go_on()
             return
-        self._is_missing = False
+        self._missing.difference_update(frames.computed.block_of(first))
+        if first == self._told_of:
+            self._told = ""  # what was amiss is mended, and may be amiss again
         self._sign.end()
         for layer in self._layers():
             if layer.visible:
@@ -149,10 +160,10 @@ class FrameComputer(QObject):
         cursor.events.position(value=cursor.position)
 
     def _on_failed(self, error: Exception) -> None:
-        self._in_hand = None
+        first, self._in_hand = self._in_hand, None
         self._sign.end()
         if self._is_awaited and str(error) != self._told:
-            self._told = str(error)
+            self._told, self._told_of = str(error), first
             tell_error(error, "Denoising on the fly")
 
     def _on_many_looked_at(self) -> None:
@@ -167,3 +178,8 @@ class FrameComputer(QObject):
     def _on_removed(self, event: object) -> None:
         if not self._layers():
             self._drop()
+
+    def _on_inserted(self, event: object) -> None:
+        # napari does not read again what is put back.
+        if self._missing and self._layers():
+            self._go_on()

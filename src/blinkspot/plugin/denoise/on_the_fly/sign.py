@@ -50,6 +50,8 @@ class WaitingSign(QObject):
             return
         overlay = viewer.canvas.overlays.text
         if overlay.visible and overlay.text != self._shown:
+            # It may be another layer's sign, which ends.
+            self._patience.start()
             return
         if not self._shown:
             self._before = overlay.text
