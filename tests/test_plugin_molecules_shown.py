@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from every_job import Gate
 from molecules_dock import (
     FRAMES,
     apply_step,
@@ -18,6 +19,7 @@ from test_plugin_helpers import (
     notifications,
     open_dock,
     wait_for_end,
+    wait_for_workers,
 )
 
 from blinkspot.localization import (
@@ -131,6 +133,21 @@ def test_a_filter_changed_while_the_picture_is_drawn_counts(qtbot, viewer, dock,
     expected = finish(draw(table().chosen(table().column("photons") >= 300), RenderSettings("ash", 20.0)))
     qtbot.waitUntil(lambda: np.allclose(layer.data, expected), timeout=5000)
     assert layer.contrast_limits == [0.0, 123.0]
+
+
+def test_rings_of_a_filter_that_was_taken_back_do_not_appear(qtbot, viewer, dock, monkeypatch):
+    layer, gate = ready(qtbot, viewer, dock), Gate()
+    wait_for_workers(qtbot)
+    gate.install(monkeypatch)
+    gate.shut()
+    drag(dock, 250.0, 1e9)
+    qtbot.waitUntil(lambda: dock._view._showing.busy, timeout=5000)
+    dock.filter.text.clear()
+    qtbot.waitUntil(lambda: not dock._view._debounce.isActive(), timeout=5000)
+    gate.open()
+    wait_for_workers(qtbot)
+    assert dock.counts.text() == "3,000 of 3,000 left"
+    assert list(viewer.layers) == [layer]
 
 
 @pytest.mark.parametrize("suffix", [".csv", ".hdf5"])

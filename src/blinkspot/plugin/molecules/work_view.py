@@ -94,6 +94,8 @@ class WorkView(QObject):
         layer, work, condition = self._of
         table, has_picture = work.opened.history.table, work.picture in self._viewer.layers
         if layer not in self._viewer.layers or (work.is_untouched(table, condition) and not has_picture):
+            # What is on its way shows a condition that was taken back.
+            self._showing.forget()
             return
         choice = work.choice if has_picture and work.drawn != (table, condition) else None
         job = self.job(choice)
