@@ -225,6 +225,37 @@ def test_of_a_large_table_the_points_are_those_around_the_frame_shown(
     assert len(read_table(written)) == 3000
 
 
+def test_points_come_for_the_frame_that_the_slider_went_back_to(qtbot, viewer, dock, tmp_path, monkeypatch):
+    monkeypatch.setattr(molecules_steps, "MOST_POINTS", 200)
+    viewer.add_image(np.zeros((FRAMES + 20, 4, 4)), name="longer movie")
+    path, gate = tmp_path / "large.csv", Gate()
+    table().save(path)
+    dock.open(path)
+    wait_for_end(qtbot, dock)
+    wait_for_count(qtbot, dock, 3000)
+    points = viewer.layers["large"]
+
+    def are_shown(index):
+        return (points.data[:, 0] == index).sum() == (table().column("frame") == index).sum()
+
+    viewer.dims.set_current_step(0, 20)
+    qtbot.waitUntil(lambda: are_shown(20), timeout=5000)
+    wait_for_workers(qtbot)
+    gate.install(monkeypatch)
+    gate.shut()
+    viewer.dims.set_current_step(0, 35)
+    qtbot.waitUntil(gate.reached.is_set, timeout=5000)
+    viewer.dims.set_current_step(0, 20)
+    gate.open()
+    wait_for_workers(qtbot)
+    qtbot.waitUntil(lambda: are_shown(20), timeout=5000)
+
+    # Of a frame after the last molecule there are none: they are asked for once.
+    viewer.dims.set_current_step(0, FRAMES + 10)
+    qtbot.waitUntil(lambda: are_shown(FRAMES - 1), timeout=5000)
+    assert not dock._view._debounce.isActive()
+
+
 def test_every_field_explains_itself(dock):
     fields = [field for page in dock.steps.fields.values() for field in page.values()]
     buttons = [

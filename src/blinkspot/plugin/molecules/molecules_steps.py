@@ -80,6 +80,8 @@ class Shown:
     ----------
     of : (LocalizationTable, str)
         The table, and the condition that was put to it.
+    frame : int
+        The one that was asked for.
     table : LocalizationTable
         What the points and the picture show: the rows that meet the condition.
     points : Points
@@ -88,6 +90,7 @@ class Shown:
     """
 
     of: tuple[LocalizationTable, str]
+    frame: int
     table: LocalizationTable
     points: Points
     picture: Picture | None
@@ -272,7 +275,7 @@ def show(
     picture = None
     if choice is not None:
         picture = yield from drawn(table, opened.extent_nm, opened.pixel_size_nm, choice)
-    return Shown(of, table, points, picture)
+    return Shown(of, frame, table, points, picture)
 
 
 def save(table: LocalizationTable, path: Path, pixel_size_nm: float | None) -> Path:

@@ -106,11 +106,14 @@ class WorkView(QObject):
         if self._of is not None and self._of[0] in self._viewer.layers:
             layer, work, _ = self._of
             show_left(self._viewer, layer, work, shown, anew=False)
+            # Not where the same frame would be asked for again: it may be one that the table does not reach.
+            if frame_at(self._viewer, layer) != shown.frame:
+                self._on_slider()
 
-    def _on_slider(self, event: object) -> None:
+    def _on_slider(self, *_: object) -> None:
         if self._of is None:
             return
-        layer, work, _ = self._of
+        layer, work = self._of[:2]
         if work.frames is not None and not work.frames[0] <= frame_at(self._viewer, layer) <= work.frames[1]:
             self.show_soon()
 
