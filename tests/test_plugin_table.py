@@ -1,5 +1,7 @@
 """The table of molecules, and what links it to the picture."""
 
+import threading
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -7,6 +9,7 @@ from hypothesis import strategies as st
 from molecules_dock import (
     apply_step,
     choose_column,
+    current,
     drag,
     lines,
     ready,
@@ -17,9 +20,10 @@ from molecules_dock import (
 from napari.utils.interactions import mouse_press_callbacks, mouse_release_callbacks
 from qtpy.QtCore import Qt
 from qtpy.QtGui import QGuiApplication
-from test_plugin_helpers import add_movie, click, notifications, open_dock
+from test_plugin_helpers import add_movie, click, notifications, open_dock, wait_for_end
 
 from blinkspot.localization import LocalizationTable, RenderSettings, draw
+from blinkspot.plugin.molecules.table_view import panel
 from blinkspot.plugin.molecules.table_view.arranging import arranged
 from blinkspot.plugin.molecules.table_view.fitted_window import window_px
 from blinkspot.plugin.molecules.table_view.nearest import nearest_row
@@ -84,6 +88,21 @@ def dock(viewer):
     return open_dock(viewer, "Molecules")
 
 
+@pytest.fixture
+def sorting(monkeypatch):
+    """Sorting a table waits while this is not set."""
+    allowed = threading.Event()
+    allowed.set()
+
+    def arranged_when_allowed(*arguments):
+        allowed.wait()
+        return arranged(*arguments)
+
+    monkeypatch.setattr(panel, "arranged", arranged_when_allowed)
+    yield allowed
+    allowed.set()
+
+
 def shown_table(qtbot, dock, rows):
     """Open the table and wait until it shows so many rows."""
     if dock.table_link.panel is None:
@@ -106,8 +125,7 @@ def texts(view, heading):
 
 def sort_by(qtbot, view, heading):
     view.horizontalHeader().sectionClicked.emit(column_of(view, heading))
-    panel = view.parent()
-    qtbot.waitUntil(lambda: not panel._arranging.busy, timeout=10_000)
+    qtbot.waitUntil(lambda: not view.parent()._arranging.busy, timeout=10_000)
 
 
 def click_row(qtbot, view, row):
@@ -224,6 +242,33 @@ def test_a_row_shows_its_molecule_with_its_fitted_window(qtbot, viewer, dock):
     qtbot.keyClick(view, Qt.Key.Key_Down)
     row = table().data.iloc[np.argsort(table().column("photons"), kind="stable")[8]]
     assert viewer.dims.current_step[0] == row["frame"]
+
+
+def filter_while_sorting_waits(qtbot, dock, sorting):
+    """Have fewer molecules left than the table below the picture shows."""
+    sorting.clear()
+    drag(dock, 300.0, 1e9)
+    click(qtbot, dock.filter.button)
+    wait_for_end(qtbot, dock)
+    qtbot.waitUntil(lambda: dock.table_link._of[2].table is current(dock), timeout=10_000)
+    assert dock.table_link.panel.table.model().rowCount() == 3000
+
+
+def test_a_row_that_is_clicked_before_a_smaller_table_is_sorted_shows_its_molecule(
+    qtbot, viewer, dock, sorting
+):
+    add_movie(viewer)
+    ready(qtbot, viewer, dock)
+    view = shown_table(qtbot, dock, 3000)
+    filter_while_sorting_waits(qtbot, dock, sorting)
+    for row in (10, 2990):
+        click_row(qtbot, view, row)
+        molecule = table().data.iloc[row]
+        place_px = np.array([molecule["y_nm"], molecule["x_nm"]]) / 100.0 - 0.5
+        expected = [[molecule["frame"], *np.round(place_px)]]
+        np.testing.assert_array_equal(viewer.layers["fitted window"].data, expected)
+    sorting.set()
+    shown_table(qtbot, dock, len(current(dock)))
 
 
 def test_a_fitted_window_lies_over_the_movie_and_gets_no_cell_of_its_own(qtbot, viewer, dock):

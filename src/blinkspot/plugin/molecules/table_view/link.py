@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 from napari.components import ViewerModel
 from napari.layers import Points
@@ -17,6 +19,9 @@ from blinkspot.plugin.molecules.table_view.canvas_clicks import CanvasClicks
 from blinkspot.plugin.molecules.table_view.fitted_window import FittedWindow, window_px
 from blinkspot.plugin.molecules.table_view.nearest import nearest_row
 from blinkspot.plugin.molecules.table_view.panel import TablePanel
+
+if TYPE_CHECKING:  # importing it takes seconds
+    from blinkspot.localization import LocalizationTable
 
 # How far from a molecule, on the screen, a click may be.
 _NEAR_SCREEN_PX = 8.0
@@ -79,8 +84,8 @@ class TableLink(QObject):
             self.panel.show_left(None)
             self.window.remove()
 
-    def _on_row_chosen(self, table_row: int) -> None:
-        self._go_to(table_row, centre=True)
+    def _on_row_chosen(self, table: LocalizationTable, row: int) -> None:
+        self._go_to(table, row, centre=True)
 
     def _on_clicked(self, position: tuple[float, ...]) -> None:
         if self._of is None or self.panel is None or self._of[0] not in self._viewer.layers:
@@ -97,19 +102,19 @@ class TableLink(QObject):
             row = nearest_row(left.table, left.rows, place_nm, within_nm)
         if row is not None:
             self.panel.choose(row)
-            self._go_to(row, centre=False)
+            self._go_to(left.table, row, centre=False)
 
     def _shows_picture(self) -> bool:
         """Whether a super-resolved picture is seen, in which molecules of all frames are."""
         return any(layer.visible and layer.metadata.get(ROLE) == "picture" for layer in self._viewer.layers)
 
-    def _go_to(self, table_row: int, centre: bool) -> None:
+    def _go_to(self, table: LocalizationTable, row: int, centre: bool) -> None:
         """Show the frame of a molecule with its fitted window, and have it in the middle if so wished."""
         if self._of is None or self._of[0] not in self._viewer.layers:
             return
-        layer, work, left = self._of
-        (place,) = places_px(left.table, work.opened.pixel_size_nm, np.array([table_row]))
-        self.window.show(layer, place, window_px(left.table.provenance))
+        layer, work, _ = self._of
+        (place,) = places_px(table, work.opened.pixel_size_nm, np.array([row]))
+        self.window.show(layer, place, window_px(table.provenance))
         world, dims = layer.data_to_world(place), self._viewer.dims
         first = dims.ndim - len(world)
         for axis in dims.not_displayed:

@@ -22,13 +22,14 @@ class TablePanel(QWidget):
 
     Signals
     -------
-    row_chosen : int
-        The user has moved to another row: its number in the localization table.
+    row_chosen : (LocalizationTable, int)
+        The user has moved to another row: the table that is shown, and its number in that. While the next
+        table is being sorted, the one before is shown.
     closed : None
         Its dock was closed.
     """
 
-    row_chosen = Signal(int)
+    row_chosen = Signal(object, int)
     closed = Signal()
 
     def __init__(self, parent: QWidget | None = None) -> None:

@@ -23,13 +23,13 @@ class MoleculesTable(QTableView):
 
     Signals
     -------
-    row_chosen : int
-        The user has moved to another row, by mouse or key: its number in the localization table.
+    row_chosen : (LocalizationTable, int)
+        The user has moved to another row, by mouse or key: the table that is shown, and its number in that.
     sort_wanted : int
         The user wants the rows sorted by this column.
     """
 
-    row_chosen = Signal(int)
+    row_chosen = Signal(object, int)
     sort_wanted = Signal(int)
 
     def __init__(self, parent: QWidget | None = None) -> None:
@@ -124,5 +124,6 @@ class MoleculesTable(QTableView):
             self._tell(index.row())
 
     def _tell(self, row: int) -> None:
-        if not self._is_choosing and self.molecules.shown is not None:
-            self.row_chosen.emit(self.molecules.shown.table_row(row))
+        shown = self.molecules.shown
+        if not self._is_choosing and shown is not None:
+            self.row_chosen.emit(shown.table, shown.table_row(row))
