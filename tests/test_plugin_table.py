@@ -336,6 +336,19 @@ def test_the_rows_that_are_selected_are_copied_as_text(qtbot, viewer, dock):
     assert [line[1] for line in copied[1:]] == [f"{value:.1f}" for value in expected["x_nm"]]
 
 
+def test_the_fitted_window_goes_when_another_table_is_chosen(qtbot, viewer, dock):
+    first = ready(qtbot, viewer, dock)
+    second = ready(qtbot, viewer, dock, name="second")
+    assert dock.tables.layer is second
+    view = shown_table(qtbot, dock, 3000)
+    for layer in (first, second):
+        click_row(qtbot, view, 2)
+        assert "fitted window" in viewer.layers
+        dock.tables.choose(layer)
+        assert "fitted window" not in viewer.layers
+        shown_table(qtbot, dock, 3000)
+
+
 def test_closing_the_table_or_its_dock_takes_all_away(qtbot, viewer, dock):
     ready(qtbot, viewer, dock)
     before = list(viewer.mouse_drag_callbacks)

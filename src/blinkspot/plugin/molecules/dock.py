@@ -158,6 +158,7 @@ class MoleculesDock(Dock):
             return
         self._taking.forget()
         self._view.forget()
+        self.table_link.clear()
         self.filter.clear()
         self._work = work
         if layer is not None and work is None:
@@ -201,7 +202,6 @@ class MoleculesDock(Dock):
         work, layer = self._work, self.tables.layer
         if work is None or layer is None:
             self.counts.setText("No table" if layer is None else "Taking the table...")
-            self.table_link.clear()
         else:
             self._view.show(layer, work, condition)
 
