@@ -12,6 +12,7 @@ from molecules_dock import (
     current,
     drag,
     lines,
+    molecules_px,
     ready,
     rings_of,
     table,
@@ -321,6 +322,29 @@ def test_a_molecule_that_is_clicked_selects_its_row(qtbot, viewer, dock):
     click_picture(viewer, (20.0, *place[1:]))
     assert [index.row() for index in view.selectionModel().selectedRows()] == [2999]
     assert viewer.dims.current_step[0] == table().column("frame")[bright]
+
+
+@pytest.mark.parametrize("before", ["no table", "a larger table"])
+def test_a_molecule_that_is_clicked_before_the_table_is_sorted_selects_its_row(
+    qtbot, viewer, dock, sorting, before
+):
+    add_movie(viewer)
+    layer = ready(qtbot, viewer, dock)
+    if before == "no table":
+        sorting.clear()
+        click(qtbot, dock.table_button)
+    else:
+        shown_table(qtbot, dock, 3000)
+        filter_while_sorting_waits(qtbot, dock, sorting)
+    viewer.dims.set_current_step(0, 20)
+    viewer.scene.camera.zoom = 40_000.0
+    row = int(np.flatnonzero(current(dock).column("frame") == 20)[3])
+    place = molecules_px(current(dock))[row]
+    click_picture(viewer, layer.data_to_world(place))
+    assert "fitted window" in viewer.layers
+    sorting.set()
+    view = shown_table(qtbot, dock, len(current(dock)))
+    assert [index.row() for index in view.selectionModel().selectedRows()] == [row]
 
 
 def test_the_rows_that_are_selected_are_copied_as_text(qtbot, viewer, dock):

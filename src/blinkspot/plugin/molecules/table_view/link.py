@@ -101,7 +101,7 @@ class TableLink(QObject):
         if row is None and self._shows_picture():
             row = nearest_row(left.table, left.rows, place_nm, within_nm)
         if row is not None:
-            self.panel.choose(row)
+            self.panel.choose(left.table, row)
             self._go_to(left.table, row, centre=False)
 
     def _shows_picture(self) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from typing import TYPE_CHECKING
 
 from qtpy.QtCore import QSize, Qt, Signal  # type: ignore[attr-defined]
 from qtpy.QtWidgets import QLabel, QVBoxLayout, QWidget
@@ -13,6 +14,9 @@ from blinkspot.plugin.molecules.molecules_steps import Left
 from blinkspot.plugin.molecules.table_view.arranging import Arranged, arranged
 from blinkspot.plugin.molecules.table_view.table import MoleculesTable
 from blinkspot.plugin.widgets.closing_watch import ClosingWatch
+
+if TYPE_CHECKING:  # importing it takes seconds
+    from blinkspot.localization import LocalizationTable
 
 _LEAST_PX, _SIZE_PX = 110, QSize(700, 190)
 
@@ -36,10 +40,11 @@ class TablePanel(QWidget):
         super().__init__(parent)
         ClosingWatch(self).closed.connect(self.closed)
         self._left: Left | None = None
+        self._chosen: tuple[LocalizationTable, int] | None = None
         self._sort_by: str | None = None
         self._descending = False
         self.table = MoleculesTable()
-        self.table.row_chosen.connect(self.row_chosen.emit)
+        self.table.row_chosen.connect(self._on_row_chosen)
         self.table.sort_wanted.connect(self._on_sort_wanted)
         self.counts = QLabel()
         layout = QVBoxLayout(self)
@@ -61,14 +66,25 @@ class TablePanel(QWidget):
         self._left = left
         if left is None:
             self._arranging.forget()
+            self._chosen = None
             self.table.show_rows(None)
             self.counts.setText("No table")
         else:
             self._arranging.ask(partial(arranged, left.table, left.rows, self._sort_by, self._descending))
 
-    def choose(self, table_row: int) -> None:
-        """Select a row, as of the localization table; nobody is told."""
-        self.table.choose(table_row)
+    def choose(self, table: LocalizationTable, row: int) -> None:
+        """Select a row of a localization table, at once or when that is shown; nobody is told."""
+        self._chosen = (table, row)
+        self._select()
+
+    def _select(self) -> None:
+        shown = self.table.molecules.shown
+        if self._chosen is not None and shown is not None and shown.table is self._chosen[0]:
+            self.table.choose(self._chosen[1])
+
+    def _on_row_chosen(self, table: LocalizationTable, row: int) -> None:
+        self._chosen = (table, row)
+        self.row_chosen.emit(table, row)
 
     def _on_sort_wanted(self, column: int) -> None:
         shown = self.table.molecules.shown
@@ -80,8 +96,6 @@ class TablePanel(QWidget):
         self.show_left(self._left)
 
     def _on_arranged(self, shown: Arranged) -> None:
-        before, current = self.table.molecules.shown, self.table.currentIndex().row()
-        chosen = before.table_row(current) if before is not None and current >= 0 else None
         self.table.show_rows(shown)
         header = self.table.horizontalHeader()
         assert header is not None
@@ -89,5 +103,4 @@ class TablePanel(QWidget):
         order = Qt.SortOrder.DescendingOrder if self._descending else Qt.SortOrder.AscendingOrder
         header.setSortIndicator(column, order)
         self.counts.setText(f"Left: {len(shown):,}. Click a molecule here or in the picture.")
-        if chosen is not None and before is not None and before.table is shown.table:
-            self.table.choose(chosen)
+        self._select()
