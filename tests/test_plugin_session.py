@@ -21,6 +21,7 @@ from blinkspot.plugin.camera.record import CameraRecord, Origin, Source
 from blinkspot.plugin.layers.lineage import Ancestor
 from blinkspot.plugin.layers.movies import PROVENANCE, ROLE, stack_of
 from blinkspot.plugin.molecules.layers import WORK
+from blinkspot.plugin.saved_sessions import part as session_part
 from blinkspot.plugin.saved_sessions.contents import contents_of
 from blinkspot.plugin.saved_sessions.part import SessionPart
 from blinkspot.plugin.session import session_of
@@ -377,6 +378,28 @@ def test_parts_that_are_damaged_are_named_and_the_rest_comes(
     assert other.layers[0].name == "cells"
     assert other.layers[0].opacity == 0.5
     assert opened.job_bar.status.text().startswith("Opened: 1 movie, 1 model, 0 tables.")
+
+
+def test_after_a_session_that_cannot_be_put_back_others_can_be_saved_and_opened(
+    qtbot, viewer, make_napari_viewer, cells, tmp_path, monkeypatch
+):
+    open_file(viewer, cells)
+    save(qtbot, open_dock(viewer, "Report"), tmp_path / "s", monkeypatch)
+
+    def refuse(*_):
+        yield
+        raise ValueError("no such layer")
+
+    monkeypatch.setattr(session_part, "put_back", refuse)
+    with notifications() as shown:
+        _, opened, _ = open_again(qtbot, make_napari_viewer, tmp_path / "s", monkeypatch)
+        qtbot.waitUntil(lambda: bool(shown), timeout=5000)
+    ((kind, sentence),) = shown
+    assert kind == "error"
+    assert "no such layer" in sentence
+    assert opened.job_bar.status.text() == sentence
+    assert part(opened).save_button.isEnabled()
+    assert part(opened).open_button.isEnabled()
 
 
 def test_saving_that_is_cancelled_leaves_nothing(qtbot, viewer, cells, tmp_path, monkeypatch):

@@ -158,13 +158,18 @@ class SessionPart(QWidget):
     def _put_next(self, restored: session_steps.Restored) -> None:
         """Add one layer, and the next once the window has done what else it has to do."""
         assert self._putting is not None
-        for _ in self._putting:
+        try:
+            next(self._putting)
+        except StopIteration:
+            self._putting = None
+            self._say_opened(restored)
+        except Exception as error:
+            self._putting = None
+            self._dock.complain(error, "Opening the session")
+        else:
             self._next = partial(self._put_next, restored)
             self._later.start()
-            return
-        self._putting = None
         self.refresh()
-        self._say_opened(restored)
 
     def _say_opened(self, restored: session_steps.Restored) -> None:
         counts = {
