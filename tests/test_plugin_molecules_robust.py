@@ -22,6 +22,7 @@ from test_plugin_helpers import (
 from blinkspot.localization import (
     LocalizationTable,
 )
+from blinkspot.plugin.molecules import molecules_steps
 
 
 @pytest.fixture
@@ -56,6 +57,25 @@ def test_filtering_everything_away_does_no_harm(qtbot, viewer, dock):
     assert shown == []
     click(qtbot, dock.done.undo_button)
     wait_for_count(qtbot, dock, 3000)
+
+
+def test_a_column_that_cannot_be_counted_leaves_no_histogram_of_another(qtbot, viewer, dock, monkeypatch):
+    ready(qtbot, viewer, dock)
+
+    def fail(*_):
+        raise MemoryError
+
+    with monkeypatch.context() as patch, notifications() as shown:
+        patch.setattr(molecules_steps, "inspect", fail)
+        dock.filter.column.setCurrentText("sigma_nm")
+        qtbot.waitUntil(lambda: bool(shown), timeout=5000)
+    assert dock.filter.plot.histogram is None
+    drag(dock, 100.0, 200.0)
+    assert dock.filter.condition == ""
+    dock.filter.column.setCurrentText("photons")
+    qtbot.waitUntil(lambda: dock.filter.plot.histogram is not None, timeout=5000)
+    drag(dock, 100.0, 200.0)
+    assert dock.filter.condition == "100 <= photons <= 200"
 
 
 def test_cancel_leaves_the_table(qtbot, viewer, dock, monkeypatch):

@@ -69,7 +69,7 @@ class RangeFilter(QWidget):
         layout.addWidget(self.error)
         self._inspecting = LatestOnly(self)
         self._inspecting.answered.connect(self._on_inspected)
-        self._inspecting.failed.connect(lambda error: tell_error(error, "Counting the values"))
+        self._inspecting.failed.connect(self._on_inspecting_failed)
         self.column.currentIndexChanged.connect(lambda _: self._inspect())
         self.plot.dragged.connect(self._on_dragged)
         self.text.textChanged.connect(self._on_text_changed)
@@ -117,6 +117,11 @@ class RangeFilter(QWidget):
         self.column.setCurrentIndex(self.column.findData(column))
         self.column.blockSignals(False)
         self.plot.show_histogram(found.histogram, self._ranges.get(column))
+
+    def _on_inspecting_failed(self, error: Exception) -> None:
+        # A range dragged in the histogram of before would be one of another column.
+        self.plot.clear()
+        tell_error(error, "Counting the values")
 
     def _show_columns(self, columns: Mapping[str, str]) -> None:
         if [self.column.itemText(index) for index in range(self.column.count())] == list(columns.values()):
