@@ -8,10 +8,14 @@ from qtpy.QtTest import QTest
 from scipy.ndimage import gaussian_filter, map_coordinates
 from test_plugin_helpers import CAMERA, add_movie, click, model, movie, notifications, open_dock
 
+from blinkspot.denoising import Training, TrainingSettings
+from blinkspot.movies.stack import Stack
 from blinkspot.plugin.comparing.clip import Side
 from blinkspot.plugin.session import session_of
+from blinkspot.progress import finish
 
 UM = {"scale": (1.0, 0.1, 0.1), "units": ("pixel", "um", "um")}
+OTHER_SETTINGS = TrainingSettings(channels=8, epochs=4, crop_size_px=32, seed=5, context_frames=0)
 LEFT, RIGHT, BOTH = (255, 0, 0), (0, 255, 0), (0, 0, 0)
 
 
@@ -313,6 +317,11 @@ def test_a_range_of_frames_is_subtracted_from_its_own_frames(qtbot, viewer, dock
     np.testing.assert_allclose(difference._slice.image.raw, some[2] - movie()[12].astype(float), atol=1e-3)
 
 
+def residual_by(denoiser, index):
+    chunk = next(c for c in denoiser.predict(Stack(movie()), index, index + 1) if len(c.mean))
+    return (CAMERA.counts(movie()[index]) - chunk.mean[0]) / np.sqrt(chunk.variance[0])
+
+
 def test_with_its_model_the_residual_is_the_models_of_the_frame_shown(qtbot, viewer, dock):
     session = session_of(viewer)
     session.add_model("trained", model())
@@ -321,20 +330,35 @@ def test_with_its_model_the_residual_is_the_models_of_the_frame_shown(qtbot, vie
     viewer.dims.set_current_step(0, 6)
     choose(dock, "Residual")
     residual = wait_for_layer(qtbot, viewer, "movie residual")
-
-    def expected(index):
-        from blinkspot.movies.stack import Stack
-
-        chunk = next(c for c in model().predict(Stack(movie()), index, index + 1) if len(c.mean))
-        return (CAMERA.counts(movie()[index]) - chunk.mean[0]) / np.sqrt(chunk.variance[0])
-
-    np.testing.assert_allclose(residual.data[0], expected(6), rtol=1e-3, atol=1e-4)
+    np.testing.assert_allclose(residual.data[0], residual_by(model(), 6), rtol=1e-3, atol=1e-4)
     for index in (7, 8, 20):
         viewer.dims.set_current_step(0, index)
     qtbot.waitUntil(lambda: residual.translate[0] == 20, timeout=20_000)
-    np.testing.assert_allclose(residual._slice.image.raw, expected(20), rtol=1e-3, atol=1e-4)
+    np.testing.assert_allclose(residual._slice.image.raw, residual_by(model(), 20), rtol=1e-3, atol=1e-4)
     viewer.layers.remove(noisy)
     viewer.dims.set_current_step(0, 2)
+
+
+def test_each_model_has_a_residual_of_its_own(qtbot, viewer, dock):
+    session = session_of(viewer)
+    noisy, denoised = add_pair(viewer)
+    viewer.dims.set_current_step(0, 6)
+    models = (model(), finish(Training(Stack(movie(60)), CAMERA, OTHER_SETTINGS).run()))
+    for each, name in zip(models, ("movie residual", "movie residual [1]"), strict=True):
+        session.add_model("trained", each)
+        newer = viewer.add_image(
+            denoised.data,
+            metadata={"blinkspot_role": "denoised", "blinkspot_provenance": {"model": each.provenance}},
+            **UM,
+        )
+        session.add_denoised(noisy, newer)
+        choose(dock, "Residual")
+        residual = wait_for_layer(qtbot, viewer, name)
+        np.testing.assert_allclose(residual.data[0], residual_by(each, 6), rtol=1e-3, atol=1e-4)
+    # Asked for again, it is shown, not made anew.
+    residual.visible = False
+    choose(dock, "Residual")
+    assert residual.visible
 
 
 def test_what_cannot_be_compared_is_told_in_a_sentence(qtbot, viewer, dock):

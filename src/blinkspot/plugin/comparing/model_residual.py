@@ -50,9 +50,8 @@ class ModelResidual(QObject):
     ) -> None:
         super().__init__(parent)
         self._viewer = viewer
-        self._denoiser = denoiser
         self._name = name
-        self.source = source
+        self.source, self.denoiser = source, denoiser
         self.layer: Image | None = None
         self._computing = LatestOnly(self)
         self._computing.answered.connect(self._on_answered)
@@ -77,7 +76,7 @@ class ModelResidual(QObject):
         except BlinkspotError:
             return
         index = frame_shown(self._viewer(), self.source)
-        self._computing.ask(partial(pixelwise_steps.residual_by_model, self._denoiser, movie, index))
+        self._computing.ask(partial(pixelwise_steps.residual_by_model, self.denoiser, movie, index))
 
     def _on_answered(self, answer: FrameResidual) -> None:
         if not self.is_shown or why_not_a_movie(self.source) is not None:

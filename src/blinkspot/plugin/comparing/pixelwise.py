@@ -32,7 +32,8 @@ _DIFFERENCE, _RESIDUAL = "difference", "residual"
 class PixelwiseLayers(QObject):
     """Adds layers of differences and residuals to a viewer.
 
-    Each stands for one denoised movie: asked for again, it is shown, not made anew.
+    Each stands for one denoised movie, or for one model of its movie: asked for again, it is shown, not made
+    anew.
 
     Parameters
     ----------
@@ -90,7 +91,7 @@ class PixelwiseLayers(QObject):
             return
         self._by_model = [shown for shown in self._by_model if shown.is_shown]
         for shown in self._by_model:
-            if shown.source is source:
+            if shown.source is source and shown.denoiser is denoiser:
                 _bring_back(shown.layer)
                 shown.renew()
                 return
