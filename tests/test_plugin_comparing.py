@@ -1,15 +1,27 @@
 """Curtain, flip, difference, residual, line profile and scale bar, driven as a user drives them."""
 
+import threading
+
 import numpy as np
 import pytest
 from napari.utils.shortcuts import _default_shortcuts
 from qtpy.QtCore import QPoint, Qt
 from qtpy.QtTest import QTest
 from scipy.ndimage import gaussian_filter, map_coordinates
-from test_plugin_helpers import CAMERA, add_movie, click, model, movie, notifications, open_dock
+from test_plugin_helpers import (
+    CAMERA,
+    add_movie,
+    click,
+    model,
+    movie,
+    notifications,
+    open_dock,
+    wait_for_workers,
+)
 
 from blinkspot.denoising import Training, TrainingSettings
 from blinkspot.movies.stack import Stack
+from blinkspot.plugin.comparing import pixelwise_steps
 from blinkspot.plugin.comparing.clip import Side
 from blinkspot.plugin.session import session_of
 from blinkspot.progress import finish
@@ -301,6 +313,63 @@ def test_difference_and_residual_are_those_computed_by_hand(qtbot, viewer, dock)
     viewer.layers.remove(denoised)
     viewer.dims.set_current_step(0, 5)
     assert len(viewer.layers) == 2
+
+
+@pytest.fixture
+def gate(monkeypatch):
+    """What difference and residual wait for before they appear."""
+    event, limit_of_frame = threading.Event(), pixelwise_steps.limit_of_frame
+
+    def limit_once_open(*arguments):
+        assert event.wait(30)
+        return limit_of_frame(*arguments)
+
+    monkeypatch.setattr(pixelwise_steps, "limit_of_frame", limit_once_open)
+    yield event
+    event.set()
+
+
+def test_difference_and_residual_are_of_what_was_changed_before_they_appeared(qtbot, viewer, dock, gate):
+    noisy, denoised = add_pair(viewer)
+    for name in ("Difference", "Residual"):
+        choose(dock, name)
+    denoised.data = denoised.data + np.float32(50.0)
+    session_of(viewer).cameras.type(noisy, "offset_adu", 90.0)
+    gate.set()
+    difference = wait_for_layer(qtbot, viewer, "movie difference")
+    residual = wait_for_layer(qtbot, viewer, "movie residual")
+    index = viewer.dims.current_step[0]
+    expected = denoised.data[index] - noisy.data[index].astype(float)
+    np.testing.assert_allclose(difference._slice.image.raw, expected, atol=1e-3)
+    counts, light = ((layer.data[index] - 90.0) / 12.5 / 2.0 for layer in (noisy, denoised))
+    expected = (counts - light) / np.sqrt(np.maximum(light, 0.1))
+    np.testing.assert_allclose(residual._slice.image.raw, expected, atol=1e-3)
+
+
+def test_what_was_asked_for_twice_before_it_appears_is_one_layer(qtbot, viewer, dock, gate):
+    add_pair(viewer)
+    for name in ("Difference", "Residual") * 2:
+        choose(dock, name)
+    gate.set()
+    for name in ("movie difference", "movie residual"):
+        wait_for_layer(qtbot, viewer, name)
+    wait_for_workers(qtbot)
+    qtbot.wait(50)
+    assert len(viewer.layers) == 4
+
+
+def test_what_cannot_appear_may_be_asked_for_again(qtbot, viewer, dock, gate):
+    noisy, denoised = add_pair(viewer)
+    choose(dock, "Difference")
+    denoised.data = denoised.data[:, :16]
+    with notifications() as told:
+        gate.set()
+        qtbot.waitUntil(lambda: bool(told), timeout=20_000)
+    assert "denoised version of the same movie" in told[0][1]
+    denoised.data = noisy.data.astype(np.float32)
+    choose(dock, "Difference")
+    difference = wait_for_layer(qtbot, viewer, "movie difference")
+    assert not difference._slice.image.raw.any()
 
 
 def test_a_range_of_frames_is_subtracted_from_its_own_frames(qtbot, viewer, dock):

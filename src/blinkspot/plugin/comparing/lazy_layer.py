@@ -9,6 +9,7 @@ from napari.layers import Image
 from blinkspot.errors import BlinkspotError
 from blinkspot.movies.lazy_frames import LazyFrames
 from blinkspot.plugin.comparing.of_viewer import OfViewer
+from blinkspot.plugin.comparing.pair_of_layers import first_frame
 from blinkspot.plugin.comparing.pixelwise_layer import add_pixelwise
 
 
@@ -35,11 +36,19 @@ class LazyLayer:
 
     @property
     def is_shown(self) -> bool:
-        """Whether the layer is in the viewer."""
-        return self.layer is not None and self.layer in self._viewer().layers
+        """Whether the layer is in the viewer, or to appear."""
+        return self.layer is None or self.layer in self._viewer().layers
 
-    def add(self, frames: LazyFrames, name: str, role: str, unit: str, first: int, limit: float) -> Image:
-        """Add the layer; see :func:`.add_pixelwise`."""
+    def add(self, name: str, role: str, unit: str, limit: float) -> Image:
+        """Add the layer, of what the movies are now; see :func:`.add_pixelwise`.
+
+        Raises
+        ------
+        BlinkspotError
+            If its frames cannot be made any more.
+        """
+        frames = self._make()
+        first = first_frame(self.source, self.denoised)
         self.layer = add_pixelwise(
             self._viewer(), self.source, frames, name=name, role=role, unit=unit, first=first, limit=limit
         )

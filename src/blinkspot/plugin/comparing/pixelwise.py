@@ -18,10 +18,10 @@ from blinkspot.plugin.comparing import pixelwise_steps
 from blinkspot.plugin.comparing.lazy_layer import LazyLayer
 from blinkspot.plugin.comparing.model_residual import ModelResidual
 from blinkspot.plugin.comparing.of_viewer import OfViewer
-from blinkspot.plugin.comparing.pair_of_layers import first_frame, frame_pairs
+from blinkspot.plugin.comparing.pair_of_layers import frame_pairs
 from blinkspot.plugin.jobs.latest_only import LatestOnly
 from blinkspot.plugin.jobs.notify import tell_error
-from blinkspot.plugin.layers.movies import frame_shown, why_not_a_movie
+from blinkspot.plugin.layers.movies import frame_shown
 
 if TYPE_CHECKING:  # importing it imports torch, which takes seconds
     from blinkspot.denoising import Denoiser
@@ -105,22 +105,31 @@ class PixelwiseLayers(QObject):
             if shown.denoised is lazy.denoised:
                 _bring_back(shown.layer)
                 return
+        # At once: while it is on its way, it is not made anew either.
+        self._lazy[kind].append(lazy)
         question = LatestOnly(self)
 
         def add(limit: float) -> None:
-            question.deleteLater()
-            # The user may have put something else into the layer since.
-            if lazy.source in self._viewer().layers and why_not_a_movie(lazy.source) is None:
-                first = first_frame(lazy.source, lazy.denoised)
-                lazy.add(frames, f"{lazy.source.name} {kind}", kind, unit, first, limit)
-                self._lazy[kind].append(lazy)
+            if lazy.source not in self._viewer().layers:
+                forget()
+                return
+            try:
+                lazy.add(f"{lazy.source.name} {kind}", kind, unit, limit)
+            except BlinkspotError as error:
+                # The user has put something else into a layer since.
+                tell(error)
 
         def tell(error: Exception) -> None:
-            question.deleteLater()
+            forget()
             tell_error(error, f"Computing the {kind}")
+
+        def forget() -> None:
+            self._lazy[kind].remove(lazy)
 
         question.answered.connect(add)
         question.failed.connect(tell)
+        for end in (question.answered, question.failed):
+            end.connect(question.deleteLater)
         index = frame_shown(self._viewer(), lazy.denoised)
         question.ask(partial(pixelwise_steps.limit_of_frame, frames, index))
 
