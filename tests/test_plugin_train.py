@@ -14,7 +14,7 @@ from test_plugin_helpers import (
     wait_for_end,
 )
 
-from blinkspot.denoising import Course, Denoiser, frames
+from blinkspot.denoising import Course, Denoiser, Training, frames
 from blinkspot.movies.stack import Stack
 from blinkspot.movies.writing import write_stack
 from blinkspot.plugin import backend
@@ -74,20 +74,117 @@ def test_training_shows_its_curve_and_the_frame_and_leaves_a_model(qtbot, viewer
     assert Denoiser.load(path).camera == CAMERA
 
 
-def test_the_live_frame_follows_the_slider_while_training_and_after(qtbot, viewer):
+def begin(qtbot, viewer):
+    """Begin a training at frame 3; return its dock and the live frame."""
     dock = open_dock(viewer, "Train")
     add_movie(viewer)
     viewer.dims.set_current_step(0, 3)
     train_for(dock, 10_000)
     click(qtbot, dock.start_button)
     qtbot.waitUntil(lambda: "movie denoised so far" in viewer.layers, timeout=30_000)
-    live = viewer.layers["movie denoised so far"]
+    return dock, viewer.layers["movie denoised so far"]
+
+
+def test_the_live_frame_follows_the_slider_while_training_and_after(qtbot, viewer):
+    dock, live = begin(qtbot, viewer)
     viewer.dims.set_current_step(0, 30)
     qtbot.waitUntil(lambda: live.translate[0] == 30, timeout=10_000)
     click(qtbot, dock.job_bar.stop_button)
     wait_for_end(qtbot, dock)
     viewer.dims.set_current_step(0, 5)
     qtbot.waitUntil(lambda: live.translate[0] == 5, timeout=10_000)
+
+
+@pytest.mark.parametrize("button", ["pause_button", "stop_button"])
+def test_a_training_that_rests_leaves_the_frame_looked_at(qtbot, viewer, monkeypatch, button):
+    dock, live = begin(qtbot, viewer)
+    # No time is left to show another frame.
+    monkeypatch.setattr(training_steps, "preview", lambda *_: iter(()))
+    viewer.dims.set_current_step(0, 30)
+    click(qtbot, getattr(dock.job_bar, button))
+    qtbot.waitUntil(lambda: live.translate[0] == 30, timeout=10_000)
+    dock.runner.stop()
+    wait_for_end(qtbot, dock)
+
+
+def test_a_frame_that_was_begun_before_a_pause_gives_way_to_the_one_looked_at(qtbot, viewer, monkeypatch):
+    dock, live = begin(qtbot, viewer)
+    begun, gate, preview = threading.Event(), threading.Event(), training_steps.preview
+
+    def late(*arguments):
+        begun.set()
+        assert gate.wait(30)
+        yield from preview(*arguments)
+
+    monkeypatch.setattr(training_steps, "preview", late)
+    viewer.dims.set_current_step(0, 12)
+    qtbot.waitUntil(begun.is_set, timeout=10_000)
+    click(qtbot, dock.job_bar.pause_button)
+    viewer.dims.set_current_step(0, 30)
+    qtbot.waitUntil(lambda: live.translate[0] == 30, timeout=10_000)
+    gate.set()
+    qtbot.waitUntil(lambda: live.translate[0] == 12, timeout=10_000)
+    qtbot.waitUntil(lambda: live.translate[0] == 30, timeout=10_000)
+    dock.runner.stop()
+    wait_for_end(qtbot, dock)
+
+
+@pytest.fixture
+def gate(monkeypatch):
+    """What a frame waits for that is denoised while the training rests."""
+    event, denoised_frame = threading.Event(), training_steps.denoised_frame
+
+    def once_open(*arguments):
+        assert event.wait(30)
+        return denoised_frame(*arguments)
+
+    monkeypatch.setattr(training_steps, "denoised_frame", once_open)
+    yield event
+    event.set()
+
+
+def test_the_frame_asked_for_in_a_pause_comes_though_the_training_is_stopped(qtbot, viewer, gate):
+    dock, live = begin(qtbot, viewer)
+    click(qtbot, dock.job_bar.pause_button)
+    viewer.dims.set_current_step(0, 30)
+    click(qtbot, dock.job_bar.stop_button)
+    wait_for_end(qtbot, dock)
+    gate.set()
+    qtbot.waitUntil(lambda: live.translate[0] == 30, timeout=10_000)
+
+
+def test_a_training_that_goes_on_shows_the_frame_it_had_shown_before_the_pause(
+    qtbot, viewer, gate, monkeypatch
+):
+    dock, live = begin(qtbot, viewer)
+    # As for most of a long training, no model is better than the one that there is.
+    best = dock._run.job.best
+    monkeypatch.setattr(Training, "best", property(lambda _: best, lambda *_: None), raising=False)
+    qtbot.wait(500)
+    assert live.translate[0] == 3
+    click(qtbot, dock.job_bar.pause_button)
+    gate.set()
+    viewer.dims.set_current_step(0, 30)
+    qtbot.waitUntil(lambda: live.translate[0] == 30, timeout=10_000)
+    gate.clear()
+    viewer.dims.set_current_step(0, 3)
+    click(qtbot, dock.job_bar.pause_button)
+    qtbot.waitUntil(lambda: live.translate[0] == 3, timeout=10_000)
+    dock.runner.stop()
+    wait_for_end(qtbot, dock)
+
+
+def test_a_frame_that_cannot_be_shown_at_rest_leaves_what_was_said_of_the_training(qtbot, viewer):
+    dock, live = begin(qtbot, viewer)
+    click(qtbot, dock.job_bar.stop_button)
+    wait_for_end(qtbot, dock)
+    viewer.layers["movie"].data = np.full((40, 32, 32), np.nan, np.float32)
+    with notifications() as told:
+        viewer.dims.set_current_step(0, 30)
+        qtbot.waitUntil(lambda: bool(told), timeout=10_000)
+    assert "not finite" in told[0][1]
+    assert "The model 'movie' is ready" in dock.job_bar.status.text()
+    assert live.translate[0] == 3
 
 
 class Unreadable:

@@ -18,7 +18,7 @@ from blinkspot.plugin.docks.dock import Dock
 from blinkspot.plugin.docks.model_choice import ModelLoader, ModelSaver
 from blinkspot.plugin.docks.movie_line import MovieLine
 from blinkspot.plugin.jobs.latest_only import LatestOnly
-from blinkspot.plugin.jobs.notify import warn
+from blinkspot.plugin.jobs.notify import tell_error, warn
 from blinkspot.plugin.jobs.running import End, Outcome
 from blinkspot.plugin.layers.layer_choice import MOVIE_TIP, LayerChoice, is_source
 from blinkspot.plugin.layers.lineage import Ancestor
@@ -66,7 +66,8 @@ class TrainDock(Dock):
         self._live = LiveLayer(self.viewer)
         self._following = LatestOnly(self)
         self._following.answered.connect(self._on_preview)
-        self._following.failed.connect(lambda error: self.complain(error, "Denoising the frame"))
+        # In a notification only: what was said of the training stays.
+        self._following.failed.connect(lambda error: tell_error(error, "Denoising the frame"))
         self._build()
         self.movies.chosen.connect(self._on_movie_chosen)
         self.runner.progressed.connect(self._on_progressed)
@@ -179,6 +180,9 @@ class TrainDock(Dock):
         elif isinstance(value, training_steps.PreviewFrame):
             self._on_preview(value)
             self.job_bar.note("")
+            if self.runner.paused:
+                # It was begun before, perhaps with the slider elsewhere.
+                self._on_frame_changed()
         elif isinstance(value, training_steps.NoPreview):
             self.job_bar.note(value.sentence)
         elif isinstance(value, training_steps.TrainingWarning):
@@ -211,8 +215,11 @@ class TrainDock(Dock):
             )
 
     def _on_pause_changed(self, paused: bool) -> None:
-        if not paused:
-            self._following.forget()  # the training shows the frame again
+        if paused:
+            self._on_frame_changed()
+        else:
+            self._following.forget()
+            self._viewed.pauses += 1  # the training shows the frame again
 
     def _on_ended(self, outcome: Outcome) -> None:
         run = self._run
@@ -232,6 +239,8 @@ class TrainDock(Dock):
         self._refresh()
         self.job_bar.say(said)
         self.resume_button.seek(self.movies.layer if not self._obstacle() else None)
+        if outcome.end is not End.FAILED:  # what has failed once would be told of twice
+            self._on_frame_changed()
 
     def _on_model_saved(self, model: Denoiser) -> None:
         """Remove what a training was kept in, now that its model is safe."""

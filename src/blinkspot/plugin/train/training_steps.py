@@ -35,9 +35,18 @@ _PREVIEW_SHARE = 0.08
 
 @dataclass
 class Viewed:
-    """The frame that the user looks at: the window writes it, a job reads it."""
+    """The frame that the user looks at: the window writes it, a job reads it.
+
+    Attributes
+    ----------
+    index : int
+        Frame of the movie.
+    pauses : int
+        After how many pauses. In a pause the window shows frames that the job does not know of.
+    """
 
     index: int = 0
+    pauses: int = 0
 
 
 @dataclass(frozen=True)
@@ -166,7 +175,7 @@ class TrainingJob:
     def _relay(self, denoising: Any, training: Any, run: Any) -> Generator[Any, None, None]:
         """Hand over what a training says, with the frame that is looked at from time to time."""
         last_yield = preview_due = 0.0
-        shown: tuple[Denoiser | None, int] = (None, -1)
+        shown: tuple[Denoiser | None, int, int] = (None, -1, 0)
         warned = told = 0
         for progress in run:
             for sentence in training.warnings[warned:]:
@@ -183,10 +192,11 @@ class TrainingJob:
                 yield LossPoint(past.epoch, past.train_loss, past.validation_loss, past.improved, course)
             told = len(training.history)
             # The layer may have been given a longer movie since.
-            wanted = (self.best, min(self._viewed.index, self._movie.n_frames - 1))
+            index = min(self._viewed.index, self._movie.n_frames - 1)
+            wanted = (self.best, index, self._viewed.pauses)
             if self.best is not None and wanted != shown and now >= preview_due:
                 shown = wanted
-                yield from preview(self.best, self._movie, wanted[1])
+                yield from preview(self.best, self._movie, index)
                 spent = time.perf_counter() - now
                 preview_due = now + spent / _PREVIEW_SHARE
         for sentence in training.warnings[warned:]:
