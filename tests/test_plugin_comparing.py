@@ -21,8 +21,12 @@ from test_plugin_helpers import (
 
 from blinkspot.denoising import Training, TrainingSettings
 from blinkspot.movies.stack import Stack
-from blinkspot.plugin.comparing import pixelwise_steps
+from blinkspot.plugin.comparing import pixelwise_steps, profile_steps
 from blinkspot.plugin.comparing.clip import Side
+from blinkspot.plugin.denoise.denoised_layer import GrowingLayer, Request
+from blinkspot.plugin.denoise.denoising_steps import DenoisingTask, FramesReady
+from blinkspot.plugin.layers.live_layer import LiveLayer
+from blinkspot.plugin.layers.movies import Place
 from blinkspot.plugin.session import session_of
 from blinkspot.progress import finish
 
@@ -372,6 +376,31 @@ def test_what_cannot_appear_may_be_asked_for_again(qtbot, viewer, dock, gate):
     assert not difference._slice.image.raw.any()
 
 
+def begin_to_denoise(viewer):
+    """Add a movie whose first frames are denoised so far; return both layers and what does the rest."""
+    noisy = add_movie(viewer, **UM)
+    task = DenoisingTask(model(), Stack(noisy.data), None, 0, 40, "posterior-mean")
+    growing = GrowingLayer(viewer, session_of(viewer), Request(noisy, Place.of(noisy), task))
+
+    def go_on(start, stop):
+        growing.write(start, noisy.data[start:stop] + np.float32(5.0))
+        growing.show(FramesReady(start, stop))
+
+    go_on(0, 10)
+    return noisy, growing.layer, go_on
+
+
+@pytest.mark.parametrize("visible", [True, False])
+def test_the_difference_follows_a_movie_that_is_denoised_just_now(qtbot, viewer, dock, visible):
+    _, denoised, go_on = begin_to_denoise(viewer)
+    viewer.dims.set_current_step(0, 20)
+    choose(dock, "Difference")
+    difference = wait_for_layer(qtbot, viewer, "movie difference")
+    denoised.visible = visible
+    go_on(10, 40)
+    np.testing.assert_allclose(difference._slice.image.raw, 5.0, atol=1e-3)
+
+
 def test_a_range_of_frames_is_subtracted_from_its_own_frames(qtbot, viewer, dock):
     noisy = add_movie(viewer, **UM)
     some = gaussian_filter(movie()[10:14].astype(np.float32), (0, 1, 1))
@@ -494,6 +523,60 @@ def test_the_profile_follows_the_line_and_the_slider(qtbot, viewer, dock):
     dark = profile.panel.plot.backgroundBrush().color().lightness()
     viewer.theme = "light"
     assert profile.panel.plot.backgroundBrush().color().lightness() > dark + 100
+
+
+def test_the_profile_follows_a_movie_that_is_denoised_just_now(qtbot, viewer, dock):
+    noisy, denoised, go_on = begin_to_denoise(viewer)
+    viewer.dims.set_current_step(0, 20)
+    profile = open_profile(qtbot, viewer, dock)
+    check_profile(qtbot, viewer, profile, (noisy, denoised))
+    go_on(10, 40)
+    check_profile(qtbot, viewer, profile, (noisy, denoised))
+    # Not any more once it is closed.
+    viewer.layers.remove(profile.line)
+    denoised.refresh()
+    assert profile.panel is None
+
+
+def test_the_profile_follows_the_frame_that_a_training_shows(qtbot, viewer):
+    noisy, live = add_movie(viewer, **UM), LiveLayer(viewer)
+    live.begin(noisy, Place.of(noisy))
+    live.show(viewer.dims.current_step[0], movie()[7].astype(np.float32))
+    profile = session_of(viewer).profile
+    profile.show(noisy, live.layer)
+
+    def seen():
+        curves = (profile.panel.noisy, profile.panel.denoised) if profile.panel else ()
+        return [len(curve.getData()[0] if curve.getData()[0] is not None else ()) > 0 for curve in curves]
+
+    qtbot.waitUntil(lambda: seen() == [True, True], timeout=20_000)
+    # The slider moves, and a little later the frame follows.
+    viewer.dims.set_current_step(0, 12)
+    qtbot.waitUntil(lambda: seen() == [True, False], timeout=20_000)
+    live.show(12, movie()[12].astype(np.float32))
+    qtbot.waitUntil(lambda: seen() == [True, True], timeout=20_000)
+
+
+def test_the_profile_of_a_layer_that_is_no_movie_any_more_stays_empty(qtbot, viewer, dock, monkeypatch):
+    noisy, _ = add_pair(viewer)
+    profile = open_profile(qtbot, viewer, dock)
+    wait_for_workers(qtbot)
+    begun, gate, profiles = threading.Event(), threading.Event(), profile_steps.profiles
+
+    def late(question):
+        begun.set()
+        assert gate.wait(30)
+        return profiles(question)
+
+    monkeypatch.setattr(profile_steps, "profiles", late)
+    viewer.dims.set_current_step(0, 5)
+    qtbot.waitUntil(begun.is_set, timeout=5000)
+    noisy.data = movie()[0]
+    viewer.dims.set_current_step(0, 6)
+    gate.set()
+    wait_for_workers(qtbot)
+    qtbot.wait(50)
+    assert profile.panel.noisy.getData()[0] is None
 
 
 def test_the_profile_follows_an_end_while_it_is_dragged(qtbot, viewer, dock):

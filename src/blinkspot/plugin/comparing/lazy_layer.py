@@ -56,6 +56,7 @@ class LazyLayer:
             movie.events.data.connect(self.renew)
         self.layer.events.set_data.connect(self._on_drawn)
         self.denoised.events.set_data.connect(self._on_denoised_drawn)
+        self._on_drawn()
         return self.layer
 
     def renew(self, event: object = None) -> None:
@@ -67,7 +68,7 @@ class LazyLayer:
         except BlinkspotError:
             return
 
-    def _on_drawn(self, event: object) -> None:
+    def _on_drawn(self, event: object = None) -> None:
         self._point = tuple(self._viewer().dims.point)
 
     def _on_denoised_drawn(self, event: object) -> None:

@@ -20,8 +20,19 @@ def first_frame(noisy: Layer, denoised: Layer) -> int:
 
 
 def movie_behind(layer: Image) -> Stack:
-    """Return the frames of a layer of three axes; a single denoised frame is one, too, though not a movie."""
-    return stack_of(layer) if why_not_a_movie(layer) is None else Stack(layer.data)
+    """Return the frames of a layer of three axes; a single denoised frame is one, too, though not a movie.
+
+    Raises
+    ------
+    BlinkspotError
+        If the layer has other axes.
+    """
+    reason = why_not_a_movie(layer)
+    if reason is None:
+        return stack_of(layer)
+    if layer.ndim != 3:
+        raise BlinkspotError(reason)
+    return Stack(layer.data)
 
 
 def frame_pairs(noisy: Image, denoised: Image) -> FramePairs:

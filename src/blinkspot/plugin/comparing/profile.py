@@ -92,6 +92,8 @@ class LineProfile(QObject):
         """Take the line and the plot away."""
         self._placing.forget()
         self._measuring.forget()
+        for layer in self._pair or ():
+            layer.events.set_data.disconnect(self._measure)
         line, panel = self.line, self.panel
         self._pair = self.line = self.panel = None
         viewer = self._viewer()
@@ -123,7 +125,9 @@ class LineProfile(QObject):
         viewer.window.add_dock_widget(
             self.panel, name="Line profile", area="bottom", add_vertical_stretch=False
         )
-        self.line.events.set_data.connect(self._measure)
+        # A layer is drawn anew where its frames change, too: those of a movie that is denoised just now.
+        for layer in (self.line, *self._pair):
+            layer.events.set_data.connect(self._measure)
         self._measure()
 
     def _move(self, dy: float, dx: float, end_only: bool) -> None:
@@ -131,17 +135,24 @@ class LineProfile(QObject):
             move_line(self.line, (0.0, 0.0) if end_only else (dy, dx), (dy, dx))
 
     def _measure(self, event: object = None) -> None:
-        if self._pair is None or self.line is None or self.panel is None:
+        if self.panel is None:
             return
-        line = line_in(self.line)
-        if line is None:
+        question = self._question()
+        if question is None:
             self._measuring.forget()
             self.panel.clear()
-            return
+        else:
+            self._measuring.ask(partial(profile_steps.profiles, question))
+
+    def _question(self) -> ProfileQuestion | None:
+        """Return what to draw; None without a line, or where a layer holds something else by now."""
+        line = None if self.line is None else line_in(self.line)
+        if line is None or self._pair is None:
+            return None
         source, denoised = self._pair
         record = self._cameras.record(source)
         try:
-            question = ProfileQuestion(
+            return ProfileQuestion(
                 line,
                 self._frame_of(source),
                 self._frame_of(denoised),
@@ -149,10 +160,7 @@ class LineProfile(QObject):
                 pixel_size_nm(self._cameras, source),
             )
         except BlinkspotError:
-            # The user has put something else into a layer.
-            self.panel.clear()
-            return
-        self._measuring.ask(partial(profile_steps.profiles, question))
+            return None
 
     def _frame_of(self, layer: Image) -> tuple[Stack, int] | None:
         index = frame_index(self._viewer(), layer)

@@ -84,7 +84,11 @@ class GrowingLayer:
             done = Stack(self._data[: ready.stop - self._request.task.start])
             self.layer = add_denoised(self._viewer, self._session, self._request, self._data, done)
         elif ready.start <= frame_shown(self._viewer, self._request.source) < ready.stop:
-            self.layer.refresh()
+            if self.layer.visible:
+                self.layer.refresh()
+            else:
+                # napari does not draw it, but what is made of it may be seen.
+                self.layer.events.set_data()
 
     def cut(self) -> None:
         """Keep only the frames that are done."""
