@@ -83,6 +83,17 @@ def test_one_that_went_on_from_a_model_needs_that_model(folder):
     assert look_for(folder, models=[model()]).start is model()
 
 
+def test_it_is_offered_once_that_model_is_there(qtbot, viewer, folder):
+    leave_unfinished(folder, settings=TrainingSettings(epochs=14, device="cpu"), start=model())
+    dock = open_dock(viewer, "Train")
+    add_movie(viewer)
+    qtbot.waitUntil(lambda: not dock.resume_button._seeking.busy, timeout=10_000)
+    assert dock.resume_button.isHidden()
+    session_of(viewer).add_model("loaded", model())
+    qtbot.waitUntil(lambda: not dock.resume_button.isHidden(), timeout=10_000)
+    assert dock.resume_button.found.start is model()
+
+
 def test_the_oldest_make_way(folder):
     folder.mkdir()
     for number in range(25):

@@ -75,6 +75,16 @@ def test_nothing_is_looked_at_before_it_is_shown(qtbot, viewer):
     assert dock.part.strip.chosen == []
 
 
+def test_what_is_restored_while_it_is_hidden_is_seen_once_it_is_shown(qtbot, viewer):
+    dock, _ = open_part(qtbot, viewer)
+    click(qtbot, dock.options.more_button)
+    assert not dock.part.isVisible()
+    dock.part.restore({"first_frame": 10, "last_frame": 25})
+    click(qtbot, dock.options.more_button)
+    qtbot.waitUntil(lambda: dock.part.strip.range.getRegion() == (10, 25), timeout=10_000)
+    assert dock.part.strip.chosen == expected(first_frame=10, last_frame=25)
+
+
 def choose(dock, way):
     """Choose a region as a user does."""
     index = dock.part.region.findData(way)

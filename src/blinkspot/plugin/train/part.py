@@ -113,10 +113,9 @@ class TrainingPart(QWidget):
                 self._look()
 
     def showEvent(self, event: QShowEvent | None) -> None:
-        """Look at the frames now."""
+        """Look at the frames now; the part may have been chosen anew while this was not seen."""
         super().showEvent(event)
-        if self._everywhere is None:
-            self._look()
+        self._look()
 
     def _look(self) -> None:
         if self._layer is None or not self.isVisible():

@@ -55,6 +55,7 @@ class ResumeButton(QPushButton):
         # Nobody has asked for it.
         self._seeking.failed.connect(lambda error: _log.warning("No training was sought", exc_info=error))
         session.cameras.changed.connect(self._on_camera_changed)
+        session.model_added.connect(self._on_model_added)
         self.hide()
 
     def seek(self, layer: Image | None) -> None:
@@ -79,6 +80,10 @@ class ResumeButton(QPushButton):
     def _on_camera_changed(self, layer: Image) -> None:
         if layer is self._layer:
             self.seek(layer)
+
+    def _on_model_added(self, name: str) -> None:
+        # A training that has begun from a model goes on only where that is there.
+        self.seek(self._layer)
 
     def _show(self, found: Unfinished | None) -> None:
         self.found = found
