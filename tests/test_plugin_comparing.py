@@ -415,9 +415,10 @@ def test_a_range_of_frames_is_subtracted_from_its_own_frames(qtbot, viewer, dock
     np.testing.assert_allclose(difference._slice.image.raw, some[2] - movie()[12].astype(float), atol=1e-3)
 
 
-def residual_by(denoiser, index):
-    chunk = next(c for c in denoiser.predict(Stack(movie()), index, index + 1) if len(c.mean))
-    return (CAMERA.counts(movie()[index]) - chunk.mean[0]) / np.sqrt(chunk.variance[0])
+def residual_by(denoiser, index, frames=None):
+    frames = movie() if frames is None else frames
+    chunk = next(c for c in denoiser.predict(Stack(frames), index, index + 1) if len(c.mean))
+    return (CAMERA.counts(frames[index]) - chunk.mean[0]) / np.sqrt(chunk.variance[0])
 
 
 def test_with_its_model_the_residual_is_the_models_of_the_frame_shown(qtbot, viewer, dock):
@@ -435,6 +436,19 @@ def test_with_its_model_the_residual_is_the_models_of_the_frame_shown(qtbot, vie
     np.testing.assert_allclose(residual._slice.image.raw, residual_by(model(), 20), rtol=1e-3, atol=1e-4)
     viewer.layers.remove(noisy)
     viewer.dims.set_current_step(0, 2)
+
+
+def test_the_residual_of_a_model_follows_data_that_are_replaced(qtbot, viewer, dock):
+    session_of(viewer).add_model("trained", model())
+    noisy, denoised = add_pair(viewer)
+    denoised.metadata["blinkspot_provenance"] = {"model": model().provenance}
+    choose(dock, "Residual")
+    residual = wait_for_layer(qtbot, viewer, "movie residual")
+    before = residual.data
+    noisy.data = movie(seed=8)
+    qtbot.waitUntil(lambda: residual.data is not before, timeout=20_000)
+    expected = residual_by(model(), viewer.dims.current_step[0], movie(seed=8))
+    np.testing.assert_allclose(residual.data[0], expected, rtol=1e-3, atol=1e-4)
 
 
 def test_each_model_has_a_residual_of_its_own(qtbot, viewer, dock):

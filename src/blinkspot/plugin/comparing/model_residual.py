@@ -57,6 +57,7 @@ class ModelResidual(QObject):
         self._computing.answered.connect(self._on_answered)
         self._computing.failed.connect(self.failed.emit)
         follow(self, viewer().dims.events.current_step, self.renew)
+        follow(self, source.events.data, self.renew)
         follow(self, viewer().layers.events.removed, self._on_removed)
         self.renew()
 
