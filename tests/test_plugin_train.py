@@ -74,10 +74,10 @@ def test_training_shows_its_curve_and_the_frame_and_leaves_a_model(qtbot, viewer
     assert Denoiser.load(path).camera == CAMERA
 
 
-def begin(qtbot, viewer):
+def begin(qtbot, viewer, **more):
     """Begin a training at frame 3; return its dock and the live frame."""
     dock = open_dock(viewer, "Train")
-    add_movie(viewer)
+    add_movie(viewer, **more)
     viewer.dims.set_current_step(0, 3)
     train_for(dock, 10_000)
     click(qtbot, dock.start_button)
@@ -175,10 +175,11 @@ def test_a_training_that_goes_on_shows_the_frame_it_had_shown_before_the_pause(
 
 
 def test_a_frame_that_cannot_be_shown_at_rest_leaves_what_was_said_of_the_training(qtbot, viewer):
-    dock, live = begin(qtbot, viewer)
+    data = movie().astype(np.float32)
+    dock, live = begin(qtbot, viewer, data=data)
     click(qtbot, dock.job_bar.stop_button)
     wait_for_end(qtbot, dock)
-    viewer.layers["movie"].data = np.full((40, 32, 32), np.nan, np.float32)
+    data[30] = np.nan
     with notifications() as told:
         viewer.dims.set_current_step(0, 30)
         qtbot.waitUntil(lambda: bool(told), timeout=10_000)

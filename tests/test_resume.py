@@ -11,6 +11,7 @@ from blinkspot import progress
 from blinkspot.camera import Camera
 from blinkspot.denoising import Denoiser, Training, TrainingSettings
 from blinkspot.denoising.calibration import Calibration
+from blinkspot.denoising.training.training_state import TrainingState
 from blinkspot.errors import BlinkspotError
 from blinkspot.evaluation import PRESETS, simulate
 from blinkspot.movies.stack import as_stack
@@ -107,6 +108,16 @@ def test_what_is_no_checkpoint_is_refused(movie, tmp_path, content):
     (tmp_path / "c").write_bytes(content)
     with pytest.raises(BlinkspotError, match="not a checkpoint"):
         finish(Training(movie, CAMERA, QUICK).run(resume=tmp_path / "c"))
+
+
+@pytest.mark.parametrize("number", ["step", "next_validation", "restarted_at"])
+def test_numbers_beyond_any_training_are_refused(number):
+    state = TrainingState.new(QUICK, 16, 1)
+    values = state.as_dict() | {"random": np.random.default_rng(0).bit_generator.state}
+    state.restore(values)
+    (values if number in values else values["schedule"])[number] = 10**400
+    with pytest.raises(OverflowError):
+        state.restore(values)
 
 
 def test_an_old_model_goes_on_learning_on_a_new_movie(movie, unbroken):

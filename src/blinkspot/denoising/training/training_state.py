@@ -16,6 +16,7 @@ from blinkspot.denoising.training.schedule import Schedule, largest_step
 from blinkspot.progress import Progress
 
 _MOST_STEPS = 10_000
+_LARGEST_WHOLE = 2**53
 _FIRST_VALIDATION = 10
 _LEAST_VALIDATION_INTERVAL = 40
 _MOST_VALIDATION_INTERVAL = 100
@@ -206,18 +207,25 @@ class TrainingState:
         self.schedule = Schedule(**_numbers(Schedule, schedule), losses=losses)
         self._random_at_step = dict(values["random"])
         self.random.bit_generator.state = self._random_at_step
-        self.step = int(values["step"])
+        self.step = _whole(values["step"])
         self.elapsed_s = float(values["elapsed_s"])
-        self.next_validation = int(values["next_validation"])
+        self.next_validation = _whole(values["next_validation"])
         self.losses = [float(loss) for loss in values["losses"]]
         self.history = [TrainingProgress(**_numbers(TrainingProgress, past)) for past in values["history"]]
+
+
+def _whole(value: Any) -> int:
+    number = int(value)
+    if abs(number) > _LARGEST_WHOLE:
+        raise OverflowError(f"{number} is beyond any training")
+    return number
 
 
 _AS: dict[object, Callable[[Any], Any]] = {
     "bool": bool,
     "float": float,
     "float | None": lambda value: None if value is None else float(value),
-    "int": int,
+    "int": _whole,
     "str": str,
 }
 
