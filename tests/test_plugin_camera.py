@@ -239,6 +239,60 @@ def test_a_movie_that_was_replaced_meanwhile_is_the_one_that_is_estimated(qtbot,
     assert keeper.record(layer).camera == keeper.record(other).camera
 
 
+class Answers:
+    """Answers of an estimate, each given when it may."""
+
+    def __init__(self, *answers):
+        self.answers, self.asked, self.may = answers, 0, threading.Semaphore(0)
+
+    def __call__(self, *_):
+        self.asked += 1
+        assert self.may.acquire(timeout=30)
+        answer = self.answers[min(self.asked, len(self.answers)) - 1]
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+
+def test_a_movie_that_grows_all_the_time_gets_its_camera(qtbot, keeper, monkeypatch):
+    layer, answers = make_layer(data=movie()[:10]), Answers(ESTIMATE)
+    monkeypatch.setattr(keeper_module, "measure_camera", answers)
+    keeper.set(layer, CameraRecord())
+    keeper.estimate(layer, keep_offset=True)
+    for n_frames in (11, 12):
+        qtbot.waitUntil(lambda asked=n_frames - 10: answers.asked == asked)
+        layer.data = movie()[:n_frames]
+        answers.may.release()
+    qtbot.waitUntil(lambda: not keeper.is_estimating(layer))
+    assert answers.asked == 2
+    assert keeper.record(layer).source("offset_adu").origin is Origin.ESTIMATED
+
+
+@pytest.mark.parametrize("answer", [ESTIMATE, BlinkspotError("Too dark.")])
+def test_what_comes_of_the_movie_before_is_not_said_of_the_next(qtbot, keeper, monkeypatch, answer):
+    layer = make_layer(data=movie()[:10])
+    other = dataclasses.replace(ESTIMATE, offset_adu=120.0)
+    answers = Answers(answer, other)
+    monkeypatch.setattr(keeper_module, "measure_camera", answers)
+    keeper.set(layer, CameraRecord())
+    keeper.estimate(layer, keep_offset=True)
+    layer.data = movie()
+    answers.may.release(2)
+    qtbot.waitUntil(lambda: not keeper.is_estimating(layer))
+    assert (keeper.record(layer).remark, keeper.record(layer).camera.offset_adu) == ("", 120.0)
+
+
+def test_nobody_is_told_where_what_came_is_no_movie(qtbot, keeper, monkeypatch):
+    layer, answers = make_layer(data=movie()[:10]), Answers(ESTIMATE)
+    monkeypatch.setattr(keeper_module, "measure_camera", answers)
+    with notifications() as told:
+        keeper.estimate(layer, keep_offset=True)
+        layer.data = movie()[:1]
+        answers.may.release()
+        qtbot.waitUntil(lambda: not keeper.is_estimating(layer))
+    assert told == []
+
+
 def test_what_a_movie_says_is_known_when_it_is_put_back(qtbot, keeper, monkeypatch):
     layer = make_layer()
     first = layer.data

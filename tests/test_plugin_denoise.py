@@ -419,3 +419,23 @@ def test_save_is_offered_only_while_there_is_a_denoised_movie(qtbot, viewer):
     assert dock.save_button.isEnabled()
     viewer.layers.remove("movie denoised")
     assert not dock.save_button.isEnabled()
+
+
+def test_what_is_said_stays_when_layers_come_and_go(qtbot, viewer, tmp_path):
+    dock = open_dock(viewer, "Denoise")
+    add_movie(viewer)
+    (tmp_path / "bad.blinkspot").write_bytes(b"nothing")
+    dock.loader.load(tmp_path / "bad.blinkspot")
+    qtbot.waitUntil(lambda: "is not a model" in dock.job_bar.status.text(), timeout=10_000)
+    viewer.layers.remove(viewer.add_points(np.zeros((1, 3))))
+    assert "is not a model" in dock.job_bar.status.text()
+
+
+def test_the_range_stays_when_data_of_the_same_shape_come(qtbot, viewer):
+    dock = open_dock(viewer, "Denoise")
+    layer = add_movie(viewer)
+    dock.frames.setCurrentText("A range")
+    dock.first.setValue(10)
+    dock.last.setValue(20)
+    layer.data = movie()[::-1].copy()
+    assert (dock.first.value(), dock.last.value()) == (10, 20)

@@ -13,6 +13,7 @@ from test_plugin_helpers import (
     notifications,
     open_dock,
     wait_for_end,
+    wait_for_workers,
 )
 
 from blinkspot.evaluation import calibrate_uncertainties
@@ -28,6 +29,7 @@ from blinkspot.localization import (
 )
 from blinkspot.movies.stack import Stack
 from blinkspot.plugin.layers.movies import PROVENANCE, Place, movie_layer
+from blinkspot.plugin.localize import localizing_steps
 from blinkspot.plugin.session import session_of
 from blinkspot.plugin.widgets import file_dialogs
 from blinkspot.progress import finish
@@ -573,3 +575,19 @@ def test_the_preview_ends_with_its_dock(qtbot, viewer, dock):
     preview(qtbot, dock)
     viewer.window.remove_dock_widget(dock)
     qtbot.waitUntil(lambda: [each.name for each in viewer.layers if each.visible] == ["movie"])
+
+
+def test_layers_that_take_turns_are_not_localized_anew(qtbot, viewer, dock, monkeypatch):
+    source = add_movie(viewer)
+    add_denoised(viewer, source)
+    preview(qtbot, dock)
+    flip = session_of(viewer).flip
+    flip(viewer)
+    qtbot.wait(200)
+    wait_for_workers(qtbot)
+    asked = []
+    monkeypatch.setattr(localizing_steps, "localize_frame", asked.append)
+    for _ in range(4):
+        flip(viewer)
+        qtbot.wait(100)
+    assert asked == []

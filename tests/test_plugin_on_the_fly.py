@@ -347,6 +347,16 @@ def test_reading_another_frame_meanwhile_takes_nothing_away(qtbot, viewer, dock,
     qtbot.waitUntil(lambda: is_there(denoised), timeout=TIMEOUT_MS)
 
 
+def test_frames_that_are_only_read_are_not_all_computed(qtbot, viewer, dock, gate):
+    _, denoised = add_on_the_fly(qtbot, viewer, dock)
+    before = len(gate.begun)
+    for index in range(10, 40):  # by a loop in the console, say
+        np.asarray(denoised.data[index])
+    qtbot.wait(300)
+    settle(qtbot)
+    assert len(gate.begun) - before <= 4
+
+
 def test_a_layer_that_is_put_back_before_its_frame_came_is_drawn(qtbot, viewer, dock, gate):
     _, denoised = add_on_the_fly(qtbot, viewer, dock)
     gate.open.clear()

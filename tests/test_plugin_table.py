@@ -396,3 +396,22 @@ def test_without_a_table_there_is_nothing_in_it(qtbot, viewer, dock):
     viewer.layers.remove(layer)
     qtbot.waitUntil(lambda: view.model().rowCount() == 0, timeout=5000)
     click_picture(viewer, (0.0, 1.0, 1.0))
+
+
+def test_the_row_dragged_to_stays_current_when_the_table_is_sorted(qtbot, viewer, dock, monkeypatch):
+    ready(qtbot, viewer, dock)
+    view = shown_table(qtbot, dock, 3000)
+    click_row(qtbot, view, 5)
+    places = [view.visualRect(view.model().index(row, 0)).center() for row in range(3)]
+    with monkeypatch.context() as patch:
+        # As for a real mouse: QTest's moves have no button pressed.
+        patch.setattr(QGuiApplication, "mouseButtons", lambda *_: Qt.MouseButton.LeftButton)
+        qtbot.mousePress(view.viewport(), Qt.MouseButton.LeftButton, pos=places[0])
+        for place in places[1:]:
+            qtbot.mouseMove(view.viewport(), place)
+        qtbot.mouseRelease(view.viewport(), Qt.MouseButton.LeftButton, pos=places[2])
+    row = view.currentIndex().row()
+    assert row != 5
+    current = view.molecules.shown.table_row(row)
+    sort_by(qtbot, view, "photons")
+    qtbot.waitUntil(lambda: view.molecules.shown.table_row(view.currentIndex().row()) == current)

@@ -134,6 +134,9 @@ class CameraKeeper(QObject):
         keep_offset : bool
             Whether to believe an offset that somebody gave, and estimate the conversion only.
         """
+        self._estimate(layer, keep_offset, again=False)
+
+    def _estimate(self, layer: Layer, keep_offset: bool, again: bool) -> None:
         self._forget(layer)
         try:
             movie = stack_of(layer)
@@ -147,14 +150,23 @@ class CameraKeeper(QObject):
         question = LatestOnly(self)
         data = layer.data
 
+        def is_replaced() -> bool:
+            """Whether there is another movie in the layer, which is then asked; once, for it may grow on."""
+            is_other = layer.data is not data and not again and why_not_a_movie(layer) is None
+            if is_other:
+                self._estimate(layer, keep_offset, again=True)
+            return is_other
+
         def on_answered(estimate: CameraEstimate) -> None:
-            if layer.data is data:
+            if not is_replaced():
                 self._on_estimated(layer, estimate, keep_offset and mapped)
-            else:  # somebody has put another movie into the layer
-                self.estimate(layer, keep_offset)
+
+        def on_failed(error: Exception) -> None:
+            if not is_replaced():
+                self._on_failed(layer, error, asked=not keep_offset)
 
         question.answered.connect(on_answered)
-        question.failed.connect(lambda error: self._on_failed(layer, error, asked=not keep_offset))
+        question.failed.connect(on_failed)
         self._estimates[layer] = question
         self.estimating_changed.emit(layer)
         question.ask(partial(measure_camera, movie, record.camera, offset_adu, keep_offset))

@@ -64,7 +64,7 @@ class DenoiseDock(Dock):
         self.frames.currentIndexChanged.connect(self._refresh)
         self.session.denoised_added.connect(self._refresh)
         for change in (self.viewer.layers.events.inserted, self.viewer.layers.events.removed):
-            follow(self, change, self._refresh)
+            follow(self, change, self._refresh_save)
         self.runner.started.connect(self._refresh)
         self.runner.progressed.connect(self._on_progressed)
         self.runner.ended.connect(self._on_ended)
@@ -152,7 +152,11 @@ class DenoiseDock(Dock):
         self.file_button.setEnabled(self.run_button.isEnabled())
         self.leftovers.setEnabled(not self.runner.busy)
         self.save_model_button.setEnabled(self.models.denoiser is not None)
-        self.save_button.setEnabled(self.denoised_pair(layer) is not None and not self.runner.busy)
+        self._refresh_save()
+
+    def _refresh_save(self, *_: object) -> None:
+        is_there = self.denoised_pair(self.movies.layer) is not None
+        self.save_button.setEnabled(is_there and not self.runner.busy)
 
     def _frame_range(self, layer: Image, n_frames: int) -> tuple[int, int]:
         """Return the first frame asked for, and the one after the last."""

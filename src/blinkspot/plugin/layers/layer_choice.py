@@ -56,7 +56,7 @@ class LayerChoice(NameBox):
         self._none_text = none_text
         self._listed: list[Layer | None] = []
         self._current: Layer | None = None
-        self._data_id = 0
+        self._shape: tuple[int, ...] = ()
         self._followed: weakref.WeakSet[Layer] = weakref.WeakSet()
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         self.currentIndexChanged.connect(self._on_index_changed)
@@ -108,17 +108,16 @@ class LayerChoice(NameBox):
     def _follow_data(self, layer: Layer | None) -> None:
         if layer is None:
             return
-        self._data_id = id(layer.data)
+        self._shape = layer.data.shape
         if layer not in self._followed:
             self._followed.add(layer)
             follow(self, layer.events.data, self._on_data_changed)
 
     def _on_data_changed(self, event: object) -> None:
         layer = self._current
-        # The data of before are still there when they are replaced, so that their number is another.
-        if layer is None or id(layer.data) == self._data_id:
+        if layer is None or layer.data.shape == self._shape:
             return
-        self._data_id = id(layer.data)
+        self._shape = layer.data.shape
         self.refresh()
         if layer is self._current:
             self.chosen.emit(layer)

@@ -68,7 +68,7 @@ class LocalizePreview(QObject):
         self._markers = PreviewMarkers(viewer, comparison)
         self._is_counted = False
         self._followed: weakref.WeakSet[Layer] = weakref.WeakSet()
-        self._previewed: weakref.WeakSet[Layer] = weakref.WeakSet()
+        self._previewed: weakref.WeakKeyDictionary[Layer, bool] = weakref.WeakKeyDictionary()
         self.box = QCheckBox("Preview")
         self.box.setToolTip("Mark the molecules found in the frame shown, as the settings change.")
         self.box.toggled.connect(self._on_toggled)
@@ -145,14 +145,20 @@ class LocalizePreview(QObject):
         for layer in layers:
             if layer is None:
                 continue
-            self._previewed.add(layer)
+            self._previewed[layer] = layer.visible
             if layer not in self._followed:
                 self._followed.add(layer)
                 follow(self, layer.events.set_data, self._on_drawn)
+                follow(self, layer.events.visible, self._on_visible)
 
     def _on_drawn(self, event: Any) -> None:
-        if event.source in self._previewed:
+        # One that appears is drawn as it was.
+        if self._previewed.get(event.source) == event.source.visible:
             self.soon()
+
+    def _on_visible(self, event: Any) -> None:
+        if event.source in self._previewed:
+            self._previewed[event.source] = event.source.visible
 
     def _on_found(self, answer: localizing_steps.PreviewAnswer) -> None:
         if not self.box.isChecked():

@@ -15,6 +15,7 @@ from blinkspot.plugin.denoise.on_the_fly.sign import WaitingSign
 from blinkspot.plugin.denoise.on_the_fly.window_frames import WindowFrames
 from blinkspot.plugin.jobs.latest_only import LatestOnly
 from blinkspot.plugin.jobs.notify import tell, tell_error
+from blinkspot.plugin.layers.movies import frame_index
 from blinkspot.plugin.widgets.following import follow
 
 if TYPE_CHECKING:  # importing the first takes seconds
@@ -51,7 +52,6 @@ class FrameComputer(QObject):
         self._is_awaited = False
         # Where layers show nothing yet; several where they lie at different times.
         self._missing: set[int] = set()
-        self._point: tuple[float, ...] = ()
         self._at = -1
         self._step = 1
         self._told = ""
@@ -75,10 +75,8 @@ class FrameComputer(QObject):
         return [layer for layer in self._viewer().layers if isinstance(layer, Image) and layer.data is frames]
 
     def _on_looked_at(self, index: int, is_there: bool) -> None:
-        point = tuple(self._viewer().dims.point)
-        if point != self._point:
-            self._point = point
-            self._missing.clear()
+        # What is left behind, and what was only read, is not computed.
+        self._missing &= {frame_index(self._viewer(), layer) for layer in self._layers()}
         if index != self._at:
             self._step = 1 if index > self._at else -1
             self._at = index

@@ -96,6 +96,10 @@ class TablePanel(QWidget):
         self.show_left(self._left)
 
     def _on_arranged(self, shown: Arranged) -> None:
+        before, current = self.table.molecules.shown, self.table.currentIndex().row()
+        if before is not None and current >= 0 and (self._chosen is None or self._chosen[0] is before.table):
+            # Rows that were dragged over are not told of.
+            self._chosen = (before.table, before.table_row(current))
         self.table.show_rows(shown)
         header = self.table.horizontalHeader()
         assert header is not None
