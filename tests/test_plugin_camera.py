@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from qtpy.QtCore import QEvent, Qt
 from qtpy.QtGui import QFocusEvent
 from qtpy.QtWidgets import QApplication
-from test_plugin_helpers import CAMERA, click, movie, notifications, wait_for_workers
+from test_plugin_helpers import CAMERA, click, gated, movie, notifications, wait_for_workers
 
 from blinkspot.camera import Camera
 from blinkspot.camera.maps import CameraMaps
@@ -211,18 +211,6 @@ def test_what_is_set_while_the_camera_is_estimated_stays(qtbot, keeper):
     wait_for_workers(qtbot)
     qtbot.wait(20)
     assert keeper.record(layer) == record
-
-
-def gated(monkeypatch, module, name):
-    """Have a function wait for an event."""
-    gate, original = threading.Event(), getattr(module, name)
-
-    def slow(*arguments):
-        assert gate.wait(30)
-        return original(*arguments)
-
-    monkeypatch.setattr(module, name, slow)
-    return gate
 
 
 def test_a_movie_that_was_replaced_meanwhile_is_the_one_that_is_estimated(qtbot, keeper, monkeypatch):

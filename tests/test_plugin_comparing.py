@@ -12,6 +12,7 @@ from test_plugin_helpers import (
     CAMERA,
     add_movie,
     click,
+    gated,
     model,
     movie,
     notifications,
@@ -322,13 +323,7 @@ def test_difference_and_residual_are_those_computed_by_hand(qtbot, viewer, dock)
 @pytest.fixture
 def gate(monkeypatch):
     """What difference and residual wait for before they appear."""
-    event, limit_of_frame = threading.Event(), pixelwise_steps.limit_of_frame
-
-    def limit_once_open(*arguments):
-        assert event.wait(30)
-        return limit_of_frame(*arguments)
-
-    monkeypatch.setattr(pixelwise_steps, "limit_of_frame", limit_once_open)
+    event = gated(monkeypatch, pixelwise_steps, "limit_of_frame")
     yield event
     event.set()
 

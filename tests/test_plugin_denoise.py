@@ -9,6 +9,7 @@ from test_plugin_helpers import (
     CAMERA,
     add_movie,
     click,
+    gated,
     model,
     movie,
     notifications,
@@ -355,18 +356,6 @@ def test_a_lazy_movie_from_a_file_is_denoised_too(qtbot, viewer, dock, tmp_path)
     click(qtbot, dock.run_button)
     wait_for_end(qtbot, dock)
     np.testing.assert_allclose(viewer.layers["lazy denoised"].data[3], expected(3), rtol=1e-3)
-
-
-def gated(monkeypatch, module, name):
-    """Have a function wait for an event."""
-    gate, original = threading.Event(), getattr(module, name)
-
-    def slow(*arguments):
-        assert gate.wait(30)
-        return original(*arguments)
-
-    monkeypatch.setattr(module, name, slow)
-    return gate
 
 
 def test_movies_that_are_opened_at_once_all_come(qtbot, viewer, tmp_path, monkeypatch):

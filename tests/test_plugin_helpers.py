@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import threading
 from collections.abc import Iterator
 from functools import lru_cache
 from typing import Any
 
 import numpy as np
+import pytest
 import torch
 from napari.utils.notifications import notification_manager
 from qtpy.QtCore import Qt
@@ -110,3 +112,15 @@ def wait_for_workers(qtbot: Any, timeout: int = 5_000) -> None:
     from napari.qt.threading import WorkerBase
 
     qtbot.waitUntil(lambda: not WorkerBase._worker_set, timeout=timeout)
+
+
+def gated(monkeypatch: pytest.MonkeyPatch, module: Any, name: str) -> threading.Event:
+    """Have a function of a module wait for the event that is returned."""
+    gate, original = threading.Event(), getattr(module, name)
+
+    def once_open(*arguments: Any) -> Any:
+        assert gate.wait(30)
+        return original(*arguments)
+
+    monkeypatch.setattr(module, name, once_open)
+    return gate

@@ -8,6 +8,7 @@ from test_plugin_helpers import (
     CAMERA,
     add_movie,
     click,
+    gated,
     movie,
     notifications,
     open_dock,
@@ -132,13 +133,7 @@ def test_a_frame_that_was_begun_before_a_pause_gives_way_to_the_one_looked_at(qt
 @pytest.fixture
 def gate(monkeypatch):
     """What a frame waits for that is denoised while the training rests."""
-    event, denoised_frame = threading.Event(), training_steps.denoised_frame
-
-    def once_open(*arguments):
-        assert event.wait(30)
-        return denoised_frame(*arguments)
-
-    monkeypatch.setattr(training_steps, "denoised_frame", once_open)
+    event = gated(monkeypatch, training_steps, "denoised_frame")
     yield event
     event.set()
 

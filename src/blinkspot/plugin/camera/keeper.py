@@ -150,19 +150,19 @@ class CameraKeeper(QObject):
         question = LatestOnly(self)
         data = layer.data
 
-        def is_replaced() -> bool:
-            """Whether there is another movie in the layer, which is then asked; once, for it may grow on."""
+        def begun_anew() -> bool:
+            """Ask the movie that has come into the layer meanwhile, if so; once, for it may grow on."""
             is_other = layer.data is not data and not again and why_not_a_movie(layer) is None
             if is_other:
                 self._estimate(layer, keep_offset, again=True)
             return is_other
 
         def on_answered(estimate: CameraEstimate) -> None:
-            if not is_replaced():
+            if not begun_anew():
                 self._on_estimated(layer, estimate, keep_offset and mapped)
 
         def on_failed(error: Exception) -> None:
-            if not is_replaced():
+            if not begun_anew():
                 self._on_failed(layer, error, asked=not keep_offset)
 
         question.answered.connect(on_answered)

@@ -25,6 +25,7 @@ from blinkspot.plugin.layers.movies import (
     contrast_limits,
     frame_shown,
 )
+from blinkspot.plugin.layers.redrawing import redraw
 from blinkspot.plugin.session import Session
 
 
@@ -84,11 +85,7 @@ class GrowingLayer:
             done = Stack(self._data[: ready.stop - self._request.task.start])
             self.layer = add_denoised(self._viewer, self._session, self._request, self._data, done)
         elif ready.start <= frame_shown(self._viewer, self._request.source) < ready.stop:
-            if self.layer.visible:
-                self.layer.refresh()
-            else:
-                # napari does not draw it, but what is made of it may be seen.
-                self.layer.events.set_data()
+            redraw(self.layer)
 
     def cut(self) -> None:
         """Keep only the frames that are done."""

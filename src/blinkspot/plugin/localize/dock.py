@@ -118,12 +118,12 @@ class LocalizeDock(Dock):
         follow(self, self.viewer.layers.events.removed, self._refresh)
         follow(self, self.viewer.layers.events.inserted, self._on_layer_added)
 
-    # -- what is chosen
-
     def on_closed(self) -> None:
         """Stop the job, and end the preview with the dock."""
         self.preview.end()
         super().on_closed()
+
+    # -- what is chosen
 
     def _on_movie_chosen(self, layer: Layer | None) -> None:
         reason = None if layer is None else why_not_a_movie(layer)

@@ -16,6 +16,7 @@ from blinkspot.plugin.denoise.on_the_fly.window_frames import WindowFrames
 from blinkspot.plugin.jobs.latest_only import LatestOnly
 from blinkspot.plugin.jobs.notify import tell, tell_error
 from blinkspot.plugin.layers.movies import frame_index
+from blinkspot.plugin.layers.redrawing import redraw
 from blinkspot.plugin.widgets.following import follow
 
 if TYPE_CHECKING:  # importing the first takes seconds
@@ -148,11 +149,7 @@ class FrameComputer(QObject):
             self._told = ""  # what was amiss is mended, and may be amiss again
         self._sign.end()
         for layer in self._layers():
-            if layer.visible:
-                layer.refresh(extent=False, highlight=False)
-            else:
-                # napari does not draw it, but what is made of it may be seen.
-                layer.events.set_data()
+            redraw(layer)
         # The value under the mouse is another, though the mouse has not moved.
         cursor = self._viewer().cursor
         cursor.events.position(value=cursor.position)
