@@ -2,7 +2,7 @@
 
 A timer of 5 ms tells how late it comes: what a user feels. Each row is some seconds of the same window: at
 rest, while its slider is moved 20 times a second, and both again while a model is trained, a movie denoised
-and its molecules localized. The first two rows are of napari before any of our docks is open. Run it on a
+and its molecules localized. The first three rows are of napari before any of our docks is open. Run it on a
 screen or under xvfb-run; where there is no graphics card, drawing the canvas takes the processor, and more of
 it the larger the window.
 """
@@ -27,6 +27,7 @@ from blinkspot.plugin.session import session_of
 DOCKS = ("Train", "Denoise", "Localize")
 WINDOW_PX = (1366, 740)
 MOVES_PER_S = 20
+CIRCLES_PER_FRAME = 10
 
 
 def window(frames: int, size_px: int) -> tuple[Any, Any, Camera]:
@@ -68,19 +69,28 @@ def main() -> None:
         while dock.runner.busy:
             wait(0.1)
 
-    def alone_side_by_side() -> None:
+    def places() -> Any:
+        per_frame = random.uniform(0, options.size_px, (options.frames, CIRCLES_PER_FRAME, 2))
+        frame = np.repeat(np.arange(options.frames), CIRCLES_PER_FRAME)
+        return np.column_stack([frame, per_frame.reshape(-1, 2)])
+
+    def alone() -> None:
+        delays.of("napari alone, slider moved", scrub)
         second = viewer.add_image(layer.data, name="second")
         viewer.canvas.grid.enabled = True
         wait(2.0)
         delays.of("napari alone, side by side, slider moved", scrub)
         viewer.canvas.grid.enabled = False
-        viewer.layers.remove(second)
+        circles = [viewer.add_points(places(), ndim=3, face_color="transparent") for _ in range(2)]
+        wait(2.0)
+        delays.of("napari alone, two with circles, slider moved", scrub)
+        for added in (second, *circles):
+            viewer.layers.remove(added)
 
     wait(2.0)
     delays = Delays()
     delays.head(f"{options.frames} frames of {options.size_px} x {options.size_px}, {os.cpu_count()} cores")
-    delays.of("napari alone, slider moved", scrub)
-    alone_side_by_side()
+    alone()
     train, denoise, localize = open_docks(viewer, layer, camera)
     wait(8.0)  # the camera is measured
     delays.of("at rest", rest)

@@ -4,6 +4,7 @@ import re
 
 import numpy as np
 import pytest
+from qtpy.QtCore import QTimer
 from test_plugin_helpers import (
     CAMERA,
     add_movie,
@@ -568,6 +569,26 @@ def test_the_preview_follows_data_that_are_replaced(qtbot, viewer, dock):
     qtbot.waitUntil(lambda: said(dock) != expected, timeout=30_000)
     layer.data = movie()
     qtbot.waitUntil(lambda: said(dock) == expected, timeout=30_000)
+
+
+def test_the_window_works_between_the_circles_of_both_movies(qtbot, viewer, dock):
+    # Each layer takes napari some 20 ms.
+    layer = add_movie(viewer)
+    add_denoised(viewer, layer)
+    preview(qtbot, dock)
+    happened = []
+    circles = viewer.layers["found in noisy"], viewer.layers["found in denoised"]
+
+    def on_noisy(event):
+        if event.action == "changed":
+            happened.append("noisy")
+            QTimer.singleShot(0, lambda: happened.append("window"))
+
+    circles[0].events.data.connect(on_noisy)
+    circles[1].events.data.connect(lambda event: event.action == "changed" and happened.append("denoised"))
+    dock.options.threshold.slider.setValue(40)
+    qtbot.waitUntil(lambda: len(happened) == 3, timeout=10_000)
+    assert happened == ["noisy", "window", "denoised"]
 
 
 def test_the_preview_ends_with_its_dock(qtbot, viewer, dock):

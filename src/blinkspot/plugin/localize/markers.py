@@ -57,13 +57,15 @@ class PreviewMarkers:
         wanted = [self.noisy] if self._movies[1] is None else [self.noisy, self.denoised]
         return all(layer is not None and layer in self._viewer.layers for layer in wanted)
 
-    def show(self, noisy: Marked, denoised: Marked | None) -> None:
-        """Mark the molecules found in each movie."""
-        if self.noisy is None or not self.exist:
-            return
-        _mark(self.noisy, noisy)
-        if self.denoised is not None:
-            _mark(self.denoised, denoised or Marked(NO_PLACES, ()))
+    def show_noisy(self, found: Marked) -> None:
+        """Mark the molecules found in the noisy movie."""
+        if self.noisy is not None and self.exist:
+            _mark(self.noisy, found)
+
+    def show_denoised(self, found: Marked | None) -> None:
+        """Mark the molecules found in the denoised movie."""
+        if self.denoised is not None and self.exist:
+            _mark(self.denoised, found or Marked(NO_PLACES, ()))
 
     def arrange(self) -> None:
         """Lay each layer over its movie where the two are compared."""

@@ -85,6 +85,10 @@ class LocalizePreview(QObject):
         self._debounce.setSingleShot(True)
         self._debounce.setInterval(_DEBOUNCE_MS)
         self._debounce.timeout.connect(self._find)
+        self._found: localizing_steps.PreviewAnswer | None = None
+        self._then = QTimer(self)
+        self._then.setSingleShot(True)
+        self._then.timeout.connect(self._show_denoised)
         follow(self, viewer.dims.events.current_step, self.soon)
         follow(self, viewer.layers.events.removed, self._on_layer_removed)
         follow(self, comparison.changed, self._on_comparison_changed)
@@ -104,10 +108,12 @@ class LocalizePreview(QObject):
         else:
             self._debounce.stop()
             self._finding.forget()
+            self._then.stop()
             self._markers.hide()
             self._say("")
 
     def _find(self) -> None:
+        self._then.stop()
         try:
             layer, denoised, truth, camera, settings = self._ask_what()
         except BlinkspotError as error:
@@ -167,8 +173,17 @@ class LocalizePreview(QObject):
             # The user has deleted the circles: that ends the preview.
             self.end()
             return
+        self._found = answer
+        self._markers.show_noisy(answer.noisy)
+        # Each layer takes napari some 20 ms: the window is not held up for both at once.
+        self._then.start(0)
+
+    def _show_denoised(self) -> None:
+        answer, self._found = self._found, None
+        if answer is None or not self._markers.exist:
+            return
+        self._markers.show_denoised(answer.denoised)
         self._is_counted = True
-        self._markers.show(answer.noisy, answer.denoised)
         self.counts.setTextFormat(Qt.TextFormat.RichText)
         self.counts.setText(legend(answer.index, answer.noisy, answer.denoised, answer.knows_truth))
 
