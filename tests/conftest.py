@@ -40,6 +40,17 @@ def thorough_choice_steps() -> Iterator[int]:
     context_choice._STEPS = thorough
 
 
+@pytest.fixture(scope="session", autouse=True)
+def thorough_empty_frames() -> Iterator[int]:
+    """Have the spots of noise counted on few empty frames; return on how many they are counted else."""
+    from blinkspot.localization import acceptance
+
+    thorough = acceptance.FRAMES
+    acceptance.FRAMES = 96
+    yield thorough
+    acceptance.FRAMES = thorough
+
+
 @pytest.fixture(autouse=True)
 def own_cameras(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Tests of the window never see, or touch, the cameras that their user has remembered."""

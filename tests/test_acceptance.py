@@ -5,7 +5,7 @@ import pytest
 
 from blinkspot import Camera
 from blinkspot.errors import BlinkspotError
-from blinkspot.localization import Localizer, LocalizerSettings
+from blinkspot.localization import Localizer, LocalizerSettings, acceptance
 from blinkspot.localization.acceptance import EmptyFrames, FalseMolecules, false_molecules
 from blinkspot.localization.frame import FrameLocalizer
 from blinkspot.localization.psf import PsfWidth
@@ -13,6 +13,14 @@ from blinkspot.progress import finish
 
 EMCCD = Camera(offset_adu=100.0, electrons_per_adu=12.0, em_gain=150.0)
 CMOS = Camera(offset_adu=100.0, electrons_per_adu=0.5, read_noise_electrons=1.6)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def thorough_counts(thorough_empty_frames):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(acceptance, "FRAMES", thorough_empty_frames)
+        patch.setattr(acceptance, "_known", {})
+        yield
 
 
 @pytest.mark.parametrize("camera", [EMCCD, CMOS], ids=["EM", "CMOS"])

@@ -235,7 +235,10 @@ def test_a_model_sees_counts_whatever_the_camera(trained, scene):
     same = as_stack(other.adu(other.photoelectrons_from_counts(counts)))
     frame = model.for_camera(other).denoise_frame(same, 7)
     expected = CAMERA.counts_from_photoelectrons(model.denoise_frame(movie, 7))
-    np.testing.assert_allclose(other.counts_from_photoelectrons(frame), expected, rtol=2e-3, atol=2e-3)
+    off = np.abs(other.counts_from_photoelectrons(frame) / expected - 1.0)
+    # The same counts but for float32's rounding, which now and then tips one of bfloat16's, 0.4 %.
+    assert off.max() < 0.01
+    assert np.median(off) < 1e-4
     assert model.camera == CAMERA
 
 

@@ -51,6 +51,15 @@ def test_only_pixels_of_the_region_are_learned_from():
     assert CropSource(chosen, 100, CAMERA, settings, 1).size == 17
 
 
+def test_validation_of_a_small_movie_sees_most_of_it_and_little_twice():
+    chosen = finish(choose_frames(labelled(), ALL, 0))
+    source = CropSource(chosen, 100, CAMERA, dataclasses.replace(ALL, crop_size_px=24), 0)
+    crops = torch.cat(source.validation_batches(np.random.default_rng(1)))
+    pixels = len(chosen.validation) * 40 * 48
+    assert len(np.unique(crops.numpy())) > 0.8 * pixels
+    assert crops.numel() < 4.1 * pixels
+
+
 def test_a_region_has_the_maps_of_its_own_pixels():
     maps = CameraMaps(
         offset_adu=np.zeros((40, 48)),

@@ -17,8 +17,11 @@ from blinkspot.denoising.context import neighbours
 from blinkspot.denoising.frames import ChosenFrames, IndexArray
 from blinkspot.denoising.settings import TrainingSettings
 
-# Validation looks at about this many pixels, so that it costs little beside training.
+# Validation looks at no more than about this many pixels, so that it costs little beside training.
 _VALIDATION_PIXELS = 64 * 64 * 128
+# Crops at random, four times as many as lie side by side, see more than 8 in 10 pixels of a small movie: more
+# would be mostly repetition.
+_TIMES_INDEPENDENT = 4.0
 LARGEST_PART_PX = 512
 _PIXELS_AT_ONCE = 2**15  # so many take a small part of a second
 
@@ -77,7 +80,8 @@ class CropSource:
 
     def validation_batches(self, random: np.random.Generator) -> list[Tensor]:
         """Return a fixed set of crops of the validation frames, in batches."""
-        n_crops = max(self._batch_size, _VALIDATION_PIXELS // self.size**2)
+        enough = int(np.ceil(_TIMES_INDEPENDENT * self.independent_crops))
+        n_crops = max(self._batch_size, min(enough, _VALIDATION_PIXELS // self.size**2))
         crops = self._crops(self._chosen.validation, n_crops, random)
         return list(torch.split(crops, self._crops_at_once))
 
