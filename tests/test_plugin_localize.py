@@ -587,8 +587,8 @@ def test_the_window_works_between_the_circles_of_both_movies(qtbot, viewer, dock
     circles[0].events.data.connect(on_noisy)
     circles[1].events.data.connect(lambda event: event.action == "changed" and happened.append("denoised"))
     dock.options.threshold.slider.setValue(40)
-    qtbot.waitUntil(lambda: len(happened) == 3, timeout=10_000)
-    assert happened == ["noisy", "window", "denoised"]
+    qtbot.waitUntil(lambda: "denoised" in happened, timeout=10_000)
+    assert happened[happened.index("denoised") - 1] == "window"
 
 
 def test_the_preview_ends_with_its_dock(qtbot, viewer, dock):
