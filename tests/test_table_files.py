@@ -210,6 +210,18 @@ def test_a_table_of_picassos(tmp_path):
     assert table.provenance["picasso"] == [MOVIE, PIXEL]
 
 
+def test_the_background_of_molecules_that_picasso_linked_is_that_of_a_frame(tmp_path):
+    # Its link_loc_groups sums bg over the frames, as it does photons; our merge takes the mean.
+    linked = dict(photons=[400.0, 250.0], bg=[20.0, 6.0], len=[5, 1])
+    for n in ({"n": [4, 1]}, {}):
+        table = read_table(picasso(tmp_path, MOVIE, PIXEL, **linked, **n))
+        detections = table.column("detections")
+        np.testing.assert_allclose(table.column("background_photons"), [20.0, 6.0] / detections)
+    merged = example(background_photons=[5.0, 6.0, 7.0], detections=[4.0, 1.0, 2.0])
+    write_table(merged, tmp_path / "ours.hdf5")
+    np.testing.assert_allclose(read_table(tmp_path / "ours.hdf5").column("background_photons"), [5, 6, 7])
+
+
 def test_a_real_file_of_picasso_lies_upon_the_truth(shared_data):
     table = read_table(shared_data / "formats" / "low120_picasso.hdf5")
     assert len(table) == 4235

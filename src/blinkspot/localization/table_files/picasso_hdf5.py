@@ -5,7 +5,8 @@ As read from Picasso's source and documentation, versions 0.8 to 0.12 (Schnitzba
 are in pixels with **the centre of the first pixel at 0**, half a pixel less than from its corner; so are the
 widths ``sx``, ``sy`` and the uncertainties ``lpx``, ``lpy``, while ``z`` and ``lpz`` are in nm; ``photons``
 and ``bg`` (per pixel) are photons; ``n`` counts the localizations that were linked into one, ``len`` the
-frames from the first to the last of them.
+frames from the first to the last of them. Picasso's linking, which alone writes ``len``, sums ``bg`` over
+them as it does ``photons``.
 """
 
 from __future__ import annotations
@@ -129,7 +130,7 @@ def read(path: Path, pixel_size_nm: float | None) -> LocalizationTable:
     Fields that a :class:`LocalizationTable` does not know are left out: ``ellipticity``, ``net_gradient``,
     ``iterations``, ``log_likelihood``, ``chi_square``, ``d_zcalib``, the errors of photons, widths and
     background, and whatever was clustered. ``group`` is taken for the molecule, and ``len`` for ``n`` where
-    that is missing. Where both axes agree in all rows, their mean alone is kept. The provenance has the
+    that is missing; the ``bg`` of linked rows becomes the mean over these. Where both axes agree in all rows, their mean alone is kept. The provenance has the
     metadata under ``picasso``.
 
     Parameters
@@ -147,6 +148,9 @@ def read(path: Path, pixel_size_nm: float | None) -> LocalizationTable:
     locs, gaps, embedded = _contents(path)
     metadata = read_metadata(path, embedded, pixel_size_nm)
     columns = _columns(path, locs, metadata.pixel_size_nm)
+    if "len" in (locs.dtype.names or ()) and "background_photons" in columns:
+        # Summed by Picasso's linking; ours is that of a frame, also of merged molecules.
+        columns["background_photons"] = columns["background_photons"] / np.maximum(columns["detections"], 1.0)
     for name in REQUIRED_COLUMNS:
         if name not in columns:
             raise BlinkspotError(f"The table {path} has no field {_FIELDS[name]!r}: it needs frame, x and y.")
