@@ -212,7 +212,7 @@ def test_a_table_of_picassos(tmp_path):
 
 def test_the_background_of_molecules_that_picasso_linked_is_that_of_a_frame(tmp_path):
     # Its link_loc_groups sums bg over the frames, as it does photons; our merge takes the mean.
-    linked = dict(photons=[400.0, 250.0], bg=[20.0, 6.0], len=[5, 1])
+    linked = {"photons": [400.0, 250.0], "bg": [20.0, 6.0], "len": [5, 1]}
     for n in ({"n": [4, 1]}, {}):
         table = read_table(picasso(tmp_path, MOVIE, PIXEL, **linked, **n))
         detections = table.column("detections")
@@ -249,13 +249,32 @@ def test_a_table_of_smaps(tmp_path):
     table = read_table(written(tmp_path, text), pixel_size_nm=100)
     expected = {
         "frame": 0, "x_nm": 100, "y_nm": 250, "z_nm": -20, "uncertainty_nm": 8, "photons": 900,
-        "background_photons": 12, "sigma_nm": 140, "detections": 2,
+        "background_photons": 6, "sigma_nm": 140, "detections": 2,
     }  # fmt: skip
     assert {name: table.column(name)[0] for name in expected} == expected
     assert "sigma_x_nm" not in table.data
     errors = "xnm,ynm,frame,xnmerr,ynmerr\n150,300,1,3,4\n"
     table = read_table(written(tmp_path, errors), pixel_size_nm=100)
     assert table.column("uncertainty_nm")[0] == pytest.approx(np.sqrt(12.5))
+
+
+def test_the_background_of_smaps_groups_is_that_of_a_frame(tmp_path):
+    # Its Grouper sums bg over the localizations of a group, as it does phot.
+    text = "xnm,ynm,frame,phot,bg,numberInGroup,groupindex\n100,100,1,400,20,4,1\n900,900,3,250,6,1,2\n"
+    table = read_table(written(tmp_path, text), pixel_size_nm=100)
+    np.testing.assert_array_equal(table.column("detections"), [4, 1])
+    np.testing.assert_allclose(table.column("background_photons"), [5, 6])
+    write_table(table, tmp_path / "again.csv", format="smap")
+    assert pd.read_csv(tmp_path / "again.csv")["bg"].tolist() == [20, 6]
+
+
+def test_smaps_localizations_are_single_whatever_the_size_of_their_group(tmp_path):
+    # Its Grouper gives each of them the size of the group that it is in.
+    text = "xnm,ynm,frame,phot,bg,numberInGroup,groupindex\n100,100,1,400,5,2,1\n100,100,2,250,6,2,1\n"
+    table = read_table(written(tmp_path, text), pixel_size_nm=100)
+    assert "detections" not in table.data
+    np.testing.assert_array_equal(table.column("molecule"), [1, 1])
+    np.testing.assert_allclose(table.column("background_photons"), [5, 6])
 
 
 def test_smaps_columns_come_in_smaps_order(tmp_path):

@@ -130,8 +130,8 @@ def read(path: Path, pixel_size_nm: float | None) -> LocalizationTable:
     Fields that a :class:`LocalizationTable` does not know are left out: ``ellipticity``, ``net_gradient``,
     ``iterations``, ``log_likelihood``, ``chi_square``, ``d_zcalib``, the errors of photons, widths and
     background, and whatever was clustered. ``group`` is taken for the molecule, and ``len`` for ``n`` where
-    that is missing; the ``bg`` of linked rows becomes the mean over these. Where both axes agree in all rows, their mean alone is kept. The provenance has the
-    metadata under ``picasso``.
+    that is missing; the ``bg`` of linked rows becomes the mean over their localizations. Where both axes
+    agree in all rows, their mean alone is kept. The provenance has the metadata under ``picasso``.
 
     Parameters
     ----------

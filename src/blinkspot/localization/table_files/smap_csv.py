@@ -4,7 +4,8 @@ As read from SMAP's source (Ries 2020, Nature Methods 17:870). Frames count from
 are in nm, ``(pixel + roi) * pixel size`` with MATLAB's pixels from 1: **the centre of the first pixel is at
 one pixel**, half a pixel further than from its corner. ``locprecnm`` is the root mean square of ``xnmerr``
 and ``ynmerr``; ``PSFxnm`` and ``PSFynm`` are standard deviations; ``phot`` and ``bg`` (per pixel) are
-photons.
+photons. ``groupindex`` and ``numberInGroup`` are the group and its size, in the table of groups and in that
+of single localizations alike; of a group, ``bg`` is the sum over its localizations, as ``phot`` is.
 """
 
 from __future__ import annotations
@@ -12,7 +13,9 @@ from __future__ import annotations
 import csv
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from blinkspot.errors import BlinkspotError
 from blinkspot.localization.table import (
@@ -54,6 +57,7 @@ _BY_FIELD = {
     **{field.lower(): name for name, field in _FIELDS.items()},
     **{name.lower(): name for name in _OURS},
     **{field: name for name, field in UNCALIBRATED.items()},
+    "detections": "detections",
 }
 
 
@@ -65,6 +69,8 @@ def is_smap(text: pd.DataFrame) -> bool:
 def write(table: LocalizationTable, path: Path, pixel_size_nm: float | None) -> None:
     """Write a table as a new CSV file, and its provenance beside it.
 
+    The ``bg`` of merged molecules is the sum over their localizations. Where a molecule has several rows,
+    how many localizations each stands for is no ``numberInGroup`` and is written as ``detections``.
     Uncertainties that are not valid go to columns of our own names, ``uncertainty_uncalibrated_nm`` and so
     on. Columns of which nothing is known are left out.
 
@@ -81,6 +87,10 @@ def write(table: LocalizationTable, path: Path, pixel_size_nm: float | None) -> 
     for name in ("x_nm", "y_nm"):
         known[name] = known[name] + 0.5 * pixel_size_nm
     names = {**_FIELDS, **{name: name for name in _OURS}}
+    if _has_rows_of_one_group(known):
+        names["detections"] = "detections"
+    elif "background_photons" in known:
+        known["background_photons"] = known["background_photons"] * _group_sizes(known)
     if not table.uncertainty_is_valid:
         names |= UNCALIBRATED
     written = {field: known[name] for name, field in names.items() if name in known}
@@ -95,8 +105,9 @@ def read(path: Path, text: pd.DataFrame, pixel_size_nm: float | None) -> Localiz
 
     Columns may be in any order. Those that a :class:`LocalizationTable` does not know are left out:
     ``logLikelihood`` and ``LLrel``, ``channel``, ``layer``, ``filenumber``, ``iterations``, the errors of
-    photons and background and whatever is in pixels. Positions of a movie of a part of the chip keep the
-    part's place on it.
+    photons and background, whatever is in pixels, and ``numberInGroup`` where the rows are not the groups
+    but the localizations in them, several of one ``groupindex``. Positions of a movie of a part of the chip
+    keep the part's place on it.
 
     Parameters
     ----------
@@ -137,11 +148,29 @@ def read(path: Path, text: pd.DataFrame, pixel_size_nm: float | None) -> Localiz
     if "frame" not in known:
         raise BlinkspotError(f"The table {path} has no column 'frame': select it when you export from SMAP.")
     known["frame"] = checked_frames(path, known["frame"], 1)
+    if "numberingroup" in fields:
+        if _has_rows_of_one_group(known):
+            del known["detections"]
+        elif "background_photons" in known:
+            known["background_photons"] = known["background_photons"] / _group_sizes(known)
     for name in ("x_nm", "y_nm"):
         known[name] = known[name] - 0.5 * pixel_size_nm
     return LocalizationTable.from_columns(
         joined(known), uncertainty_is_valid=fields.isdisjoint(UNCALIBRATED.values()), provenance=provenance
     )
+
+
+def _has_rows_of_one_group(columns: Columns) -> bool:
+    """Tell whether a group has several rows, each of which is a localization in it."""
+    group = columns.get("molecule", np.empty(0))
+    known = group[np.isfinite(group)]
+    return len(np.unique(known)) < len(known)
+
+
+def _group_sizes(columns: Columns) -> NDArray[np.float64]:
+    """Return how many localizations each row stands for; 1 where that is not known."""
+    detections = columns.get("detections", np.ones(len(columns["frame"])))
+    return np.where(detections > 0, detections, 1.0)
 
 
 def _check_one_file(path: Path, text: pd.DataFrame) -> None:
