@@ -51,7 +51,7 @@ def test_score_with_every_option(bright: tuple[Path, Path], command: Command, tm
     found, there = read_table(table), read_table(truth)
     told = answer.pop("calibration")
     scores = score(found, there, 250.0, matching="optimal", border_nm=300.0)
-    bias = molecule_bias(found, there, 250.0, matching="optimal").as_dict()
+    bias = molecule_bias(found, there, 250.0, matching="optimal", border_nm=300.0).as_dict()
     del bias["pairs"]
     assert answer == {**scores.as_dict(), **bias}
     assert 0 < scores.true_positives < score(found, there, 250.0).true_positives

@@ -16,6 +16,7 @@ from blinkspot.evaluation import (
     molecule_bias,
     movie_signal_to_background,
     picture_scores,
+    score,
     signal_to_background,
 )
 from blinkspot.evaluation.scoring.picture_scores import psnr_db
@@ -225,3 +226,13 @@ def test_values_that_are_not_known_have_no_ratio():
     assert bias["sigma_ratio"] is bias["sigma_ratio_error"] is None
     nothing = molecule_bias(LocalizationTable.from_columns({}), truth).as_dict()
     assert (nothing["pairs"], nothing["photons_ratio"]) == (0, None)
+
+
+def test_photons_and_widths_of_molecules_in_the_border_do_not_count():
+    places = {"frame": [0, 1, 2], "x_nm": [50.0, 900.0, 1000.0], "y_nm": [900.0, 900.0, 1100.0]}
+    truth = LocalizationTable.from_columns({**places, "photons": [100.0] * 3, "sigma_nm": [130.0] * 3})
+    found = LocalizationTable.from_columns({**places, "photons": [10.0, 90.0, 95.0], "sigma_nm": [130.0] * 3})
+    field = {"border_nm": 100.0, "field_nm": (2000.0, 2000.0)}
+    bias = molecule_bias(found, truth, **field)
+    assert bias.pairs == score(found, truth, **field).true_positives == 2
+    assert bias.photons_ratio == pytest.approx(0.925)

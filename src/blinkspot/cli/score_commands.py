@@ -70,7 +70,9 @@ def score(
     scores = score_tables(
         found, there, tolerance_nm, matching=matching, border_nm=border_nm, field_nm=field_nm
     )
-    bias = molecule_bias(found, there, tolerance_nm, matching=matching).as_dict()
+    bias = molecule_bias(
+        found, there, tolerance_nm, matching=matching, border_nm=border_nm, field_nm=field_nm
+    ).as_dict()
     del bias["pairs"]
     result: dict[str, object] = {**scores.as_dict(), **bias}
     if calibration is not None:

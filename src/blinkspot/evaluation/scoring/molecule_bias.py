@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 
+from blinkspot.evaluation.scoring.border import check_border, field_of, in_border
 from blinkspot.evaluation.scoring.matching import FloatArray, IndexArray, Matching, match, pairs_within
 from blinkspot.evaluation.scoring.same_movie import check_same_movie
 from blinkspot.evaluation.scoring.scores import DEFAULT_TOLERANCE_NM
@@ -47,6 +48,8 @@ def molecule_bias(
     tolerance_nm: float = DEFAULT_TOLERANCE_NM,
     *,
     matching: Matching = "nearest",
+    border_nm: float = 0.0,
+    field_nm: tuple[float, float] | None = None,
     seed: int = 0,
 ) -> MoleculeBias:
     """Compare photons and widths of localizations with those of their molecules.
@@ -57,7 +60,7 @@ def molecule_bias(
     Parameters
     ----------
     found, truth : LocalizationTable
-    tolerance_nm, matching
+    tolerance_nm, matching, border_nm, field_nm
         As for :func:`~blinkspot.evaluation.score`.
     seed : int
         Seed of the bootstrap samples.
@@ -68,7 +71,10 @@ def molecule_bias(
         As :func:`~blinkspot.evaluation.score`.
     """
     check_same_movie(found, truth)
+    field_nm = field_nm or field_of(found, truth)
+    check_border(border_nm, field_nm)
     pairs = match(pairs_within(found, truth, tolerance_nm), matching)
+    pairs = pairs[~in_border(truth, border_nm, field_nm)[pairs.truth]]
     frame: IndexArray = found.column("frame")[pairs.found]
     medians: list[tuple[float, float]] = []
     for name in ("photons", "sigma_nm"):
