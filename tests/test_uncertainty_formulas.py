@@ -198,6 +198,15 @@ def test_a_formula_makes_no_uncertainty_valid():
     assert not finish(UncertaintyFormula().apply(table)).uncertainty_is_valid
 
 
+def test_a_formula_does_not_inherit_the_calibration_of_fits_on_denoised_pixels():
+    table = table_of(sigma_nm=[130.0], photons=[400.0], background_photons=[5.0])
+    made_by = {**table.provenance, "settings": {"fit_on": "denoised"}, "uncertainty_calibration": {}}
+    calibrated = LocalizationTable(table.data, True, made_by)
+    assert not finish(UncertaintyFormula().apply(calibrated)).uncertainty_is_valid
+    on_raw = LocalizationTable(table.data, True, {**made_by, "settings": {"fit_on": "raw"}})
+    assert finish(UncertaintyFormula().apply(on_raw)).uncertainty_is_valid
+
+
 def test_camera_from_the_settings():
     columns = {"sigma_nm": [130.0], "photons": [400.0], "background_photons": [5.0]}
     step = UncertaintyFormula("mortensen-mle", pixel_size_nm=80.0, em_gain=100.0)

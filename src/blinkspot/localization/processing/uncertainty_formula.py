@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar, Literal, get_args
 
 import numpy as np
@@ -31,7 +31,8 @@ class UncertaintyFormula:
     table's provenance names counts as background. Of localizations that were merged, the photons are the sum
     of their frames, and so must the background be: it is multiplied by ``detections``. That of z stays.
 
-    What is computed of fits on denoised pixels is as little valid as it was before.
+    What is computed of fits on denoised pixels is not valid, also where theirs were calibrated by the model:
+    the formulas are of counts.
 
     Attributes
     ----------
@@ -82,8 +83,11 @@ class UncertaintyFormula:
             # They would not agree with it.
             columns.pop("uncertainty_x_nm", None)
             columns.pop("uncertainty_y_nm", None)
+        computed = table_of(columns, table)
+        if _was_fitted_on_denoised(table):
+            computed = replace(computed, uncertainty_is_valid=False)
         used = {"pixel_size_nm": camera.pixel_size_nm, "excess_noise_factor": camera.excess_noise_factor}
-        return recorded(self, table, table_of(columns, table), used=used)
+        return recorded(self, table, computed, used=used)
 
     def _along(
         self,
@@ -136,3 +140,8 @@ class UncertaintyFormula:
                 )
         names = ("pixel_size_nm", "em_gain", "read_noise_electrons")
         return Camera.from_dict({name: known[name] for name in names if known.get(name) is not None})
+
+
+def _was_fitted_on_denoised(table: LocalizationTable) -> bool:
+    settings = table.provenance.get("settings")
+    return isinstance(settings, dict) and settings.get("fit_on") == "denoised"
