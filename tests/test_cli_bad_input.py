@@ -303,6 +303,22 @@ def test_denoised_movie_in_photons(work: Path, command: Command, tmp_path: Path)
         assert command(*line).refuses("is in photons")
 
 
+def test_posterior_variance_is_not_taken_for_light(work: Path, command: Command, tmp_path: Path) -> None:
+    movie, out = work / "movie.tif", tmp_path / "variance.tif"
+    asked = ("-m", work / "a model", "-o", out, "--estimate", "posterior-variance")
+    assert command("denoise", movie, *asked).status == 0
+    for line in (
+        ("localize", out, "-o", tmp_path / "out.csv"),
+        ("localize", movie, "-o", tmp_path / "out.csv", "--denoised", out),
+        ("residuals", movie, "--denoised", out),
+        ("compare", movie, out, "-o", tmp_path / "out"),
+        ("picture-score", out, work / "movie_clean.tif"),
+    ):
+        ended = command(*line)
+        assert ended.status == 2
+        assert "holds the posterior variance" in ended.words[-1]
+
+
 def test_no_command_at_all(command: Command) -> None:
     ended = command()
     assert ended.status == 2

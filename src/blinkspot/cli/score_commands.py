@@ -26,7 +26,7 @@ from blinkspot.evaluation.report.calibration_figures import check_calibration_pa
 from blinkspot.evaluation.scoring.matching import Matching
 from blinkspot.evaluation.scoring.uncertainty_calibration import CALIBRATION_TOLERANCE_NM
 from blinkspot.localization import LocalizationTable, read_table
-from blinkspot.movies.recorded import in_photons, is_denoised
+from blinkspot.movies.recorded import check_holds_light, in_photons, is_denoised
 from blinkspot.movies.stack import Stack, open_stack
 from blinkspot.provenance import provenance
 
@@ -131,6 +131,7 @@ def picture_score(
 ) -> None:
     """Score a denoised movie against the clean one, pixel by pixel."""
     restored, target = open_stack(denoised), open_stack(clean)
+    check_holds_light(restored, denoised)
     if is_denoised(target) and not is_denoised(restored):
         raise BlinkspotError(
             f"{clean} is denoised, and {denoised} is not: give the denoised movie first, then the clean one."

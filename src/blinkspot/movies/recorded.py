@@ -34,9 +34,10 @@ def open_denoised(path: Path) -> Stack:
     Raises
     ------
     BlinkspotError
-        If it is in photons.
+        If it is in photons, or a movie of variances.
     """
     denoised = open_stack(path)
+    check_holds_light(denoised, path)
     if in_photons(denoised):
         raise BlinkspotError(
             f"{path} is in photons: denoise with --units adu to localize in it beside the noisy movie."
@@ -46,8 +47,27 @@ def open_denoised(path: Path) -> Stack:
 
 def in_photons(movie: Stack) -> bool:
     """Tell whether a movie's file says that it is in photons."""
+    return _settings(movie).get("units") == "photons"
+
+
+def check_holds_light(movie: Stack, path: Path) -> None:
+    """Check that a movie's file does not say that it holds variances, in the square of a movie's unit.
+
+    Raises
+    ------
+    BlinkspotError
+        If it does: they would be taken for light.
+    """
+    if _settings(movie).get("estimate") == "posterior-variance":
+        raise BlinkspotError(
+            f"{path} holds the posterior variance of each pixel, not its light: give a movie denoised with "
+            "--estimate posterior-mean."
+        )
+
+
+def _settings(movie: Stack) -> dict[str, Any]:
     settings = _made_by(movie).get("settings")
-    return isinstance(settings, dict) and settings.get("units") == "photons"
+    return settings if isinstance(settings, dict) else {}
 
 
 def _made_by(movie: Stack) -> dict[str, Any]:
