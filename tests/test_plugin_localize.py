@@ -100,6 +100,18 @@ def found_in(index, noisy, denoised):
     )
 
 
+def test_a_denoised_movie_in_photons_is_not_taken_for_one_in_adu(viewer, dock):
+    add_movie(viewer)
+    for name, units in (("in photons", "photons"), ("in ADU", "adu")):
+        made_by = {"step": "denoise", "settings": {"estimate": "posterior-mean", "units": units}}
+        stack = Stack(smoothed().astype(np.float32), metadata={"provenance": made_by})
+        data, state, _ = movie_layer(stack, name)
+        viewer.add_image(data, **state)
+    offered = [dock.denoised.itemText(index) for index in range(dock.denoised.count())]
+    assert "in ADU" in offered
+    assert "in photons" not in offered
+
+
 def test_the_preview_circles_the_molecules_of_the_frame_on_both_movies(qtbot, viewer, dock):
     layer = add_movie(viewer)
     add_denoised(viewer, layer)

@@ -20,14 +20,15 @@ STACK = "blinkspot_stack"
 STACK_DATA = "blinkspot_stack_data"
 """Key of a layer's metadata: the array of that stack that the layer was given."""
 ROLE = "blinkspot_role"
-"""Key of a layer's metadata, for a layer that we made: ``"denoised"``, ``"variance"``, ``"preview"``,
-``"markers"``, ``"localizations"``, ``"processed"``, ``"picture"`` or ``"truth"``."""
+"""Key of a layer's metadata, for a layer that we made: ``"denoised"``, ``"photons"``, ``"variance"``,
+``"preview"``, ``"markers"``, ``"localizations"``, ``"processed"``, ``"picture"`` or ``"truth"``."""
 PROVENANCE = "blinkspot_provenance"
 """Key of a layer's metadata: what made it."""
 TABLE = "blinkspot_table"
 """Key of a points layer's metadata: the table behind it, of which the points may be only a part."""
 UNIT = "blinkspot_unit"
-"""Key of a layer's metadata, for denoised frames: unit of the values, ``"ADU"`` or ``"ADU^2"``."""
+"""Key of a layer's metadata, for denoised frames: unit of the values, ``"ADU"``, ``"photons"`` or
+``"ADU^2"``."""
 
 FloatArray = NDArray[np.float64]
 
@@ -96,8 +97,7 @@ def movie_layer(stack: Stack, name: str, **more: Any) -> tuple[Any, dict[str, An
     }
     made_by = stack.metadata.get("provenance", {})
     if made_by.get("step") == "denoise":
-        is_variance = (made_by.get("settings") or {}).get("estimate") == "posterior-variance"
-        metadata[ROLE] = "variance" if is_variance else "denoised"
+        metadata[ROLE] = denoised_role(made_by)
     state: dict[str, Any] = {
         "name": name,
         "axis_labels": ("t", "y", "x"),
@@ -108,6 +108,20 @@ def movie_layer(stack: Stack, name: str, **more: Any) -> tuple[Any, dict[str, An
         state["scale"] = (1.0, pixel_size_nm / 1000.0, pixel_size_nm / 1000.0)
         state["units"] = ("pixel", "um", "um")
     return data, state, "image"
+
+
+def denoised_role(made_by: dict[str, Any]) -> str:
+    """Return the role of a movie that was denoised: one in photons must not be taken for ADU.
+
+    Parameters
+    ----------
+    made_by : dict
+        Its provenance.
+    """
+    settings = made_by.get("settings") or {}
+    if settings.get("estimate") == "posterior-variance":
+        return "variance"
+    return "photons" if settings.get("units") == "photons" else "denoised"
 
 
 def contrast_limits(stack: Stack) -> tuple[float, float]:

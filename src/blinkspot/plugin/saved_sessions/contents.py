@@ -36,7 +36,7 @@ from blinkspot.sessions import (
 )
 
 _RECORD = "processing"
-_DENOISED_ROLES = ("denoised", "variance")
+_DENOISED_ROLES = ("denoised", "photons", "variance")
 
 
 def contents_of(viewer: ViewerModel, session: Session) -> SessionContents:

@@ -15,10 +15,12 @@ from napari.layers import Image, Layer
 from blinkspot.plugin.denoise.denoised_layer import Request
 from blinkspot.plugin.denoise.on_the_fly.layer import add_on_the_fly
 from blinkspot.plugin.layers.lineage import Ancestor, GoneAncestor, TableOrigin
-from blinkspot.plugin.layers.movies import PROVENANCE, ROLE, UNIT, Place
+from blinkspot.plugin.layers.movies import PROVENANCE, ROLE, UNIT, Place, denoised_role
 from blinkspot.plugin.molecules.layers import WORK, add_file, show_left
 from blinkspot.plugin.saved_sessions.session_steps import Restored, RestoredTable
 from blinkspot.plugin.session import Session
+
+_UNITS = {"denoised": "ADU", "photons": "photons", "variance": "ADU^2"}
 
 
 def put_back(viewer: ViewerModel, session: Session, restored: Restored) -> Generator[None, None, None]:
@@ -58,13 +60,12 @@ class _PuttingBack:
         made: list[tuple[str, Layer, Layer]] = []
         for entry, (data, state, _) in restored.denoised:
             made_by = state["metadata"].setdefault(PROVENANCE, entry.provenance)
-            is_variance = (made_by.get("settings") or {}).get("estimate") == "posterior-variance"
-            role = "variance" if is_variance else "denoised"
-            state["metadata"] |= {ROLE: role, UNIT: "ADU^2" if is_variance else "ADU"}
+            role = denoised_role(made_by)
+            state["metadata"] |= {ROLE: role, UNIT: _UNITS[role]}
             layer = self._add_image(data, state, entry.look)
             self._layers[entry.name] = layer
             source = self._layers.get(entry.movie or "")
-            if source is not None and is_variance:
+            if source is not None and role != "denoised":
                 session.lineage.set_source(layer, source)
             elif source is not None:
                 made.append((str(made_by.get("created")), source, layer))
