@@ -265,6 +265,16 @@ def test_a_blurred_movie_follows_the_noise_and_loses_the_peaks():
     assert found.lost.is_sure
 
 
+@pytest.mark.parametrize("variance", [1.01, 0.99])
+def test_a_variance_is_called_below_1_only_where_it_is(variance):
+    noisy, light, _ = movie_of_spots(1)
+    # That of the true means is 1, a little more or less.
+    found = dataclasses.replace(checked(noisy, CAMERA.adu(light)), variance=variance)
+    said = found.as_dict()["verdict"]
+    assert f"its variance is {variance:.3f}" in said
+    assert ("below 1" in said) == (variance < 1.0)
+
+
 def test_a_movie_that_was_not_denoised_is_told():
     noisy, _, _ = movie_of_spots(4)
     assert "keeps the noise" in checked(noisy, noisy + 0.01).as_dict()["verdict"]

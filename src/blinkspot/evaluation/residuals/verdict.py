@@ -61,7 +61,7 @@ def verdict(residuals: Residuals) -> str:
     if found:
         return f"The residual is not white noise: {'; '.join(found)}."
     amount = f"its variance is {residuals.variance:.3f} ± {residuals.variance_error:.3f}"
-    if not residuals.by_model:
+    if not residuals.by_model and residuals.variance < 1.0:
         amount += " (below 1, as a denoised pixel knows itself)"
     return (
         f"The residual is white noise as far as can be told: {amount}, and no molecules are found lost or "
