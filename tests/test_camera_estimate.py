@@ -7,9 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from blinkspot.camera import Camera
+from blinkspot.camera import NUMBERS, Camera
 from blinkspot.camera_from_movie.background_noise import measure_background
 from blinkspot.camera_from_movie.estimate import estimate_camera, estimate_slope, noise_ratio
+from blinkspot.camera_from_movie.finding import find_camera, given_camera
 from blinkspot.errors import BlinkspotError
 from blinkspot.movies.stack import as_stack, open_stack
 
@@ -85,6 +86,22 @@ def test_camera_of_an_estimate_gives_its_noise(em_gain: float) -> None:
     assert (camera.em_gain, camera.pixel_size_nm) == (em_gain, 107.0)
     if em_gain == 150.0:
         assert camera.electrons_per_adu == pytest.approx(12.0, rel=0.05)
+
+
+@pytest.mark.parametrize(
+    "known", [{}, {"offset_adu": 100.0}, {"electrons_per_adu": 0.46}], ids=["none", "offset", "conversion"]
+)
+def test_read_noise_that_is_given_is_not_counted_twice(known: dict[str, float]) -> None:
+    """Whatever is estimated beside it: the noise stays what was measured, the offset is the camera's own."""
+    true = Camera(offset_adu=100.0, electrons_per_adu=0.46, read_noise_electrons=4.0)
+    stack = as_stack(blinking(true, 2))
+    numbers = dict.fromkeys(NUMBERS) | {"read_noise_electrons": 4.0} | known
+    given = given_camera(numbers, named=str)
+    camera = find_camera(given, stack, say=lambda _: None, named=str).camera
+    assert noise_ratio(stack, camera) == pytest.approx(1.0, abs=0.03)
+    assert camera.read_noise_electrons == 4.0
+    assert camera.electrons_per_adu == pytest.approx(0.46, rel=0.05)
+    assert camera.offset_adu == pytest.approx(100.0, abs=5.0)
 
 
 def test_even_background_is_admitted() -> None:

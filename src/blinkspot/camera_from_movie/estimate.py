@@ -94,10 +94,18 @@ class CameraEstimate:
         light = max(self.level_adu - self.offset_adu, 0.0)
         return abs(offset_adu - self.offset_adu) > max(5.0 * self.offset_error_adu, 0.1 * light)
 
-    def camera(self, em_gain: float = 1.0, pixel_size_nm: float = 100.0) -> Camera:
+    def camera(
+        self,
+        em_gain: float = 1.0,
+        pixel_size_nm: float = 100.0,
+        read_noise_electrons: float = 0.0,
+        electrons_per_adu: float | None = None,
+    ) -> Camera:
         """Return the camera that gives this noise.
 
-        Read noise is in the offset already (see the module), so the camera's own is 0.
+        Constant noise moves an estimated offset (see the module): what is known of it, as read noise, is
+        taken out of the offset again, and the rest stays. Beside an offset that was given, the light has
+        less of the noise, and so another conversion.
 
         Parameters
         ----------
@@ -105,6 +113,10 @@ class CameraEstimate:
             Gain of the EM register, 1 without one: the movie does not tell it.
         pixel_size_nm : float
             Size of a pixel, nm: neither does it tell that.
+        read_noise_electrons : float
+            Standard deviation of the read noise, electrons after multiplication; 0 where it is not known.
+        electrons_per_adu : float, optional
+            Conversion, where it is known.
 
         Raises
         ------
@@ -115,12 +127,24 @@ class CameraEstimate:
             raise BlinkspotError(
                 f"The movie does not tell its camera: {self.reason}; give the offset and electrons per ADU."
             )
-        excess_noise_factor = Camera(em_gain=em_gain).excess_noise_factor
+        gain_and_excess = em_gain * Camera(em_gain=em_gain).excess_noise_factor
+        offset_adu, conversion = self.offset_adu, gain_and_excess / self.adu_per_count
+        if read_noise_electrons and not self.offset_error_adu:
+            # The variance is gain_and_excess / e * light + (read noise / e)^2, of which e is sought.
+            light_adu = self.level_adu - offset_adu
+            beside = 4.0 * self.adu_per_count * read_noise_electrons**2 / light_adu
+            conversion = (gain_and_excess + math.sqrt(gain_and_excess**2 + beside)) / (
+                2.0 * self.adu_per_count
+            )
+        conversion = conversion if electrons_per_adu is None else electrons_per_adu
+        if self.offset_error_adu:
+            offset_adu += (read_noise_electrons / conversion) ** 2 / self.adu_per_count
         return Camera(
             pixel_size_nm=pixel_size_nm,
-            offset_adu=self.offset_adu,
-            electrons_per_adu=em_gain * excess_noise_factor / self.adu_per_count,
+            offset_adu=offset_adu,
+            electrons_per_adu=conversion,
             em_gain=em_gain,
+            read_noise_electrons=read_noise_electrons,
         )
 
 

@@ -222,9 +222,16 @@ def _estimated(settings: Mapping[str, float], movie: Stack, say: Say, named: Nam
             f"The camera is not known: give {' and '.join(map(named, missing))}, or {named('camera')}, "
             f"for the movie does not tell them ({estimate.reason})."
         )
-    camera = estimate.camera(settings.get("em_gain", 1.0))
+    read_noise = settings.get("read_noise_electrons", 0.0)
+    camera = estimate.camera(
+        settings.get("em_gain", 1.0),
+        read_noise_electrons=read_noise,
+        electrons_per_adu=settings.get("electrons_per_adu"),
+    )
     found = {name: float(getattr(camera, name)) for name in missing}
-    say(f"Estimated from the movie's noise, not known: {_listed(found)} ({estimate.description}).")
+    measured = f"{estimate.description}; of all noise, {read_noise:g} electrons are read noise"
+    said = measured if read_noise else estimate.description
+    say(f"Estimated from the movie's noise, not known: {_listed(found)} ({said}).")
     return found
 
 
