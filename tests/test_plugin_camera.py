@@ -64,6 +64,27 @@ def test_an_em_gain_that_is_typed_leaves_the_measured_noise(gain, slope, relativ
     assert conversion.error / record.camera.electrons_per_adu == pytest.approx(relative_error)
 
 
+@given(gain=st.floats(1, 1000), read_noise=st.floats(0.0, 20.0), first=st.booleans())
+def test_read_noise_that_is_typed_is_not_counted_beside_that_in_the_offset(gain, read_noise, first):
+    record = CameraRecord().with_estimate(ESTIMATE)
+    typed = [("em_gain", gain), ("read_noise_electrons", read_noise)]
+    for name, value in typed if first else typed[::-1]:
+        record = record.typed(name, value)
+    # Variance, in counts that are to be Poisson's, at any level: as measured.
+    variance = ESTIMATE.adu_per_count * (200.0 - ESTIMATE.offset_adu) / adu_per_count(record.camera) ** 2
+    assert float(record.camera.counts(200.0)) == pytest.approx(variance, rel=1e-4)
+
+
+def test_beside_a_known_offset_the_conversion_leaves_room_for_read_noise():
+    known = Camera(offset_adu=100.0, electrons_per_adu=0.5, read_noise_electrons=6.0)
+    light, read = 20.0 / 0.5, (6.0 / 0.5) ** 2
+    estimate = CameraEstimate(100.0 + light, 1.0, (2.0 * light + read) / light, 0.1, 100.0, 0.0)
+    record = CameraRecord().typed("offset_adu", 100.0).typed("read_noise_electrons", 6.0)
+    found = record.with_estimate(estimate).camera
+    assert found.electrons_per_adu == pytest.approx(known.electrons_per_adu)
+    assert found.read_noise_electrons == 6.0
+
+
 def test_a_conversion_that_was_typed_does_not_change_with_the_gain():
     record = CameraRecord().typed("electrons_per_adu", 12.0).typed("em_gain", 150.0)
     assert record.camera.electrons_per_adu == 12.0

@@ -15,7 +15,7 @@ from blinkspot.errors import BlinkspotError
 from blinkspot.movies.stack import Stack
 from blinkspot.plugin.camera.evidence_keeper import EvidenceKeeper
 from blinkspot.plugin.camera.maps_choice import ChosenMaps
-from blinkspot.plugin.camera.record import CameraRecord, Origin, Source, measure_camera
+from blinkspot.plugin.camera.record import ESSENTIAL, CameraRecord, Origin, Source, measure_camera
 from blinkspot.plugin.camera.remembered_cameras import RememberedCameras, cameras_folder
 from blinkspot.plugin.jobs.latest_only import LatestOnly
 from blinkspot.plugin.jobs.notify import tell_error
@@ -95,12 +95,15 @@ class CameraKeeper(QObject):
     def type(self, layer: Layer, name: str, value: float) -> None:
         """Set one value as the user typed it.
 
-        With the offset known, a conversion that nobody gave can be measured (again).
+        With the offset known, a conversion that nobody gave can be measured (again): it depends on the read
+        noise, too.
         """
         record = self._records.get(layer, CameraRecord()).typed(name, value)
         self.set(layer, record)
-        conversion = record.source("electrons_per_adu").origin
-        if name == "offset_adu" and conversion in (Origin.DEFAULT, Origin.ESTIMATED):
+        offset, conversion = (record.source(each).origin for each in ESSENTIAL)
+        decides = name in ("offset_adu", "read_noise_electrons")
+        not_given = (Origin.DEFAULT, Origin.ESTIMATED)
+        if decides and offset not in not_given and conversion in not_given:
             self.estimate(layer, keep_offset=True)
 
     def set_maps(self, layer: Layer, chosen: ChosenMaps | None) -> None:

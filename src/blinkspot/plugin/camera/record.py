@@ -178,7 +178,8 @@ class CameraRecord:
         """Return the record with one value as the user typed it.
 
         The noise of a movie tells em_gain * excess noise factor / electrons_per_adu and no more. So when the
-        user says what the EM gain is, an estimated electrons_per_adu changes with it.
+        user says what the EM gain is, an estimated electrons_per_adu changes with it. And read noise is part
+        of an estimated offset: what the user says of it is taken out of that.
 
         Raises
         ------
@@ -187,14 +188,18 @@ class CameraRecord:
         """
         record = self.with_values({name: value}, Source(Origin.TYPED))
         estimated = self.source("electrons_per_adu")
-        if name != "em_gain" or estimated.origin is not Origin.ESTIMATED:
+        if name == "em_gain" and estimated.origin is Origin.ESTIMATED:
+            factor = _gain_and_excess(record.camera) / _gain_and_excess(self.camera)
+            error = None if estimated.error is None else estimated.error * factor
+            record = record.with_values(
+                {"electrons_per_adu": self.camera.electrons_per_adu * factor},
+                dataclasses.replace(estimated, error=error),
+            )
+        offset = record.source("offset_adu")
+        if offset.origin is not Origin.ESTIMATED or self.camera.maps is not None:
             return record
-        factor = _gain_and_excess(record.camera) / _gain_and_excess(self.camera)
-        error = None if estimated.error is None else estimated.error * factor
-        return record.with_values(
-            {"electrons_per_adu": self.camera.electrons_per_adu * factor},
-            dataclasses.replace(estimated, error=error),
-        )
+        moved = _offset_of_read_noise(record.camera) - _offset_of_read_noise(self.camera)
+        return record.with_values({"offset_adu": self.camera.offset_adu + moved}, offset)
 
     def with_estimate(self, estimate: CameraEstimate, keep_offset: bool = False) -> CameraRecord:
         """Return the record with what the movie's noise tells; the rest stays as it is.
@@ -212,7 +217,9 @@ class CameraRecord:
                 f"The movie does not tell its camera: {estimate.reason}. Please type offset and conversion."
             )
             return dataclasses.replace(self, remark=remark)
-        conversion = _gain_and_excess(self.camera) / slope
+        # Beside an estimated offset, which read noise is part of, it is 0.
+        read_noise = 0.0 if estimate.offset_error_adu else self.camera.read_noise_electrons
+        conversion = estimate.camera(self.camera.em_gain, read_noise_electrons=read_noise).electrons_per_adu
         note = f"Measured: {estimate.description}."
         record = self.with_values(
             {"electrons_per_adu": conversion},
@@ -246,6 +253,11 @@ class CameraRecord:
 
 def _gain_and_excess(camera: Camera) -> float:
     return camera.em_gain * camera.excess_noise_factor
+
+
+def _offset_of_read_noise(camera: Camera) -> float:
+    """Return how far below the camera's own offset read noise makes the noise vanish, ADU."""
+    return camera.read_noise_electrons**2 / (camera.electrons_per_adu * _gain_and_excess(camera))
 
 
 def measure_camera(
