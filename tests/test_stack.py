@@ -216,6 +216,18 @@ def test_threads_may_read_at_once(tmp_path: Path) -> None:
         assert all(pool.map(read, range(200)))
 
 
+@pytest.mark.parametrize("how", ["relative", "dots", "link"])
+def test_a_compressed_movie_opens_by_whatever_path_leads_to_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    (tmp_path / "in").mkdir()
+    tifffile.imwrite(tmp_path / "in" / "movie.tif", movie(), compression="zlib", photometric="minisblack")
+    (tmp_path / "link.tif").symlink_to(tmp_path / "in" / "movie.tif")
+    monkeypatch.chdir(tmp_path / "in")
+    path = {"relative": "movie.tif", "dots": "../in/movie.tif", "link": tmp_path / "link.tif"}[how]
+    assert_holds(open_stack(path), movie())
+
+
 @pytest.mark.parametrize(
     "key",
     [

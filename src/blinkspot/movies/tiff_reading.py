@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import struct
 from dataclasses import dataclass
 from itertools import groupby
@@ -183,7 +184,9 @@ def _frames(series: list[tifffile.TiffPageSeries], path: Path) -> tuple[LazyFram
         return RawFrames(path, shape, stored, offsets), time_axis
     found = [page for one in series for page in one.pages]
     pages = [page for page in found if page is not None]
-    if any(Path(file).parent != path.parent for file in {page.parent.filehandle.path for page in pages}):
+    # tifffile names files by their real paths.
+    folder = Path(os.path.realpath(path)).parent
+    if any(Path(file).parent != folder for file in {page.parent.filehandle.path for page in pages}):
         raise BlinkspotError(
             f"{path} names a part of its movie that lies in another folder: it is not opened."
         )
