@@ -341,6 +341,15 @@ def test_codecs_that_are_not_known_to_be_harmless(tmp_path):
     assert "compressed by JPEGXL, which is not supported" in sentence(open_stack, path)
 
 
+def test_a_compression_of_many_numbers_is_not_repeated(tmp_path):
+    path = tiff(tmp_path / "odd.tif", compression="zlib")
+    data = bytearray(path.read_bytes())
+    for page in range(len(MOVIE)):
+        struct.pack_into("<HII", data, entry(data, 259, page) + 2, 4, 40, 8)
+    path.write_bytes(data)
+    assert "compressed by 40 methods at once, which is not supported" in sentence(open_stack, path)
+
+
 @pytest.mark.parametrize(
     ("name", "content"),
     [

@@ -111,7 +111,9 @@ def check_layout(page: tifffile.TiffPage, shape: tuple[int, int, int], path: Pat
         tile = (page.tiledepth, page.tilelength, page.tilewidth, page.samplesperpixel)
         check_piece(tile, dtype, path, "tiles")
     if page.compression not in (*_STREAMS, *_PICTURES):
-        name = getattr(page.compression, "name", page.compression)
+        stated: Any = page.compression  # of a damaged file, several numbers
+        many = isinstance(stated, tuple)
+        name = f"{len(stated)} methods at once" if many else getattr(stated, "name", stated)
         raise BlinkspotError(
             f"{path} is compressed by {name}, which is not supported: save it anew as an uncompressed TIFF."
         )
