@@ -20,6 +20,7 @@ from blinkspot.movies.writing import write_stack
 from blinkspot.plugin.camera.record import CameraRecord, Origin, Source
 from blinkspot.plugin.layers.lineage import Ancestor
 from blinkspot.plugin.layers.movies import PROVENANCE, ROLE, stack_of
+from blinkspot.plugin.manifest import menu_commands
 from blinkspot.plugin.molecules.layers import WORK
 from blinkspot.plugin.saved_sessions import part as session_part
 from blinkspot.plugin.saved_sessions.contents import contents_of
@@ -473,6 +474,36 @@ def test_the_file_menu_opens_and_saves_sessions(qtbot, viewer, tmp_path, monkeyp
     for command in wanted:
         app.commands.execute_command(command).result()
     assert done == ["ask_save", "ask_open", ("copy", True)]
+
+
+def test_a_report_dock_that_was_hidden_appears_with_a_session_from_the_menu(
+    qtbot, viewer, tmp_path, monkeypatch
+):
+    dock = open_dock(viewer, "Report")
+    dock.parent().title.hide_button.click()
+    assert dock.parent().isHidden()
+    monkeypatch.setattr(file_dialogs, "ask_new_folder", lambda *_: tmp_path / "saved")
+    menu_commands.save_session(viewer)
+    assert not dock.parent().isHidden()
+    wait_for_end(qtbot, dock)
+    assert dock.job_bar.status.text().startswith("The session is saved")
+
+
+def test_what_the_menu_asks_for_while_a_session_is_opened_does_not_break_that_off(qtbot, viewer, tmp_path):
+    for name in ("one", "two", "three"):
+        add_movie(viewer, name=name)
+    dock = open_dock(viewer, "Report")
+    part(dock).with_movies.setChecked(True)
+    part(dock).save(tmp_path / "saved")
+    wait_for_end(qtbot, dock)
+    part(dock)._later.setInterval(100)  # as if napari took long to add a layer
+    part(dock).open(tmp_path / "saved" / "session.json")
+    qtbot.waitUntil(lambda: part(dock)._putting is not None, timeout=30_000)
+    part(dock).save(tmp_path / "again")
+    assert dock.job_bar.status.text().startswith("Still opening a session")
+    qtbot.waitUntil(lambda: dock.job_bar.status.text().startswith("Opened: 3 movies"), timeout=30_000)
+    assert len(viewer.layers) == 6
+    assert part(dock).open_button.isEnabled()
 
 
 def test_a_movie_that_took_the_name_of_another_is_not_taken_for_it(qtbot, viewer, tmp_path):

@@ -25,6 +25,9 @@ def copy_command_lines(viewer: Viewer) -> None:
 
 def _part(viewer: Viewer) -> SessionPart:
     """Return what does it, in the Report dock, which appears: it says how it goes."""
-    _, dock = viewer.window.add_plugin_dock_widget("napari-blinkspot", "Report")
+    panel, dock = viewer.window.add_plugin_dock_widget("napari-blinkspot", "Report")
+    # It may be there already: hidden, or behind another tab.
+    panel.show()
+    panel.raise_()
     assert isinstance(dock, ReportDock)
     return dock.session_part

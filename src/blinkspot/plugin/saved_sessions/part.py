@@ -206,7 +206,10 @@ class SessionPart(QWidget):
     # -- jobs
 
     def _start(self, title: str, job: MakeJob, when_done: Callable[[Any], None]) -> None:
-        if self._dock.start_job(title, job, []):
+        if self._putting is not None:
+            # The menu's commands can be chosen while the buttons cannot be pressed.
+            self._dock.job_bar.say("Still opening a session: wait until all of it is there.")
+        elif self._dock.start_job(title, job, []):
             self._when_done = when_done
 
     def _on_ended(self, outcome: Outcome) -> None:
