@@ -373,6 +373,17 @@ def test_the_fitted_window_goes_when_another_table_is_chosen(qtbot, viewer, dock
         shown_table(qtbot, dock, 3000)
 
 
+def test_a_table_that_was_hidden_is_shown_again(qtbot, viewer, dock):
+    ready(qtbot, viewer, dock)
+    shown_table(qtbot, dock, 3000)
+    panel = dock.table_link.panel
+    panel.parent().title.hide_button.click()
+    assert panel.parent().isHidden()
+    click(qtbot, dock.table_button)
+    assert dock.table_link.panel is panel
+    assert not panel.parent().isHidden()
+
+
 def test_closing_the_table_or_its_dock_takes_all_away(qtbot, viewer, dock):
     ready(qtbot, viewer, dock)
     before = list(viewer.mouse_drag_callbacks)

@@ -46,8 +46,12 @@ class TableLink(QObject):
         self._clicks.clicked.connect(self._on_clicked)
 
     def open(self) -> None:
-        """Open the panel below the picture."""
+        """Open the panel below the picture; one that was hidden appears again."""
         if self.panel is not None:
+            dock = self.panel.parentWidget()
+            if dock is not None:
+                dock.show()
+                dock.raise_()
             return
         self.panel = TablePanel()
         self.panel.row_chosen.connect(self._on_row_chosen)
