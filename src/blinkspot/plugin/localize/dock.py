@@ -120,7 +120,7 @@ class LocalizeDock(Dock):
 
     def on_closed(self) -> None:
         """Stop the job, and end the preview with the dock."""
-        self.preview.end()
+        self.preview.close()
         super().on_closed()
 
     # -- what is chosen

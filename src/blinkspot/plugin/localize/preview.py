@@ -102,6 +102,11 @@ class LocalizePreview(QObject):
         """Turn the preview off."""
         self.box.setChecked(False)
 
+    def close(self) -> None:
+        """Turn the preview off for good, and take its circles away."""
+        self.end()
+        self._markers.remove()
+
     def _on_toggled(self, checked: bool) -> None:
         if checked:
             self.soon()
