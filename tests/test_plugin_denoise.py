@@ -193,6 +193,18 @@ def test_frames_appear_as_they_are_done_and_cancel_keeps_them(qtbot, viewer, doc
     assert denoised.data[-1].any()
 
 
+def test_a_name_that_the_user_gives_meanwhile_stays(qtbot, viewer, dock, slow):
+    add_movie(viewer)
+    click(qtbot, dock.run_button)
+    qtbot.waitUntil(lambda: "movie denoised" in viewer.layers, timeout=10_000)
+    denoised = viewer.layers["movie denoised"]
+    denoised.name = "mine"
+    click(qtbot, dock.job_bar.stop_button)
+    wait_for_end(qtbot, dock, timeout=1000)
+    assert denoised.data.shape[0] < 40
+    assert denoised.name == "mine"
+
+
 def test_cancel_does_not_wait_for_the_movie_to_be_checked(qtbot, viewer, dock, monkeypatch):
     released = threading.Event()
     monkeypatch.setattr(Denoiser, "check_matches", lambda *_: released.wait(30.0))

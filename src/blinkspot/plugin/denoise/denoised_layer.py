@@ -71,6 +71,7 @@ class GrowingLayer:
         self._ready = request.task.start
         # Zeros that nobody has touched take no memory yet.
         self._data: NDArray[np.float32] = np.zeros(request.task.shape, np.float32)
+        self._name = ""  # that the layer was given
         self.layer: Image | None = None
 
     def write(self, first: int, frames: FloatArray) -> None:
@@ -84,17 +85,19 @@ class GrowingLayer:
         if self.layer is None:
             done = Stack(self._data[: ready.stop - self._request.task.start])
             self.layer = add_denoised(self._viewer, self._session, self._request, self._data, done)
+            self._name = self.layer.name
         elif ready.start <= frame_shown(self._viewer, self._request.source) < ready.stop:
             redraw(self.layer)
 
     def cut(self) -> None:
-        """Keep only the frames that are done."""
+        """Keep only the frames that are done, and say so in the name, unless the user has given another."""
         task = self._request.task
         if self.layer is None or self._ready == task.stop:
             return
         done = dataclasses.replace(task, stop=self._ready)
         self.layer.data = self._data[: done.shape[0]].copy()
-        self.layer.name = dataclasses.replace(self._request, task=done).name
+        if self.layer.name == self._name:
+            self.layer.name = dataclasses.replace(self._request, task=done).name
         self.layer.metadata[PROVENANCE] = done.provenance
 
 
