@@ -537,3 +537,20 @@ def test_a_model_goes_on_learning_on_another_movie(qtbot, viewer):
     assert second.provenance["started_from"] == first.provenance
     dock.options.start.setCurrentText("A new model")
     assert dock.options.context.isEnabled()
+
+
+@pytest.mark.parametrize("busy", [False, True])
+def test_the_frame_shown_goes_with_the_dock(qtbot, viewer, busy):
+    dock = open_dock(viewer, "Train")
+    add_movie(viewer)
+    train_for(dock, 10_000 if busy else 4)
+    click(qtbot, dock.start_button)
+    qtbot.waitUntil(lambda: "movie denoised so far" in viewer.layers, timeout=30_000)
+    if not busy:
+        wait_for_end(qtbot, dock)
+    viewer.window.remove_dock_widget(dock)
+    qtbot.waitUntil(lambda: not session_of(viewer).is_busy, timeout=30_000)
+    qtbot.wait(100)
+    assert list(session_of(viewer).models) == ["movie"]
+    # No dock would ever renew it, or take it away.
+    assert [layer.name for layer in viewer.layers] == ["movie"]

@@ -255,6 +255,14 @@ class TrainDock(Dock):
             self._following.forget()
             self._live.remove()
 
+    def on_closed(self) -> None:
+        """Stop the training, and take away the frame that it has shown: no dock would renew it."""
+        # What is still on its way would bring it back.
+        self.runner.progressed.disconnect(self._on_progressed)
+        self._following.forget()
+        self._live.remove()
+        super().on_closed()
+
     def _pair(self) -> tuple[Layer, Layer] | None:
         if self._live.is_shown and self._shown is not None and self.in_viewer(self._shown.source):
             return self._shown.source, self._live.layer
