@@ -174,6 +174,29 @@ def test_what_is_left_is_removed_once_the_model_is_saved(qtbot, viewer, folder, 
     assert set(folder.iterdir()) == {left, checkpoint}
 
 
+def test_what_has_come_to_its_end_stays_so_when_the_dock_is_opened_anew(
+    qtbot, viewer, folder, tmp_path, monkeypatch
+):
+    checkpoint = leave_unfinished(folder)
+    dock = open_dock(viewer, "Train")
+    add_movie(viewer)
+    qtbot.waitUntil(lambda: not dock.resume_button.isHidden(), timeout=30_000)
+    click(qtbot, dock.resume_button)
+    wait_for_end(qtbot, dock)
+    viewer.window.remove_dock_widget(dock)
+
+    dock = open_dock(viewer, "Train")
+    qtbot.waitUntil(lambda: not dock.resume_button._seeking.busy, timeout=10_000)
+    assert checkpoint.is_file()
+    assert dock.resume_button.isHidden()
+    viewer.window.remove_dock_widget(dock)
+    # With no Train dock open, either, it goes when the model is saved.
+    denoise = open_dock(viewer, "Denoise")
+    monkeypatch.setattr(file_dialogs, "ask_save", lambda *_: tmp_path / "done.blinkspot")
+    click(qtbot, denoise.save_model_button)
+    qtbot.waitUntil(lambda: not checkpoint.exists(), timeout=5000)
+
+
 def test_a_folder_that_cannot_be_made_is_warned_of(qtbot, viewer, folder):
     folder.write_text("in the way")
     dock = open_dock(viewer, "Train")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari.components import ViewerModel
@@ -25,6 +24,7 @@ from blinkspot.plugin.layers.lineage import Ancestor
 from blinkspot.plugin.layers.live_layer import LiveLayer
 from blinkspot.plugin.layers.movies import Place, frame_shown, stack_of, why_not_a_movie
 from blinkspot.plugin.train import training_steps, unfinished
+from blinkspot.plugin.train.finished import FinishedTrainings
 from blinkspot.plugin.train.loss_plot import LossPlot
 from blinkspot.plugin.train.options import TrainingOptions
 from blinkspot.plugin.train.part import TrainingPart
@@ -60,7 +60,7 @@ class TrainDock(Dock):
         self._run: _Run | None = None  # begun last
         self._shown: _Run | None = None  # whose loss and frames are shown
         self._trained: str | None = None  # the model trained last
-        self._not_safe_yet: list[tuple[Denoiser, Path]] = []  # models, and what their trainings are kept in
+        self._finished = FinishedTrainings.of(self.session)
         self._offer = ""  # a training to go on with, in a sentence
         self._viewed = training_steps.Viewed()
         self._live = LiveLayer(self.viewer)
@@ -75,7 +75,6 @@ class TrainDock(Dock):
         self.runner.pause_changed.connect(self._on_pause_changed)
         self.runner.ended.connect(self._on_ended)
         self.session.denoised_added.connect(self._on_denoised_added)
-        self.session.model_saved.connect(self._on_model_saved)
         follow(self, self.viewer.dims.events.current_step, self._on_frame_changed)
         self._on_movie_chosen(self.movies.layer)
 
@@ -233,20 +232,12 @@ class TrainDock(Dock):
             before = "" if self._trained is None else f" The model {self._trained!r} of before is kept."
             said = f"{outcome.message or 'Stopped before there was a model.'}{before}"
         if run is not None and outcome.end is End.DONE and run.job.checkpoint is not None:
-            if best is not None:
-                self._not_safe_yet.append((best, run.job.checkpoint))
-            self.resume_button.finish(run.job.checkpoint)
+            self._finished.add(run.job.checkpoint, best)
         self._refresh()
         self.job_bar.say(said)
         self.resume_button.seek(self.movies.layer if not self._obstacle() else None)
         if outcome.end is not End.FAILED:  # what has failed once would be told of twice
             self._on_frame_changed()
-
-    def _on_model_saved(self, model: Denoiser) -> None:
-        """Remove what a training was kept in, now that its model is safe."""
-        for kept in [kept for kept in self._not_safe_yet if kept[0] is model]:
-            unfinished.discard(kept[1])
-            self._not_safe_yet.remove(kept)
 
     def _on_denoised_added(self, layer: Layer) -> None:
         """Make way for the whole movie, denoised with the finished model."""

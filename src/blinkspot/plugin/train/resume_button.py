@@ -15,6 +15,7 @@ from blinkspot.plugin.jobs.latest_only import LatestOnly
 from blinkspot.plugin.layers.movies import stack_of
 from blinkspot.plugin.session import Session
 from blinkspot.plugin.train import unfinished
+from blinkspot.plugin.train.finished import FinishedTrainings
 from blinkspot.plugin.train.unfinished import Unfinished
 
 _log = logging.getLogger("blinkspot")
@@ -49,7 +50,7 @@ class ResumeButton(QPushButton):
         self.folder = folder
         self._session = session
         self._layer: Image | None = None
-        self._finished: set[Path] = set()
+        self._finished = FinishedTrainings.of(session)
         self._seeking = LatestOnly(self)
         self._seeking.answered.connect(self._show)
         # Nobody has asked for it.
@@ -70,12 +71,8 @@ class ResumeButton(QPushButton):
             movie = stack_of(layer)
         except BlinkspotError:  # said where it is chosen
             return
-        models, finished = list(self._session.models.values()), set(self._finished)
+        models, finished = list(self._session.models.values()), set(self._finished.checkpoints)
         self._seeking.ask(partial(unfinished.find, self.folder, movie, record.camera, models, finished))
-
-    def finish(self, path: Path) -> None:
-        """Offer a training no more, which has come to its end."""
-        self._finished.add(path)
 
     def _on_camera_changed(self, layer: Image) -> None:
         if layer is self._layer:
