@@ -8,11 +8,13 @@ from molecules_dock import (
     current,
     lines,
     ready,
+    rings_of,
     save_alone,
     table,
     wait_for_count,
     wait_for_points,
 )
+from napari.layers._layer_actions import _duplicate_layer
 from test_plugin_helpers import (
     add_movie,
     click,
@@ -187,6 +189,43 @@ def test_each_table_keeps_its_steps(qtbot, viewer, dock):
     again.tables.choose(first)
     wait_for_count(qtbot, again, len(merged))
     assert len(lines(again)) == 1
+
+
+@pytest.mark.parametrize("from_file", [True, False])
+def test_a_copy_of_a_table_goes_its_own_way(qtbot, viewer, dock, tmp_path, from_file):
+    if from_file:
+        table().save(tmp_path / "one.csv")
+        dock.open(tmp_path / "one.csv")
+        wait_for_end(qtbot, dock)
+        first = dock.tables.layer
+    else:
+        first = ready(qtbot, viewer, dock)
+    wait_for_count(qtbot, dock, len(table()))
+    qtbot.waitUntil(lambda: len(first.data) == len(table()), timeout=5000)
+    apply_step(qtbot, dock, "merge")
+    merged = current(dock)
+    left = first if from_file else rings_of(qtbot, viewer)
+    wait_for_points(qtbot, left, merged)
+    viewer.layers.selection.active = first
+    _duplicate_layer(viewer.layers)
+    copied = viewer.layers[f"{first.name} copy"]
+    dock.tables.choose(copied)
+    wait_for_count(qtbot, dock, len(merged))
+    assert len(lines(dock)) == 1
+    click(qtbot, dock.done.undo_button)
+    wait_for_count(qtbot, dock, len(table()))
+    dock.filter.text.setText("photons > 300")
+    few = int((table().column("photons") > 300).sum())
+    wait_for_count(qtbot, dock, few)
+    other = copied
+    if not from_file:
+        qtbot.waitUntil(lambda: f"{copied.name} processed" in viewer.layers, timeout=5000)
+        other = viewer.layers[f"{copied.name} processed"]
+    qtbot.waitUntil(lambda: len(other.data) == few, timeout=5000)
+    wait_for_points(qtbot, left, merged)
+    dock.tables.choose(first)
+    wait_for_count(qtbot, dock, len(merged))
+    assert current(dock) is merged
 
 
 def test_features_that_are_no_table_are_answered_in_one_sentence(qtbot, viewer, dock):

@@ -24,6 +24,12 @@ class StepHistory:
     def __init__(self, source: LocalizationTable) -> None:
         self._tables = [source]
 
+    def copy(self) -> StepHistory:
+        """Return one that goes its own way from here."""
+        copied = StepHistory(self.source)
+        copied.add(self._tables[1:])
+        return copied
+
     @property
     def source(self) -> LocalizationTable:
         """The table before the first step."""

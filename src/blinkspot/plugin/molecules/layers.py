@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import dataclasses
+import weakref
+from typing import TYPE_CHECKING, Any, Self
 
 from napari.components import ViewerModel
 from napari.layers import Image, Layer
@@ -59,16 +61,24 @@ class Work:
         Points that the chosen layer had when its table was taken.
     """
 
-    def __init__(self, opened: Opened, from_file: bool, rows: int) -> None:
+    def __init__(self, layer: PointsLayer, opened: Opened, from_file: bool, rows: int) -> None:
+        self._layer = weakref.ref(layer)
         self.opened = opened
         self.from_file = from_file
         self.rows = rows
-        self.points: PointsLayer | None = None
+        self.points: PointsLayer | None = layer if from_file else None
         self.picture: Image | None = None
         self.choice: PictureChoice | None = None
         self.drawn: tuple[LocalizationTable, str] | None = None
         self.limits: tuple[float, float] | None = None
         self.frames: tuple[int, int] | None = None
+
+    def for_layer(self, layer: PointsLayer) -> Self:
+        """Return this if it is about a layer; else the same, from now on by itself, about that layer."""
+        if self._layer() is layer:
+            return self
+        opened = dataclasses.replace(self.opened, history=self.opened.history.copy())
+        return type(self)(layer, opened, self.from_file, self.rows)
 
     def is_untouched(self, table: LocalizationTable, condition: str) -> bool:
         """Whether what is left is what the chosen layer's own points have shown from the beginning."""
@@ -81,12 +91,14 @@ def work_of(layer: PointsLayer) -> Work | None:
     work = layer.metadata.get(WORK)
     if not isinstance(work, Work) or not (work.from_file or work.rows == len(layer.data)):
         return None
+    # napari's copy of a layer has the metadata of the first.
+    layer.metadata[WORK] = work = work.for_layer(layer)
     return work
 
 
 def begin_work(layer: PointsLayer, opened: Opened) -> Work:
     """Begin with the table of a layer, in place of what was done to it before."""
-    work = Work(opened, False, len(opened.history.source))
+    work = Work(layer, opened, False, len(opened.history.source))
     layer.metadata[WORK] = work
     return work
 
@@ -110,9 +122,8 @@ def add_file(
         "units": ("pixel", "um", "um"),
         "axis_labels": ("t", "y", "x"),
     }
-    work = Work(opened, True, 0)
     source = opened.history.source
-    work.points = viewer.add_points(
+    layer = PointsLayer(
         NO_PLACES,
         name=name,
         size=_CROSS_PX,
@@ -120,9 +131,12 @@ def add_file(
         border_width=0,
         symbol="cross",
         **(where or in_um),
-        metadata={ROLE: "localizations", WORK: work, PROVENANCE: source.provenance, TABLE: source},
+        metadata={ROLE: "localizations", PROVENANCE: source.provenance, TABLE: source},
     )
-    return work.points
+    # Before it is added: a dock chooses it at once.
+    layer.metadata[WORK] = Work(layer, opened, True, 0)
+    viewer.add_layer(layer)
+    return layer
 
 
 def frame_at(viewer: ViewerModel, layer: Layer) -> int:
