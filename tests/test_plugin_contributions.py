@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import tifffile
 import zarr
+from napari.layers._layer_actions import _duplicate_layer
 from npe2 import PluginManager, PluginManifest
 from test_plugin_helpers import CAMERA, movie, notifications
 
@@ -94,6 +95,16 @@ def test_a_folder_opens_as_one_movie(viewer, tmp_path):
         tifffile.imwrite(tmp_path / f"frame{number}.tif", np.full((16, 16), number, np.uint16))
     (layer,) = viewer.open(str(tmp_path), plugin="napari-blinkspot")
     assert layer.data[:, 0, 0].compute().tolist() == [1, 2, 10]
+
+
+def test_a_copy_of_a_movie_is_the_movie_of_the_same_file(viewer, tiff):
+    (layer,) = viewer.open(str(tiff), plugin="napari-blinkspot")
+    viewer.layers.selection.active = layer
+    _duplicate_layer(viewer.layers)
+    copied = viewer.layers["cells copy"]
+    assert stack_of(copied) is stack_of(layer)
+    copied.data = copied.data[::-1]
+    assert stack_of(copied).path is None
 
 
 def test_a_zarr_store_of_ours_opens_lazily_with_its_scale(viewer, tmp_path):

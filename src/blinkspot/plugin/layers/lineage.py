@@ -12,8 +12,7 @@ from weakref import WeakKeyDictionary
 from napari.layers import Layer
 
 from blinkspot.camera import Camera
-from blinkspot.movies.stack import Stack
-from blinkspot.plugin.layers.movies import PROVENANCE, STACK, STACK_DATA
+from blinkspot.plugin.layers.movies import PROVENANCE, stack_behind
 from blinkspot.plugin.layers.table_shown import PictureChoice
 
 if TYPE_CHECKING:  # importing it takes seconds
@@ -40,12 +39,11 @@ class Ancestor:
     """
 
     def __init__(self, layer: Layer) -> None:
-        stack = layer.metadata.get(STACK)
-        is_its = isinstance(stack, Stack) and layer.metadata.get(STACK_DATA) is layer.data
+        stack = stack_behind(layer.data, layer.metadata)
         self._layer = weakref.ref(layer)
         self._data = _reference(layer.data)
         self._name = str(layer.name)
-        self.path: Path | None = stack.path if is_its else None
+        self.path: Path | None = None if stack is None else stack.path
         self.shape: tuple[int, ...] = tuple(layer.data.shape)
         self.provenance: dict[str, Any] = dict(layer.metadata.get(PROVENANCE) or {})
 

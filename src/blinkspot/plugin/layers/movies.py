@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import dask.array
 import numpy as np
 from napari.components import ViewerModel
 from napari.layers import Image, Layer
@@ -69,11 +71,18 @@ def stack_of(layer: Image) -> Stack:
     BlinkspotError
         If the layer's data is no movie.
     """
-    stack = layer.metadata.get(STACK)
-    # The user may have put other data into the layer since it was opened.
-    if isinstance(stack, Stack) and layer.metadata.get(STACK_DATA) is layer.data:
-        return stack
-    return as_stack(layer.data)
+    stack = stack_behind(layer.data, layer.metadata)
+    return as_stack(layer.data) if stack is None else stack
+
+
+def stack_behind(data: Any, metadata: Mapping[str, Any]) -> Stack | None:
+    """Return the movie that a layer was opened with; None where the user has put other data into it since."""
+    stack, opened = metadata.get(STACK), metadata.get(STACK_DATA)
+    is_its = data is opened
+    if isinstance(data, dask.array.Array) and isinstance(opened, dask.array.Array):
+        # napari's copy of a layer has a copy of the array, which reads the same pixels.
+        is_its = data.name == opened.name
+    return stack if isinstance(stack, Stack) and is_its else None
 
 
 def movie_layer(stack: Stack, name: str, **more: Any) -> tuple[Any, dict[str, Any], str]:

@@ -11,10 +11,9 @@ import numpy as np
 import pint
 
 from blinkspot.errors import BlinkspotError
-from blinkspot.movies.stack import Stack
 from blinkspot.movies.writing import write_stack
 from blinkspot.plugin.denoise.on_the_fly.window_frames import WindowFrames
-from blinkspot.plugin.layers.movies import PROVENANCE, ROLE, STACK, STACK_DATA
+from blinkspot.plugin.layers.movies import PROVENANCE, ROLE, stack_behind
 
 
 def write_image(path: str, data: Any, attributes: dict[str, Any]) -> list[str]:
@@ -70,21 +69,15 @@ def _write_picture(path: str, data: Any, pixel_size_nm: float | None, made_by: d
 
 def _provenance(data: Any, metadata: Mapping[str, Any]) -> dict[str, Any] | None:
     made_by = metadata.get(PROVENANCE)
-    stack = _stack(data, metadata)
+    stack = stack_behind(data, metadata)
     if made_by is None and stack is not None:
         made_by = stack.metadata.get("provenance")
     return dict(made_by) if isinstance(made_by, Mapping) else None
 
 
-def _stack(data: Any, metadata: Mapping[str, Any]) -> Stack | None:
-    """Return the movie behind a layer, unless other data was put into that since."""
-    stack = metadata.get(STACK)
-    return stack if isinstance(stack, Stack) and metadata.get(STACK_DATA) is data else None
-
-
 def _of_camera(data: Any, metadata: Mapping[str, Any], made_by: dict[str, Any] | None) -> float | None:
     """Return the size of a movie's pixels as its file, or what made it, tells it."""
-    stack = _stack(data, metadata)
+    stack = stack_behind(data, metadata)
     hints = {} if stack is None else stack.camera_hints
     camera = (made_by or {}).get("camera")
     told = camera.get("pixel_size_nm") if isinstance(camera, Mapping) else hints.get("pixel_size_nm")
