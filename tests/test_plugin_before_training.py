@@ -102,6 +102,24 @@ def test_will_it_help_is_answered_below_the_movie(qtbot, viewer, monkeypatch):
     assert line.isHidden()
 
 
+def test_what_was_said_of_a_movie_goes_with_its_data(qtbot, viewer, monkeypatch):
+    def judge_movie(stack, camera):
+        yield from ()
+        return OUTLOOK
+
+    monkeypatch.setattr("blinkspot.localization.outlook.judge_movie", judge_movie)
+    dock = open_dock(viewer, "Train")
+    layer = add_movie(viewer)
+    line = dock.movie_line.outlook
+    click(qtbot, line.button)
+    qtbot.waitUntil(lambda: not line.isHidden(), timeout=5000)
+    wait_for_evidence(qtbot, viewer, layer)
+    layer.data = movie(seed=9)
+    qtbot.waitUntil(line.isHidden, timeout=5000)
+    assert line.said.text() == ""
+    wait_for_evidence(qtbot, viewer, layer)
+
+
 def test_an_answer_for_a_movie_that_was_left_is_dropped_and_its_job_stopped(qtbot, viewer, monkeypatch):
     stopped = []
 

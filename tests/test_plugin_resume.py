@@ -94,6 +94,19 @@ def test_it_is_offered_once_that_model_is_there(qtbot, viewer, folder):
     assert dock.resume_button.found.start is model()
 
 
+def test_it_is_not_offered_for_another_movie_in_the_same_layer(qtbot, viewer, folder):
+    leave_unfinished(folder)
+    dock = open_dock(viewer, "Train")
+    layer = add_movie(viewer)
+    qtbot.waitUntil(lambda: not dock.resume_button.isHidden(), timeout=10_000)
+    layer.data = movie(seed=9)
+    qtbot.waitUntil(dock.resume_button.isHidden, timeout=10_000)
+    qtbot.waitUntil(lambda: not dock.resume_button._seeking.busy, timeout=10_000)
+    assert dock.resume_button.isHidden()
+    layer.data = movie()
+    qtbot.waitUntil(lambda: not dock.resume_button.isHidden(), timeout=10_000)
+
+
 def test_the_oldest_make_way(folder):
     folder.mkdir()
     for number in range(25):

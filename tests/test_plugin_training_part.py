@@ -66,6 +66,17 @@ def test_the_strip_marks_the_frames_that_are_learned_from(qtbot, viewer):
     qtbot.waitUntil(lambda: bool(strip.chosen) and strip._n_frames == 30, timeout=10_000)
 
 
+def test_frames_that_are_replaced_are_looked_at_anew(qtbot, viewer):
+    dock, layer = open_part(qtbot, viewer)
+    drag_to(dock.part.strip, 10, 25)
+    qtbot.waitUntil(lambda: not dock.part._looking.busy)
+    other = movie(seed=9)
+    layer.data = other
+    looked_at = finish(signals_of_frames(Stack(other), TrainingSettings()))
+    qtbot.waitUntil(lambda: np.allclose(dock.part.strip._all.getData()[1], looked_at.signal), timeout=10_000)
+    assert dock.part.settings == {"first_frame": 10, "last_frame": 25}
+
+
 def test_nothing_is_looked_at_before_it_is_shown(qtbot, viewer):
     viewer.show()
     dock = open_dock(viewer, "Train")

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Callable
+from typing import Any
 
 from napari.components import ViewerModel
 from napari.layers import Image, Layer
-from qtpy.QtCore import Signal  # type: ignore[attr-defined]
+from qtpy.QtCore import QTimer, Signal  # type: ignore[attr-defined]
 from qtpy.QtWidgets import QSizePolicy, QWidget
 
 from blinkspot.plugin.layers.movies import ROLE, why_not_a_movie
@@ -16,6 +17,8 @@ from blinkspot.plugin.widgets.name_box import NameBox
 
 MOVIE_TIP = "The movie as the camera recorded it, of the axes time, y and x."
 """What a choice of a movie is for."""
+
+_REST_MS = 100
 
 
 class LayerChoice(NameBox):
@@ -37,9 +40,13 @@ class LayerChoice(NameBox):
     chosen : Layer or None
         Another layer was chosen, by the user or because the one before was removed; or the chosen one was
         given data of another shape.
+    renewed : Layer
+        The chosen layer was given other data of the same shape: what is chosen for it holds, what was found
+        out about it does not. Told once the data come to rest: a camera may renew them many times a second.
     """
 
     chosen = Signal(object)
+    renewed = Signal(object)
 
     def __init__(
         self,
@@ -58,6 +65,10 @@ class LayerChoice(NameBox):
         self._current: Layer | None = None
         self._shape: tuple[int, ...] = ()
         self._followed: weakref.WeakSet[Layer] = weakref.WeakSet()
+        self._rest = QTimer(self)
+        self._rest.setSingleShot(True)
+        self._rest.setInterval(_REST_MS)
+        self._rest.timeout.connect(lambda: self.renewed.emit(self._current))
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         self.currentIndexChanged.connect(self._on_index_changed)
         events = viewer.layers.events
@@ -102,6 +113,7 @@ class LayerChoice(NameBox):
         self.setToolTip(self._tip if layer is None else f"{layer.name}\n{self._tip}")
         if layer is not self._current:
             self._current = layer
+            self._rest.stop()
             self._follow_data(layer)
             self.chosen.emit(layer)
 
@@ -113,9 +125,12 @@ class LayerChoice(NameBox):
             self._followed.add(layer)
             follow(self, layer.events.data, self._on_data_changed)
 
-    def _on_data_changed(self, event: object) -> None:
+    def _on_data_changed(self, event: Any) -> None:
         layer = self._current
-        if layer is None or layer.data.shape == self._shape:
+        if layer is None or event.source is not layer:
+            return
+        if layer.data.shape == self._shape:
+            self._rest.start()
             return
         self._shape = layer.data.shape
         self.refresh()

@@ -70,6 +70,7 @@ class TrainDock(Dock):
         self._following.failed.connect(lambda error: tell_error(error, "Denoising the frame"))
         self._build()
         self.movies.chosen.connect(self._on_movie_chosen)
+        self.movies.renewed.connect(self._on_movie_renewed)
         self.runner.progressed.connect(self._on_progressed)
         self.runner.started.connect(self._refresh)
         self.runner.pause_changed.connect(self._on_pause_changed)
@@ -119,6 +120,14 @@ class TrainDock(Dock):
         self.part.show_layer(layer if usable else None)
         if not self.runner.busy:
             self.job_bar.say("")
+        self._refresh()
+        self.resume_button.seek(layer if usable else None)
+
+    def _on_movie_renewed(self, layer: Layer) -> None:
+        usable = why_not_a_movie(layer) is None
+        self.camera.show_layer(layer if usable else None)
+        self.movie_line.show_layer(layer if usable else None)
+        self.part.look_anew()
         self._refresh()
         self.resume_button.seek(layer if usable else None)
 

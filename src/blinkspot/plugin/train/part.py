@@ -91,6 +91,11 @@ class TrainingPart(QWidget):
         self._set_region(None, _ALL)
         self._look()
 
+    def look_anew(self) -> None:
+        """Look at frames that have come in place of those before; what is chosen of them stays."""
+        self._everywhere = None
+        self._look()
+
     def restore(self, settings: dict[str, Any]) -> None:
         """Choose what :attr:`settings` gave for this movie; what does not lie in it is left out."""
         if self._layer is None:
@@ -109,8 +114,7 @@ class TrainingPart(QWidget):
             inside = min(top, left) >= 0 and top + rows <= height and left + columns <= width
             if inside and min(rows, columns) >= SMALLEST_SIDE_PX:
                 self._set_region((top, left, rows, columns), _DRAWN)
-                self._everywhere = None
-                self._look()
+                self.look_anew()
 
     def showEvent(self, event: QShowEvent | None) -> None:
         """Look at the frames now; the part may have been chosen anew while this was not seen."""
@@ -151,8 +155,7 @@ class TrainingPart(QWidget):
             self.said.emit(str(error))
         else:
             self._set_region(region, way)
-        self._everywhere = None
-        self._look()
+        self.look_anew()
 
     def _set_region(self, region: Region | None, way: str) -> None:
         self._region = region
