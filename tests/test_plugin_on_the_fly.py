@@ -367,6 +367,22 @@ def test_a_layer_that_is_put_back_before_its_frame_came_is_drawn(qtbot, viewer, 
     qtbot.waitUntil(lambda: is_there(denoised), timeout=TIMEOUT_MS)
 
 
+@pytest.mark.parametrize("is_shown", [False, True])
+def test_the_window_may_be_closed_while_a_frame_is_waited_for(qtbot, viewer, dock, gate, is_shown):
+    add_on_the_fly(qtbot, viewer, dock)
+    gate.open.clear()
+    viewer.dims.set_current_step(0, 30)
+    if is_shown:
+        qtbot.waitUntil(lambda: bool(viewer.canvas.overlays.text.visible), timeout=TIMEOUT_MS)
+    # As its own button does: the viewer and its layers stay.
+    viewer.window._qt_window.close()
+    viewer.window._qt_window.deleteLater()
+    qtbot.wait(500)
+    gate.open.set()
+    settle(qtbot)
+    del viewer.window._qt_window
+
+
 def test_the_sign_of_one_layer_comes_when_that_of_another_has_ended(qtbot, viewer):
     overlay = viewer.canvas.overlays.text
     first, second = (

@@ -6,6 +6,7 @@ from typing import Any
 
 from napari.components import ViewerModel
 from napari.layers import Layer
+from qtpy.compat import isalive
 from qtpy.QtWidgets import QWidget
 
 from blinkspot.errors import BlinkspotError
@@ -29,6 +30,14 @@ def canvas_widget(viewer: ViewerModel) -> QWidget:
         If there is none, or napari keeps it to itself.
     """
     return _canvas(viewer).native  # type: ignore[no-any-return]
+
+
+def has_canvas(viewer: ViewerModel) -> bool:
+    """Whether a viewer has a window to draw in; that may be closed while the viewer and its layers stay."""
+    try:
+        return bool(isalive(canvas_widget(viewer)))  # type: ignore[no-untyped-call]
+    except BlinkspotError:
+        return False
 
 
 def node_of(viewer: ViewerModel, layer: Layer) -> Any:

@@ -7,6 +7,8 @@ import weakref
 from napari.components import ViewerModel
 from qtpy.QtCore import QObject, QTimer
 
+from blinkspot.plugin.layers.napari_canvas import has_canvas
+
 _PATIENCE_MS = 300
 
 
@@ -46,7 +48,7 @@ class WaitingSign(QObject):
 
     def _show(self) -> None:
         viewer = self._viewer()
-        if viewer is None:
+        if viewer is None or not has_canvas(viewer):
             return
         overlay = viewer.canvas.overlays.text
         if overlay.visible and overlay.text != self._shown:
