@@ -139,7 +139,9 @@ def test_what_the_slider_has_left_behind_is_dropped(qtbot, viewer, dock, gate):
     _, denoised = add_on_the_fly(qtbot, viewer, dock)
     gate.open.clear()
     begun = len(gate.begun)
-    for index in range(20, 40):
+    viewer.dims.set_current_step(0, 20)
+    qtbot.waitUntil(lambda: gate.begun[begun:] == [20], timeout=TIMEOUT_MS)
+    for index in range(21, 40):
         viewer.dims.set_current_step(0, index)
     qtbot.waitUntil(lambda: gate.begun[begun:] == [20, 39], timeout=TIMEOUT_MS)
     gate.open.set()
