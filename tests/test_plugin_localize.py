@@ -4,7 +4,6 @@ import re
 
 import numpy as np
 import pytest
-from qtpy.QtCore import QTimer
 from test_plugin_helpers import (
     CAMERA,
     add_movie,
@@ -589,18 +588,13 @@ def test_the_window_works_between_the_circles_of_both_movies(qtbot, viewer, dock
     add_denoised(viewer, layer)
     preview(qtbot, dock)
     happened = []
-    circles = viewer.layers["found in noisy"], viewer.layers["found in denoised"]
-
-    def on_noisy(event):
-        if event.action == "changed":
-            happened.append("noisy")
-            QTimer.singleShot(0, lambda: happened.append("window"))
-
-    circles[0].events.data.connect(on_noisy)
-    circles[1].events.data.connect(lambda event: event.action == "changed" and happened.append("denoised"))
+    for kind in ("noisy", "denoised"):
+        viewer.layers[f"found in {kind}"].events.data.connect(lambda _, kind=kind: happened.append(kind))
+    # Called last, in the same turn.
+    dock.preview._finding.answered.connect(lambda _: happened.append("turn over"))
     dock.options.threshold.slider.setValue(40)
     qtbot.waitUntil(lambda: "denoised" in happened, timeout=10_000)
-    assert happened[happened.index("denoised") - 1] == "window"
+    assert happened[happened.index("denoised") - 1] == "turn over"
 
 
 def test_the_preview_ends_with_its_dock(qtbot, viewer, dock):
