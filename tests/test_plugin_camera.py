@@ -222,6 +222,20 @@ def test_with_the_offset_typed_the_conversion_is_measured(qtbot, keeper):
     assert record.remark == ""
 
 
+def test_beside_a_known_offset_read_noise_and_gain_are_typed_in_any_order(qtbot, keeper):
+    found = []
+    typed = [("em_gain", 150.0), ("read_noise_electrons", 50.0)]
+    for order in (typed, typed[::-1]):
+        layer = make_layer(data=movie(120, 64))
+        keeper.set(layer, CameraRecord().typed("offset_adu", 100.0))
+        for name, value in order:
+            keeper.type(layer, name, value)
+            qtbot.waitUntil(lambda layer=layer: not keeper.is_estimating(layer), timeout=10_000)
+        found.append(keeper.record(layer).camera.electrons_per_adu)
+    assert found[0] == pytest.approx(12.0, rel=0.2)
+    assert found[1] == pytest.approx(found[0])
+
+
 def test_what_is_set_while_the_camera_is_estimated_stays(qtbot, keeper):
     layer = make_layer(data=movie(120, 64))
     keeper.ensure(layer)

@@ -96,12 +96,14 @@ class CameraKeeper(QObject):
         """Set one value as the user typed it.
 
         With the offset known, a conversion that nobody gave can be measured (again): it depends on the read
-        noise, too.
+        noise, too, and where there is some, it is not in proportion to the gain.
         """
         record = self._records.get(layer, CameraRecord()).typed(name, value)
         self.set(layer, record)
         offset, conversion = (record.source(each).origin for each in ESSENTIAL)
-        decides = name in ("offset_adu", "read_noise_electrons")
+        decides = name in ("offset_adu", "read_noise_electrons") or (
+            name == "em_gain" and record.camera.read_noise_electrons > 0.0
+        )
         not_given = (Origin.DEFAULT, Origin.ESTIMATED)
         if decides and offset not in not_given and conversion in not_given:
             self.estimate(layer, keep_offset=True)
