@@ -1,6 +1,7 @@
 """What the Train dock says of a movie before training: what it is, its noise, whether it will help."""
 
 import dataclasses
+import threading
 
 import numpy as np
 import pytest
@@ -233,6 +234,31 @@ def test_what_a_movie_says_is_measured_once_and_anew_for_other_data(qtbot, viewe
     keeper.ensure(layer)
     qtbot.waitUntil(lambda: keeper.of(layer) is evidence, timeout=5000)
     assert measured == [(40, 32, 32), (20, 32, 32)]
+
+
+def test_what_a_movie_says_is_measured_one_at_a_time_while_its_data_are_renewed(qtbot, viewer, monkeypatch):
+    at_once, most, gate = [], [], threading.Event()
+
+    def evidence_of(stack):
+        at_once.append(stack)
+        most.append(len(at_once))
+        assert gate.wait(30)
+        at_once.remove(stack)
+        return stack.shape
+
+    monkeypatch.setattr("blinkspot.plugin.camera.evidence_keeper.camera_evidence", evidence_of)
+    keeper = EvidenceKeeper()
+    layer = viewer.add_image(movie(), name="movie")
+    for frames in (30, 20, 10):
+        keeper.ensure(layer)
+        qtbot.wait(50)
+        layer.data = movie(frames)
+    keeper.ensure(layer)
+    qtbot.wait(50)
+    gate.set()
+    qtbot.waitUntil(lambda: keeper.of(layer) == (10, 32, 32), timeout=5000)
+    wait_for_workers(qtbot)
+    assert most == [1, 1]
 
 
 @pytest.mark.parametrize("width_px", [368])

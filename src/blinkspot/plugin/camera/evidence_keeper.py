@@ -31,6 +31,7 @@ class EvidenceKeeper(QObject):
         super().__init__(parent)
         # With the data that each was measured on: the user may put others into the layer.
         self._found: WeakKeyDictionary[Layer, tuple[Any, CameraEvidence | None]] = WeakKeyDictionary()
+        self._questions: WeakKeyDictionary[Layer, LatestOnly] = WeakKeyDictionary()
 
     def of(self, layer: Layer) -> CameraEvidence | None:
         """Return what a movie says; None where that is not known, or not yet."""
@@ -38,26 +39,30 @@ class EvidenceKeeper(QObject):
         return evidence if data is layer.data else None
 
     def ensure(self, layer: Layer) -> None:
-        """Measure what a movie says, unless that is done or under way."""
+        """Measure what a movie says, unless that is done or under way.
+
+        One measurement at a time, however often the movie's data are renewed.
+        """
         data, _ = self._found.get(layer, (None, None))
         if data is layer.data or why_not_a_movie(layer) is not None:
             return
         self._found[layer] = (layer.data, None)
-        question = LatestOnly(self)
-        question.answered.connect(partial(self._on_answered, question, layer, layer.data))
-        question.failed.connect(partial(self._on_failed, question))
+        question = self._questions.get(layer)
+        if question is None:
+            question = self._questions[layer] = LatestOnly(self)
+            question.answered.connect(partial(self._on_answered, layer))
+            question.failed.connect(partial(self._on_failed, layer))
         question.ask(partial(camera_evidence, stack_of(layer)))
 
-    def _on_answered(self, question: LatestOnly, layer: Layer, data: Any, evidence: CameraEvidence) -> None:
-        question.deleteLater()
-        newest, _ = self._found.get(layer, (None, None))
-        if newest is data:
-            self._found[layer] = (data, evidence)
-            if layer.data is data:
-                self.measured.emit(layer)
+    def _on_answered(self, layer: Layer, evidence: CameraEvidence) -> None:
+        self._questions.pop(layer).deleteLater()
+        data, _ = self._found[layer]
+        self._found[layer] = (data, evidence)
+        if layer.data is data:
+            self.measured.emit(layer)
 
-    def _on_failed(self, question: LatestOnly, error: Exception) -> None:
-        question.deleteLater()
+    def _on_failed(self, layer: Layer, error: Exception) -> None:
+        self._questions.pop(layer).deleteLater()
         # Nobody asked for this, and what is wrong with a movie is said where it is used.
         if not isinstance(error, BlinkspotError):
             tell_error(error, "Measuring the noise")
