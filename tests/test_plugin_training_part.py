@@ -5,11 +5,21 @@ import dataclasses
 import numpy as np
 import pytest
 from qtpy.QtCore import Qt
-from test_plugin_helpers import CAMERA, add_movie, click, movie, notifications, open_dock, wait_for_end
+from test_plugin_helpers import (
+    CAMERA,
+    add_movie,
+    click,
+    gated,
+    movie,
+    notifications,
+    open_dock,
+    wait_for_end,
+)
 
 from blinkspot.denoising import TrainingSettings, signals_of_frames
 from blinkspot.movies.stack import Stack
 from blinkspot.plugin.session import session_of
+from blinkspot.plugin.train import training_steps
 from blinkspot.progress import finish
 
 
@@ -64,6 +74,23 @@ def test_the_strip_marks_the_frames_that_are_learned_from(qtbot, viewer):
     dock.movies.setCurrentText("second")
     assert dock.part.settings == {}
     qtbot.waitUntil(lambda: bool(strip.chosen) and strip._n_frames == 30, timeout=10_000)
+
+
+def test_what_comes_of_frames_that_were_replaced_while_not_seen_is_not_shown(qtbot, viewer, monkeypatch):
+    dock, layer = open_part(qtbot, viewer)
+    qtbot.waitUntil(lambda: not dock.part._looking.busy)
+    gate = gated(monkeypatch, training_steps, "signals")
+    dock.part.look_anew()
+    dock.part.hide()
+    other = movie(seed=9)
+    layer.data = other
+    with qtbot.waitSignal(dock.movies.renewed):
+        pass
+    gate.set()
+    qtbot.waitUntil(lambda: not dock.part._looking.busy, timeout=10_000)
+    dock.part.show()
+    looked_at = finish(signals_of_frames(Stack(other), TrainingSettings()))
+    qtbot.waitUntil(lambda: np.allclose(dock.part.strip._all.getData()[1], looked_at.signal), timeout=10_000)
 
 
 def test_frames_that_are_replaced_are_looked_at_anew(qtbot, viewer):

@@ -94,6 +94,7 @@ class TrainingPart(QWidget):
     def look_anew(self) -> None:
         """Look at frames that have come in place of those before; what is chosen of them stays."""
         self._everywhere = None
+        self._looking.forget()
         self._look()
 
     def restore(self, settings: dict[str, Any]) -> None:
