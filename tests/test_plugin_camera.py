@@ -75,6 +75,17 @@ def test_read_noise_that_is_typed_is_not_counted_beside_that_in_the_offset(gain,
     assert float(record.camera.counts(200.0)) == pytest.approx(variance, rel=1e-4)
 
 
+def test_read_noise_that_is_given_stays_when_an_estimate_comes():
+    before = CameraRecord().typed("em_gain", 150.0).typed("read_noise_electrons", 50.0)
+    after = CameraRecord().with_estimate(ESTIMATE).typed("em_gain", 150.0).typed("read_noise_electrons", 50.0)
+    found = before.with_estimate(ESTIMATE)
+    assert found.source("read_noise_electrons").origin is Origin.TYPED
+    assert found.camera.offset_adu == pytest.approx(after.camera.offset_adu)
+    assert dataclasses.replace(found.camera, offset_adu=0.0) == dataclasses.replace(
+        after.camera, offset_adu=0.0
+    )
+
+
 def test_beside_a_known_offset_the_conversion_leaves_room_for_read_noise():
     known = Camera(offset_adu=100.0, electrons_per_adu=0.5, read_noise_electrons=6.0)
     light, read = 20.0 / 0.5, (6.0 / 0.5) ** 2

@@ -217,9 +217,11 @@ class CameraRecord:
                 f"The movie does not tell its camera: {estimate.reason}. Please type offset and conversion."
             )
             return dataclasses.replace(self, remark=remark)
-        # Beside an estimated offset, which read noise is part of, it is 0.
-        read_noise = 0.0 if estimate.offset_error_adu else self.camera.read_noise_electrons
-        conversion = estimate.camera(self.camera.em_gain, read_noise_electrons=read_noise).electrons_per_adu
+        # Beside an estimated offset, which read noise is part of, it is 0 unless somebody says what it is.
+        is_given = self.source("read_noise_electrons").origin not in (Origin.DEFAULT, Origin.ESTIMATED)
+        read_noise = self.camera.read_noise_electrons if is_given or not estimate.offset_error_adu else 0.0
+        found = estimate.camera(self.camera.em_gain, read_noise_electrons=read_noise)
+        conversion = found.electrons_per_adu
         note = f"Measured: {estimate.description}."
         record = self.with_values(
             {"electrons_per_adu": conversion},
@@ -228,8 +230,10 @@ class CameraRecord:
         if not estimate.offset_error_adu:
             return record
         record = record.with_values(
-            {"offset_adu": estimate.offset_adu}, Source(Origin.ESTIMATED, estimate.offset_error_adu, note)
+            {"offset_adu": found.offset_adu}, Source(Origin.ESTIMATED, estimate.offset_error_adu, note)
         )
+        if is_given:
+            return record
         return record.with_values(
             {"read_noise_electrons": 0.0},
             Source(Origin.ESTIMATED, note="Read noise is part of the estimated offset, so it is 0 here."),
