@@ -86,6 +86,21 @@ def test_read_noise_that_is_given_stays_when_an_estimate_comes():
     )
 
 
+@pytest.mark.parametrize("when", ["before the estimate", "between", "after it"])
+def test_read_noise_of_an_em_camera_may_be_typed_before_its_gain(when):
+    # At a gain of 1 it would be more than all noise, and the offset far beyond its range.
+    read, gain = ("read_noise_electrons", 3000.0), ("em_gain", 300.0)
+    expected = CameraRecord().typed(*gain).typed(*read).with_estimate(ESTIMATE).camera
+    record = CameraRecord()
+    for step in {
+        "before the estimate": (read, gain, None),
+        "between": (read, None, gain),
+        "after it": (None, read, gain),
+    }[when]:
+        record = record.with_estimate(ESTIMATE) if step is None else record.typed(*step)
+    assert record.camera.as_dict() == pytest.approx(expected.as_dict(), rel=1e-6)
+
+
 def test_beside_a_known_offset_the_conversion_leaves_room_for_read_noise():
     known = Camera(offset_adu=100.0, electrons_per_adu=0.5, read_noise_electrons=6.0)
     light, read = 20.0 / 0.5, (6.0 / 0.5) ** 2

@@ -21,6 +21,7 @@ ESSENTIAL = ("offset_adu", "electrons_per_adu")
 OF_ANY_CAMERA = ("pixel_size_nm", "offset_adu", "em_gain")
 """The values that can be given where there are maps."""
 _DEFAULTS = Camera().as_dict()
+_LARGEST_MOVE_ADU = 1e5
 
 
 class Origin(enum.Enum):
@@ -217,11 +218,9 @@ class CameraRecord:
                 f"The movie does not tell its camera: {estimate.reason}. Please type offset and conversion."
             )
             return dataclasses.replace(self, remark=remark)
-        # Beside an estimated offset, which read noise is part of, it is 0 unless somebody says what it is.
-        is_given = self.source("read_noise_electrons").origin not in (Origin.DEFAULT, Origin.ESTIMATED)
-        read_noise = self.camera.read_noise_electrons if is_given or not estimate.offset_error_adu else 0.0
-        found = estimate.camera(self.camera.em_gain, read_noise_electrons=read_noise)
-        conversion = found.electrons_per_adu
+        # Read noise is part of an estimated offset, not of the conversion beside it.
+        read_noise = 0.0 if estimate.offset_error_adu else self.camera.read_noise_electrons
+        conversion = estimate.camera(self.camera.em_gain, read_noise_electrons=read_noise).electrons_per_adu
         note = f"Measured: {estimate.description}."
         record = self.with_values(
             {"electrons_per_adu": conversion},
@@ -229,8 +228,12 @@ class CameraRecord:
         )
         if not estimate.offset_error_adu:
             return record
+        # Somebody may have said what the read noise is.
+        is_given = self.source("read_noise_electrons").origin not in (Origin.DEFAULT, Origin.ESTIMATED)
+        moved = _offset_of_read_noise(record.camera) if is_given else 0.0
         record = record.with_values(
-            {"offset_adu": found.offset_adu}, Source(Origin.ESTIMATED, estimate.offset_error_adu, note)
+            {"offset_adu": estimate.offset_adu + moved},
+            Source(Origin.ESTIMATED, estimate.offset_error_adu, note),
         )
         if is_given:
             return record
@@ -260,8 +263,12 @@ def _gain_and_excess(camera: Camera) -> float:
 
 
 def _offset_of_read_noise(camera: Camera) -> float:
-    """Return how far below the camera's own offset read noise makes the noise vanish, ADU."""
-    return camera.read_noise_electrons**2 / (camera.electrons_per_adu * _gain_and_excess(camera))
+    """Return how far below the camera's own offset read noise makes the noise vanish, ADU.
+
+    Where the EM gain is yet to be typed, that may be absurdly far: the offset keeps within its range.
+    """
+    far = camera.read_noise_electrons**2 / (camera.electrons_per_adu * _gain_and_excess(camera))
+    return min(far, _LARGEST_MOVE_ADU)
 
 
 def measure_camera(
