@@ -62,9 +62,8 @@ COMMANDS = {
     "test": Command(
         ("all", "test"),
         WINDOW_LIBRARIES + VIRTUAL_DISPLAY,
-        # One more at a time than there are cores (tests/conftest.py); the tests of one file share what they
-        # have trained. In the order of their names: xdist would put files of few, long tests last, where
-        # cores wait.
+        # As many at a time as there are cores; the tests of one file share what they have trained. In the
+        # order of their names: xdist would put files of few, long tests last, where one core waits.
         ("python", "-m", "pytest", "-n", "auto", "--dist", "loadfile", "--no-loadscope-reorder"),
         in_project_folder=True,
     ),

@@ -19,12 +19,6 @@ hypothesis.settings.load_profile("blinkspot")
 _AT_A_TIME = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
 os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // _AT_A_TIME)))
 
-
-def pytest_xdist_auto_num_workers() -> int:
-    """Return how many test files run at the same time: one more than cores, as some of them wait."""
-    return (os.cpu_count() or 1) + 1
-
-
 SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 
 
