@@ -5,6 +5,7 @@ import gc
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import hypothesis
@@ -30,15 +31,20 @@ def shared_data() -> Path:
     return SHARED_DATA
 
 
+def instead(module: ModuleType, name: str, value: int) -> Iterator[int]:
+    """Have a module's number be another one meanwhile; yield the one that it has else."""
+    thorough = getattr(module, name)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, name, value)
+        yield thorough
+
+
 @pytest.fixture(scope="session", autouse=True)
 def thorough_choice_steps() -> Iterator[int]:
     """Have context frames chosen roughly, in a few steps; return how many a thorough choice takes."""
     from blinkspot.denoising.training import context_choice
 
-    thorough = context_choice._STEPS
-    context_choice._STEPS = 10
-    yield thorough
-    context_choice._STEPS = thorough
+    yield from instead(context_choice, "_STEPS", 10)
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -46,10 +52,7 @@ def thorough_empty_frames() -> Iterator[int]:
     """Have the spots of noise counted on few empty frames; return on how many they are counted else."""
     from blinkspot.localization import acceptance
 
-    thorough = acceptance.FRAMES
-    acceptance.FRAMES = 64
-    yield thorough
-    acceptance.FRAMES = thorough
+    yield from instead(acceptance, "FRAMES", 64)
 
 
 @pytest.fixture(scope="session", autouse=True)
