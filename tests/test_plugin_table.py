@@ -373,6 +373,20 @@ def test_the_fitted_window_goes_when_another_table_is_chosen(qtbot, viewer, dock
         shown_table(qtbot, dock, 3000)
 
 
+def test_the_fitted_window_goes_with_its_molecule_alone(qtbot, viewer, dock):
+    ready(qtbot, viewer, dock)
+    view = shown_table(qtbot, dock, 3000)
+    sort_by(qtbot, view, "photons")
+    photons = np.sort(table().column("photons"))
+    click_row(qtbot, view, 1500)
+    drag(dock, float(photons[1000]), 1e9)
+    shown_table(qtbot, dock, 2000)
+    assert "fitted window" in viewer.layers
+    drag(dock, float(photons[2000]), 1e9)
+    shown_table(qtbot, dock, 1000)
+    assert "fitted window" not in viewer.layers
+
+
 def test_a_table_that_was_hidden_is_shown_again(qtbot, viewer, dock):
     ready(qtbot, viewer, dock)
     shown_table(qtbot, dock, 3000)

@@ -193,6 +193,10 @@ class Left:
     def __len__(self) -> int:
         return len(self.table) if self.rows is None else len(self.rows)
 
+    def has(self, table: LocalizationTable, row: int) -> bool:
+        """Whether a row of a table is among those that are left."""
+        return table is self.table and (self.rows is None or row in self.rows)
+
 
 def left(table: LocalizationTable, condition: str) -> Generator[Progress, None, Left]:
     """Tell the rows for which a condition holds; all of them where it is empty."""

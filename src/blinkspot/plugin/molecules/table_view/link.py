@@ -40,6 +40,7 @@ class TableLink(QObject):
         super().__init__(parent)
         self._viewer = viewer
         self._of: tuple[Points, Work, Left] | None = None
+        self._marked: tuple[LocalizationTable, int] | None = None
         self.panel: TablePanel | None = None
         self.window = FittedWindow(viewer)
         self._clicks = CanvasClicks(viewer)
@@ -76,8 +77,11 @@ class TableLink(QObject):
             panel.deleteLater()
 
     def show(self, layer: Points, work: Work, left: Left) -> None:
-        """Show what is left of the table of a layer."""
+        """Show what is left of the table of a layer; a molecule that is not among it loses its square."""
         self._of = (layer, work, left)
+        if self._marked is not None and not left.has(*self._marked):
+            self._marked = None
+            self.window.remove()
         if self.panel is not None:
             self.panel.show_left(left)
 
@@ -118,6 +122,7 @@ class TableLink(QObject):
             return
         layer, work, _ = self._of
         (place,) = places_px(table, work.opened.pixel_size_nm, np.array([row]))
+        self._marked = (table, row)
         self.window.show(layer, place, window_px(table.provenance))
         world, dims = layer.data_to_world(place), self._viewer.dims
         first = dims.ndim - len(world)
