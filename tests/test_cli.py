@@ -537,3 +537,11 @@ def test_installed_command(work: Path, table: Path, arguments: list[str], status
         assert len(ended.stderr.splitlines()) == 1
     if "--json" in arguments and status == 0:
         assert json.loads(ended.stdout).keys() == SCORE_KEYS
+
+
+def test_a_command_does_not_wait_for_what_it_does_not_need():
+    # Each of these takes a third of a second to import, and torch two.
+    slow = ("torch", "matplotlib", "dask", "zarr", "scipy.signal", "scipy.stats", "napari", "qtpy")
+    code = f"import sys, blinkspot.cli.app; print([each for each in {slow} if each in sys.modules])"
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert found.stdout.strip() == "[]"

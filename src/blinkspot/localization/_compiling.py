@@ -8,7 +8,10 @@ from pathlib import Path
 from typing import Any, TypeVar, cast
 
 import numba
+import numpy as np
+from numpy.typing import NDArray
 
+ScalarT = TypeVar("ScalarT", bound=np.generic)
 FunctionT = TypeVar("FunctionT", bound=Callable[..., Any])
 
 
@@ -48,6 +51,17 @@ def compiled(function: FunctionT) -> FunctionT:
         # There is no folder that machine code may be written to, or numba keeps it in another way.
         dispatcher = compile_it()(function)
     return cast(FunctionT, dispatcher)
+
+
+def read_only(values: NDArray[ScalarT]) -> NDArray[ScalarT]:
+    """Return a view that cannot be written to, of what a compiled function only reads.
+
+    numba compiles a function once for arrays that can be written to and once, for seconds, for those that
+    cannot, as a camera's maps and, by some versions of pandas, a table's columns are.
+    """
+    view = values.view()
+    view.setflags(write=False)
+    return view
 
 
 def _watch_shared(dispatcher: Any) -> None:

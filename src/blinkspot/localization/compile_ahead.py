@@ -11,6 +11,7 @@ from blinkspot.camera import Camera
 from blinkspot.localization.astigmatism.height import fit_heights
 from blinkspot.localization.crowding.spots import compile_crowds
 from blinkspot.localization.detection import find_candidates
+from blinkspot.localization.duplicates import without_duplicates
 from blinkspot.localization.fitting.molecules import fit_molecules
 from blinkspot.localization.preset import ThunderstormLocalizer
 from blinkspot.localization.settings import LocalizerSettings
@@ -45,6 +46,7 @@ def _compile(settings: LocalizerSettings) -> None:
         localize_as_thunderstorm(picture, Camera(), ThunderstormLocalizer(Camera(), settings).thunderstorm)
     candidates = find_candidates(picture, 1.0)
     fit_molecules(picture, candidates.rows, candidates.columns)
+    without_duplicates(np.zeros((1, 2)), np.ones(1), 1.0)
     if settings.astigmatism is not None:
         fit_heights(picture, candidates.rows, candidates.columns, settings.astigmatism, 100.0)
     if settings.most_emitters > 1:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from blinkspot.localization._compiling import compiled
+from blinkspot.localization._compiling import compiled, read_only
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -43,8 +43,8 @@ def without_duplicates(
     else:
         starts = np.concatenate([[0], np.flatnonzero(np.diff(frames)) + 1, [n]])
     kept = np.ones(n, dtype=np.bool_)
-    x, y = np.ascontiguousarray(positions.T, dtype=np.float64)
-    _strike_duplicates(x, y, np.ascontiguousarray(strength, dtype=np.float64), distance, starts, kept)
+    x, y, strength = (read_only(np.ascontiguousarray(each, np.float64)) for each in (*positions.T, strength))
+    _strike_duplicates(x, y, strength, distance, starts, kept)
     return np.flatnonzero(kept)
 
 

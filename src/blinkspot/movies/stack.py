@@ -7,9 +7,8 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import dask.array
 import numpy as np
 from numpy.typing import NDArray
 
@@ -19,6 +18,9 @@ from blinkspot.movies.tiff_reading import check_pixel_type, read_tiff
 from blinkspot.movies.writing import StackWriter, write_stack
 from blinkspot.movies.zarr_metadata import is_zarr
 from blinkspot.movies.zarr_reading import read_zarr
+
+if TYPE_CHECKING:  # slow to import, and not needed for what is read from files
+    import dask.array
 
 __all__ = ["Stack", "StackWriter", "as_stack", "open_stack", "write_stack"]
 
@@ -122,6 +124,8 @@ class Stack:
 
     def as_dask(self) -> dask.array.Array:
         """Return a dask array (T, Y, X), chunked by frames, for a viewer."""
+        import dask.array
+
         if isinstance(self.data, dask.array.Array):
             return self.data
         frame_bytes = max(1, self.height * self.width * self.dtype.itemsize)
@@ -245,7 +249,10 @@ def as_stack(movie: Any) -> Stack:
     if 0 in shape:
         raise BlinkspotError(f"The movie is empty: its shape is {shape}.")
     if len(shape) > 3 and any(length == 1 for length in shape[:-2]):
-        movie = movie if isinstance(movie, np.ndarray) else dask.array.asarray(movie)  # type: ignore[no-untyped-call]
+        if not isinstance(movie, np.ndarray):
+            import dask.array
+
+            movie = dask.array.asarray(movie)  # type: ignore[no-untyped-call]
         long = tuple(length for length in shape[:-2] if length > 1)
         movie = movie.reshape((*(long or (1,)), *shape[-2:]))
         shape = movie.shape

@@ -5,15 +5,17 @@ from __future__ import annotations
 import math
 import os
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
 from blinkspot.evaluation.report.theme import LIGHT, Theme
 from blinkspot.evaluation.scoring.uncertainty_calibration import UncertaintyCalibration
 from blinkspot.figure_writing import X_COLOUR, Y_COLOUR, check_figure_path, new_figure, save_figure
+
+if TYPE_CHECKING:  # slow to import, and needed for figures only
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 _HISTOGRAM_EDGES = np.linspace(-5.0, 5.0, 51)
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import io
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from matplotlib.figure import Figure
+if TYPE_CHECKING:  # slow to import, and needed for figures only
+    from matplotlib.figure import Figure
 
 PAGE_INCHES = 11.0
 _DPI = 130

@@ -7,15 +7,17 @@ import os
 from collections.abc import Callable, Generator, Iterator
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from blinkspot.evaluation.comparing.comparison import Comparison
 from blinkspot.evaluation.comparing.summary import summary
-from blinkspot.evaluation.report.drawings import Drawings, drawings_of, in_both_themes
-from blinkspot.evaluation.report.page import page_of
 from blinkspot.files.whole_files import check_new_folder, new_folder_written_whole
 from blinkspot.localization import save_picture
 from blinkspot.paced import waited_for
 from blinkspot.progress import Progress, Stopwatch
+
+if TYPE_CHECKING:  # slow to import, and needed for reports only
+    from blinkspot.evaluation.report.drawings import Drawings
 
 _BESIDE = ("frame", "precision_recall", "counts")
 """Drawings that are files beside the page, too."""
@@ -55,6 +57,8 @@ def write_report(comparison: Comparison, folder: str | os.PathLike[str]) -> Gene
 
 
 def _write(comparison: Comparison, folder: Path) -> Generator[Progress, None, Path]:
+    from blinkspot.evaluation.report.drawings import drawings_of, in_both_themes
+
     drawings = drawings_of(comparison)
     clock = Stopwatch("writing the report", len(drawings) + 1.0 + len(comparison.routes))
     done = 0.0
@@ -76,6 +80,8 @@ def _write(comparison: Comparison, folder: Path) -> Generator[Progress, None, Pa
 
 
 def _write_page(comparison: Comparison, drawn: Drawings, folder: Path) -> None:
+    from blinkspot.evaluation.report.page import page_of
+
     (folder / "index.html").write_text(page_of(comparison, drawn), encoding="utf-8")
     scores = json.dumps(summary(comparison), indent=2, allow_nan=False)
     (folder / "scores.json").write_text(scores + "\n", encoding="utf-8")

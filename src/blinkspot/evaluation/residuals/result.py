@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import chi2, norm
+from scipy.special import chdtrc, erfc
 
 from blinkspot.evaluation.residuals.spots import SpotExcess
 from blinkspot.evaluation.residuals.verdict import findings, verdict
@@ -91,9 +92,9 @@ class Residuals:
         in_map = float(np.sum((self.mean_map / self.mean_map_chance) ** 2))
         in_rings = float(np.sum((self.power - 1.0) ** 2 * self.power_n))
         return {
-            "variance": float(2.0 * norm.sf(distance)) if self.by_model else None,
-            "map": float(chi2.sf(in_map, self.mean_map.size)),
-            "spectrum": float(chi2.sf(in_rings, len(self.power))),
+            "variance": float(erfc(distance / math.sqrt(2.0))) if self.by_model else None,
+            "map": float(chdtrc(self.mean_map.size, in_map)),
+            "spectrum": float(chdtrc(len(self.power), in_rings)),
         }
 
     def as_dict(self) -> dict[str, Any]:

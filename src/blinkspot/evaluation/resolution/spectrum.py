@@ -9,7 +9,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 from scipy.fft import fft, next_fast_len, rfft
-from scipy.signal.windows import tukey
 
 from blinkspot.localization._compiling import compiled
 from blinkspot.paced import in_parts
@@ -70,6 +69,8 @@ class Field:
         -------
         ndarray of complex64, shape (height, width // 2 + 1) of the padded picture
         """
+        from scipy.signal.windows import tukey  # slow to import: commands that need none should not wait
+
         height, width = self.padded
         spectrum = np.zeros((height, width // 2 + 1), np.complex64)
         down, along = (tukey(n, _FADING).astype(np.float32) for n in self.shape)

@@ -169,8 +169,8 @@ class SimulationSettings:
                 f"The simulation's mean_blinks must be 1 or more, or 0 for no bleaching, not "
                 f"{self.mean_blinks}."
             )
-        switched_on = self.molecules_at_once / (self.mean_on_frames or 1.0)
-        molecules = max(self.molecules_at_once, switched_on)
+        at_once = self.molecules_at_once
+        molecules = max(at_once, at_once / (self.mean_on_frames or 1.0))
         if molecules > LARGEST_NUMBER_OF_MOLECULES:
             raise BlinkspotError(
                 f"The simulation would have {molecules:.2g} molecules in a frame, of at most "

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from blinkspot.localization.astigmatism.calibration import AstigmatismCalibration, DefocusCurve
 from blinkspot.localization.astigmatism.height_fit import N_RESULTS, fit_windows
-from blinkspot.localization.fitting.goodness import as_frames, judge_fits
+from blinkspot.localization.fitting.goodness import as_frames, judge_fits, known_part
 from blinkspot.localization.fitting.molecules import Fits
 
 FloatArray = NDArray[np.float64]
@@ -56,13 +56,12 @@ def fit_heights(
     pixels = as_frames(counts)
     start_pixels = pixels if start is None else as_frames(start)
     frames = np.zeros(len(rows), dtype=np.int64) if frames is None else frames
-    known = np.empty((0, 0)) if extra is None else extra
     window_px = calibration.window_px(pixel_size_nm) if window_px is None else window_px
     results = np.empty((len(rows), N_RESULTS))
     converged = np.empty(len(rows), dtype=np.bool_)
     fit_windows(
         pixels,
-        np.ascontiguousarray(known, dtype=np.float32),
+        known_part(extra),
         start_pixels,
         frames,
         rows,

@@ -14,14 +14,15 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
-from scipy.stats import chi2, poisson
+from scipy.special import chdtri, gammaln, xlogy
 
+from blinkspot.localization._compiling import read_only
 from blinkspot.localization.crowding.misfit import judge_spots
 from blinkspot.localization.crowding.pixels import add_light, claim_pixels
 from blinkspot.localization.crowding.search import N_RESULTS, resolve_group
 from blinkspot.localization.duplicates import DUPLICATE_DISTANCE_PX, without_duplicates
 from blinkspot.localization.fitting.gaussian_fit import SMALLEST_SIGMA_STD_PX
-from blinkspot.localization.fitting.goodness import Goodness
+from blinkspot.localization.fitting.goodness import Goodness, known_part
 from blinkspot.localization.fitting.molecules import Fits, fit_molecules
 from blinkspot.localization.psf import PsfWidth
 
@@ -34,7 +35,7 @@ IntArray = NDArray[np.int64]
 P_VALUE = 1e-4
 # An emitter's place and brightness: what it adds to be fitted. Its width is known.
 UNKNOWNS_OF_AN_EMITTER = 3
-LEAST_GAIN = 0.5 * float(chi2.isf(P_VALUE, UNKNOWNS_OF_AN_EMITTER))
+LEAST_GAIN = 0.5 * float(chdtri(UNKNOWNS_OF_AN_EMITTER, P_VALUE))
 # Akaike's: as much as there are unknowns.
 LEAST_KEPT = float(UNKNOWNS_OF_AN_EMITTER)
 POOR = 1.0
@@ -107,8 +108,8 @@ def resolve_crowds(
     rows, columns = rows[single.candidate], columns[single.candidate]
     groups = _groups(rows, columns, window_px)
     seeds = np.column_stack((single.x, single.y, single.sigma, single.amplitude, single.background))
-    known = np.empty((0, 0), np.float32) if extra is None else np.ascontiguousarray(extra, np.float32)
-    pixels = np.ascontiguousarray(counts, np.float32)
+    known = known_part(extra)
+    pixels = read_only(np.ascontiguousarray(counts, np.float32))
     prior = (width.sigma_px, 1.0 / max(width.std_px, SMALLEST_SIGMA_STD_PX) ** 2)
     poorness = np.empty(len(single))
     judge_spots(pixels, known, rows, columns, window_px, prior, seeds, _deviance_law(), poorness)
@@ -147,7 +148,7 @@ def resolve_crowds(
         )
         if n == 0:
             alone[group] = True
-        add_light(seeds[group] if n == 0 else found[:n, [0, 1, 2, 4]], 1.0, light)
+        add_light(seeds[group] if n == 0 else np.ascontiguousarray(found[:n, [0, 1, 2, 4]]), 1.0, light)
         yield (done + 1) / len(members)
         results.append(found[:n])
         spots.append(single.candidate[group[spot[:n]]])
@@ -211,7 +212,7 @@ def _deviance_law() -> FloatArray:
     for row in law:
         mean = np.exp(row[0])
         z = np.arange(mean + 12.0 * np.sqrt(mean) + 12.0)
-        chance = poisson.pmf(z, mean)
+        chance = np.exp(xlogy(z, mean) - gammaln(z + 1.0) - mean)
         deviance = 2.0 * (mean - z + z * np.log(np.maximum(z, 1e-300) / mean))
         row[1] = chance @ deviance
         row[2] = chance @ (deviance - row[1]) ** 2

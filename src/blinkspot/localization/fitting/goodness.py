@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from blinkspot.localization._compiling import compiled
+from blinkspot.localization._compiling import compiled, read_only
 from blinkspot.localization.fitting.kernel_maths import complement_of_erf, exponential, logarithm
 from blinkspot.localization.fitting.p_value import FIRST_LOG_MEAN, NODES_PER_LOG, deviance_moments, p_values
 
@@ -97,15 +97,14 @@ def judge_fits(
     Goodness
     """
     judged = np.empty((len(rows), 7))
-    known = np.empty((0, 0), dtype=np.float32) if extra is None else np.ascontiguousarray(extra, np.float32)
     _judge(
         as_frames(counts),
-        known,
+        known_part(extra),
         np.zeros(len(rows), dtype=np.int64) if frames is None else frames,
         rows,
         columns,
         window_px,
-        fits,
+        np.ascontiguousarray(fits),
         deviance_moments(has_register),
         FIRST_LOG_MEAN,
         float(NODES_PER_LOG),
@@ -118,7 +117,13 @@ def judge_fits(
 def as_frames(pixels: NDArray[Any]) -> NDArray[np.float32]:
     """Return one frame or several as (n_frames, height, width) for the compiled functions."""
     frames = np.ascontiguousarray(pixels, dtype=np.float32)
-    return frames if frames.ndim == 3 else frames[None]
+    return read_only(frames if frames.ndim == 3 else frames[None])
+
+
+def known_part(extra: NDArray[np.float32] | None) -> NDArray[np.float32]:
+    """Return the known counts of each pixel for the compiled functions, 0 x 0 where there are none."""
+    known = np.empty((0, 0)) if extra is None else extra
+    return read_only(np.ascontiguousarray(known, dtype=np.float32))
 
 
 @compiled

@@ -17,7 +17,7 @@ from blinkspot.localization.fitting.gaussian_fit import (
     WEIGHTED_SQUARES,
     fit_windows,
 )
-from blinkspot.localization.fitting.goodness import Goodness, as_frames, judge_fits
+from blinkspot.localization.fitting.goodness import Goodness, as_frames, judge_fits, known_part
 from blinkspot.localization.fitting.p_value import fitted_parameters
 
 FitMethod = Literal["mle", "lsq", "wlsq"]
@@ -156,12 +156,11 @@ def fit_molecules(
     pixels = as_frames(counts)
     start_pixels = pixels if start is None else as_frames(start)
     frames = np.zeros(len(rows), dtype=np.int64) if frames is None else frames
-    known = np.empty((0, 0)) if extra is None else extra
     results = np.empty((len(rows), N_RESULTS))
     converged = np.empty(len(rows), dtype=np.bool_)
     fit_windows(
         pixels,
-        np.ascontiguousarray(known, dtype=np.float32),
+        known_part(extra),
         start_pixels,
         frames,
         rows,

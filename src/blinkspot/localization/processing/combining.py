@@ -7,7 +7,7 @@ from collections.abc import Callable, Generator
 import numpy as np
 from numpy.typing import NDArray
 
-from blinkspot.localization._compiling import compiled
+from blinkspot.localization._compiling import compiled, read_only
 from blinkspot.localization.processing.correlation import Correlated
 from blinkspot.localization.processing.linking import Links, localizations_in, usable_uncertainties
 from blinkspot.localization.table import LocalizationTable
@@ -81,14 +81,14 @@ def _filler(
     result: FloatArray,
 ) -> Callable[[slice], None]:
     """Return what fills a part of a column's ``result``."""
-    rows, starts, values = links.rows, links.starts, table.column(name)
+    rows, starts, values = links.rows, links.starts, read_only(table.column(name))
     if name in _AXES:
         given = [table.column(each) for each in _AXES[name] if each in table.data.columns]
         known = next((each for each in given if np.isfinite(each).any()), given[-1])
-        uncertainty = usable_uncertainties(known, localizations)
+        uncertainty = read_only(usable_uncertainties(known, localizations))
         return lambda part: _precise_means(rows, starts, part.start, part.stop, values, uncertainty, result)
     if name in _UNCERTAINTIES:
-        frame = table.column("frame")
+        frame = read_only(table.column("frame"))
         measured = np.array(correlated.measured, dtype=np.float64)
         return lambda part: _recombined(
             rows, starts, part.start, part.stop, frame, values, correlated.frames, measured, result
@@ -106,6 +106,7 @@ def _filler_of(
     how: int,
     result: FloatArray,
 ) -> Callable[[slice], None]:
+    values, photons, localizations = (read_only(each) for each in (values, photons, localizations))
     return lambda part: _reduced(
         links.rows, links.starts, part.start, part.stop, values, photons, localizations, how, result
     )

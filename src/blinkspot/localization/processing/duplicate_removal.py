@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from blinkspot.errors import BlinkspotError
-from blinkspot.localization._compiling import compiled
+from blinkspot.localization._compiling import compiled, read_only
 from blinkspot.localization.processing.ordering import compile_ordering, order_by_frame
 from blinkspot.localization.processing.rows import rows_where
 from blinkspot.localization.processing.settings import check_number, setting
@@ -67,7 +67,9 @@ class DuplicateRemoval:
         yield from waited_for(_compile, clock)
         order = yield from order_by_frame(table, clock, (0.0, 0.5))
         kept = np.ones(len(table), dtype=np.bool_)
-        x, y = table.column("x_nm"), table.column("y_nm")
+        x, y, uncertainty = (
+            read_only(each) for each in (table.column("x_nm"), table.column("y_nm"), uncertainty)
+        )
         distance = np.nan if self.distance_nm is None else self.distance_nm
 
         def remove(part: slice) -> None:
@@ -113,5 +115,5 @@ def _remove(
 
 def _compile() -> None:
     compile_ordering()
-    one, index = np.ones(1), np.array([0, 1])
+    one, index = read_only(np.ones(1)), np.array([0, 1])
     _remove(index[:1], index, 0, 1, one, one, one, 1.0, np.ones(1, dtype=np.bool_))

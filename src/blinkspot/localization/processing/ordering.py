@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from blinkspot.localization._compiling import compiled
+from blinkspot.localization._compiling import compiled, read_only
 from blinkspot.localization.table import LocalizationTable
 from blinkspot.paced import gathered, in_parts, waited_for
 from blinkspot.progress import Progress, Stopwatch
@@ -53,7 +53,7 @@ def order_by_frame(
     starts = np.flatnonzero(
         np.concatenate(([True], frames[1:] != frames[:-1], [True])) if len(rows) else [True]
     )
-    keys = [table.column(name) for name in ("x_nm", "y_nm", "uncertainty_nm", "photons")]
+    keys = [read_only(table.column(name)) for name in ("x_nm", "y_nm", "uncertainty_nm", "photons")]
 
     def sort(part: slice) -> None:
         _sort_frames(rows, starts, part.start, part.stop, *keys)
@@ -99,5 +99,5 @@ def _sort_frames(
 
 def compile_ordering() -> None:
     """Have the compiled function ready."""
-    ones: Any = np.ones(1)
+    ones: Any = read_only(np.ones(1))
     _sort_frames(np.zeros(1, np.int64), np.array([0, 1]), 0, 1, ones, ones, ones, ones)

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, get_args
 
 import numpy as np
-from matplotlib.path import Path as Outline
 from numpy.typing import NDArray
 
 from blinkspot.errors import BlinkspotError
@@ -106,6 +105,8 @@ class Polygon:
 
     def apply(self, table: LocalizationTable) -> Generator[Progress, None, LocalizationTable]:
         """Return what lies on the side that is kept; see :class:`.step.Step`."""
+        from matplotlib.path import Path as Outline
+
         outline = Outline(np.array([*self.vertices_nm, self.vertices_nm[0]]), closed=True)
 
         def inside(x: FloatArray, y: FloatArray) -> NDArray[np.bool_]:

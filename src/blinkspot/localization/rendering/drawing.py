@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from scipy.special import ndtr
 
 from blinkspot.errors import BlinkspotError
+from blinkspot.localization._compiling import read_only
 from blinkspot.localization.column_names import our_name
 from blinkspot.localization.rendering import _kernels
 from blinkspot.localization.rendering.coloured_picture import ColouredPicture
@@ -258,4 +259,4 @@ def _median_width(*sigmas_nm: NDArray[np.float64]) -> float:
 
 
 def _column(table: LocalizationTable, name: str) -> NDArray[np.float64]:
-    return np.ascontiguousarray(table.column(name), dtype=np.float64)
+    return read_only(np.ascontiguousarray(table.column(name), dtype=np.float64))
