@@ -22,7 +22,7 @@ from test_plugin_helpers import (
 
 from blinkspot.denoising import Training, TrainingSettings
 from blinkspot.movies.stack import Stack
-from blinkspot.plugin.comparing import pixelwise_steps, profile_steps
+from blinkspot.plugin.comparing import pixelwise_steps, profile, profile_steps
 from blinkspot.plugin.comparing.clip import Side
 from blinkspot.plugin.denoise.denoised_layer import GrowingLayer, Request
 from blinkspot.plugin.denoise.denoising_steps import DenoisingTask, FramesReady
@@ -485,7 +485,8 @@ def test_what_cannot_be_compared_is_told_in_a_sentence(qtbot, viewer, dock):
 def open_profile(qtbot, viewer, dock):
     profile = session_of(viewer).profile
     choose(dock, "Line profile")
-    qtbot.waitUntil(lambda: profile.panel is not None, timeout=20_000)
+    # Once per installation, napari compiles what it draws lines by.
+    qtbot.waitUntil(lambda: profile.panel is not None, timeout=60_000)
     qtbot.waitUntil(lambda: profile.panel.noisy.getData()[0] is not None, timeout=20_000)
     return profile
 
@@ -532,6 +533,18 @@ def test_the_profile_follows_the_line_and_the_slider(qtbot, viewer, dock):
     dark = profile.panel.plot.backgroundBrush().color().lightness()
     viewer.theme = "light"
     assert profile.panel.plot.backgroundBrush().color().lightness() > dark + 100
+
+
+def test_the_window_does_not_stand_still_while_napari_compiles_lines(qtbot, viewer, dock, monkeypatch):
+    add_pair(viewer)
+    monkeypatch.setattr(profile, "_LONG_MS", 50)
+    compiling = gated(monkeypatch, profile, "compile_lines")
+    with notifications() as told:
+        choose(dock, "Line profile")
+        qtbot.waitUntil(lambda: any("once per installation" in text for _, text in told), timeout=10_000)
+    assert session_of(viewer).profile.line is None
+    compiling.set()
+    qtbot.waitUntil(lambda: session_of(viewer).profile.panel is not None, timeout=60_000)
 
 
 def test_the_profile_follows_a_movie_that_is_denoised_just_now(qtbot, viewer, dock):

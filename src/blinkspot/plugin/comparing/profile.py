@@ -8,7 +8,7 @@ import numpy as np
 from napari.components import ViewerModel
 from napari.layers import Image, Shapes
 from qtpy.compat import isalive
-from qtpy.QtCore import QObject
+from qtpy.QtCore import QObject, QTimer
 
 from blinkspot.errors import BlinkspotError
 from blinkspot.movies.line_profile import Line
@@ -18,13 +18,15 @@ from blinkspot.plugin.comparing import profile_steps
 from blinkspot.plugin.comparing.of_viewer import OfViewer
 from blinkspot.plugin.comparing.pair_of_layers import movie_behind
 from blinkspot.plugin.comparing.pixel_size import pixel_size_nm
-from blinkspot.plugin.comparing.profile_line import add_line, line_in, move_line
+from blinkspot.plugin.comparing.profile_line import add_line, compile_lines, line_in, move_line
 from blinkspot.plugin.comparing.profile_panel import ProfilePanel
 from blinkspot.plugin.comparing.profile_steps import ProfileQuestion
 from blinkspot.plugin.jobs.latest_only import LatestOnly
-from blinkspot.plugin.jobs.notify import tell_error
+from blinkspot.plugin.jobs.notify import tell, tell_error
 from blinkspot.plugin.layers.movies import frame_index, frame_shown, why_not_a_movie
 from blinkspot.plugin.widgets.following import follow
+
+_LONG_MS = 1500
 
 
 class LineProfile(QObject):
@@ -79,14 +81,23 @@ class LineProfile(QObject):
         self._cameras.ensure(source)
         index = frame_index(self._viewer(), denoised)
         where = denoised if index is not None else source
-        self._placing.ask(
-            partial(
-                profile_steps.line_across_brightest,
-                movie_behind(where),
-                frame_shown(self._viewer(), where),
-                self._corners_in_view(where),
-            )
+        across = partial(
+            profile_steps.line_across_brightest,
+            movie_behind(where),
+            frame_shown(self._viewer(), where),
+            self._corners_in_view(where),
         )
+
+        def placed() -> Line:
+            compile_lines()
+            return across()
+
+        self._placing.ask(placed)
+        QTimer.singleShot(_LONG_MS, self._say_why_it_takes_long)
+
+    def _say_why_it_takes_long(self) -> None:
+        if self._placing.busy:
+            tell("The line comes soon: napari compiles what it draws lines by, once per installation.")
 
     def close(self) -> None:
         """Take the line and the plot away."""

@@ -13,6 +13,18 @@ _COLOUR = "#ffd400"
 _WIDTH_PX = 0.3
 
 
+def compile_lines() -> None:
+    """Have napari compile what it draws lines by: many seconds, once per installation.
+
+    For a worker's thread; else the window would stand still when its first line appears.
+    """
+    line = np.array([[0.0, 0.0], [1.0, 1.0]])
+    layer = Shapes([line], shape_type="line", edge_width=_WIDTH_PX, ndim=2)
+    layer.mode = "direct"
+    layer.selected_data = {0}
+    layer.data = [line + 1.0]
+
+
 def add_line(viewer: ViewerModel, source: Image, line: Line) -> Shapes:
     """Add a line over a movie; its ends can be dragged at once."""
     layer: Shapes = viewer.add_shapes(
