@@ -132,6 +132,7 @@ MISUSES = {
     "localize M -o out.csv --fit-on denoised": "needs a denoised movie",
     "localize M -o out.csv --model W": "--model is for the uncertainties of fits on a denoised movie",
     "localize M -o out.csv --denoised shorter.tif": "(30, 32, 32) and the raw one (40, 32, 32)",
+    "localize D -o out.csv --denoised D": "is a denoised movie: give the movie as it was recorded",
     "localize M -o out.csv --denoised nan.tif": "Frame 10 (counting from 1) of the denoised movie",
     "localize M -o out.csv --em-gain 0": "em_gain must be 1",
     "localize M -o out.csv --pixel-size-nm nan": "pixel_size_nm must be a finite number",

@@ -151,7 +151,8 @@ def localize(
         )
     made = table_paths(output)
     clear_kept_of_finished(output)
-    movie = open_denoised(stack) if stack == denoised else open_recorded(stack)
+    # What is fitted as recorded must be so: fits on denoised pixels have no valid uncertainties.
+    movie = open_denoised(stack) if stack == denoised and fit_on == "denoised" else open_recorded(stack)
     guide = None if denoised is None else open_denoised(denoised)
     given = camera.given()
     for path in made:
