@@ -16,7 +16,7 @@ HOST = {"PyQt6", "magicgui", "napari", "pyqtgraph", "qtpy", "superqt", "vispy"}
 FLOORS = {
     "blinkspot": (
         {"errors", "freed_memory", "hardware_faults", "progress"},
-        {"files", "paced", "progress_parts", "safety"},
+        {"files", "paced", "plain_values", "progress_parts", "safety"},
         {"camera"},
         {"movies", "provenance"},
         {"camera_from_movie", "figure_writing"},

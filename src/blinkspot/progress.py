@@ -127,15 +127,17 @@ def finish(
     Parameters
     ----------
     job : generator
-        Yields progress values and returns the result.
+        Yields progress values and returns the result. Where ``on_progress`` raises, it is closed, and so
+        clears away what it has half done.
     on_progress : callable, optional
         Called with each value.
     """
-    while True:
-        try:
-            value = next(job)
-        except StopIteration as stop:
-            result: ResultT = stop.value
-            return result
-        if on_progress is not None:
-            on_progress(value)
+    with contextlib.closing(job):
+        while True:
+            try:
+                value = next(job)
+            except StopIteration as stop:
+                result: ResultT = stop.value
+                return result
+            if on_progress is not None:
+                on_progress(value)

@@ -8,6 +8,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from blinkspot.camera import Camera
+from blinkspot.plain_values import plain
 
 
 def package_version() -> str:
@@ -40,10 +41,15 @@ def provenance(
         Seed of the random numbers, None where the step uses none.
     **more
         Anything else worth keeping, JSON-ready: source file, provenance of the model used, ...
+
+    Returns
+    -------
+    dict
+        With Python's own numbers in the place of NumPy's.
     """
     if settings is not None and dataclasses.is_dataclass(settings) and not isinstance(settings, type):
         settings = dataclasses.asdict(settings)
-    return {
+    record = {
         "software": "napari-blinkspot",
         "version": package_version(),
         "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
@@ -53,3 +59,5 @@ def provenance(
         "seed": seed,
         **more,
     }
+    made: dict[str, Any] = plain(record)
+    return made

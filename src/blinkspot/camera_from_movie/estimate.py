@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,7 +22,7 @@ from blinkspot.camera_from_movie.background_noise import BlockNoise, measure_bac
 from blinkspot.camera_from_movie.noise_points import NoisePoints, noise_points
 from blinkspot.errors import BlinkspotError
 from blinkspot.movies.checks import check_movie
-from blinkspot.movies.stack import Stack
+from blinkspot.movies.stack import Stack, as_stack
 
 Array = NDArray[np.float64]
 
@@ -148,7 +149,7 @@ class CameraEstimate:
         )
 
 
-def estimate_camera(stack: Stack) -> CameraEstimate:
+def estimate_camera(stack: Stack | Any) -> CameraEstimate:
     """Estimate slope and offset of the camera from a movie alone, by up to 100 of its frames.
 
     The line is fitted over blocks of pixels. Its slope is the covariance of the level in one half of the
@@ -157,11 +158,17 @@ def estimate_camera(stack: Stack) -> CameraEstimate:
     method of instrumental variables; Reiersol 1941, Econometrica 9:1). Standard errors are from a bootstrap
     over blocks.
 
+    Parameters
+    ----------
+    stack : Stack or array
+        The movie.
+
     Raises
     ------
     BlinkspotError
         If the movie does not pass :func:`~blinkspot.movies.checks.check_movie`.
     """
+    stack = as_stack(stack)
     check_movie(stack)
     background = measure_background(stack)
     usable = _usable_blocks(background)

@@ -27,7 +27,7 @@ from blinkspot.denoising.prior import PriorNetwork
 from blinkspot.denoising.workers import Workers
 from blinkspot.errors import BlinkspotError
 from blinkspot.movies.checks import check_camera, check_movie
-from blinkspot.movies.stack import Stack
+from blinkspot.movies.stack import Stack, as_stack
 from blinkspot.progress import Progress
 
 
@@ -226,12 +226,12 @@ class Denoiser:
         """
         return Denoiser(self._model, self.network_name, camera, self.provenance)
 
-    def check_matches(self, movie: Stack, camera: Camera | None = None) -> None:
+    def check_matches(self, movie: Stack | Any, camera: Camera | None = None) -> None:
         """Check that a movie is one that this model can denoise.
 
         Parameters
         ----------
-        movie : Stack
+        movie : Stack or array
             Movie to denoise.
         camera : Camera, optional
             The movie's camera, where it is known.
@@ -242,6 +242,7 @@ class Denoiser:
             If the movie cannot be used at all, its camera is not the model's, or its noise has less than half
             or more than twice the variance that it would have with the model's camera.
         """
+        movie = as_stack(movie)
         if camera is not None:
             differences = self.camera.differences(camera)
             if differences:
@@ -259,12 +260,14 @@ class Denoiser:
                 "camera predicts, so the model was made for another camera: train one on this movie."
             )
 
-    def denoise_frame(self, movie: Stack, index: int, estimate: Estimate = "posterior-mean") -> FloatArray:
+    def denoise_frame(
+        self, movie: Stack | Any, index: int, estimate: Estimate = "posterior-mean"
+    ) -> FloatArray:
         """Denoise one frame of a movie.
 
         Parameters
         ----------
-        movie : Stack
+        movie : Stack or array
             Movie in ADU of this model's camera.
         index : int
             Frame number, from 0.
@@ -285,21 +288,25 @@ class Denoiser:
         frame: FloatArray = chunk.frames[0]
         return frame
 
-    def frames_at_once(self, movie: Stack) -> int:
+    def frames_at_once(self, movie: Stack | Any) -> int:
         """Return how many frames of a movie :meth:`denoise` computes in one go, from ``start`` on.
 
         A frame's last bits may depend on which frames are computed together with it.
         """
-        return self._stream.frames_at_once(movie)
+        return self._stream.frames_at_once(as_stack(movie))
 
     def denoise(
-        self, movie: Stack, start: int = 0, stop: int | None = None, estimate: Estimate = "posterior-mean"
+        self,
+        movie: Stack | Any,
+        start: int = 0,
+        stop: int | None = None,
+        estimate: Estimate = "posterior-mean",
     ) -> Generator[DenoisedChunk, None, None]:
         """Denoise a range of frames in a stream.
 
         Parameters
         ----------
-        movie : Stack
+        movie : Stack or array
             Movie in ADU of this model's camera.
         start, stop : int
             First frame, and the one after the last; the whole movie by default.
@@ -323,18 +330,18 @@ class Denoiser:
                 "A model trained with squared error knows no posterior variance: train with another loss."
             )
         for first, frames, progress in self._stream.of(
-            movie, start, stop, lambda counts, prior: estimate_counts(counts, prior, estimate)
+            as_stack(movie), start, stop, lambda counts, prior: estimate_counts(counts, prior, estimate)
         ):
             yield DenoisedChunk(first, self._photoelectrons(frames, estimate), progress)
 
     def predict(
-        self, movie: Stack, start: int = 0, stop: int | None = None
+        self, movie: Stack | Any, start: int = 0, stop: int | None = None
     ) -> Generator[PredictedChunk, None, None]:
         """Tell, in a stream, what is known of each pixel's count before it is seen.
 
         Parameters
         ----------
-        movie : Stack
+        movie : Stack or array
             Movie in ADU of this model's camera.
         start, stop : int
             First frame, and the one after the last; the whole movie by default.
@@ -349,6 +356,7 @@ class Denoiser:
         BlinkspotError
             If there is no such frame, or the movie is too short for the model's context.
         """
+        movie = as_stack(movie)
         nothing = np.empty((2, 0, *movie.shape[1:]), np.float32)
         for first, planes, progress in self._stream.of(
             movie,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -219,6 +220,13 @@ def checked_range(movie: Stack, start: int, stop: int | None) -> tuple[int, int]
         If the movie has no such frames.
     """
     stop = movie.n_frames if stop is None else stop
+    try:
+        # NumPy's whole numbers would not go into a record.
+        start, stop = operator.index(start), operator.index(stop)
+    except TypeError as error:
+        raise BlinkspotError(
+            f"The range of frames must be whole numbers, not {start!r} and {stop!r}."
+        ) from error
     if not 0 <= start < stop <= movie.n_frames:
         raise BlinkspotError(
             f"Frames {start} to {stop - 1} (counting from 0) are asked for, "

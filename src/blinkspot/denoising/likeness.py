@@ -9,14 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Generator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from blinkspot.denoising.frame_stream import checked_range
 from blinkspot.movies.lazy_frames import LazyFrames
-from blinkspot.movies.stack import Stack
+from blinkspot.movies.stack import Stack, as_stack
 from blinkspot.progress import Progress, Stopwatch
 from blinkspot.progress_parts import as_part
 
@@ -84,7 +84,7 @@ def _is_off(measured: Measured, limit: float) -> bool:
 
 
 def likeness_of(
-    denoiser: Denoiser, movie: Stack, start: int = 0, stop: int | None = None
+    denoiser: Denoiser, movie: Stack | Any, start: int = 0, stop: int | None = None
 ) -> Generator[Progress, None, Likeness]:
     """Look at how well a model foretells a few frames of a movie, spread evenly over a range.
 
@@ -95,7 +95,7 @@ def likeness_of(
     ----------
     denoiser : Denoiser
         The model.
-    movie : Stack
+    movie : Stack or array
         Movie in ADU of the model's camera.
     start, stop : int
         First frame of the range, and the one after the last; the whole movie by default.
@@ -109,6 +109,7 @@ def likeness_of(
     BlinkspotError
         If there is no such frame, or the movie is too short for the model's context.
     """
+    movie = as_stack(movie)
     start, stop = checked_range(movie, start, stop)
     middle = _Middle(movie)
     n_frames = min(_MOST_FRAMES, stop - start, max(1, _PIXELS // (middle.height * middle.width)))

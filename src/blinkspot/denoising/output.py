@@ -6,17 +6,18 @@ import dataclasses
 import os
 from collections.abc import Generator
 from types import TracebackType
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, get_args
 
 import numpy as np
 
 from blinkspot.camera import Camera, FloatArray
 from blinkspot.denoising.denoiser import Denoiser
 from blinkspot.denoising.frame_stream import checked_range
-from blinkspot.denoising.noise import Estimate
+from blinkspot.denoising.noise import ESTIMATES, Estimate
+from blinkspot.errors import BlinkspotError
 from blinkspot.movies.identity import movie_identity
 from blinkspot.movies.resumable_writing import ResumableStackWriter
-from blinkspot.movies.stack import Stack
+from blinkspot.movies.stack import Stack, as_stack
 from blinkspot.progress import Progress, Stopwatch
 from blinkspot.provenance import provenance
 
@@ -47,7 +48,7 @@ class DenoisedFile:
     def __init__(
         self,
         denoiser: Denoiser,
-        movie: Stack,
+        movie: Stack | Any,
         path: str | os.PathLike[str],
         estimate: Estimate = "posterior-mean",
         units: Units = "adu",
@@ -56,6 +57,14 @@ class DenoisedFile:
         stop: int | None = None,
         restart: bool = False,
     ) -> None:
+        if estimate not in ESTIMATES:
+            raise BlinkspotError(f"There is no estimate {estimate!r}: choose one of {', '.join(ESTIMATES)}.")
+        if units not in get_args(Units):
+            # Else the file would hold one unit and say another.
+            raise BlinkspotError(
+                f"There is no unit {units!r} of denoised frames: choose one of {', '.join(get_args(Units))}."
+            )
+        movie = as_stack(movie)
         self._denoiser, self._movie = denoiser, movie
         self._estimate, self._units = estimate, units
         self._start, self._stop = checked_range(movie, start, stop)
@@ -126,7 +135,7 @@ class DenoisedFile:
 
 def denoise_to_file(
     denoiser: Denoiser,
-    movie: Stack,
+    movie: Stack | Any,
     path: str | os.PathLike[str],
     estimate: Estimate = "posterior-mean",
     units: Units = "adu",
@@ -144,7 +153,7 @@ def denoise_to_file(
     ----------
     denoiser : Denoiser
         Trained model.
-    movie : Stack
+    movie : Stack or array
         Movie in ADU of the model's camera.
     path : path
         TIFF (``.tif``) or zarr store (``.zarr``) to make.
@@ -161,8 +170,8 @@ def denoise_to_file(
     Raises
     ------
     BlinkspotError
-        If the suffix is another, the result exists already, is being written or cannot be written, there are
-        no such frames, or the movie cannot be denoised.
+        If the suffix, the estimate or the unit is another, the result exists already, is being written or
+        cannot be written, there are no such frames, or the movie cannot be denoised.
     """
     file = DenoisedFile(denoiser, movie, path, estimate, units, start=start, stop=stop, restart=restart)
     with file:

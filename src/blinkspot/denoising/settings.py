@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, fields, replace
 from typing import Any, Literal, get_args
 
@@ -9,6 +10,7 @@ from blinkspot.denoising.networks import NETWORKS, NetworkName, default_channels
 from blinkspot.denoising.noise import LOSSES, LossName
 from blinkspot.errors import BlinkspotError
 from blinkspot.movies.checks import SMALLEST_SIDE_PX
+from blinkspot.plain_values import check_kinds, make_plain
 
 DeviceName = Literal["auto", "cpu", "cuda", "mps"]
 DEVICES: tuple[DeviceName, ...] = get_args(DeviceName)
@@ -17,6 +19,20 @@ MAX_BLIND_SPOT_RADIUS_PX = 2
 MAX_CHANNELS = 512
 MAX_COMPONENTS = 3
 _MAX_SEED = 2**63 - 1
+_WHOLE = (
+    "components",
+    "context_frames",
+    "blind_spot_radius_px",
+    "channels",
+    "epochs",
+    "crop_size_px",
+    "batch_size",
+    "max_frames",
+    "first_frame",
+    "last_frame",
+    "seed",
+)
+_NUMBERS = ("minutes", "learning_rate", "min_relative_signal")
 
 
 @dataclass(frozen=True)
@@ -102,6 +118,8 @@ class TrainingSettings:
         return {name: value for name, (value, default) in values.items() if value != default}
 
     def __post_init__(self) -> None:
+        make_plain(self)
+        check_kinds(self, "Training settings:", _WHOLE, _NUMBERS)
         _check(
             self.network in NETWORKS, f"network must be one of {', '.join(NETWORKS)}, not {self.network!r}"
         )
@@ -122,14 +140,17 @@ class TrainingSettings:
         )
         _check(self.epochs is None or self.minutes is None, "give epochs or minutes, not both")
         _check(self.epochs is None or self.epochs >= 1, f"epochs must be 1 or more, not {self.epochs}")
-        _check(self.minutes is None or self.minutes > 0, f"minutes must be above 0, not {self.minutes}")
+        _check(
+            self.minutes is None or 0 < self.minutes < math.inf,
+            f"minutes must be above 0, not {self.minutes}",
+        )
         _check(
             self.channels is None or 1 <= self.channels <= MAX_CHANNELS,
             f"channels must be 1 to {MAX_CHANNELS}, not {self.channels}",
         )
         _check(self.crop_size_px >= 16, f"crop_size_px must be 16 or more, not {self.crop_size_px}")
         _check(self.batch_size >= 1, f"batch_size must be 1 or more, not {self.batch_size}")
-        _check(self.learning_rate > 0, f"learning_rate must be above 0, not {self.learning_rate}")
+        _check(0 < self.learning_rate < math.inf, f"learning_rate must be above 0, not {self.learning_rate}")
         _check(self.max_frames >= 10, f"max_frames must be 10 or more, not {self.max_frames}")
         _check(self.first_frame >= 0, f"first_frame must be 0 or more, not {self.first_frame}")
         _check(
@@ -137,13 +158,18 @@ class TrainingSettings:
             f"last_frame must not lie before first_frame, {self.first_frame}, but is {self.last_frame}",
         )
         if self.region_px is not None:
-            object.__setattr__(self, "region_px", tuple(self.region_px))  # a list, where it was in a file
+            region: Any = self.region_px
+            if isinstance(region, list):  # where it was in a file
+                region = tuple(region)
+                object.__setattr__(self, "region_px", region)
             _check(
-                len(self.region_px) == 4
-                and min(self.region_px[:2]) >= 0
-                and min(self.region_px[2:]) >= SMALLEST_SIDE_PX,
-                "region_px must be first row, first column, height and width, the latter "
-                f"{SMALLEST_SIDE_PX} or more, not {self.region_px}",
+                isinstance(region, tuple)
+                and len(region) == 4
+                and all(type(number) is int for number in region)
+                and min(region[:2]) >= 0
+                and min(region[2:]) >= SMALLEST_SIDE_PX,
+                "region_px must be first row, first column, height and width in whole numbers, the latter "
+                f"{SMALLEST_SIDE_PX} or more, not {region}",
             )
         _check(0 <= self.seed <= _MAX_SEED, f"seed must be 0 to {_MAX_SEED}, not {self.seed}")
 

@@ -11,6 +11,7 @@ import numpy as np
 from blinkspot.errors import BlinkspotError
 from blinkspot.localization.astigmatism.calibration import AstigmatismCalibration
 from blinkspot.localization.fitting.molecules import FitMethod, FitPixels
+from blinkspot.plain_values import make_plain
 
 MOST_EMITTERS = 5
 
@@ -75,6 +76,7 @@ class LocalizerSettings:
     astigmatism: AstigmatismCalibration | None = None
 
     def __post_init__(self) -> None:
+        make_plain(self)
         self._check_kinds()
         if not (math.isfinite(self.threshold) and self.threshold > 0):
             raise BlinkspotError(

@@ -226,6 +226,14 @@ def _natural_key(name: str) -> list[tuple[int, int, str]]:
     return [(1, int(part), "") if part.isdecimal() else (0, 0, part) for part in parts]
 
 
+def _is_numpy_type(dtype: object) -> bool:
+    """Tell whether a pixel type is one of NumPy's; torch has its own."""
+    try:
+        return dtype is not None and np.dtype(dtype) is not None  # type: ignore[call-overload]
+    except TypeError:
+        return False
+
+
 def as_stack(movie: Any) -> Stack:
     """Make a stack of an array (T, Y, X) of whatever library; a stack is returned as it is.
 
@@ -242,8 +250,13 @@ def as_stack(movie: Any) -> Stack:
     """
     if isinstance(movie, Stack):
         return movie
-    if not (hasattr(movie, "shape") and hasattr(movie, "dtype")):
-        movie = np.asarray(movie)
+    if not (hasattr(movie, "shape") and _is_numpy_type(getattr(movie, "dtype", None))):
+        try:
+            movie = np.asarray(movie)
+        except (TypeError, ValueError) as error:
+            raise BlinkspotError(
+                "The movie is no array: give frames of one size, in the processor's memory."
+            ) from error
     check_pixel_type(np.dtype(movie.dtype), "The movie")
     shape = tuple(int(length) for length in movie.shape)
     if 0 in shape:

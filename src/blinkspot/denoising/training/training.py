@@ -42,7 +42,7 @@ from blinkspot.denoising.workers import Workers
 from blinkspot.errors import BlinkspotError
 from blinkspot.files.part_folders import claimed
 from blinkspot.hardware_faults import is_lost_gpu, is_out_of_memory
-from blinkspot.movies.stack import Stack
+from blinkspot.movies.stack import Stack, as_stack
 from blinkspot.progress import Progress, Stopwatch, relayed
 from blinkspot.provenance import provenance
 
@@ -58,7 +58,7 @@ class Training:
 
     Parameters
     ----------
-    movie : Stack
+    movie : Stack or array
         Noisy movie.
     camera : Camera
         That recorded it.
@@ -86,12 +86,12 @@ class Training:
 
     def __init__(
         self,
-        movie: Stack,
+        movie: Stack | Any,
         camera: Camera,
         settings: TrainingSettings | None = None,
         start: Denoiser | None = None,
     ) -> None:
-        self.movie = movie
+        self.movie = as_stack(movie)
         self.camera = camera
         self.settings = settings or TrainingSettings()
         self.device = pick_device(self.settings.device)
@@ -99,7 +99,7 @@ class Training:
         self.warnings: list[str] = []
         self._start = start
         self._used = resolved(self.settings)
-        check_part(movie, self.settings)
+        check_part(self.movie, self.settings)
         if start is not None:
             start.check_can_learn(self.settings.loss)
             start.check_keeps(self.settings.chosen)
@@ -399,7 +399,7 @@ class Training:
 
 
 def train(
-    movie: Stack, camera: Camera, settings: TrainingSettings | None = None
+    movie: Stack | Any, camera: Camera, settings: TrainingSettings | None = None
 ) -> Generator[Progress, None, Denoiser]:
     """Train a denoiser: ``Training(movie, camera, settings).run()``."""
     return Training(movie, camera, settings).run()

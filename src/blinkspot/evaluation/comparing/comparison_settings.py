@@ -11,6 +11,7 @@ from blinkspot.evaluation.resolution import ResolutionSettings
 from blinkspot.evaluation.scoring.matching import check_tolerance
 from blinkspot.evaluation.scoring.scores import DEFAULT_TOLERANCE_NM
 from blinkspot.localization import LocalizerSettings
+from blinkspot.plain_values import make_plain
 
 
 @dataclass(frozen=True)
@@ -57,6 +58,7 @@ class ComparisonSettings:
     held_out: HeldOutSettings | None = None
 
     def __post_init__(self) -> None:
+        make_plain(self)
         if not 0 < self.search_threshold <= self.localizer.threshold:
             raise BlinkspotError(
                 "The lowest threshold searched must be above 0 and at most the default threshold "

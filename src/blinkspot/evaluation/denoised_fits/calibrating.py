@@ -123,7 +123,7 @@ def _calibrated(
     calibration = {
         "from": "simulated frames that match the movie",
         "errors": errors.count,
-        "seed": seed,
+        "seed": int(seed),
         "law": law.as_dict(),
         "correlations": correlations,
     }

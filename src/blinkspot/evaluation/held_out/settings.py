@@ -10,6 +10,7 @@ from blinkspot.errors import BlinkspotError
 from blinkspot.evaluation.scoring.matching import check_tolerance
 from blinkspot.evaluation.scoring.scores import DEFAULT_TOLERANCE_NM
 from blinkspot.localization import LocalizerSettings
+from blinkspot.plain_values import make_plain
 
 _MOST_KEPT, _LEAST_KEPT = 0.9, 0.3
 _SMALLEST_STEP = 1.1
@@ -49,6 +50,7 @@ class HeldOutSettings:
     seed: int = 1
 
     def __post_init__(self) -> None:
+        make_plain(self)
         shares = self.kept_shares
         rising = all(low * _SMALLEST_STEP <= high for low, high in itertools.pairwise(shares))
         if len(shares) < 2 or not rising or shares[0] < _LEAST_KEPT or shares[-1] > _MOST_KEPT:

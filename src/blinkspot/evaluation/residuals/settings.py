@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from blinkspot.errors import BlinkspotError
+from blinkspot.plain_values import make_plain
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,7 @@ class ResidualSettings:
     seed: int = 1
 
     def __post_init__(self) -> None:
+        make_plain(self)
         if not 0.01 <= self.false_per_megapixel <= 1000:
             raise BlinkspotError(
                 "The false spots per million pixels of a residual must lie between 0.01 and 1000, not "

@@ -8,6 +8,7 @@ from typing import Literal, get_args
 import numpy as np
 
 from blinkspot.errors import BlinkspotError
+from blinkspot.plain_values import make_plain
 
 Split = Literal["blocks", "odd-even", "localizations"]
 SPLITS: tuple[Split, ...] = get_args(Split)
@@ -50,6 +51,7 @@ class ResolutionSettings:
     seed: int = 1
 
     def __post_init__(self) -> None:
+        make_plain(self)
         if self.split not in SPLITS:
             raise BlinkspotError(f"There is no split {self.split!r}: choose one of {', '.join(SPLITS)}.")
         if self.frames_per_block is not None and self.frames_per_block < 1:

@@ -12,6 +12,7 @@ from blinkspot.errors import BlinkspotError
 from blinkspot.evaluation.simulation.field import Field
 from blinkspot.evaluation.simulation.masks import Mask
 from blinkspot.evaluation.simulation.structure import Structure
+from blinkspot.plain_values import check_kinds, make_plain
 
 LARGEST_NUMBER_OF_MOLECULES = 1e5
 LARGEST_NUMBER_OF_FLUOROPHORES = 2e6
@@ -27,6 +28,7 @@ _NOT_NEGATIVE = (
     "motion_nm_per_sqrt_frame",
     "min_truth_photons",
 )
+_PAIRS = ("fwhm_nm", "photons", "drift_nm_per_frame")
 
 
 @dataclass(frozen=True)
@@ -113,6 +115,8 @@ class SimulationSettings:
     seed: int = 1
 
     def __post_init__(self) -> None:
+        make_plain(self)
+        self._check_kinds()
         self._check_frames()
         for name in _NOT_NEGATIVE:
             value = getattr(self, name)
@@ -139,6 +143,33 @@ class SimulationSettings:
             )
         if self.seed < 0:
             raise BlinkspotError(f"The simulation's seed must be 0 or more, not {self.seed}.")
+
+    def _check_kinds(self) -> None:
+        check_kinds(self, "The simulation's", ("frames", "seed"), (*_NOT_NEGATIVE, "mean_blinks"))
+        sides = self.size_px if isinstance(self.size_px, (list, tuple)) else (self.size_px,)
+        if not 1 <= len(sides) <= 2 or any(type(side) is not int for side in sides):
+            raise BlinkspotError(
+                "The simulation's size_px must be a whole number, or two of them (height and width), not "
+                f"{self.size_px!r}."
+            )
+        if isinstance(self.size_px, (list, tuple)):
+            object.__setattr__(self, "size_px", (sides[0], sides[-1]))
+        for name in _PAIRS:
+            pair = getattr(self, name)
+            if (
+                not isinstance(pair, (list, tuple))
+                or len(pair) != 2
+                or any(type(number) not in (int, float) for number in pair)
+            ):
+                raise BlinkspotError(f"The simulation's {name} must be two numbers, not {pair!r}.")
+            object.__setattr__(self, name, tuple(pair))
+        for name, kind in (("structure", Structure), ("background_mask", Mask), ("illumination", Mask)):
+            value = getattr(self, name)
+            if value is not None and not isinstance(value, kind):
+                raise BlinkspotError(
+                    f"The simulation's {name} must be a {kind.__name__}, as those of "
+                    f"blinkspot.evaluation.simulation, or None, not {value!r}."
+                )
 
     def _check_frames(self) -> None:
         if self.frames < 1:

@@ -17,6 +17,7 @@ from blinkspot.localization.astigmatism.calibration import AstigmatismCalibratio
 from blinkspot.localization.astigmatism.curves import CalibratedBeads, align_and_fit, crossings_nm
 from blinkspot.movies.stack import Stack, as_stack
 from blinkspot.paced import waited_for
+from blinkspot.plain_values import make_plain
 from blinkspot.progress import Progress, Stopwatch
 from blinkspot.provenance import provenance
 
@@ -60,6 +61,7 @@ class CalibrationSettings:
     refractive_index_factor: float = 1.0
 
     def __post_init__(self) -> None:
+        make_plain(self)
         if not (math.isfinite(self.z_step_nm) and 1.0 <= abs(self.z_step_nm) <= 1000.0):
             raise BlinkspotError(
                 "The z step must be the distance between two frames of the bead stack, 1 to 1000 nm "

@@ -15,6 +15,7 @@ from blinkspot.localization.processing.settings import check_choice, check_numbe
 from blinkspot.localization.processing.step import recorded
 from blinkspot.localization.table import LocalizationTable
 from blinkspot.paced import in_parts, waited_for
+from blinkspot.plain_values import make_plain
 from blinkspot.progress import Progress, Stopwatch
 
 
@@ -46,6 +47,7 @@ class DensityFilter:
     dimensions: int = setting(2, "2, or 3 with z")
 
     def __post_init__(self) -> None:
+        make_plain(self)
         check_number(self.name, "radius_nm", self.radius_nm, 0.0, 1e6, above=True)
         check_number(self.name, "neighbours", self.neighbours, 1, 1000, whole=True)
         check_choice(self.name, "dimensions", self.dimensions, (2, 3))

@@ -17,6 +17,7 @@ from blinkspot.localization.processing.settings import check_number, setting
 from blinkspot.localization.processing.step import recorded
 from blinkspot.localization.table import LocalizationTable
 from blinkspot.paced import in_parts, waited_for
+from blinkspot.plain_values import make_plain
 from blinkspot.progress import Progress, Stopwatch
 
 FloatArray = NDArray[np.float64]
@@ -50,6 +51,7 @@ class DuplicateRemoval:
     )
 
     def __post_init__(self) -> None:
+        make_plain(self)
         if self.distance_nm is not None:
             check_number(self.name, "distance_nm", self.distance_nm, 0.0, 1e4, above=True)
 

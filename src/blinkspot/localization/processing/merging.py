@@ -19,6 +19,7 @@ from blinkspot.localization.processing.settings import check_number, setting
 from blinkspot.localization.processing.step import recorded
 from blinkspot.localization.table import LocalizationTable
 from blinkspot.paced import in_parts, waited_for
+from blinkspot.plain_values import make_plain
 from blinkspot.progress import Progress, Stopwatch, finish
 
 _MOST_FRAMES = 2**31
@@ -38,6 +39,7 @@ class _Linking:
     longest_frames: int = setting(0, "most frames from first to last; 0: no limit", "frames")
 
     def __post_init__(self) -> None:
+        make_plain(self)
         check_number(self.name, "radius_nm", self.radius_nm, 0.0, 1000.0, above=True)
         if self.radius_uncertainties is not None:
             check_number(

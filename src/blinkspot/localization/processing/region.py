@@ -16,6 +16,7 @@ from blinkspot.localization.processing.settings import check_choice, check_numbe
 from blinkspot.localization.processing.step import Step, recorded
 from blinkspot.localization.table import LocalizationTable
 from blinkspot.paced import in_parts
+from blinkspot.plain_values import make_plain
 from blinkspot.progress import Progress, Stopwatch
 
 FloatArray = NDArray[np.float64]
@@ -51,6 +52,7 @@ class Rectangle:
     keep: Literal["inside", "outside"] = setting("inside", "what is kept")
 
     def __post_init__(self) -> None:
+        make_plain(self)
         for side in ("x_from_nm", "x_to_nm", "y_from_nm", "y_to_nm"):
             if getattr(self, side) is not None:
                 check_number(self.name, side, getattr(self, side), -_FARTHEST_NM, _FARTHEST_NM)
@@ -100,6 +102,7 @@ class Polygon:
     keep: Literal["inside", "outside"] = setting("inside", "what is kept")
 
     def __post_init__(self) -> None:
+        make_plain(self)
         object.__setattr__(self, "vertices_nm", _as_vertices(self.vertices_nm))
         check_choice(self.name, "keep", self.keep, get_args(Side))
 

@@ -17,6 +17,7 @@ from blinkspot.localization.processing.step import recorded
 from blinkspot.localization.table import LocalizationTable
 from blinkspot.localization.uncertainty import Formula, closed_form_uncertainty
 from blinkspot.paced import in_parts
+from blinkspot.plain_values import make_plain
 from blinkspot.progress import Progress, Stopwatch
 
 FloatArray = NDArray[np.float64]
@@ -56,6 +57,7 @@ class UncertaintyFormula:
     em_gain: float | None = setting(None, "above 1: with an EM register; none: from the table's provenance")
 
     def __post_init__(self) -> None:
+        make_plain(self)
         check_choice(self.name, "formula", self.formula, get_args(Formula))
         if self.pixel_size_nm is not None:
             check_number(self.name, "pixel_size_nm", self.pixel_size_nm, 1.0, 1e5)

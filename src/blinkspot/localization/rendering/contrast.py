@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from blinkspot.errors import BlinkspotError
+from blinkspot.plain_values import make_plain
 
 # Gaussians have long dim tails: pixels below this part of the mean count as empty.
 _FILLED_PART = 0.1
@@ -36,6 +37,7 @@ class Contrast:
     gamma: float = 1.0
 
     def __post_init__(self) -> None:
+        make_plain(self)
         if not 0.0 <= self.saturated_percent < 100.0:
             raise BlinkspotError(
                 f"The saturated part must be from 0 to below 100 %, not {self.saturated_percent}."

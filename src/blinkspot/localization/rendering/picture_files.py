@@ -23,6 +23,7 @@ from blinkspot.localization.rendering.annotations import (
 )
 from blinkspot.localization.rendering.coloured_picture import ColouredPicture
 from blinkspot.localization.rendering.contrast import Contrast
+from blinkspot.plain_values import plain
 from blinkspot.provenance import package_version
 
 COLORMAP = "inferno"
@@ -65,6 +66,7 @@ def save_picture(
     """
     suffix = Path(path).suffix.lower()
     contrast = Contrast() if contrast is None else contrast
+    pixel_size_nm, provenance = plain(pixel_size_nm), plain(provenance)
     # The numbers of a .tif have no contrast.
     colours = suffix == ".png" or isinstance(picture, ColouredPicture)
     about = json.dumps({**(provenance or {}), **_how_shown(picture, pixel_size_nm, contrast, colours)})

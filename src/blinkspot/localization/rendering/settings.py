@@ -10,6 +10,7 @@ import psutil
 
 from blinkspot.errors import BlinkspotError
 from blinkspot.localization.table import LocalizationTable
+from blinkspot.plain_values import make_plain
 
 RenderMethod = Literal["histogram", "ash", "gaussian"]
 
@@ -50,6 +51,7 @@ class RenderSettings:
     smallest_sigma_px: float = 0.3
 
     def __post_init__(self) -> None:
+        make_plain(self)
         if self.method not in get_args(RenderMethod):
             names = ", ".join(map(repr, get_args(RenderMethod)))
             raise BlinkspotError(f"A picture is drawn by one of the methods {names}, not {self.method!r}.")

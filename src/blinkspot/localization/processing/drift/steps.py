@@ -16,6 +16,7 @@ from blinkspot.localization.processing.drift.files import read_drift
 from blinkspot.localization.processing.settings import check_choice, check_number, setting
 from blinkspot.localization.processing.step import RECORD, recorded
 from blinkspot.localization.table import LocalizationTable
+from blinkspot.plain_values import make_plain
 from blinkspot.progress import Progress
 
 _LARGEST_NM = 1e9
@@ -51,6 +52,7 @@ class DriftCorrection:
     largest_shift_nm: float = setting(1000.0, "drift between two segments, at most", "nm")
 
     def __post_init__(self) -> None:
+        make_plain(self)
         check_choice(self.name, "method", self.method, ("overlap", "rcc"))
         if self.segment_frames is not None:
             check_number(self.name, "segment_frames", self.segment_frames, 1, _MOST_FRAMES, whole=True)
@@ -102,6 +104,7 @@ class FiducialCorrection:
     least_presence: float = setting(0.8, "part of the frames in which a fiducial must be")
 
     def __post_init__(self) -> None:
+        make_plain(self)
         object.__setattr__(self, "positions_nm", _pairs(self.name, self.positions_nm))
         check_number(self.name, "radius_nm", self.radius_nm, 0.0, _LARGEST_NM, above=True)
         check_number(self.name, "least_presence", self.least_presence, 0.0, 1.0, above=True)
@@ -154,6 +157,7 @@ class LoadedDrift:
     pixel_size_nm: float | None = setting(None, "pixel of the camera, for Picasso's files", "nm")
 
     def __post_init__(self) -> None:
+        make_plain(self)
         if not isinstance(self.path, str) or not self.path:
             raise BlinkspotError(f"{self.name}: path must be the name of a file, not {self.path!r}.")
         if self.pixel_size_nm is not None:
