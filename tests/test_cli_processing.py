@@ -80,6 +80,13 @@ def test_steps_of_one_table_are_repeated_on_several(tmp_path, table, capsys):
         assert (tmp_path / "all" / name).read_bytes() == (tmp_path / "first.csv").read_bytes()
 
 
+def test_the_names_of_what_was_made_are_printed_as_they_are(tmp_path, table, capsys):
+    status, out, _ = command(capsys, table, "-o", tmp_path / "my_first_out.csv", *with_steps(STEP_TEXTS[:1]))
+    assert status == 0
+    assert out.startswith(f"{tmp_path / 'my_first_out.csv'}: ")
+    assert out.endswith(" of 120 rows\n")
+
+
 def test_a_recorded_drift_is_looked_for_beside_its_table(tmp_path, table, capsys, monkeypatch):
     folder, elsewhere = tmp_path / "folder", tmp_path / "elsewhere"
     folder.mkdir()

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from blinkspot.cli.console import answer, run, say
+from blinkspot.cli.console import answer, run, say, show
 from blinkspot.cli.movie_commands import Json
 from blinkspot.cli.step_options import parse_step, steps_help
 from blinkspot.errors import BlinkspotError
@@ -64,7 +64,9 @@ def process(
             for table, name in zip(tables, names, strict=True):
                 rows[output / name] = _processed(table, folder / name, steps)
     if not as_json:
-        answer({str(target): f"{after} of {before} rows" for target, (before, after) in rows.items()}, False)
+        # Not as entries of an answer, whose names are words: these are paths.
+        for target, (before, after) in rows.items():
+            show(f"{target}: {after} of {before} rows")
         return
     made = [
         {"table": str(target), "rows_before": before, "rows_after": after}
