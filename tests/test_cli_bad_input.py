@@ -182,6 +182,7 @@ MISUSES = {
     "localize M -o out.csv --astigmatism c.toml --fit-window-px 9 --initial-sigma-px 2": (
         "--initial-sigma-px and --fit-window-px have no effect with --astigmatism: leave them out"
     ),
+    "localize M -o out.csv --preset thunderstorm --widths learned": "--widths has no effect with --preset",
     "render T -o out.png --method gaussian --shifts 4": "--shifts has no effect with --method gaussian",
     "render T -o out.tif --gamma 0.5": "--gamma has no effect on the numbers of a .tif",
     "compare M D -o out --tolerance-nm 30": "--tolerance-nm has no effect without --truth",
@@ -207,6 +208,9 @@ MISUSES = {
     "simulate out.tif --illumination precious.csv": "must be a picture whose name ends in",
     "simulate out.tif --illumination-fwhm-um 5": "no effect without --illumination gaussian",
     "simulate out.tif --even-background": "--even-background has no effect without --illumination",
+    "simulate out.tif --preset paper-default --illumination none --even-background": (
+        "--even-background has no effect without --illumination"
+    ),
     "simulate out.tif --preset low120 --mean-off-frames 9": "need a mean_on_frames above 0",
     "simulate out.tif --blinks 3": "need a mean_off_frames above 0",
     "simulate out.tif --structure rings --seed -1": "seed must be 0 or more",

@@ -153,7 +153,7 @@ def simulate(
     base = PRESETS[preset]
     if illumination != _GAUSSIAN:
         refuse_idle(context, "without --illumination gaussian", "illumination_fwhm_um")
-    if base.illumination is None and illumination in (None, _NONE):
+    if illumination == _NONE or (illumination is None and base.illumination is None):
         refuse_idle(context, "without --illumination", "even_background")
     size_px = base.size_px if size is None else _size(size)
     seen = replace(base, size_px=size_px, camera=_camera(base.camera, camera.given(), size_px))

@@ -124,6 +124,8 @@ def localize(
     """
     if false_per_frame is not None:
         refuse_idle(context, "with --false-per-frame", "threshold")
+    if preset == "thunderstorm" and widths == "learned":  # others are refused with the settings
+        refuse_idle(context, "with --preset thunderstorm, whose widths are free", "widths")
     if astigmatism is not None:
         refuse_idle(context, "with --astigmatism", "initial_sigma_px", "fit_window_px")
     if denoised is None and is_denoised(open_stack(stack)):
