@@ -1,4 +1,4 @@
-"""Settings as plain Python values: NumPy's numbers, which JSON does not take, become Python's own."""
+"""Values that can be written: NumPy's numbers, which JSON does not take, become Python's own."""
 
 from __future__ import annotations
 
@@ -26,6 +26,24 @@ def plain(value: Any) -> Any:
         return {plain(name): plain(entry) for name, entry in value.items()}
     if type(value) in (list, tuple):
         return type(value)(plain(entry) for entry in value)
+    return value
+
+
+def encodable(value: Any) -> Any:
+    """Return a value in whose texts, also in lists and dictionaries, all can be written as UTF-8.
+
+    The name of a file on an old disk, or in a terminal without a language, holds bytes that are no UTF-8.
+
+    Parameters
+    ----------
+    value : object
+    """
+    if isinstance(value, str):
+        return value.encode("utf-8", "backslashreplace").decode("utf-8")
+    if isinstance(value, dict):
+        return {encodable(name): encodable(entry) for name, entry in value.items()}
+    if type(value) in (list, tuple):
+        return type(value)(encodable(entry) for entry in value)
     return value
 
 

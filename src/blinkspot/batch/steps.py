@@ -37,6 +37,7 @@ from blinkspot.localization.processing.step import RECORD
 from blinkspot.movies.checks import check_camera, check_movie
 from blinkspot.movies.stack import Stack
 from blinkspot.paced import waited_for
+from blinkspot.plain_values import encodable
 from blinkspot.progress import Progress, Stopwatch
 
 if TYPE_CHECKING:  # importing it takes seconds
@@ -386,4 +387,5 @@ def _waited(job: Any, saying: str = "opening") -> Generator[Progress, None, Any]
 
 def _write_json(target: Path, content: dict[str, Any]) -> None:
     with written_whole(target) as temporary:
-        temporary.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        text = json.dumps(encodable(content), indent=1, ensure_ascii=False)
+        temporary.write_text(text + "\n", encoding="utf-8")

@@ -15,6 +15,7 @@ from blinkspot.evaluation.held_out import HeldOutSettings, check_held_out, pictu
 from blinkspot.files.whole_files import check_can_write, written_whole
 from blinkspot.localization import LocalizerSettings
 from blinkspot.movies.recorded import open_recorded
+from blinkspot.plain_values import encodable
 
 
 @takes_camera_options
@@ -63,7 +64,8 @@ def check(
     figures = found.as_dict()
     if output is not None:
         with written_whole(output) as temporary:
-            temporary.write_text(json.dumps(figures, indent=1, ensure_ascii=False), encoding="utf-8")
+            text = json.dumps(encodable(figures), indent=1, ensure_ascii=False)
+            temporary.write_text(text, encoding="utf-8")
     words: dict[str, object] = {each.name: sentence(each) for each in found.routes}
     words["pictures"] = picture_sentence(found)
     if as_json:

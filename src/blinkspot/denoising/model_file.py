@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import math
 import os
+import tempfile
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -123,6 +126,20 @@ def _camera(settings: dict[str, Any], maps: Tensor | None) -> Camera:
     return Camera.from_dict({**settings, "maps": held})
 
 
+@contextlib.contextmanager
+def _name_in_utf8(path: str | os.PathLike[str]) -> Iterator[Path]:
+    """Give a file's name, or a link to it: safetensors opens no name that is not UTF-8, as old disks have."""
+    try:
+        os.fspath(path).encode()
+    except UnicodeEncodeError:
+        with tempfile.TemporaryDirectory() as folder:
+            link = Path(folder) / "model"
+            link.symlink_to(os.path.abspath(path))
+            yield link
+    else:
+        yield Path(path)
+
+
 def load_model(path: str | os.PathLike[str]) -> tuple[ModelRecord, PriorNetwork]:
     """Read a model file; nothing in it is run.
 
@@ -134,10 +151,10 @@ def load_model(path: str | os.PathLike[str]) -> tuple[ModelRecord, PriorNetwork]
     if not Path(path).is_file():
         raise BlinkspotError(f"There is no model file {path}.")
     try:
-        with safe_open(path, framework="pt", device="cpu") as file:
+        with _name_in_utf8(path) as name, safe_open(name, framework="pt", device="cpu") as file:
             header = dict(json.loads((file.metadata() or {})[_HEADER_KEY]))
             _check_types(file)
-            weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            weights = {each: file.get_tensor(each) for each in file.keys()}  # noqa: SIM118
     except (SafetensorError, OSError, KeyError, TypeError, ValueError, RecursionError) as error:
         raise BlinkspotError(
             f"{path} is not a model of napari-blinkspot, or it is damaged: choose a file saved by training."

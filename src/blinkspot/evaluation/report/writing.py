@@ -14,6 +14,7 @@ from blinkspot.evaluation.comparing.summary import summary
 from blinkspot.files.whole_files import check_new_folder, new_folder_written_whole
 from blinkspot.localization import save_picture
 from blinkspot.paced import waited_for
+from blinkspot.plain_values import encodable
 from blinkspot.progress import Progress, Stopwatch
 
 if TYPE_CHECKING:  # slow to import, and needed for reports only
@@ -82,7 +83,9 @@ def _write(comparison: Comparison, folder: Path) -> Generator[Progress, None, Pa
 def _write_page(comparison: Comparison, drawn: Drawings, folder: Path) -> None:
     from blinkspot.evaluation.report.page import page_of
 
-    (folder / "index.html").write_text(page_of(comparison, drawn), encoding="utf-8")
+    # Names of files may hold what UTF-8 has no letter for.
+    page = encodable(page_of(comparison, drawn))
+    (folder / "index.html").write_text(page, encoding="utf-8")
     scores = json.dumps(summary(comparison), indent=2, allow_nan=False)
     (folder / "scores.json").write_text(scores + "\n", encoding="utf-8")
 

@@ -25,6 +25,7 @@ from blinkspot.localization.table_files.pixel_size import (
     known_pixel_size_nm,
     with_pixel_size,
 )
+from blinkspot.plain_values import encodable
 from blinkspot.provenance import package_version
 
 _OURS = "napari-blinkspot"
@@ -163,7 +164,11 @@ def yaml_text(documents: list[dict[str, Any]]) -> str:
     """Return documents as YAML, in ASCII: Picasso reads it in whatever encoding the system has."""
     return str(
         yaml.dump_all(
-            documents, Dumper=_SafeDumper, default_flow_style=False, allow_unicode=False, sort_keys=False
+            encodable(documents),
+            Dumper=_SafeDumper,
+            default_flow_style=False,
+            allow_unicode=False,
+            sort_keys=False,
         )
     )
 
