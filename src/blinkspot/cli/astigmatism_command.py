@@ -10,6 +10,7 @@ import typer
 from blinkspot.cli.camera_options import CameraOptions, find_camera, takes_camera_options
 from blinkspot.cli.console import answer, run
 from blinkspot.cli.movie_commands import Json
+from blinkspot.cli.result_names import check_different
 from blinkspot.files.whole_files import check_can_write
 from blinkspot.localization.astigmatism import CalibrationSettings, calibrate, draw_calibration
 from blinkspot.localization.astigmatism.picture import check_picture_path
@@ -61,6 +62,7 @@ def calibrate_astigmatism(
     )
     movie = open_recorded(beads)
     given = camera.given()
+    check_different(output, picture)
     check_can_write(output)
     if picture is not None:
         check_picture_path(picture)

@@ -10,6 +10,7 @@ import typer
 from blinkspot.cli.console import answer, run, say
 from blinkspot.cli.idle_options import refuse_idle
 from blinkspot.cli.movie_commands import Json
+from blinkspot.cli.result_names import check_different
 from blinkspot.cli.table_commands import TablePath
 from blinkspot.errors import BlinkspotError
 from blinkspot.files.whole_files import check_can_write
@@ -81,9 +82,7 @@ def drift(
     if not in_pixels:
         refuse_idle(context, "without a drift in pixels (.txt)", "pixel_size_nm")
     made = [*table_paths(output), *(drift_paths(save) if save else ()), *([picture] if picture else ())]
-    for path in made:
-        if made.count(path) > 1:
-            raise BlinkspotError(f"Two results would be written as {path}: give them different names.")
+    check_different(*made)
     for path in made:
         check_can_write(path)
     if picture is not None:

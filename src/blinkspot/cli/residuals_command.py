@@ -12,6 +12,7 @@ from blinkspot.cli.camera_options import CameraOptions, find_camera, takes_camer
 from blinkspot.cli.console import answer, run
 from blinkspot.cli.idle_options import refuse_idle
 from blinkspot.cli.movie_commands import Json, StackPath
+from blinkspot.cli.result_names import check_different
 from blinkspot.errors import BlinkspotError
 from blinkspot.figure_writing import check_figure_path, save_figure
 from blinkspot.movies.recorded import open_denoised, open_recorded
@@ -56,8 +57,7 @@ def residuals(
     else:
         refuse_idle(context, "with --denoised", "device")
     settings = ResidualSettings(false_per_megapixel=false_per_megapixel, seed=seed)
-    if maps_picture is not None and maps_picture == spectrum_picture:
-        raise BlinkspotError(f"Two results would be written as {maps_picture}: give them different names.")
+    check_different(maps_picture, spectrum_picture)
     pictures = {
         name: None if path is None else check_figure_path(path, "A residual")
         for name, path in (("maps_picture", maps_picture), ("spectrum_picture", spectrum_picture))
