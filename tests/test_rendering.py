@@ -122,6 +122,23 @@ def test_other_formats_are_refused(tmp_path, name):
         save_picture(np.zeros((3, 4), dtype=np.float32), tmp_path / name, 20.0)
 
 
+@pytest.mark.parametrize("name", ["picture.tif", "picture.png"])
+@pytest.mark.parametrize(
+    ("picture", "pixel_size_nm", "words"),
+    [
+        (np.ones((4, 4)), 0, "must be larger than 0 nm, not 0"),
+        (np.ones((4, 4)), -5.0, "must be larger than 0 nm, not -5.0"),
+        (np.ones((4, 4)), None, "must be larger than 0 nm, not None"),
+        (np.ones((2, 4, 4)), 20.0, "two axes"),
+        (np.ones((0, 4)), 20.0, "at least one pixel"),
+    ],
+)
+def test_what_is_no_picture_is_refused(tmp_path, name, picture, pixel_size_nm, words):
+    with pytest.raises(BlinkspotError, match=words):
+        save_picture(picture, tmp_path / name, pixel_size_nm)
+    assert not list(tmp_path.iterdir())
+
+
 def test_pictures_are_not_overwritten(tmp_path):
     save_picture(np.zeros((3, 4), dtype=np.float32), tmp_path / "p.png", 20.0)
     with pytest.raises(BlinkspotError, match="exists already"):

@@ -214,6 +214,21 @@ def test_a_table_needs_frames_and_positions():
         example(x_nm=[1.0, np.nan, 2.0])
 
 
+@pytest.mark.parametrize(
+    "frames", [[0.0, 0.5, 1.0], [-1, 0, 1], [0, 1, 10**9], np.array([0, 1, 2**63], np.uint64)], ids=str
+)
+def test_a_frame_that_no_file_could_hold_gets_one_sentence(frames):
+    with pytest.raises(BlinkspotError, match="frames must be whole numbers from 0 to 100,000,000"):
+        example(frame=frames)
+
+
+def test_columns_of_different_lengths_get_one_sentence():
+    with pytest.raises(BlinkspotError, match="must be lists of numbers of one length"):
+        example(x_nm=[1.0, 2.0])
+    with pytest.raises(BlinkspotError, match="must be lists of numbers of one length"):
+        example(x_nm=np.ones((3, 2)))
+
+
 def test_words_are_no_numbers():
     features = pd.DataFrame({"frame": [0], "x_nm": [1.0], "y_nm": [1.0], "sigma_nm": ["wide"]})
     with pytest.raises(BlinkspotError, match=r"^The column sigma_nm .* not a number"):

@@ -43,6 +43,8 @@ OPTIONAL_COLUMNS = (
     "molecule",
 )
 REQUIRED_COLUMNS = ("frame", "x_nm", "y_nm")
+# More than a day at a kilohertz; a drift has a number for each frame.
+LAST_FRAME = 100_000_000
 # What other eyes than ours see in place of an uncertainty that is not valid.
 UNCALIBRATED = {
     name: f"{name.removesuffix('_nm')}_uncalibrated_nm"
@@ -76,8 +78,8 @@ class LocalizationTable:
     Raises
     ------
     BlinkspotError
-        If a frame or a position is missing from the data, or is not a finite number, or another column holds
-        something else than numbers.
+        If a frame or a position is missing from the data, or is not a finite number, a frame is no whole
+        number from 0 to a hundred million, or another column holds something else than numbers.
     """
 
     data: pd.DataFrame
@@ -94,9 +96,11 @@ class LocalizationTable:
                 for name in (*COLUMNS, *(name for name in OPTIONAL_COLUMNS if name in self.data.columns))
             }
             _check_finite(complete)
+            _check_frames(complete["frame"])
             object.__setattr__(self, "data", pd.DataFrame(complete).astype({"frame": np.int64}))
         else:
             _check_finite({name: self.column(name) for name in REQUIRED_COLUMNS})
+            _check_frames(self.column("frame"))
 
     def _numbers(self, name: str) -> NDArray[np.float64]:
         try:
@@ -131,9 +135,19 @@ class LocalizationTable:
         """Make a table from arrays by column name; an empty mapping gives an empty table.
 
         Without ``copy``, arrays that have the table's types and order become its own.
+
+        Raises
+        ------
+        BlinkspotError
+            If they are not columns of one length, and as :class:`LocalizationTable`.
         """
-        arrays = {name: np.asarray(columns.get(name, ())) for name in columns or REQUIRED_COLUMNS}
-        data = pd.DataFrame(arrays, copy=copy)
+        try:
+            arrays = {name: np.asarray(columns.get(name, ())) for name in columns or REQUIRED_COLUMNS}
+            data = pd.DataFrame(arrays, copy=copy)
+        except ValueError as error:
+            raise BlinkspotError(
+                f"The columns of a localization table must be lists of numbers of one length ({error})."
+            ) from error
         return cls(data, uncertainty_is_valid, provenance or {})
 
     @property
@@ -249,6 +263,18 @@ class LocalizationTable:
         from blinkspot.localization.table_files import write_table
 
         write_table(self, path, format=format, pixel_size_nm=pixel_size_nm)
+
+
+def _check_frames(frames: NDArray[Any]) -> None:
+    """Refuse frames that no file of ours could hold, or that would be rounded: seconds, say."""
+    if not len(frames) or (frames.min() >= 0 and frames.max() <= LAST_FRAME and frames.dtype.kind == "i"):
+        return
+    wrong = np.flatnonzero((frames < 0) | (frames > LAST_FRAME) | (frames != np.floor(frames)))
+    if len(wrong):
+        raise BlinkspotError(
+            f"Row {wrong[0] + 1} of a localization table has the frame {frames[wrong[0]]:g}: frames must be "
+            f"whole numbers from 0 to {LAST_FRAME:,}."
+        )
 
 
 def _check_finite(columns: Mapping[str, NDArray[Any]]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import math
 import os
 from dataclasses import asdict
 from pathlib import Path
@@ -62,11 +63,21 @@ def save_picture(
     Raises
     ------
     BlinkspotError
-        If the suffix is another, the scale bar does not fit, or the file exists or cannot be written.
+        If the suffix is another, the pixel is not above 0 nm, the picture has other axes than two, the scale
+        bar does not fit, or the file exists or cannot be written.
     """
     suffix = Path(path).suffix.lower()
     contrast = Contrast() if contrast is None else contrast
     pixel_size_nm, provenance = plain(pixel_size_nm), plain(provenance)
+    if not (isinstance(pixel_size_nm, (int, float)) and 0.0 < pixel_size_nm < math.inf):
+        raise BlinkspotError(f"The picture's pixel must be larger than 0 nm, not {pixel_size_nm!r}.")
+    if not isinstance(picture, ColouredPicture):
+        picture = np.asarray(picture)
+        if picture.ndim != 2 or not picture.size:
+            raise BlinkspotError(
+                f"A picture has two axes (y, x) and at least one pixel, but this one has the shape "
+                f"{picture.shape}."
+            )
     # The numbers of a .tif have no contrast.
     colours = suffix == ".png" or isinstance(picture, ColouredPicture)
     about = json.dumps({**(provenance or {}), **_how_shown(picture, pixel_size_nm, contrast, colours)})

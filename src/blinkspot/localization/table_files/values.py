@@ -8,13 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from blinkspot.errors import BlinkspotError
-from blinkspot.localization.table import REQUIRED_COLUMNS, LocalizationTable
+from blinkspot.localization.table import LAST_FRAME, REQUIRED_COLUMNS, LocalizationTable
 from blinkspot.localization.table_files.axes import Columns
 
 # A kilometre; what lies beyond is a slip, and would overflow where distances are squared.
 _LARGEST_NUMBER = 1e12
-# More than a day at a kilohertz; a drift has a number for each frame.
-_LAST_FRAME = 100_000_000
 
 
 def checked_numbers(
@@ -46,11 +44,11 @@ def checked_frames(path: Path, values: NDArray[np.float64], first: int) -> NDArr
     BlinkspotError
         If they are not whole numbers from ``first`` to a hundred million.
     """
-    wrong = np.flatnonzero((values < first) | (values != np.floor(values)) | (values > _LAST_FRAME))
+    wrong = np.flatnonzero((values < first) | (values != np.floor(values)) | (values > LAST_FRAME))
     if len(wrong):
         raise BlinkspotError(
             f"The table {path} has the frame {values[wrong[0]]:g} in data row {wrong[0] + 1}: "
-            f"frames must be whole numbers from {first} to {_LAST_FRAME:,}."
+            f"frames must be whole numbers from {first} to {LAST_FRAME:,}."
         )
     return values - first
 
