@@ -198,6 +198,23 @@ def test_a_unit_that_is_none_is_refused_before_anything_is_written(
     assert not list(tmp_path.iterdir())
 
 
+def test_a_mask_is_not_passed_over() -> None:
+    masked = np.ma.MaskedArray(np.ones((3, 20, 20)))
+    assert as_stack(masked).n_frames == 3
+    masked[1, 2, 3] = np.ma.masked
+    with pytest.raises(BlinkspotError, match="pixels that are masked"):
+        as_stack(masked)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+@pytest.mark.parametrize("device", ["cuda", "cuda:1", "gpu", None])
+def test_a_device_that_is_not_there_gets_a_sentence(model: Denoiser, tmp_path: Path, device: Any) -> None:
+    model.save(tmp_path / "model")
+    with pytest.raises(BlinkspotError, match="no device"):
+        Denoiser.load(tmp_path / "model", device)
+    assert Denoiser.load(tmp_path / "model", "auto").digest() == model.digest()
+
+
 def test_a_job_is_closed_where_whoever_watches_it_fails() -> None:
     closed = []
 

@@ -19,6 +19,7 @@ from blinkspot.camera import Camera, FloatArray
 from blinkspot.camera_from_movie.estimate import noise_ratio
 from blinkspot.denoising.calibration import Calibration, calibrate
 from blinkspot.denoising.context import check_length
+from blinkspot.denoising.devices import named_device
 from blinkspot.denoising.frame_stream import FrameStream
 from blinkspot.denoising.model_file import ModelRecord, load_model, save_model
 from blinkspot.denoising.networks import NetworkName
@@ -394,11 +395,19 @@ class Denoiser:
     def load(cls, path: str | os.PathLike[str], device: str = "cpu") -> Denoiser:
         """Read a model file.
 
+        Parameters
+        ----------
+        path : path
+        device : str
+            Where the model is to run: ``"cpu"``, ``"cuda"``, ``"mps"``; ``"auto"``: on a GPU where there is
+            one.
+
         Raises
         ------
         BlinkspotError
-            If the file cannot be read or is no model of ours.
+            If the file cannot be read or is no model of ours, or this machine has no such device.
         """
+        where = named_device(device)
         record, model = load_model(path)
-        model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        model.to(where, memory_format=torch.channels_last)  # type: ignore[call-overload]
         return cls(model, record.network, record.camera, record.provenance)

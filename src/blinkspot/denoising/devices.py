@@ -33,6 +33,27 @@ def pick_device(name: DeviceName) -> torch.device:
     return torch.device(name)
 
 
+def named_device(name: str) -> torch.device:
+    """Return the device that a word names in torch, as ``"cuda:1"``; see :func:`pick_device` for the others.
+
+    Raises
+    ------
+    BlinkspotError
+        If there is none of that name, or this machine has none.
+    """
+    if name == "auto":
+        return pick_device("auto")
+    try:
+        device = torch.device(name)
+    except (RuntimeError, TypeError) as error:
+        raise BlinkspotError(f"torch knows no device {name!r}: choose auto or cpu.") from error
+    gpus: tuple[DeviceName, ...] = ("cuda", "mps")
+    for gpu in gpus:
+        if device.type == gpu:
+            pick_device(gpu)
+    return device
+
+
 def uses_bfloat16(device: torch.device) -> bool:
     """Tell whether bfloat16 is faster there than float32 (elsewhere it is emulated, and slower)."""
     if device.type == "cuda":

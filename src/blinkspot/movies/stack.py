@@ -250,6 +250,9 @@ def as_stack(movie: Any) -> Stack:
     """
     if isinstance(movie, Stack):
         return movie
+    if isinstance(movie, np.ma.MaskedArray) and np.ma.is_masked(movie):
+        # Nothing here knows a mask: what lies under it would be taken for light.
+        raise BlinkspotError("The movie has pixels that are masked: fill them first, by their neighbours.")
     if not (hasattr(movie, "shape") and _is_numpy_type(getattr(movie, "dtype", None))):
         try:
             movie = np.asarray(movie)
