@@ -184,3 +184,12 @@ def test_a_smaller_halo_would_leave_seams():
         tile = tiles((70, 70), network, max_pixels=900)[0]
         part = network(frames[:, :, *tile.read])[:, :, *tile.keep]
     assert (part - whole[:, :, *tile.inside]).abs().max() > 1e-6
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_making_one_leaves_the_random_numbers_of_others_alone(name):
+    torch.manual_seed(5)
+    expected = torch.rand(3)
+    torch.manual_seed(5)
+    build_network(name, 1, 4)
+    assert torch.equal(torch.rand(3), expected)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Literal, get_args
 
+import torch
+
 from blinkspot.denoising.networks.base import BlindSpotNetwork
 from blinkspot.denoising.networks.dilated import DilatedNetwork
 from blinkspot.denoising.networks.laine import LaineNetwork
@@ -47,4 +49,6 @@ def build_network(
     outputs : int
         Numbers for each pixel.
     """
-    return _BUILDERS[name](context_frames, channels, blind_spot_radius_px, outputs)
+    # torch draws weights, which are replaced, of the numbers that whoever calls this may have seeded.
+    with torch.random.fork_rng(devices=[]):
+        return _BUILDERS[name](context_frames, channels, blind_spot_radius_px, outputs)
