@@ -566,6 +566,74 @@ def test_a_movie_whose_file_holds_another_one_is_asked_for_with_that_reason(
     assert stack_of(other.layers["cells"]).path == moved.resolve()
 
 
+@pytest.mark.parametrize("dtype", ["int16", "int32", "float64"])
+def test_a_movie_in_memory_comes_back_whatever_its_pixel_type(
+    qtbot, viewer, make_napari_viewer, tmp_path, monkeypatch, dtype
+):
+    data = movie().astype(dtype)
+    add_movie(viewer, data=data)
+    dock = open_dock(viewer, "Report")
+    part(dock).with_movies.setChecked(True)
+    save(qtbot, dock, tmp_path / "s", monkeypatch)
+    with notifications() as shown:
+        other, _, _ = open_again(qtbot, make_napari_viewer, tmp_path / "s", monkeypatch)
+    assert shown == []
+    np.testing.assert_array_equal(np.asarray(other.layers["movie"].data), data)
+
+
+@pytest.mark.parametrize("how", ["gone", "cut short"])
+def test_a_movie_that_cannot_be_read_by_now_does_not_keep_the_rest_from_being_saved(
+    qtbot, viewer, make_napari_viewer, cells, tmp_path, monkeypatch, how
+):
+    open_file(viewer, cells)
+    session_of(viewer).add_model("trained", model())
+    dock = open_dock(viewer, "Report")
+    whole = cells.read_bytes()
+    if how == "gone":
+        cells.unlink()
+    else:
+        cells.write_bytes(whole[: len(whole) // 2])
+    with notifications() as shown:
+        save(qtbot, dock, tmp_path / "s", monkeypatch)
+    ((kind, sentence),) = shown
+    assert kind == "warning"
+    assert sentence.startswith(f"The movie 'cells' cannot be read: {cells} ")
+    assert dock.job_bar.status.text() == f"The session is saved in {tmp_path / 's'}. {sentence}"
+    # The disk is there again.
+    cells.write_bytes(whole)
+    other, _, _ = open_again(qtbot, make_napari_viewer, tmp_path / "s", monkeypatch)
+    assert session_of(other).models["trained"].digest() == model().digest()
+    assert stack_of(other.layers["cells"]).path == cells.resolve()
+
+
+@pytest.mark.parametrize("by", ["another denoised one", "a movie as recorded"])
+def test_a_denoised_file_that_holds_another_movie_is_not_taken_for_it(
+    qtbot, viewer, make_napari_viewer, cells, tmp_path, monkeypatch, by
+):
+    open_file(viewer, cells)
+    session_of(viewer).add_model("trained", model())
+    report, denoise, path = open_dock(viewer, "Report"), open_dock(viewer, "Denoise"), tmp_path / "den.tif"
+    denoise.denoise_to_file(denoise._request(), path)
+    wait_for_end(qtbot, denoise)
+    save(qtbot, report, tmp_path / "s", monkeypatch)
+    other, _, _ = open_again(qtbot, make_napari_viewer, tmp_path / "s", monkeypatch)
+    assert stack_of(other.layers["cells denoised"]).path == path.resolve()
+    path.unlink()
+    if by == "a movie as recorded":
+        write_stack(path, movie(seed=8))
+    else:
+        denoise.estimate.setCurrentIndex(denoise.estimate.findData("blind"))
+        denoise.denoise_to_file(denoise._request(), path)
+        wait_for_end(qtbot, denoise)
+    with notifications() as shown:
+        third, _, _ = open_again(qtbot, make_napari_viewer, tmp_path / "s", monkeypatch)
+    assert [layer.name for layer in third.layers] == ["cells"]
+    why = f"{path} holds another movie now"
+    assert shown == [
+        ("warning", f"The denoised movie 'cells denoised' is not where it was ({why}): denoise again.")
+    ]
+
+
 HOW = ["all frames", "as you look", "variance", "some frames", "no model", "no movie"]
 
 

@@ -58,6 +58,8 @@ class SessionContents:
         By name: denoised movies that are only in memory.
     calibrations : mapping of Savable
         Astigmatism calibrations by the path that the record names.
+    denoised_files : mapping of Stack
+        By name: denoised movies that have a file.
     """
 
     record: SessionRecord
@@ -67,6 +69,7 @@ class SessionContents:
     tables: Mapping[str, SessionTable] = field(default_factory=dict)
     denoised: Mapping[str, Stack] = field(default_factory=dict)
     calibrations: Mapping[str, Savable] = field(default_factory=dict)
+    denoised_files: Mapping[str, Stack] = field(default_factory=dict)
 
     @property
     def in_memory(self) -> dict[str, Stack]:

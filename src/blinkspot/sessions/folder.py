@@ -11,6 +11,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path, PurePosixPath
 from typing import Any, TypeVar
 
+import numpy as np
+
 from blinkspot.camera import Camera
 from blinkspot.errors import BlinkspotError
 from blinkspot.files.whole_files import new_folder_written_whole
@@ -42,7 +44,10 @@ _VERSIONS = ("napari", "numpy", "torch", "numba", "scipy", "pandas", "tifffile")
 
 
 def write_session(
-    contents: SessionContents, folder: str | os.PathLike[str], with_movies: bool = False
+    contents: SessionContents,
+    folder: str | os.PathLike[str],
+    with_movies: bool = False,
+    remarks: list[str] | None = None,
 ) -> Generator[Progress, None, Path]:
     """Write a session into a new folder.
 
@@ -57,6 +62,9 @@ def write_session(
         Must not exist, or be empty.
     with_movies : bool
         Whether movies that are in no file are written into ``movies``, too. Files are never copied.
+    remarks : list of str, optional
+        Takes what else is to be said, a sentence each: a movie that cannot be read by now is no reason to
+        lose all the rest.
 
     Yields
     ------
@@ -74,7 +82,10 @@ def write_session(
         If the folder holds something already, or something cannot be written.
     """
     with new_folder_written_whole(folder) as temporary:
-        yield from _Writing(contents, Path(folder), temporary).run(with_movies)
+        writing = _Writing(contents, Path(folder), temporary)
+        yield from writing.run(with_movies)
+    if remarks is not None:
+        remarks += writing.remarks
     return Path(folder)
 
 
@@ -89,6 +100,7 @@ class _Writing:
         n = len(contents.movies) + len(contents.cameras) + len(contents.models) + len(contents.tables)
         self._watch = Stopwatch("saving the session", n + len(contents.in_memory) + 1.0)
         self._done = 0.0
+        self.remarks: list[str] = []
 
     def run(self, with_movies: bool) -> Generator[Progress, None, None]:
         contents, record = self._contents, self._contents.record
@@ -139,13 +151,15 @@ class _Writing:
         stack = self._contents.movies.get(movie.name)
         if stack is None:
             return dataclasses.replace(movie, relative=self._relative(movie.path))
-        identity = yield from self._waited_for(partial(movie_identity, stack))
+        is_written = stack.path is None and with_movies
+        dtype = _dtype_written(stack) if is_written else stack.dtype
+        identity = yield from self._identity(movie.name, stack, dtype)
         camera = self._contents.cameras.get(movie.name)
         camera_file = None
         if camera is not None:
             camera_file = yield from self._saved("cameras", movie.name, ".toml", camera.save)
         file = None
-        if stack.path is None and with_movies:
+        if is_written:
             file = yield from self._pixels(movie.name, stack, camera, stack.metadata.get("provenance"))
         return dataclasses.replace(
             movie, identity=identity, camera_file=camera_file, file=file, relative=self._relative(movie.path)
@@ -157,19 +171,32 @@ class _Writing:
         if stack is not None and with_movies:
             camera = self._contents.cameras.get(entry.movie or "")
             file = yield from self._pixels(entry.name, stack, camera, entry.provenance or None)
-        return dataclasses.replace(entry, file=file, relative=self._relative(entry.path))
+        identity = None
+        if entry.name in self._contents.denoised_files:
+            movie = self._contents.denoised_files[entry.name]
+            identity = yield from self._identity(entry.name, movie, movie.dtype, 0.0)
+        return dataclasses.replace(entry, identity=identity, file=file, relative=self._relative(entry.path))
+
+    def _identity(
+        self, name: str, stack: Stack, dtype: np.dtype[Any], weight: float = 1.0
+    ) -> Generator[Progress, None, dict[str, Any] | None]:
+        """Return which movie it is; None where it cannot be read by now, which is said."""
+        try:
+            return (yield from self._waited_for(partial(movie_identity, stack, dtype), weight))
+        except (BlinkspotError, OSError) as error:
+            self.remarks.append(f"The movie {name!r} cannot be read: {str(error).rstrip('.')}.")
+            return None
 
     def _pixels(
         self, name: str, stack: Stack, camera: Camera | None, made_by: dict[str, Any] | None
     ) -> Generator[Progress, None, str]:
         """Write a movie, a few frames at a time."""
         path = self._path("movies", name, ".tif")
-        dtype = stack.dtype if stack.dtype.name in ("uint8", "uint16", "float32") else "float32"
         at_once = max(1, _CHUNK_BYTES // (stack.height * stack.width * 4))
         with StackWriter(
             self._temporary / path,
             stack.shape,
-            dtype,
+            _dtype_written(stack),
             pixel_size_nm=None if camera is None else camera.pixel_size_nm,
             provenance=made_by,
         ) as writer:
@@ -314,6 +341,11 @@ def _within(folder: Path, name: str) -> Path:
             f"The session in {folder} names the file {name[:80]!r}, which is not within it: it is not opened."
         )
     return path
+
+
+def _dtype_written(stack: Stack) -> np.dtype[Any]:
+    """Return the pixel type that a movie in memory has in its file."""
+    return stack.dtype if stack.dtype.name in ("uint8", "uint16", "float32") else np.dtype(np.float32)
 
 
 def _versions() -> dict[str, str]:

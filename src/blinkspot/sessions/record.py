@@ -27,7 +27,8 @@ class Movie:
     remark : str
         What was said of the camera as a whole.
     identity : dict or None
-        As :func:`blinkspot.movies.identity.movie_identity` gives it.
+        As :func:`blinkspot.movies.identity.movie_identity` gives it, of its file within the session's folder
+        where it has one; None where it could not be read.
     look : dict
         How it was shown.
     shown : bool
@@ -96,8 +97,8 @@ class DenoisedMovie:
         What made it; empty where that is not known.
     path : str or None
         Where its file lies; None where it is only in memory.
-    look, shown, relative, file
-        As of a :class:`Movie`.
+    identity, look, shown, relative, file
+        As of a :class:`Movie`; identity where it has a file.
     """
 
     name: str
@@ -105,6 +106,7 @@ class DenoisedMovie:
     model: str | None = None
     provenance: dict[str, Any] = field(default_factory=dict)
     path: str | None = None
+    identity: dict[str, Any] | None = None
     look: dict[str, Any] = field(default_factory=dict)
     shown: bool = True
     relative: str | None = None

@@ -73,6 +73,7 @@ class _Collecting:
         self._tables: list[Table] = []
         self._stacks: dict[str, Stack] = {}
         self._denoised_stacks: dict[str, Stack] = {}
+        self._denoised_files: dict[str, Stack] = {}
         self._cameras: dict[str, Camera] = {}
         self._held: dict[str, SessionTable] = {}
         self._calibrations: dict[str, Any] = {}
@@ -105,6 +106,7 @@ class _Collecting:
             self._held,
             self._denoised_stacks,
             self._calibrations,
+            self._denoised_files,
         )
 
     # -- movies
@@ -146,8 +148,7 @@ class _Collecting:
 
     def _add_denoised(self, layer: Image) -> None:
         stack = stack_of(layer)
-        if stack.path is None:
-            self._denoised_stacks[layer.name] = stack
+        (self._denoised_stacks if stack.path is None else self._denoised_files)[layer.name] = stack
         provenance = dict(layer.metadata.get(PROVENANCE) or stack.metadata.get("provenance") or {})
         self._denoised[layer.name] = DenoisedMovie(
             layer.name,
@@ -155,7 +156,7 @@ class _Collecting:
             self._model_that_made(provenance),
             provenance,
             _absolute(stack.path),
-            _look(layer),
+            look=_look(layer),
         )
 
     def _made(self, ancestor: AnyAncestor | None, movie: str | None) -> str | None:

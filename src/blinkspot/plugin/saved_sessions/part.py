@@ -111,7 +111,10 @@ class SessionPart(QWidget):
         def on_saved(saved: session_steps.Saved) -> None:
             left_out = [] if with_movies else list(contents.in_memory)
             without = f" Without {', '.join(map(repr, left_out))}, in memory only." if left_out else ""
-            self._dock.job_bar.say(f"The session is saved in {saved.folder}.{without}")
+            remarks = "".join(f" {remark}" for remark in saved.remarks)
+            if remarks:
+                warn(remarks.strip())
+            self._dock.job_bar.say(f"The session is saved in {saved.folder}.{without}{remarks}")
 
         self._start("Saving the session", job, on_saved)
 

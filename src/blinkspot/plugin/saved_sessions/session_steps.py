@@ -36,16 +36,19 @@ _LARGEST_MODEL_BYTES = 2 << 30
 
 @dataclass(frozen=True)
 class Saved:
-    """The folder of a session that was saved."""
+    """The folder of a session that was saved, and what else is to be said, a sentence each."""
 
     folder: Path
+    remarks: tuple[str, ...] = ()
 
 
 def save(contents: SessionContents, folder: Path, with_movies: bool) -> Generator[Progress, None, Saved]:
     """Save a session into a new folder."""
     yield Progress("preparing", 0, 1, 0.0)
     write = yield from backend.meanwhile(_writer, "preparing")
-    return Saved((yield from write(contents, folder, with_movies)))
+    remarks: list[str] = []
+    written = yield from write(contents, folder, with_movies, remarks)
+    return Saved(written, tuple(remarks))
 
 
 def _writer() -> Callable[..., Any]:
@@ -132,7 +135,8 @@ def locate(path: Path, moved: Mapping[str, Path]) -> Generator[Progress, None, L
         if isinstance(found, Stack):
             denoised[entry.name] = found
         elif entry.path is not None:
-            remarks.append(f"The denoised movie {entry.name!r} is not where it was: denoise again.")
+            why = f" ({found})" if found else ""
+            remarks.append(f"The denoised movie {entry.name!r} is not where it was{why}: denoise again.")
     return Located(folder, record, movies, denoised, missing, tuple(remarks))
 
 
@@ -150,7 +154,7 @@ def _movie(entry: Movie | DenoisedMovie, folder: Path, moved: Path | None) -> St
             continue
         try:
             stack = open_stack(path.resolve())
-            if not isinstance(entry, Movie) or entry.identity in (None, movie_identity(stack)):
+            if _is_of(entry, stack):
                 return stack
             reason = f"{path} holds another movie now"
         except BlinkspotError as error:
@@ -158,6 +162,13 @@ def _movie(entry: Movie | DenoisedMovie, folder: Path, moved: Path | None) -> St
         except OSError as error:
             reason = f"{path} cannot be read ({error.strerror or error})"
     return reason
+
+
+def _is_of(entry: Movie | DenoisedMovie, stack: Stack) -> bool:
+    """Whether a movie is the one that was saved, as far as that is known."""
+    if entry.identity is not None:
+        return entry.identity == movie_identity(stack)
+    return not isinstance(entry, Movie) or entry.shape == stack.shape
 
 
 @dataclass(frozen=True)
