@@ -1,5 +1,6 @@
 """A session, saved and opened as a user does it: everything is there again, with equal numbers."""
 
+import copy
 import json
 import shlex
 import shutil
@@ -632,6 +633,39 @@ def test_a_denoised_file_that_holds_another_movie_is_not_taken_for_it(
     assert shown == [
         ("warning", f"The denoised movie 'cells denoised' is not where it was ({why}): denoise again.")
     ]
+
+
+def test_docks_are_set_to_the_models_of_the_session_not_to_others_of_their_names(
+    qtbot, viewer, make_napari_viewer, tmp_path, monkeypatch
+):
+    def docks(of):
+        both = [open_dock(of, name) for name in ("Denoise", "Train")]
+        for dock in both:
+            session_of(of).dock_shown(dock)
+        return both
+
+    session_of(viewer).add_model("cells", model())
+    denoise, train = docks(viewer)
+    train.options.start.setCurrentIndex(train.options.start.findData("cells"))
+    save(qtbot, open_dock(viewer, "Report"), tmp_path / "s", monkeypatch)
+    other = make_napari_viewer()
+    session = session_of(other)
+    session.add_model("cells", copy.copy(model()))
+    denoise, train = docks(other)
+    part(open_dock(other, "Report")).open(tmp_path / "s" / "session.json")
+    qtbot.waitUntil(lambda: "cells (2)" in session.models, timeout=60_000)
+    qtbot.waitUntil(lambda: denoise.models.currentData() == "cells (2)", timeout=10_000)
+    assert train.options.start.currentData() == "cells (2)"
+    # One that cannot be read leaves the docks as they are.
+    (tmp_path / "s" / "models" / "cells.blinkspot").write_bytes(b"damaged")
+    denoise.models.setCurrentIndex(1)
+    train.options.start.setCurrentIndex(0)
+    report = open_dock(other, "Report")
+    report.job_bar.say("")
+    part(report).open(tmp_path / "s" / "session.json")
+    qtbot.waitUntil(lambda: report.job_bar.status.text().startswith("Opened"), timeout=60_000)
+    assert denoise.models.currentIndex() == 1
+    assert train.options.start.currentIndex() == 0
 
 
 HOW = ["all frames", "as you look", "variance", "some frames", "no model", "no movie"]

@@ -14,6 +14,8 @@ from blinkspot.plugin.layers.layer_choice import LayerChoice
 
 _LONGEST_TEXT = 2000
 _PART, _CALIBRATION = "part", "calibration"
+# Which setting of a dock is the name of a model.
+_OF_MODELS = {"Train": "start", "Denoise": "model"}
 
 
 def settings_of(dock: Any) -> dict[str, Any]:
@@ -43,6 +45,27 @@ def apply_settings(dock: Any, settings: Mapping[str, Any], layers: Mapping[str, 
         dock.options.part.restore(settings[_PART])
     if dock.title == "Localize" and isinstance(settings.get(_CALIBRATION), str):
         dock.options.astigmatism.load(Path(settings[_CALIBRATION]))
+
+
+def with_models_named(settings: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, Any]:
+    """Return the settings of the docks with the names that models have got.
+
+    Parameters
+    ----------
+    settings : mapping
+        By title of the dock; from a file that may hold anything.
+    names : mapping
+        The names that models have by those that stand in the settings. One that is not among them is left
+        out: a model that bears its name is another one.
+    """
+    named = dict(settings)
+    for title, setting in _OF_MODELS.items():
+        values = named.get(title)
+        if isinstance(values, dict) and isinstance(values.get(setting), str):
+            kept = {name: value for name, value in values.items() if name != setting}
+            got = names.get(values[setting])
+            named[title] = kept if got is None else {**values, setting: got}
+    return named
 
 
 def _widgets(dock: Any) -> dict[str, QWidget]:

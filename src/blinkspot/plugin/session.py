@@ -19,7 +19,7 @@ from blinkspot.plugin.comparing.pixelwise import PixelwiseLayers
 from blinkspot.plugin.comparing.profile import LineProfile
 from blinkspot.plugin.comparing.scale_bar import ScaleBar
 from blinkspot.plugin.comparing.view import FLIP, ComparisonView
-from blinkspot.plugin.dock_settings import apply_settings, settings_of
+from blinkspot.plugin.dock_settings import apply_settings, settings_of, with_models_named
 from blinkspot.plugin.jobs.notify import tell, tell_error
 from blinkspot.plugin.jobs.running import JobRunner
 from blinkspot.plugin.layers.lineage import Lineage
@@ -125,7 +125,9 @@ class Session(QObject):
         """Settings of the docks by title."""
         return {**self._dock_settings, **{title: settings_of(dock) for title, dock in self.docks.items()}}
 
-    def restore_docks(self, settings: Mapping[str, Any], layers: Mapping[str, Layer]) -> None:
+    def restore_docks(
+        self, settings: Mapping[str, Any], layers: Mapping[str, Layer], models: Mapping[str, str]
+    ) -> None:
         """Set the settings of the docks, at once or when they appear.
 
         Parameters
@@ -134,8 +136,11 @@ class Session(QObject):
             By title of the dock.
         layers : mapping
             The layers by the names that stand in the settings.
+        models : mapping
+            The names of the models in this session by those that stand in the settings.
         """
         self._restored = WeakValueDictionary(layers)
+        settings = with_models_named(settings, models)
         self._dock_settings = {name: each for name, each in settings.items() if isinstance(each, dict)}
         for dock in self.docks.values():
             self.dock_shown(dock)

@@ -51,12 +51,13 @@ class _PuttingBack:
             if camera is not None:
                 session.cameras.set(layer, camera)
             yield
+        names: dict[str, str] = {}  # that models have here, by those that they have in the session
         for model, denoiser in restored.models:
             origin = session.lineage.model(denoiser)
             origin.movie = self._ancestor(model.movie)
             origin.stopped = model.stopped
             origin.path = None if model.file is None else Path(model.file)
-            session.add_model(model.name, denoiser)
+            names[model.name] = session.add_model(model.name, denoiser)
         made: list[tuple[str, Layer, Layer]] = []
         for entry, (data, state, _) in restored.denoised:
             made_by = state["metadata"].setdefault(PROVENANCE, entry.provenance)
@@ -86,7 +87,7 @@ class _PuttingBack:
         for each in restored.tables:
             self._add_table(each)
             yield
-        session.restore_docks(restored.located.record.docks, self._layers)
+        session.restore_docks(restored.located.record.docks, self._layers, names)
 
     def _add_image(self, data: Any, state: dict[str, Any], look: dict[str, Any]) -> Image:
         # At once as it is to be: napari draws a layer as soon as it is added, and warns of other units.
