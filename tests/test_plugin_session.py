@@ -668,6 +668,32 @@ def test_docks_are_set_to_the_models_of_the_session_not_to_others_of_their_names
     assert train.options.start.currentIndex() == 0
 
 
+@pytest.mark.parametrize("name", ["cells", "cells denoised"])
+def test_what_a_denoised_movie_was_made_from_is_still_known_where_that_is_gone(
+    qtbot, viewer, make_napari_viewer, cells, tmp_path, monkeypatch, name
+):
+    layer = open_file(viewer, cells)
+    session = session_of(viewer)
+    session.add_model("trained", model())
+    session.lineage.model(model()).movie = Ancestor(layer)
+    report, denoise = open_dock(viewer, "Report"), open_dock(viewer, "Denoise")
+    denoise.denoise_to_file(denoise._request(), tmp_path / "den.tif")
+    wait_for_end(qtbot, denoise)
+    viewer.layers.remove("cells")
+    viewer.layers["cells denoised"].name = name  # that of the movie, maybe, which is free by now
+    before = command_lines(contents_of(viewer, session).record)
+    save(qtbot, report, tmp_path / "s", monkeypatch)
+    other, _, _ = open_again(qtbot, make_napari_viewer, tmp_path / "s", monkeypatch)
+    qtbot.waitUntil(lambda: len(other.layers) == 1, timeout=10_000)
+    denoised = other.layers[name]
+    assert session_of(other).denoised_of(denoised, other.layers) is None
+    source = session_of(other).lineage.source(denoised)
+    assert source.path == cells.absolute()
+    assert not source.is_among(other.layers)
+    assert command_lines(contents_of(other, session_of(other)).record)[1:] == before[1:]
+    assert [each for each, _ in commands_of(before)] == ["train", "denoise"]
+
+
 HOW = ["all frames", "as you look", "variance", "some frames", "no model", "no movie"]
 
 

@@ -22,7 +22,7 @@ from blinkspot.plugin.comparing.view import FLIP, ComparisonView
 from blinkspot.plugin.dock_settings import apply_settings, settings_of, with_models_named
 from blinkspot.plugin.jobs.notify import tell, tell_error
 from blinkspot.plugin.jobs.running import JobRunner
-from blinkspot.plugin.layers.lineage import Lineage
+from blinkspot.plugin.layers.lineage import Ancestor, Lineage
 from blinkspot.plugin.layers.movies import PROVENANCE
 from blinkspot.plugin.layers.safe_removal import remove_layers_safely
 
@@ -148,7 +148,7 @@ class Session(QObject):
     def add_denoised(self, source: Layer, denoised: Layer) -> None:
         """Remember that one layer is another one denoised."""
         self._sources[denoised] = weakref.ref(source)
-        self.lineage.set_source(denoised, source)
+        self.lineage.set_source(denoised, Ancestor(source))
         self.comparison.take_in(source, denoised)
         self.denoised_added.emit(denoised)
 

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from blinkspot.camera import FloatArray
 from blinkspot.movies.stack import Stack
 from blinkspot.plugin.denoise.denoising_steps import DenoisingTask, FramesReady
+from blinkspot.plugin.layers.lineage import Ancestor
 from blinkspot.plugin.layers.live_layer import add_result
 from blinkspot.plugin.layers.movies import (
     PROVENANCE,
@@ -137,7 +138,7 @@ def add_denoised(
             metadata=metadata,
             **where,
         )
-        session.lineage.set_source(layer, request.source)
+        session.lineage.set_source(layer, Ancestor(request.source))
         return layer
     metadata[UNIT] = "ADU"
     layer = add_result(viewer, request.source, data, request.name, "denoised", where, **metadata)

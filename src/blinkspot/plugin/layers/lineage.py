@@ -156,7 +156,7 @@ class Lineage:
 
     def __init__(self) -> None:
         self._models: WeakKeyDictionary[Denoiser, ModelOrigin] = WeakKeyDictionary()
-        self._denoised: WeakKeyDictionary[Layer, Ancestor] = WeakKeyDictionary()
+        self._denoised: WeakKeyDictionary[Layer, AnyAncestor] = WeakKeyDictionary()
         self._tables: WeakKeyDictionary[Layer, TableOrigin] = WeakKeyDictionary()
         self.reports: list[Reported] = []
 
@@ -164,13 +164,13 @@ class Lineage:
         """Return where a model comes from; what is set there is remembered."""
         return self._models.setdefault(model, ModelOrigin())
 
-    def source(self, denoised: Layer) -> Ancestor | None:
+    def source(self, denoised: Layer) -> AnyAncestor | None:
         """Return what a denoised movie was made from, None where that is not known."""
         return self._denoised.get(denoised)
 
-    def set_source(self, denoised: Layer, source: Layer) -> None:
+    def set_source(self, denoised: Layer, source: AnyAncestor) -> None:
         """Remember what a denoised movie was made from."""
-        self._denoised[denoised] = Ancestor(source)
+        self._denoised[denoised] = source
 
     def table(self, points: Layer) -> TableOrigin:
         """Return where a layer of molecules comes from."""

@@ -134,7 +134,7 @@ class _Collecting:
         if not ancestor.is_among(self._viewer.layers):
             key = (name, path, ancestor.shape)
             if key not in self._gone:
-                self._gone[key] = self._of_file(path, ancestor.shape) or _free(name, self._movies)
+                self._gone[key] = self._of_file(path, ancestor.shape) or self._free(name)
             name = self._gone[key]
         if name not in self._movies and len(ancestor.shape) == 3:
             frames, height, width = ancestor.shape
@@ -172,11 +172,16 @@ class _Collecting:
             entry = DenoisedMovie(name, movie, None, made_by, path)
             again = (each.name for each in self._denoised.values() if _is_made_again(each, entry))
             there = next(again, None)
-            is_same, name = there is not None, there or _free(name, {**self._denoised, **self._movies})
+            is_same, name = there is not None, there or self._free(name)
         if not is_same:
             model = self._model_that_made(made_by)
             self._denoised[name] = DenoisedMovie(name, movie, model, made_by, path, shown=False)
         return name
+
+    def _free(self, name: str) -> str:
+        """Return a name for what has no layer: none that a layer has, of whatever kind."""
+        layers = {layer.name for layer in self._viewer.layers}
+        return _free(name, {*self._movies, *self._denoised, *layers})
 
     def _model_that_made(self, provenance: dict[str, Any]) -> str | None:
         models = self._session.models.items()

@@ -14,7 +14,7 @@ from napari.layers import Image, Layer
 
 from blinkspot.plugin.denoise.denoised_layer import Request
 from blinkspot.plugin.denoise.on_the_fly.layer import add_on_the_fly
-from blinkspot.plugin.layers.lineage import Ancestor, GoneAncestor, TableOrigin
+from blinkspot.plugin.layers.lineage import Ancestor, AnyAncestor, GoneAncestor, TableOrigin
 from blinkspot.plugin.layers.movies import PROVENANCE, ROLE, UNIT, Place, denoised_role
 from blinkspot.plugin.molecules.layers import WORK, add_file, show_left
 from blinkspot.plugin.saved_sessions.session_steps import Restored, RestoredTable
@@ -41,20 +41,21 @@ class _PuttingBack:
         self._viewer = viewer
         self._session = session
         self._restored = restored
-        self._layers: dict[str, Layer] = {}  # by the names that they have in the session
+        self._movies: dict[str, Layer] = {}  # as recorded, by the names that they have in the session
+        self._layers: dict[str, Layer] = {}  # all of them
 
     def run(self) -> Generator[None, None, None]:
         restored, session = self._restored, self._session
         for movie, (data, state, _), camera in restored.movies:
             layer = self._add_image(data, state, movie.look)
-            self._layers[movie.name] = layer
+            self._movies[movie.name] = self._layers[movie.name] = layer
             if camera is not None:
                 session.cameras.set(layer, camera)
             yield
         names: dict[str, str] = {}  # that models have here, by those that they have in the session
         for model, denoiser in restored.models:
             origin = session.lineage.model(denoiser)
-            origin.movie = self._ancestor(model.movie)
+            origin.movie = self._recorded(model.movie)
             origin.stopped = model.stopped
             origin.path = None if model.file is None else Path(model.file)
             names[model.name] = session.add_model(model.name, denoiser)
@@ -65,10 +66,10 @@ class _PuttingBack:
             state["metadata"] |= {ROLE: role, UNIT: _UNITS[role]}
             layer = self._add_image(data, state, entry.look)
             self._layers[entry.name] = layer
-            source = self._layers.get(entry.movie or "")
-            if source is not None and role != "denoised":
-                session.lineage.set_source(layer, source)
-            elif source is not None:
+            source, ancestor = self._movies.get(entry.movie or ""), self._recorded(entry.movie)
+            if ancestor is not None:
+                session.lineage.set_source(layer, ancestor)
+            if source is not None and role == "denoised":
                 made.append((str(made_by.get("created")), source, layer))
             yield
         # In the order in which they were made: the newest is offered first.
@@ -76,7 +77,7 @@ class _PuttingBack:
             if source in self._viewer.layers and layer in self._viewer.layers:
                 session.add_denoised(source, layer)
         for entry, task, prepared in restored.anew:
-            source = self._layers[entry.movie or ""]
+            source = self._movies[entry.movie or ""]
             if source in self._viewer.layers:
                 request = Request(source, Place.of(source), task, on_the_fly=True)
                 layer = add_on_the_fly(self._viewer, session, request, prepared)
@@ -100,23 +101,28 @@ class _PuttingBack:
             _set_look(layer, look)
         return layer
 
-    def _ancestor(self, name: str | None) -> Ancestor | GoneAncestor | None:
-        """Return a movie that something was made from, also one that was not found."""
-        if name is None:
-            return None
-        layer = self._layers.get(name)
+    def _recorded(self, name: str | None) -> AnyAncestor | None:
+        """Return a movie as recorded that something was made from, also one that was not found."""
+        layer = self._movies.get(name or "")
         if layer is not None:
             return Ancestor(layer)
-        record = self._restored.located.record
-        movie = next((each for each in record.movies if each.name == name), None)
-        if movie is not None:
-            return GoneAncestor(name, movie.path, movie.shape)
-        made = next((each for each in record.denoised if each.name == name), None)
-        return None if made is None else GoneAncestor(name, made.path, (), made.provenance)
+        movies = self._restored.located.record.movies
+        movie = next((each for each in movies if each.name == name), None)
+        return None if movie is None else GoneAncestor(movie.name, movie.path, movie.shape)
+
+    def _made(self, name: str | None) -> AnyAncestor | None:
+        """Return a denoised movie that something was made from, also one that was not found."""
+        layer = self._layers.get(name or "")
+        if layer is not None:
+            return Ancestor(layer)
+        made = next((each for each in self._restored.located.record.denoised if each.name == name), None)
+        if made is None:  # one that was opened as a movie of its own
+            return self._recorded(name)
+        return GoneAncestor(made.name, made.path, (), made.provenance)
 
     def _add_table(self, restored: RestoredTable) -> None:
         table, shown = restored.table, restored.shown
-        movie = self._layers.get(table.movie or "")
+        movie = self._movies.get(table.movie or "")
         where = None if movie is None else Place.of(movie).of_frames(0)
         layer = add_file(self._viewer, table.name, restored.opened, where)
         self._layers[table.name] = layer
@@ -131,7 +137,7 @@ class _PuttingBack:
     def _origin(self, restored: RestoredTable, picture: Layer | None, choice: Any) -> TableOrigin:
         table = restored.table
         shown = None if picture is None or choice is None else (weakref.ref(picture), choice)
-        movie, denoised = self._ancestor(table.movie), self._ancestor(table.denoised)
+        movie, denoised = self._recorded(table.movie), self._made(table.denoised)
         path = table.path if movie is None else None
         # One that was not localized in the window lies in the session's folder now.
         file = table.file if movie is None and path is None else path
