@@ -1,6 +1,7 @@
 """A session, saved and opened as a user does it: everything is there again, with equal numbers."""
 
 import copy
+import dataclasses
 import json
 import shlex
 import shutil
@@ -19,7 +20,7 @@ from blinkspot.localization import read_table
 from blinkspot.movies.stack import open_stack
 from blinkspot.movies.writing import write_stack
 from blinkspot.plugin.camera.record import CameraRecord, Origin, Source
-from blinkspot.plugin.layers.lineage import Ancestor
+from blinkspot.plugin.layers.lineage import Ancestor, Reported
 from blinkspot.plugin.layers.movies import PROVENANCE, ROLE, stack_of
 from blinkspot.plugin.manifest import menu_commands
 from blinkspot.plugin.molecules.layers import WORK
@@ -692,6 +693,36 @@ def test_what_a_denoised_movie_was_made_from_is_still_known_where_that_is_gone(
     assert not source.is_among(other.layers)
     assert command_lines(contents_of(other, session_of(other)).record)[1:] == before[1:]
     assert [each for each, _ in commands_of(before)] == ["train", "denoise"]
+
+
+@pytest.mark.parametrize("camera", ["as the movie's", "another", "one that is none"])
+def test_a_session_that_is_opened_and_saved_again_still_knows_its_reports(
+    qtbot, viewer, make_napari_viewer, cells, tmp_path, monkeypatch, camera
+):
+    layer = open_file(viewer, cells)
+    session = session_of(viewer)
+    session.add_model("trained", model())
+    report, denoise = open_dock(viewer, "Report"), open_dock(viewer, "Denoise")
+    click(qtbot, denoise.run_button)
+    wait_for_end(qtbot, denoise)
+    used = CAMERA if camera == "as the movie's" else dataclasses.replace(CAMERA, em_gain=99.0)
+    session.lineage.reports.append(
+        Reported(Ancestor(layer), Ancestor(viewer.layers[1]), used, None, True, tmp_path / "page")
+    )
+    before = command_lines(contents_of(viewer, session).record)
+    assert "compare" in [each for each, _ in commands_of(before)]
+    save(qtbot, report, tmp_path / "s", monkeypatch)
+    if camera == "one that is none":
+        file = tmp_path / "s" / "session.json"
+        content = json.loads(file.read_text())
+        content["reports"][0]["camera"]["em_gain"] = "high"
+        file.write_text(json.dumps(content))
+    with notifications() as shown:
+        other, _, _ = open_again(qtbot, make_napari_viewer, tmp_path / "s", monkeypatch)
+        qtbot.waitUntil(lambda: len(other.layers) == 2, timeout=10_000)
+    assert shown == []
+    found = contents_of(other, session_of(other)).record.reports
+    assert found == (() if camera == "one that is none" else contents_of(viewer, session).record.reports)
 
 
 HOW = ["all frames", "as you look", "variance", "some frames", "no model", "no movie"]

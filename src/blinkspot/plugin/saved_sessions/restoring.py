@@ -12,13 +12,16 @@ from typing import Any
 from napari.components import ViewerModel
 from napari.layers import Image, Layer
 
+from blinkspot.camera import Camera
+from blinkspot.errors import BlinkspotError
 from blinkspot.plugin.denoise.denoised_layer import Request
 from blinkspot.plugin.denoise.on_the_fly.layer import add_on_the_fly
-from blinkspot.plugin.layers.lineage import Ancestor, AnyAncestor, GoneAncestor, TableOrigin
+from blinkspot.plugin.layers.lineage import Ancestor, AnyAncestor, GoneAncestor, Reported, TableOrigin
 from blinkspot.plugin.layers.movies import PROVENANCE, ROLE, UNIT, Place, denoised_role
 from blinkspot.plugin.molecules.layers import WORK, add_file, show_left
 from blinkspot.plugin.saved_sessions.session_steps import Restored, RestoredTable
 from blinkspot.plugin.session import Session
+from blinkspot.sessions import Report
 
 _UNITS = {"denoised": "ADU", "photons": "photons", "variance": "ADU^2"}
 
@@ -88,6 +91,8 @@ class _PuttingBack:
         for each in restored.tables:
             self._add_table(each)
             yield
+        for report in restored.located.record.reports:
+            self._add_report(report)
         session.restore_docks(restored.located.record.docks, self._layers, names)
 
     def _add_image(self, data: Any, state: dict[str, Any], look: dict[str, Any]) -> Image:
@@ -133,6 +138,27 @@ class _PuttingBack:
         show_left(self._viewer, layer, work, shown, anew=True)
         work.choice = _choice_of(restored)
         self._session.lineage.set_table(layer, self._origin(restored, work.picture, work.choice))
+
+    def _add_report(self, report: Report) -> None:
+        """Remember a report, where it is known of what and with which camera it was."""
+        movie, denoised = self._recorded(report.movie), self._made(report.denoised)
+        camera = self._camera_of(report)
+        if movie is not None and denoised is not None and camera is not None:
+            truth = self._layers.get(report.truth or "")
+            known = None if truth is None else weakref.ref(truth)
+            folder = Path(report.folder)
+            reported = Reported(movie, denoised, camera, known, report.holds_out, folder)
+            self._session.lineage.reports.append(reported)
+
+    def _camera_of(self, report: Report) -> Camera | None:
+        """Return the camera of a report; one with maps only where its movie has that still."""
+        layer = self._movies.get(report.movie)
+        record = None if layer is None else self._session.cameras.record(layer)
+        if record is not None and record.camera.as_dict() == report.camera:
+            return record.camera
+        with contextlib.suppress(BlinkspotError):
+            return Camera.from_dict(report.camera)
+        return None
 
     def _origin(self, restored: RestoredTable, picture: Layer | None, choice: Any) -> TableOrigin:
         table = restored.table
