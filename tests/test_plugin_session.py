@@ -369,6 +369,11 @@ def test_parts_that_are_damaged_are_named_and_the_rest_comes(
         "data": [1],
         "gamma": -1,
         "opacity": 0.5,
+        "translate": [10**400, 0, 0],
+    }
+    content["movies"][0]["sources"] = {
+        "em_gain": {"origin": []},
+        "offset_adu": {"origin": "TYPED", "error": 10**400},
     }
     (folder / "session.json").write_text(json.dumps(content))
     with notifications() as shown:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import math
 import weakref
 from collections.abc import Generator
 from pathlib import Path
@@ -23,6 +22,8 @@ from blinkspot.plugin.saved_sessions.session_steps import Restored, RestoredTabl
 from blinkspot.plugin.session import Session
 from blinkspot.sessions import Report
 
+# Numbers with which napari can still reckon.
+_SMALLEST, _LARGEST = 1e-12, 1e30
 _UNITS = {"denoised": "ADU", "photons": "photons", "variance": "ADU^2"}
 
 
@@ -187,7 +188,7 @@ def _set_look(layer: Image, look: dict[str, Any]) -> None:
 def _is_look(name: str, value: Any) -> bool:
     """Whether a value may be how a layer is shown."""
     if name in ("scale", "translate"):
-        return _are_numbers(value, 3) and (name != "scale" or all(each > 0 for each in value))
+        return _are_numbers(value, 3) and (name != "scale" or all(each > _SMALLEST for each in value))
     if name == "contrast_limits":
         return _are_numbers(value, 2) and value[0] < value[1]
     if name in ("gamma", "opacity"):
@@ -206,7 +207,7 @@ def _are_numbers(value: Any, length: int) -> bool:
         isinstance(value, list)
         and len(value) == length
         and all(
-            isinstance(each, int | float) and not isinstance(each, bool) and math.isfinite(each)
+            isinstance(each, int | float) and not isinstance(each, bool) and abs(each) < _LARGEST
             for each in value
         )
     )

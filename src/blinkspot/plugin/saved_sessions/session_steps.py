@@ -32,6 +32,8 @@ if TYPE_CHECKING:  # importing it takes seconds
 LayerData = tuple[Any, dict[str, Any], str]
 # No model of ours comes near it: a file that does is something else.
 _LARGEST_MODEL_BYTES = 2 << 30
+# Error of a camera's value; a whole number in JSON may have any number of digits.
+_LARGEST = 1e300
 
 
 @dataclass(frozen=True)
@@ -304,12 +306,13 @@ def _camera(movie: Movie, stack: Stack) -> CameraRecord | None:
 
 
 def _source(said: Any) -> Source | None:
-    if not isinstance(said, dict) or said.get("origin") not in Origin.__members__:
+    origin = said.get("origin") if isinstance(said, dict) else None
+    if not isinstance(origin, str) or origin not in Origin.__members__:
         return None
     error, note = said.get("error"), said.get("note")
     return Source(
-        Origin[said["origin"]],
-        float(error) if isinstance(error, int | float) else None,
+        Origin[origin],
+        float(error) if isinstance(error, int | float) and abs(error) < _LARGEST else None,
         note if isinstance(note, str) else "",
     )
 
