@@ -180,6 +180,45 @@ def test_movies_in_memory_are_left_out_unless_asked_for(contents, tmp_path):
     assert record.movies[1].path is None
 
 
+@pytest.mark.parametrize("name", ["字" * 100, "é" * 200, "a" * 300, "🧪 " * 60])
+def test_long_names_in_any_script_are_names_of_files(contents, tmp_path, name):
+    numbered = enumerate(contents.record.movies)
+    movies = tuple(dataclasses.replace(each, name=f"{name}{i}") for i, each in numbered)
+    table = dataclasses.replace(contents.record.tables[0], name=name)
+    record = dataclasses.replace(contents.record, movies=movies, tables=(table,))
+    renamed = dataclasses.replace(
+        contents,
+        record=record,
+        movies={movie.name: each for movie, each in zip(movies, contents.movies.values(), strict=True)},
+        cameras={movie.name: CAMERA for movie in movies},
+        tables={name: contents.tables["found"]},
+    )
+    _, found = read_session(finish(write_session(renamed, tmp_path / "s", with_movies=True)))
+    assert [each.name for each in found.movies] == [each.name for each in movies]
+    assert found.tables[0].name == name
+    files = [each for each in (tmp_path / "s").rglob("*") if each.is_file()]
+    assert max(len(os.fsencode(each.name)) for each in files) < 160
+    assert len(list((tmp_path / "s" / "movies").iterdir())) == 2
+
+
+@pytest.mark.skipif(os.name == "nt", reason="names of files are letters there")
+def test_a_file_whose_name_is_no_utf_8_is_found_again(contents, tmp_path):
+    path = tmp_path / os.fsdecode(b"M\xfcller.tif")
+    try:
+        (tmp_path / "data" / "cells.tif").rename(path)
+    except OSError:
+        pytest.skip("this file system takes letters only")
+    first, second = contents.record.movies
+    record = dataclasses.replace(contents.record, movies=(dataclasses.replace(first, path=str(path)), second))
+    moved = dataclasses.replace(
+        contents, record=record, movies={**contents.movies, "cells": open_stack(path)}
+    )
+    folder, found = read_session(finish(write_session(moved, tmp_path / "s")))
+    assert found.movies[0].path == str(path)
+    assert found.movies[0].identity == movie_identity(open_stack(path))
+    assert "is left out" in (folder / "commands.sh").read_text(encoding="utf-8")
+
+
 @pytest.mark.parametrize("after", range(0, 40, 3))
 def test_closed_before_its_end_it_leaves_nothing(contents, tmp_path, after):
     job = write_session(contents, tmp_path / "s", with_movies=True)

@@ -29,6 +29,8 @@ _TRAIN_OPTIONS = {
     "minutes": "--minutes",
     "device": "--device",
 }
+# With what is added to it, and to that while it is written, fewer than the 255 of most file systems.
+_LONGEST_STEM_BYTES = 120
 _PART = ("first_frame", "last_frame", "region_px")
 
 
@@ -393,7 +395,9 @@ def _typed(text: str, instead: str = " ") -> str:
 
 def file_stem(name: str) -> str:
     """Return a name without what no file's name may hold on some system."""
-    stem = re.sub(r"""[<>:"'/\\|?*]""", "_", _typed(name, "_")).strip(" .")[:120]
+    stem = re.sub(r"""[<>:"'/\\|?*]""", "_", _typed(name, "_")).strip(" .")
+    # File systems count bytes, of which a letter may have four; what is cut in its midst goes with the rest.
+    stem = stem.encode()[:_LONGEST_STEM_BYTES].decode(errors="ignore").rstrip(" .")
     return f"_{stem[1:]}" if stem.startswith("-") else stem or "unnamed"
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
+import re
 import types
 from pathlib import Path
 from typing import Any, Union, get_args, get_origin, get_type_hints
@@ -19,13 +20,16 @@ LARGEST_FILE_BYTES = 32 << 20
 MOST_ENTRIES = 1000
 """Movies, models or tables that no window holds."""
 _LONGEST_TEXT = 100_000
+_SURROGATE = re.compile(r"[\ud800-\udfff]")
 
 
 def record_as_json(record: SessionRecord, more: dict[str, Any]) -> str:
     """Return a record as text, with more entries of its own."""
     content = {"format": FORMAT, "software": "napari-blinkspot", "version": package_version(), **more}
     values = _finite({**content, **dataclasses.asdict(record)})
-    return json.dumps(values, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+    # A file's name need not be of letters that UTF-8 has: what stands for its bytes comes back as it was.
+    text = json.dumps(values, indent=1, ensure_ascii=False, allow_nan=False)
+    return (json.dumps(values, indent=1, allow_nan=False) if _SURROGATE.search(text) else text) + "\n"
 
 
 def _finite(value: Any) -> Any:
