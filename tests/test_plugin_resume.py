@@ -2,6 +2,7 @@
 
 import dataclasses
 import os
+from pathlib import Path
 
 import pytest
 import torch
@@ -74,6 +75,14 @@ def test_the_newest_is_found_and_none_takes_the_place_of_another(folder):
     first.write_bytes(b"spoiled")
     os.utime(first, (2e9, 2e9))
     assert look_for(folder).path == second
+
+
+def test_one_that_another_window_has_just_removed_hides_no_others(folder, monkeypatch):
+    path = leave_unfinished(folder)
+    gone, glob = path.with_name(path.name.replace(path.stem[-8:], "0" * 8)), Path.glob
+    monkeypatch.setattr(Path, "glob", lambda self, pattern: [gone, *glob(self, pattern)])
+    assert look_for(folder).path == path
+    assert unfinished.new_checkpoint(folder, Stack(movie())).parent == folder
 
 
 def test_one_that_went_on_from_a_model_needs_that_model(folder):

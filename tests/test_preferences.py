@@ -4,6 +4,7 @@ import pytest
 import torch
 from napari import settings
 from qtpy.QtWidgets import QLabel
+from test_plugin_helpers import open_dock
 
 from blinkspot.plugin import backend, preferences
 from blinkspot.plugin.camera import remembered_cameras
@@ -38,6 +39,16 @@ def test_settings_of_the_preferences_take_effect(own_preferences, tmp_path):
         assert torch.get_num_threads() == max(1, backend._usable_cores() - 1)
     finally:
         torch.set_num_threads(before)
+
+
+def test_a_folder_of_a_user_that_is_not_there_keeps_no_dock_from_opening(
+    qtbot, viewer, own_preferences, caplog
+):
+    usual = remembered_cameras.cameras_folder(), unfinished.trainings_folder()
+    own_preferences.folders.cameras = own_preferences.folders.trainings = "~nobody-of-that-name/cameras"
+    assert (remembered_cameras.cameras_folder(), unfinished.trainings_folder()) == usual
+    assert "~nobody-of-that-name/cameras, is nowhere" in caplog.text
+    assert open_dock(viewer, "Train").isEnabled()
 
 
 def test_napari_shows_the_settings_with_their_titles(qtbot, viewer, own_preferences):

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from typing import Any
+
+_log = logging.getLogger("blinkspot")
 
 
 def threads() -> int | None:
@@ -14,7 +17,11 @@ def threads() -> int | None:
 def folder(name: str, default: Path) -> Path:
     """Return the folder called ``cameras`` or ``trainings``: the user's choice, else the default."""
     chosen = str(_value("folders", name, "")).strip()
-    return Path(chosen).expanduser() if chosen else default
+    try:
+        return Path(chosen).expanduser() if chosen else default
+    except RuntimeError:  # of a user that is not there: a slip of the pen must not keep a dock from opening
+        _log.warning("The folder of %s in the Preferences, %s, is nowhere: it is %s", name, chosen, default)
+        return default
 
 
 def _value(category: str, name: str, default: Any) -> Any:

@@ -11,7 +11,7 @@ import datetime
 import hashlib
 import json
 import uuid
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -80,7 +80,7 @@ def new_checkpoint(folder: Path, movie: Stack) -> Path:
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        kept = sorted(folder.glob(f"*{_SUFFIX}"), key=lambda path: path.stat().st_mtime)
+        kept = _by_age(folder.glob(f"*{_SUFFIX}"))
     except OSError as error:
         raise BlinkspotError(
             f"The training cannot be kept in {folder} ({error.strerror or error}): it cannot be resumed "
@@ -118,7 +118,7 @@ def find(
     if not folder.is_dir() or not any(folder.iterdir()):
         return None
     found = [path for path in folder.glob(f"{_key(movie)}-*{_SUFFIX}") if path not in finished]
-    for path in sorted(found, key=lambda path: path.stat().st_mtime, reverse=True):
+    for path in reversed(_by_age(found)):
         try:
             numbers = backend.read_checkpoint(path)
         except BlinkspotError:  # of another version, or damaged
@@ -128,9 +128,22 @@ def find(
         digest = numbers["start"]["weights"]
         start = None if digest is None else next((one for one in models if one.digest() == digest), None)
         if digest is None or start is not None:
-            written = datetime.datetime.fromtimestamp(path.stat().st_mtime)
+            written = datetime.datetime.fromtimestamp(_written_s(path))
             return Unfinished(path, numbers["state"]["step"], written, numbers["settings"], start)
     return None
+
+
+def _by_age(paths: Iterable[Path]) -> list[Path]:
+    """Return checkpoints, oldest first."""
+    return sorted(paths, key=_written_s)
+
+
+def _written_s(path: Path) -> float:
+    """Return when a file was written; of one that another window has just removed, the first time of all."""
+    try:
+        return path.stat().st_mtime
+    except FileNotFoundError:
+        return 0.0
 
 
 def _key(movie: Stack) -> str:
