@@ -20,6 +20,7 @@ from blinkspot.localization import read_table
 from blinkspot.movies.stack import open_stack
 from blinkspot.movies.writing import write_stack
 from blinkspot.plugin.camera.record import CameraRecord, Origin, Source
+from blinkspot.plugin.comparing.view import FLIP, WAYS
 from blinkspot.plugin.layers.lineage import Ancestor, Reported
 from blinkspot.plugin.layers.movies import PROVENANCE, ROLE, stack_of
 from blinkspot.plugin.manifest import menu_commands
@@ -728,6 +729,38 @@ def test_a_session_that_is_opened_and_saved_again_still_knows_its_reports(
     assert shown == []
     found = contents_of(other, session_of(other)).record.reports
     assert found == (() if camera == "one that is none" else contents_of(viewer, session).record.reports)
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_what_a_comparison_hides_for_a_while_is_saved_as_it_is_apart_from_that(
+    qtbot, viewer, make_napari_viewer, cells, tmp_path, monkeypatch, way
+):
+    layer = open_file(viewer, cells)
+    session = session_of(viewer)
+    session.add_model("trained", model())
+    denoise = open_dock(viewer, "Denoise")
+    click(qtbot, denoise.run_button)
+    wait_for_end(qtbot, denoise)
+    for name, visible in (("seen", True), ("hidden", False)):
+        add_movie(viewer, name=name, visible=visible)
+    report = open_dock(viewer, "Report")
+    part(report).with_movies.setChecked(True)
+    shown = {each.name: each.visible for each in viewer.layers}
+    session.comparison.show(layer, viewer.layers["cells denoised"], way)
+    if way == FLIP:
+        session.comparison.flip.flip()
+    save(qtbot, report, tmp_path / "s", monkeypatch)
+    session.comparison.restore()
+    other, _, _ = open_again(qtbot, make_napari_viewer, tmp_path / "s", monkeypatch)
+    qtbot.waitUntil(lambda: len(other.layers) == 4, timeout=10_000)
+    assert {each.name: each.visible for each in other.layers} == shown
+    # Opened while two are compared, it ends that.
+    comparison = session_of(other).comparison
+    comparison.show(other.layers["seen"], other.layers["cells"], way)
+    part(open_dock(other, "Report")).open(tmp_path / "s" / "session.json")
+    qtbot.waitUntil(lambda: len(other.layers) == 8, timeout=60_000)
+    assert not comparison.active
+    assert [each.visible for each in other.layers][:4] == [each.visible for each in other.layers][4:]
 
 
 HOW = ["all frames", "as you look", "variance", "some frames", "no model", "no movie"]

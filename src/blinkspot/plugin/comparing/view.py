@@ -72,6 +72,15 @@ class ComparisonView:
         layers = [layer for layer in found if layer is not None and layer in self._viewer().layers]
         return (layers[0], layers[1]) if len(layers) == 2 else None
 
+    def is_visible_apart(self, layer: Layer) -> bool:
+        """Whether a layer is visible where nothing is compared: before, and once that has ended."""
+        if self._before is None:
+            return bool(layer.visible)
+        before = next((state for state in self._before.layers if state.layer() is layer), None)
+        if before is not None:
+            return before.visible
+        return bool(layer.visible) or layer in (self._pair or ())
+
     def show(self, left: Layer, right: Layer, way: str = SIDE_BY_SIDE) -> None:
         """Compare two layers, both in the viewer. Nothing lies over them yet.
 

@@ -123,7 +123,7 @@ class _Collecting:
             None if record is None else record.camera.as_dict(),
             _sources(record),
             "" if record is None else record.remark,
-            look=_look(layer),
+            look=self._look(layer),
         )
 
     def _recorded(self, ancestor: AnyAncestor | None) -> str | None:
@@ -156,7 +156,7 @@ class _Collecting:
             self._model_that_made(provenance),
             provenance,
             _absolute(stack.path),
-            look=_look(layer),
+            look=self._look(layer),
         )
 
     def _made(self, ancestor: AnyAncestor | None, movie: str | None) -> str | None:
@@ -192,6 +192,19 @@ class _Collecting:
             origin = self._session.lineage.model(model)
             movie = self._recorded(origin.movie)
             yield Model(name, model.provenance, movie, origin.stopped, _absolute(origin.path))
+
+    def _look(self, layer: Image) -> dict[str, Any]:
+        """Return how a movie is shown, JSON-ready; what a comparison hides is shown."""
+        return {
+            "scale": [float(value) for value in layer.scale],
+            "translate": [float(value) for value in layer.translate],
+            "units": [str(unit) for unit in layer.units],
+            "contrast_limits": [float(value) for value in layer.contrast_limits],
+            "gamma": float(layer.gamma),
+            "colormap": str(layer.colormap.name),
+            "visible": self._session.comparison.is_visible_apart(layer),
+            "opacity": float(layer.opacity),
+        }
 
     # -- tables
 
@@ -298,18 +311,4 @@ def _sources(record: CameraRecord | None) -> dict[str, Any]:
     return {
         name: {"origin": source.origin.name, "error": source.error, "note": source.note}
         for name, source in sources.items()
-    }
-
-
-def _look(layer: Image) -> dict[str, Any]:
-    """Return how a movie is shown, JSON-ready."""
-    return {
-        "scale": [float(value) for value in layer.scale],
-        "translate": [float(value) for value in layer.translate],
-        "units": [str(unit) for unit in layer.units],
-        "contrast_limits": [float(value) for value in layer.contrast_limits],
-        "gamma": float(layer.gamma),
-        "colormap": str(layer.colormap.name),
-        "visible": bool(layer.visible),
-        "opacity": float(layer.opacity),
     }

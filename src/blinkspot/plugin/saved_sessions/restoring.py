@@ -50,6 +50,7 @@ class _PuttingBack:
 
     def run(self) -> Generator[None, None, None]:
         restored, session = self._restored, self._session
+        session.comparison.restore()  # in which each layer that is new would take a place
         for movie, (data, state, _), camera in restored.movies:
             layer = self._add_image(data, state, movie.look)
             self._movies[movie.name] = self._layers[movie.name] = layer
