@@ -763,6 +763,54 @@ def test_what_a_comparison_hides_for_a_while_is_saved_as_it_is_apart_from_that(
     assert [each.visible for each in other.layers][:4] == [each.visible for each in other.layers][4:]
 
 
+def test_what_waits_for_docks_that_are_not_open_is_saved_again(
+    qtbot, viewer, make_napari_viewer, cells, tmp_path, monkeypatch
+):
+    from astigmatic import CALIBRATION
+    from molecules_dock import table
+
+    open_file(viewer, cells)
+    table().save(tmp_path / "theirs.csv")
+    CALIBRATION.save(tmp_path / "cal.toml")
+    molecules, localize = (open_dock(viewer, name) for name in ("Molecules", "Localize"))
+    for dock in (molecules, localize):
+        session_of(viewer).dock_shown(dock)
+    molecules.open(tmp_path / "theirs.csv")
+    wait_for_end(qtbot, molecules)
+    molecules.filter.text.setText("photons > 300")
+    localize.options.astigmatism.load(tmp_path / "cal.toml")
+    qtbot.waitUntil(lambda: localize.options.astigmatism.calibration is not None, timeout=30_000)
+    save(qtbot, open_dock(viewer, "Report"), tmp_path / "s", monkeypatch)
+    # Into a viewer that has another movie of that name; only the Report dock is open.
+    other = make_napari_viewer()
+    add_movie(other, name="cells", data=movie(seed=8))
+    report = open_dock(other, "Report")
+    part(report).open(tmp_path / "s" / "session.json")
+    qtbot.waitUntil(lambda: report.job_bar.status.text().startswith("Opened"), timeout=60_000)
+    part(report).with_movies.setChecked(True)
+    save(qtbot, report, tmp_path / "again", monkeypatch)
+    shutil.rmtree(tmp_path / "s")
+    third, _, _ = open_again(qtbot, make_napari_viewer, tmp_path / "again", monkeypatch)
+    docks = {name: open_dock(third, name) for name in ("Molecules", "Localize")}
+    for dock in docks.values():
+        session_of(third).dock_shown(dock)
+    assert docks["Localize"].movies.layer.name == "cells [1]"
+    assert docks["Molecules"].filter.condition == "photons > 300"
+    chosen = docks["Localize"].options.astigmatism
+    qtbot.waitUntil(lambda: chosen.calibration is not None, timeout=30_000)
+    assert chosen.path == tmp_path / "again" / "calibrations" / "cal.toml"
+    lines = (tmp_path / "again" / "commands.sh").read_text().splitlines()
+    assert [found["step"] for name, found in commands_of(lines[4:]) if name == "process"] == [
+        ["filter photons > 300"]
+    ]
+    # A calibration whose file is gone by then is no reason to lose the rest.
+    _, opened, _ = open_again(qtbot, make_napari_viewer, tmp_path / "again", monkeypatch)
+    (tmp_path / "again" / "calibrations" / "cal.toml").unlink()
+    save(qtbot, opened, tmp_path / "third", monkeypatch)
+    assert opened.job_bar.status.text().startswith(f"The session is saved in {tmp_path / 'third'}. ")
+    assert "cal.toml" in opened.job_bar.status.text()
+
+
 HOW = ["all frames", "as you look", "variance", "some frames", "no model", "no movie"]
 
 

@@ -13,9 +13,12 @@ from qtpy.QtWidgets import QAbstractButton, QComboBox, QDoubleSpinBox, QLineEdit
 from blinkspot.plugin.layers.layer_choice import LayerChoice
 
 _LONGEST_TEXT = 2000
-_PART, _CALIBRATION = "part", "calibration"
-# Which setting of a dock is the name of a model.
+_PART = "part"
+CALIBRATION = "calibration"
+"""The setting of the Localize dock that is the file of an astigmatism calibration."""
+# Which setting of a dock is the name of a model, and which are those of layers.
 _OF_MODELS = {"Train": "start", "Denoise": "model"}
+_OF_LAYERS = ("movie", "denoised", "truth", "table")
 
 
 def settings_of(dock: Any) -> dict[str, Any]:
@@ -24,7 +27,7 @@ def settings_of(dock: Any) -> dict[str, Any]:
     if dock.title == "Train":
         settings[_PART] = dock.options.part.settings
     if dock.title == "Localize" and dock.options.astigmatism.path is not None:
-        settings[_CALIBRATION] = str(dock.options.astigmatism.path)
+        settings[CALIBRATION] = str(dock.options.astigmatism.path)
     return settings
 
 
@@ -43,8 +46,8 @@ def apply_settings(dock: Any, settings: Mapping[str, Any], layers: Mapping[str, 
             _set(widget, settings[name], layers)
     if dock.title == "Train" and isinstance(settings.get(_PART), dict):
         dock.options.part.restore(settings[_PART])
-    if dock.title == "Localize" and isinstance(settings.get(_CALIBRATION), str):
-        dock.options.astigmatism.load(Path(settings[_CALIBRATION]))
+    if dock.title == "Localize" and isinstance(settings.get(CALIBRATION), str):
+        dock.options.astigmatism.load(Path(settings[CALIBRATION]))
 
 
 def with_models_named(settings: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, Any]:
@@ -65,6 +68,24 @@ def with_models_named(settings: Mapping[str, Any], names: Mapping[str, str]) -> 
             kept = {name: value for name, value in values.items() if name != setting}
             got = names.get(values[setting])
             named[title] = kept if got is None else {**values, setting: got}
+    return named
+
+
+def with_layers_named(settings: Mapping[str, Any], layers: Mapping[str, Layer]) -> dict[str, Any]:
+    """Return the settings of a dock with the names that layers have by now.
+
+    Parameters
+    ----------
+    settings : mapping
+        Of a dock.
+    layers : mapping
+        By the names that stand in the settings; for one that is not among them, None is chosen.
+    """
+    named = dict(settings)
+    for setting in _OF_LAYERS:
+        if isinstance(named.get(setting), str):
+            layer = layers.get(named[setting])
+            named[setting] = None if layer is None else layer.name
     return named
 
 

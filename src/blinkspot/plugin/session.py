@@ -19,7 +19,7 @@ from blinkspot.plugin.comparing.pixelwise import PixelwiseLayers
 from blinkspot.plugin.comparing.profile import LineProfile
 from blinkspot.plugin.comparing.scale_bar import ScaleBar
 from blinkspot.plugin.comparing.view import FLIP, ComparisonView
-from blinkspot.plugin.dock_settings import apply_settings, settings_of, with_models_named
+from blinkspot.plugin.dock_settings import apply_settings, settings_of, with_layers_named, with_models_named
 from blinkspot.plugin.jobs.notify import tell, tell_error
 from blinkspot.plugin.jobs.running import JobRunner
 from blinkspot.plugin.layers.lineage import Ancestor, Lineage
@@ -122,8 +122,11 @@ class Session(QObject):
 
     @property
     def dock_settings(self) -> dict[str, Any]:
-        """Settings of the docks by title."""
-        return {**self._dock_settings, **{title: settings_of(dock) for title, dock in self.docks.items()}}
+        """Settings of the docks by title; of those that are not open, what waits for them."""
+        waiting = {
+            title: with_layers_named(each, self._restored) for title, each in self._dock_settings.items()
+        }
+        return {**waiting, **{title: settings_of(dock) for title, dock in self.docks.items()}}
 
     def restore_docks(
         self, settings: Mapping[str, Any], layers: Mapping[str, Layer], models: Mapping[str, str]

@@ -227,7 +227,10 @@ class _Writing:
         files = {}
         for path, calibration in self._contents.calibrations.items():
             stem = Path(path).stem
-            files[path] = yield from self._saved("calibrations", stem, ".toml", calibration.save, 0.0)
+            try:
+                files[path] = yield from self._saved("calibrations", stem, ".toml", calibration.save, 0.0)
+            except BlinkspotError as error:  # its file may be gone: no reason to lose the rest
+                self.remarks.append(str(error))
         return files
 
     def _saved(

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Collection, Iterator
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -16,11 +18,13 @@ from napari.layers import Points as PointsLayer
 from blinkspot.camera import Camera
 from blinkspot.movies.stack import Stack
 from blinkspot.plugin.camera.record import CameraRecord
+from blinkspot.plugin.dock_settings import CALIBRATION
 from blinkspot.plugin.layers.layer_choice import is_source
 from blinkspot.plugin.layers.lineage import AnyAncestor
 from blinkspot.plugin.layers.movies import PROVENANCE, ROLE, stack_of, why_not_a_movie
 from blinkspot.plugin.layers.table_shown import PictureChoice
 from blinkspot.plugin.layers.tables import table_of
+from blinkspot.plugin.localize.localizing_steps import read_calibration
 from blinkspot.plugin.molecules.layers import Work, holds_molecules, work_of
 from blinkspot.plugin.session import Session
 from blinkspot.sessions import (
@@ -61,6 +65,17 @@ def _is_denoised(layer: Layer) -> bool:
     return layer.metadata.get(ROLE) in _DENOISED_ROLES and why_not_a_movie(layer) is None
 
 
+@dataclass(frozen=True)
+class _CalibrationFile:
+    """A calibration that waits for a dock, and was not read yet."""
+
+    path: Path
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write it as one new file."""
+        read_calibration(self.path)[1].save(path)
+
+
 class _Collecting:
     """Collects what is in a viewer."""
 
@@ -77,6 +92,7 @@ class _Collecting:
         self._cameras: dict[str, Camera] = {}
         self._held: dict[str, SessionTable] = {}
         self._calibrations: dict[str, Any] = {}
+        self._settings = session.dock_settings
         for layer in viewer.layers:
             if _is_recorded(layer):
                 self._add_movie(layer)
@@ -96,7 +112,7 @@ class _Collecting:
             tuple(self._denoised.values()),
             tuple(self._tables),
             reports,
-            session.dock_settings,
+            self._settings,
         )
         self.contents = SessionContents(
             record,
@@ -243,7 +259,11 @@ class _Collecting:
 
     def _condition(self, layer: Layer) -> str:
         dock = self._session.docks.get("Molecules")
-        return str(dock.filter.condition) if dock is not None and dock.tables.layer is layer else ""
+        if dock is not None:
+            return str(dock.filter.condition) if dock.tables.layer is layer else ""
+        waiting = self._settings.get("Molecules", {})
+        condition = waiting.get("filter")
+        return condition if waiting.get("table") == layer.name and isinstance(condition, str) else ""
 
     def _picture(self, layer: PointsLayer, work: Work | None) -> Picture | None:
         """Return how the picture of a table that is in the viewer was drawn."""
@@ -256,9 +276,11 @@ class _Collecting:
 
     def _add_calibration_chosen(self) -> None:
         dock = self._session.docks.get("Localize")
-        chosen = None if dock is None else dock.options.astigmatism
-        if chosen is not None and chosen.path is not None:
-            self._calibrations[str(chosen.path)] = chosen.calibration
+        path = self._settings.get("Localize", {}).get(CALIBRATION)
+        if dock is not None and dock.options.astigmatism.path is not None:
+            self._calibrations[str(dock.options.astigmatism.path)] = dock.options.astigmatism.calibration
+        elif dock is None and isinstance(path, str):
+            self._calibrations.setdefault(path, _CalibrationFile(Path(path)))
 
     def _reports(self) -> Iterator[Report]:
         for each in self._session.lineage.reports:
