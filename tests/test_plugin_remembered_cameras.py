@@ -93,10 +93,17 @@ def test_what_cannot_be_written_leaves_the_one_before(remembered, monkeypatch):
     def fail(source, target):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(os, "replace", fail)
-    with pytest.raises(BlinkspotError, match="No space left"):
-        remembered.remember("iXon", OTHER)
-    monkeypatch.undo()
+    def fail_later(source, target):
+        if str(source).endswith(".part"):
+            fail(source, target)
+        os.rename(source, target)
+
+    for failing in (fail, fail_later):
+        monkeypatch.setattr(os, "replace", failing)
+        with pytest.raises(BlinkspotError, match="No space left"):
+            remembered.remember("iXon", OTHER)
+        monkeypatch.undo()
+        assert remembered.names == ["iXon"]
     assert remembered.load("iXon") == CAMERA
     assert sorted(each.name for each in remembered.folder.iterdir()) == ["iXon"]
 

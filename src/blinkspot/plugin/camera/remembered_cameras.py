@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import uuid
@@ -74,14 +75,19 @@ class RememberedCameras:
         path = self._path(name)
         temporary = self.folder / f".{path.name}.{uuid.uuid4().hex[:8]}.part"
         before = self.folder / f".{path.name}.before"
+        set_aside = False
         try:
             temporary.mkdir(parents=True)
             camera.save(temporary / _FILE)
             if path.exists():
                 shutil.rmtree(before, ignore_errors=True)
                 os.replace(path, before)
+                set_aside = True
             os.replace(temporary, path)
         except OSError as error:
+            if set_aside:
+                with contextlib.suppress(OSError):
+                    os.replace(before, path)
             raise BlinkspotError(
                 f"The camera {name!r} could not be remembered in {self.folder} ({error.strerror or error}): "
                 "check the room and the permissions there, or save it to a file."
