@@ -219,6 +219,16 @@ def test_a_file_whose_name_is_no_utf_8_is_found_again(contents, tmp_path):
     assert "is left out" in (folder / "commands.sh").read_text(encoding="utf-8")
 
 
+def test_movies_are_seen_from_where_the_folder_lies_not_from_a_link_to_it(contents, tmp_path):
+    (tmp_path / "deep" / "project").mkdir(parents=True)
+    try:
+        (tmp_path / "link").symlink_to(tmp_path / "deep" / "project")
+    except OSError:
+        pytest.skip("links cannot be made here")
+    folder, record = read_session(finish(write_session(contents, tmp_path / "link" / "s")))
+    assert (folder / record.movies[0].relative).samefile(tmp_path / "data" / "cells.tif")
+
+
 @pytest.mark.parametrize("after", range(0, 40, 3))
 def test_closed_before_its_end_it_leaves_nothing(contents, tmp_path, after):
     job = write_session(contents, tmp_path / "s", with_movies=True)

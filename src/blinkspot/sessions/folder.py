@@ -254,7 +254,7 @@ class _Writing:
         if path is None:
             return None
         try:
-            return Path(os.path.relpath(path, self._folder.absolute())).as_posix()
+            return Path(os.path.relpath(_unlinked(Path(path)), _unlinked(self._folder))).as_posix()
         except ValueError:  # on another disk of Windows
             return None
 
@@ -344,6 +344,11 @@ def _within(folder: Path, name: str) -> Path:
             f"The session in {folder} names the file {name[:80]!r}, which is not within it: it is not opened."
         )
     return path
+
+
+def _unlinked(path: Path) -> Path:
+    """Return a path whose folders are no links: ``..`` leads out of where a folder lies, not of its link."""
+    return path.parent.resolve() / path.name
 
 
 def _dtype_written(stack: Stack) -> np.dtype[Any]:
