@@ -196,6 +196,21 @@ def test_what_is_left_is_removed_once_the_model_is_saved(qtbot, viewer, folder, 
     assert set(folder.iterdir()) == {left, checkpoint}
 
 
+def test_what_is_left_is_removed_once_a_session_with_the_model_is_saved(qtbot, viewer, folder, tmp_path):
+    add_movie(viewer)
+    train, report = open_dock(viewer, "Train"), open_dock(viewer, "Report")
+    train.options.extent.setCurrentText("epochs")
+    train.options.epochs.setValue(2)
+    click(qtbot, train.start_button)
+    wait_for_end(qtbot, train, 120_000)
+    (finished,) = train._finished.checkpoints
+    finished.write_bytes(b"kept, as it is once a minute")
+    report.session_part.save(tmp_path / "s")
+    wait_for_end(qtbot, report, 60_000)
+    qtbot.waitUntil(lambda: "is saved in" in report.job_bar.status.text(), timeout=10_000)
+    assert not finished.exists()
+
+
 def test_what_has_come_to_its_end_stays_so_when_the_dock_is_opened_anew(
     qtbot, viewer, folder, tmp_path, monkeypatch
 ):

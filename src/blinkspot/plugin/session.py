@@ -53,7 +53,7 @@ class Session(QObject):
     model_added : str
         A model was trained or loaded; its name.
     model_saved : Denoiser
-        A model was saved as a file.
+        A model was saved as a file, by itself or in a saved session.
     denoised_added : Layer
         A denoised movie was added to the viewer.
     """

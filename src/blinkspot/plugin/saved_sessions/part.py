@@ -109,6 +109,8 @@ class SessionPart(QWidget):
         job = partial(session_steps.save, contents, folder, with_movies)
 
         def on_saved(saved: session_steps.Saved) -> None:
+            for model in contents.models.values():
+                self._dock.session.model_saved.emit(model)
             left_out = [] if with_movies else list(contents.in_memory)
             without = f" Without {', '.join(map(repr, left_out))}, in memory only." if left_out else ""
             remarks = "".join(f" {remark}" for remark in saved.remarks)
