@@ -17,11 +17,12 @@ from blinkspot.camera import Camera
 from blinkspot.cli import main
 from blinkspot.denoising import Denoiser
 from blinkspot.localization import read_table
+from blinkspot.localization.astigmatism import AstigmatismCalibration
 from blinkspot.movies.stack import open_stack
 from blinkspot.movies.writing import write_stack
 from blinkspot.plugin.camera.record import CameraRecord, Origin, Source
 from blinkspot.plugin.comparing.view import FLIP, WAYS
-from blinkspot.plugin.layers.lineage import Ancestor, Reported
+from blinkspot.plugin.layers.lineage import Ancestor, Reported, TableOrigin
 from blinkspot.plugin.layers.movies import PROVENANCE, ROLE, stack_of
 from blinkspot.plugin.manifest import menu_commands
 from blinkspot.plugin.molecules.layers import WORK
@@ -30,7 +31,8 @@ from blinkspot.plugin.saved_sessions.contents import contents_of
 from blinkspot.plugin.saved_sessions.part import SessionPart
 from blinkspot.plugin.session import session_of
 from blinkspot.plugin.widgets import file_dialogs
-from blinkspot.sessions import command_lines
+from blinkspot.progress import finish
+from blinkspot.sessions import command_lines, read_session, write_session
 
 
 def part(dock):
@@ -809,6 +811,25 @@ def test_what_waits_for_docks_that_are_not_open_is_saved_again(
     save(qtbot, opened, tmp_path / "third", monkeypatch)
     assert opened.job_bar.status.text().startswith(f"The session is saved in {tmp_path / 'third'}. ")
     assert "cal.toml" in opened.job_bar.status.text()
+
+
+def test_two_calibrations_that_one_file_has_held_are_told_apart(qtbot, viewer, tmp_path):
+    from astigmatic import CALIBRATION
+    from molecules_dock import add_table
+
+    path, later = tmp_path / "cal.toml", dataclasses.replace(CALIBRATION, z_range_nm=(-300.0, 300.0))
+    session = session_of(viewer)
+    for name, calibration in (("first", CALIBRATION), ("second", later), ("third", CALIBRATION)):
+        session.lineage.set_table(add_table(viewer, name=name), TableOrigin(calibration=(path, calibration)))
+    localize = open_dock(viewer, "Localize")
+    session.dock_shown(localize)
+    later.save(path)
+    localize.options.astigmatism.load(path)
+    qtbot.waitUntil(lambda: localize.options.astigmatism.calibration is not None, timeout=30_000)
+    _, record = read_session(finish(write_session(contents_of(viewer, session), tmp_path / "s")))
+    found = {table.name: AstigmatismCalibration.load(table.calibration) for table in record.tables}
+    assert found == {"first": CALIBRATION, "second": later, "third": CALIBRATION}
+    assert AstigmatismCalibration.load(record.docks["Localize"]["calibration"]) == later
 
 
 HOW = ["all frames", "as you look", "variance", "some frames", "no model", "no movie"]

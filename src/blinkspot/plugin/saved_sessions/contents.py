@@ -229,8 +229,7 @@ class _Collecting:
         movie = self._recorded(origin.movie)
         calibration = None
         if origin.calibration is not None:
-            calibration = str(origin.calibration[0])
-            self._calibrations[calibration] = origin.calibration[1]
+            calibration = self._calibration(str(origin.calibration[0]), origin.calibration[1])
         provenance: dict[str, Any] = dict(layer.metadata.get(PROVENANCE) or {})
         steps: tuple[dict[str, Any], ...] = ()
         if work is None:
@@ -274,11 +273,20 @@ class _Collecting:
             drawn = origin[1] if origin[0]() in self._viewer.layers else None
         return None if drawn is None else Picture(drawn.pixel_size_nm, drawn.method, drawn.colour_by)
 
+    def _calibration(self, path: str, calibration: Any) -> str:
+        """List a calibration; return its name: the path, unless that file has held another one, too."""
+        name, number = path, 2
+        while self._calibrations.setdefault(name, calibration) != calibration:
+            name, number = f"{path} ({number})", number + 1
+        return name
+
     def _add_calibration_chosen(self) -> None:
         dock = self._session.docks.get("Localize")
         path = self._settings.get("Localize", {}).get(CALIBRATION)
         if dock is not None and dock.options.astigmatism.path is not None:
-            self._calibrations[str(dock.options.astigmatism.path)] = dock.options.astigmatism.calibration
+            chosen = dock.options.astigmatism
+            name = self._calibration(str(chosen.path), chosen.calibration)
+            self._settings["Localize"] = {**self._settings["Localize"], CALIBRATION: name}
         elif dock is None and isinstance(path, str):
             self._calibrations.setdefault(path, _CalibrationFile(Path(path)))
 
