@@ -23,7 +23,7 @@ from blinkspot.movies.writing import write_stack
 from blinkspot.plugin.camera.record import CameraRecord, Origin, Source
 from blinkspot.plugin.comparing.view import FLIP, WAYS
 from blinkspot.plugin.layers.lineage import Ancestor, Reported, TableOrigin
-from blinkspot.plugin.layers.movies import PROVENANCE, ROLE, stack_of
+from blinkspot.plugin.layers.movies import PROVENANCE, ROLE, denoised_role, stack_of
 from blinkspot.plugin.manifest import menu_commands
 from blinkspot.plugin.molecules.layers import WORK
 from blinkspot.plugin.saved_sessions import part as session_part
@@ -878,6 +878,11 @@ def test_a_denoised_movie_in_memory_is_denoised_anew_as_one_looks(
         assert session_of(other).denoised_of(source, other.layers) is again
     computed = again.data.computed
     np.testing.assert_allclose(computed.read(7, 9), before.data[7:9], rtol=1e-3)
+
+
+@pytest.mark.parametrize("settings", [-1, "photons", ["units"], None, {"units": ["photons"]}])
+def test_settings_that_are_none_say_nothing_of_a_denoised_movie(settings):
+    assert denoised_role({"step": "denoise", "settings": settings}) == "denoised"
 
 
 def test_data_of_a_kind_that_knows_no_weak_references_can_be_an_ancestor():

@@ -125,9 +125,11 @@ def denoised_role(made_by: dict[str, Any]) -> str:
     Parameters
     ----------
     made_by : dict
-        Its provenance.
+        Its provenance; from a file that may hold anything.
     """
-    settings = made_by.get("settings") or {}
+    settings = made_by.get("settings")
+    if not isinstance(settings, dict):
+        return "denoised"
     if settings.get("estimate") == "posterior-variance":
         return "variance"
     return "photons" if settings.get("units") == "photons" else "denoised"
