@@ -832,6 +832,26 @@ def test_two_calibrations_that_one_file_has_held_are_told_apart(qtbot, viewer, t
     assert AstigmatismCalibration.load(record.docks["Localize"]["calibration"]) == later
 
 
+def test_files_that_the_system_does_not_even_look_for_end_nothing(
+    qtbot, viewer, make_napari_viewer, cells, tmp_path, monkeypatch
+):
+    from molecules_dock import add_table
+
+    open_file(viewer, cells)
+    add_table(viewer, name="found")
+    save(qtbot, open_dock(viewer, "Report"), tmp_path / "s", monkeypatch)
+    file, long = tmp_path / "s" / "session.json", "a" * 300
+    content = json.loads(file.read_text())
+    content["movies"][0]["relative"] = content["tables"][0]["file"] = long
+    file.write_text(json.dumps(content))
+    with notifications() as shown:
+        other, _, asked = open_again(qtbot, make_napari_viewer, tmp_path / "s", monkeypatch)
+    assert asked == []
+    assert [layer.name for layer in other.layers] == ["cells"]
+    assert [kind for kind, _ in shown] == ["warning"]
+    assert long in shown[0][1]
+
+
 HOW = ["all frames", "as you look", "variance", "some frames", "no model", "no movie"]
 
 

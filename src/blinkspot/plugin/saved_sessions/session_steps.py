@@ -152,9 +152,9 @@ def _movie(entry: Movie | DenoisedMovie, folder: Path, moved: Path | None) -> St
     ]
     reason = ""
     for path in candidates:
-        if path is None or not path.exists():
-            continue
         try:
+            if path is None or not path.exists():
+                continue
             stack = open_stack(path.resolve())
             if _is_of(entry, stack):
                 return stack
@@ -226,7 +226,7 @@ def restore(located: Located, frame: int) -> Generator[Progress, None, Restored]
     def try_to(step: str, work: Callable[[], Any]) -> Generator[Progress, None, Any]:
         try:
             return (yield from backend.meanwhile(work, step))
-        except BlinkspotError as error:
+        except (BlinkspotError, OSError) as error:
             restored.remarks.append(str(error))
             return None
 
@@ -261,7 +261,7 @@ def restore(located: Located, frame: int) -> Generator[Progress, None, Restored]
         if table.file is not None:
             try:
                 restored.tables.append((yield from _table(table, frame)))
-            except BlinkspotError as error:
+            except (BlinkspotError, OSError) as error:
                 restored.remarks.append(str(error))
     return restored
 
