@@ -154,7 +154,6 @@ def test_a_truth_of_another_movie_is_not_compared_in_python() -> None:
     camera = Camera(pixel_size_nm=100.0)
     for truth, words in (
         (of_movie(6, 90.0, 32), "pixels of 90 nm"),
-        (of_movie(6, 100.0, 32, frame=[-1]), "has molecules in frame 0, and frames are counted from 1"),
         (of_movie(6, 100.0, 32, frame=[6]), "reaches to frame 7, but the movie has 6 frames"),
         (of_movie(6, 100.0, 32, x_nm=[3201.0]), "100 % of the molecules of the truth lie outside the movie"),
     ):

@@ -57,12 +57,7 @@ class MovieFacts:
             )
         if not len(table):
             return
-        first, last = int(table.column("frame").min()), int(table.column("frame").max())
-        if first < 0:
-            raise BlinkspotError(
-                f"{name} has molecules in frame {first + 1}, and frames are counted from 1: give the "
-                "table of the same movie."
-            )
+        last = int(table.column("frame").max())
         if self.n_frames is not None and last >= self.n_frames:
             raise BlinkspotError(
                 f"{name} reaches to frame {last + 1}, but {self.name} has {self.n_frames} frames: "
