@@ -7,8 +7,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+import torch
 
+from blinkspot.camera import Camera
+from blinkspot.camera.maps import CameraMaps
+from blinkspot.denoising.training.checkpoint import read_checkpoint, write_checkpoint
 from blinkspot.localization import read_table
 from blinkspot.plain_values import encodable
 
@@ -58,3 +63,18 @@ def test_pages_and_figures_of_such_names_are_written(old: Path, command: Command
     ended = command("check", f"{old}.tif", "-o", checked)
     assert ended.status == 0, ended.err
     assert "m\\udcf6vie" in json.loads(checked.read_text(encoding="utf-8"))["provenance"]["movie"]
+
+
+def test_a_training_goes_on_from_a_checkpoint_of_such_a_name(old: Path) -> None:
+    checkpoint = Path(f"{old}.checkpoint")
+    write_checkpoint(checkpoint, {"step": 3}, {"weight": torch.ones(2)})
+    numbers, tensors = read_checkpoint(checkpoint)
+    assert (numbers, tensors["weight"].tolist()) == ({"step": 3}, [1.0, 1.0])
+
+
+def test_a_camera_with_maps_is_saved_by_such_a_name(old: Path) -> None:
+    maps = CameraMaps(*(np.full((4, 5), each, np.float32) for each in (100.0, 3.0, 2.0)))
+    Camera(maps=maps).save(f"{old}.toml")
+    loaded = Camera.load(f"{old}.toml").maps
+    assert loaded is not None
+    assert loaded.digest == maps.digest

@@ -35,6 +35,7 @@ from numpy.typing import ArrayLike, NDArray
 from blinkspot.camera.maps import CameraMaps, read_maps
 from blinkspot.errors import BlinkspotError, in_brief
 from blinkspot.files.whole_files import read_small_text, written_together
+from blinkspot.plain_values import encodable
 
 FloatArray = NDArray[np.float32]
 
@@ -269,7 +270,7 @@ class Camera:
         lines += [f"{name} = {getattr(self, name)!r}\n" for name in NUMBERS]
         paths = [Path(path)]
         if self.maps is not None:
-            paths.append(paths[0].with_name(f"{paths[0].stem}_maps.npy"))
+            paths.append(maps_path(paths[0]))
             lines += [
                 f"maps = {json.dumps(paths[1].name, ensure_ascii=False)}\n",
                 f'maps_digest = "{self.maps.digest}"\n',
@@ -291,6 +292,11 @@ class Camera:
             If the file or its maps cannot be read or hold something else, or the maps have changed since.
         """
         return cls.from_dict(read_settings(path), source=f"The camera file {path}")
+
+
+def maps_path(path: Path) -> Path:
+    """Return where the maps of a camera go that is saved as ``path``, which names them, in UTF-8."""
+    return path.with_name(f"{encodable(path.stem)}_maps.npy")
 
 
 def read_settings(path: str | os.PathLike[str]) -> dict[str, Any]:

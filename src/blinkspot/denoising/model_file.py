@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import json
 import math
 import os
-import tempfile
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,6 +26,7 @@ from blinkspot.denoising.settings import (
     MAX_CONTEXT_FRAMES,
 )
 from blinkspot.errors import BlinkspotError, in_brief
+from blinkspot.files.names_in_utf8 import name_in_utf8
 from blinkspot.files.whole_files import reach_disk, written_whole
 
 _HEADER_KEY = "napari-blinkspot"
@@ -126,20 +124,6 @@ def _camera(settings: dict[str, Any], maps: Tensor | None) -> Camera:
     return Camera.from_dict({**settings, "maps": held})
 
 
-@contextlib.contextmanager
-def _name_in_utf8(path: str | os.PathLike[str]) -> Iterator[Path]:
-    """Give a file's name, or a link to it: safetensors opens no name that is not UTF-8, as old disks have."""
-    try:
-        os.fspath(path).encode()
-    except UnicodeEncodeError:
-        with tempfile.TemporaryDirectory() as folder:
-            link = Path(folder) / "model"
-            link.symlink_to(os.path.abspath(path))
-            yield link
-    else:
-        yield Path(path)
-
-
 def load_model(path: str | os.PathLike[str]) -> tuple[ModelRecord, PriorNetwork]:
     """Read a model file; nothing in it is run.
 
@@ -151,7 +135,7 @@ def load_model(path: str | os.PathLike[str]) -> tuple[ModelRecord, PriorNetwork]
     if not Path(path).is_file():
         raise BlinkspotError(f"There is no model file {path}.")
     try:
-        with _name_in_utf8(path) as name, safe_open(name, framework="pt", device="cpu") as file:
+        with name_in_utf8(path) as name, safe_open(name, framework="pt", device="cpu") as file:
             header = dict(json.loads((file.metadata() or {})[_HEADER_KEY]))
             _check_types(file)
             weights = {each: file.get_tensor(each) for each in file.keys()}  # noqa: SIM118

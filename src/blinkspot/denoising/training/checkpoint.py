@@ -17,6 +17,7 @@ from torch import Tensor
 from blinkspot.camera import Camera
 from blinkspot.denoising.settings import TrainingSettings
 from blinkspot.errors import BlinkspotError, in_brief
+from blinkspot.files.names_in_utf8 import name_in_utf8
 from blinkspot.files.whole_files import reach_disk
 from blinkspot.movies.identity import movie_identity
 from blinkspot.movies.stack import Stack
@@ -90,9 +91,9 @@ def read_checkpoint(path: str | os.PathLike[str]) -> tuple[dict[str, Any], dict[
             "permissions."
         ) from error
     try:
-        with safe_open(path, framework="pt", device="cpu") as file:
+        with name_in_utf8(path) as name, safe_open(name, framework="pt", device="cpu") as file:
             numbers = dict(json.loads((file.metadata() or {})[_HEADER_KEY]))
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            tensors = {each: file.get_tensor(each) for each in file.keys()}  # noqa: SIM118
     except (SafetensorError, OSError, KeyError, TypeError, ValueError, RecursionError) as error:
         raise BlinkspotError(
             f"{path} is not a checkpoint of a training, or it is damaged: go on from another one, or move it "

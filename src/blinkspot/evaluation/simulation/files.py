@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from blinkspot.camera.camera import maps_path
 from blinkspot.errors import BlinkspotError
 from blinkspot.evaluation.simulation.generate import simulate
 from blinkspot.evaluation.simulation.settings import SimulationSettings
@@ -83,7 +84,7 @@ def simulate_to_files(
         clean=movie.with_name(f"{movie.stem}_clean.tif") if keep_clean else None,
     )
     camera = settings.camera
-    maps = [] if camera.maps is None else [files.camera.with_name(f"{files.camera.stem}_maps.npy")]
+    maps = [] if camera.maps is None else [maps_path(files.camera)]
     for path in (files.movie, *table_paths(files.truth), files.camera, *maps):
         check_can_write(path)
     shape = (settings.frames, *settings.shape_px)
