@@ -219,6 +219,21 @@ def test_a_file_whose_name_is_no_utf_8_is_found_again(contents, tmp_path):
     assert "is left out" in (folder / "commands.sh").read_text(encoding="utf-8")
 
 
+def test_a_link_to_the_data_is_kept_so_that_it_may_lead_elsewhere_on_another_machine(contents, tmp_path):
+    project = tmp_path / "project"
+    project.mkdir()
+    try:
+        (project / "movies").symlink_to(tmp_path / "data")
+    except OSError:
+        pytest.skip("links cannot be made here")
+    record = contents.record
+    movie = dataclasses.replace(record.movies[0], path=str(project / "movies" / "cells.tif"))
+    record = dataclasses.replace(record, movies=(movie, *record.movies[1:]))
+    linked = dataclasses.replace(contents, record=record)
+    _, saved = read_session(finish(write_session(linked, project / "s")))
+    assert saved.movies[0].relative == "../movies/cells.tif"
+
+
 def test_movies_are_seen_from_where_the_folder_lies_not_from_a_link_to_it(contents, tmp_path):
     (tmp_path / "deep" / "project").mkdir(parents=True)
     try:

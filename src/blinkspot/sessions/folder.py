@@ -254,7 +254,7 @@ class _Writing:
         if path is None:
             return None
         try:
-            return Path(os.path.relpath(_unlinked(Path(path)), _unlinked(self._folder))).as_posix()
+            return Path(_seen_from(self._folder, Path(path))).as_posix()
         except ValueError:  # on another disk of Windows
             return None
 
@@ -346,8 +346,21 @@ def _within(folder: Path, name: str) -> Path:
     return path
 
 
+def _seen_from(folder: Path, path: Path) -> str:
+    """Return a path relative to a folder that is yet to be made.
+
+    ``..`` leads out of where a folder lies, not of its link. Other links are kept: a project may be taken to
+    another machine, where they lead elsewhere.
+    """
+    where = _unlinked(folder)
+    seen = os.path.relpath(path, folder.absolute())
+    if os.path.realpath(where / seen) == os.path.realpath(path):
+        return seen
+    return os.path.relpath(_unlinked(path), where)
+
+
 def _unlinked(path: Path) -> Path:
-    """Return a path whose folders are no links: ``..`` leads out of where a folder lies, not of its link."""
+    """Return a path whose folders are no links."""
     return path.parent.resolve() / path.name
 
 
