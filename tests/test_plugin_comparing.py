@@ -535,6 +535,21 @@ def test_the_profile_follows_the_line_and_the_slider(qtbot, viewer, dock):
     assert profile.panel.plot.backgroundBrush().color().lightness() > dark + 100
 
 
+def test_a_slow_disk_is_not_said_to_be_napari_that_compiles(qtbot, viewer, dock, monkeypatch):
+    add_pair(viewer)
+    asked = []
+    monkeypatch.setattr(profile, "_LONG_MS", 1500)
+    monkeypatch.setattr(profile, "compile_lines", lambda: asked.append(True))
+    reading = gated(monkeypatch, profile_steps, "line_across_brightest")
+    with notifications() as told:
+        choose(dock, "Line profile")
+        qtbot.waitUntil(lambda: asked != [], timeout=10_000)
+        qtbot.wait(2000)
+    assert told == []
+    reading.set()
+    qtbot.waitUntil(lambda: session_of(viewer).profile.panel is not None, timeout=60_000)
+
+
 def test_the_window_does_not_stand_still_while_napari_compiles_lines(qtbot, viewer, dock, monkeypatch):
     add_pair(viewer)
     monkeypatch.setattr(profile, "_LONG_MS", 50)

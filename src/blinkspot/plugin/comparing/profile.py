@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from functools import partial
 
 import numpy as np
@@ -56,6 +57,7 @@ class LineProfile(QObject):
         self._pair: tuple[Image, Image] | None = None
         self.line: Shapes | None = None
         self.panel: ProfilePanel | None = None
+        self._compiled = threading.Event()
         self._placing, self._measuring = LatestOnly(self), LatestOnly(self)
         self._placing.answered.connect(self._on_placed)
         self._measuring.answered.connect(self._on_measured)
@@ -88,15 +90,19 @@ class LineProfile(QObject):
             self._corners_in_view(where),
         )
 
+        compiled = self._compiled = threading.Event()
+
         def placed() -> Line:
             compile_lines()
+            compiled.set()
             return across()
 
         self._placing.ask(placed)
         QTimer.singleShot(_LONG_MS, self._say_why_it_takes_long)
 
     def _say_why_it_takes_long(self) -> None:
-        if self._placing.busy:
+        # A slow disk takes long, too.
+        if self._placing.busy and not self._compiled.is_set():
             tell("The line comes soon: napari compiles what it draws lines by, once per installation.")
 
     def close(self) -> None:
