@@ -373,6 +373,26 @@ def test_the_fitted_window_goes_when_another_table_is_chosen(qtbot, viewer, dock
         shown_table(qtbot, dock, 3000)
 
 
+def test_a_table_whose_molecule_was_marked_goes_with_its_layer(qtbot, viewer, dock):
+    ready(qtbot, viewer, dock)
+    click_row(qtbot, shown_table(qtbot, dock, 3000), 7)
+    qtbot.waitUntil(lambda: "fitted window" in viewer.layers)
+    viewer.layers.clear()
+    qtbot.waitUntil(lambda: dock.tables.layer is None)
+
+    def none_is_kept():
+        link = dock.table_link
+        return not any(isinstance(each, LocalizationTable) for each in _within(vars(link)))
+
+    qtbot.waitUntil(none_is_kept, timeout=5_000)
+
+
+def _within(values):
+    """What an object holds itself, and in tuples."""
+    for value in values.values():
+        yield from value if isinstance(value, tuple) else (value,)
+
+
 def test_the_fitted_window_goes_with_its_molecule_alone(qtbot, viewer, dock):
     ready(qtbot, viewer, dock)
     view = shown_table(qtbot, dock, 3000)

@@ -70,6 +70,7 @@ class TableLink(QObject):
     def close(self) -> None:
         """Close the panel, and take the square away."""
         self._clicks.end()
+        self._marked = None
         self.window.remove()
         panel, self.panel = self.panel, None
         if panel is not None and isalive(panel) and panel.parent() is not None:  # type: ignore[no-untyped-call]
@@ -86,8 +87,8 @@ class TableLink(QObject):
             self.panel.show_left(left)
 
     def clear(self) -> None:
-        """Show no table."""
-        self._of = None
+        """Show no table, and keep none."""
+        self._of = self._marked = None
         if self.panel is not None:
             self.panel.show_left(None)
             self.window.remove()
