@@ -14,6 +14,7 @@ from test_command_lines import commands_of
 from test_plugin_helpers import CAMERA, add_movie, click, model, movie, notifications, open_dock, wait_for_end
 
 from blinkspot.camera import Camera
+from blinkspot.camera.maps import CameraMaps
 from blinkspot.cli import main
 from blinkspot.denoising import Denoiser
 from blinkspot.localization import read_table
@@ -731,6 +732,38 @@ def test_a_session_that_is_opened_and_saved_again_still_knows_its_reports(
     assert shown == []
     found = contents_of(other, session_of(other)).record.reports
     assert found == (() if camera == "one that is none" else contents_of(viewer, session).record.reports)
+
+
+def test_a_report_by_a_camera_with_maps_is_still_known(
+    qtbot, viewer, make_napari_viewer, cells, tmp_path, monkeypatch
+):
+    (layer,) = viewer.open(str(cells), plugin="napari-blinkspot")
+    _, height, width = layer.data.shape
+    values = (100.0, 3.0, 2.0)
+    maps = CameraMaps(*(np.full((height, width), each, np.float32) for each in values), "the lab's.npy")
+    record = CameraRecord().loaded(Camera(maps=maps), Source(Origin.LOADED), height, width)
+    session = session_of(viewer)
+    session.cameras.set(layer, record)
+    denoised = viewer.add_image(movie().astype(np.float32), name="cells denoised")
+    denoised.metadata[ROLE] = "denoised"
+    session.lineage.reports.append(
+        Reported(Ancestor(layer), Ancestor(denoised), record.camera, None, False, tmp_path / "page")
+    )
+    save(qtbot, open_dock(viewer, "Report"), tmp_path / "s", monkeypatch)
+    other, _, _ = open_again(qtbot, make_napari_viewer, tmp_path / "s", monkeypatch)
+    qtbot.waitUntil(lambda: session_of(other).lineage.reports != [], timeout=10_000)
+    (again,) = session_of(other).lineage.reports
+    assert again.camera.maps.digest == maps.digest
+    assert again.folder == tmp_path / "page"
+    # Maps that are none are no camera: the report is left out, and the rest comes.
+    file = tmp_path / "s" / "session.json"
+    content = json.loads(file.read_text())
+    content["reports"][0]["camera"]["maps"] = 5
+    file.write_text(json.dumps(content))
+    with notifications() as shown:
+        third, _, _ = open_again(qtbot, make_napari_viewer, tmp_path / "s", monkeypatch)
+    assert not any(kind == "error" for kind, _ in shown)
+    assert session_of(third).lineage.reports == []
 
 
 @pytest.mark.parametrize("way", WAYS)

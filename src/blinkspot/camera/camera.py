@@ -94,6 +94,8 @@ class Camera:
 
     def __post_init__(self) -> None:
         if self.maps is not None:
+            if not isinstance(self.maps, CameraMaps):
+                raise BlinkspotError(f"The camera's maps must be maps, not {in_brief(self.maps, 40)!r}.")
             for name, number in _amounts(self.maps).items():
                 object.__setattr__(self, name, number)
         for name, limits in _LIMITS.items():

@@ -156,7 +156,7 @@ class _PuttingBack:
         """Return the camera of a report; one with maps only where its movie has that still."""
         layer = self._movies.get(report.movie)
         record = None if layer is None else self._session.cameras.record(layer)
-        if record is not None and record.camera.as_dict() == report.camera:
+        if record is not None and _with_digest(record.camera.as_dict()) == _with_digest(report.camera):
             return record.camera
         with contextlib.suppress(BlinkspotError):
             return Camera.from_dict(report.camera)
@@ -171,6 +171,12 @@ class _PuttingBack:
         file = table.file if movie is None and path is None else path
         path_of_file = None if file is None else Path(file)
         return TableOrigin(movie, denoised, restored.calibration, path_of_file, shown)
+
+
+def _with_digest(camera: dict[str, Any]) -> dict[str, Any]:
+    """Return a camera's settings, of its maps the digest alone: their file is the session's by now."""
+    maps = camera.get("maps")
+    return {**camera, "maps": maps.get("digest") if isinstance(maps, dict) else maps}
 
 
 def _choice_of(restored: RestoredTable) -> Any:
