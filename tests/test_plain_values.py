@@ -116,6 +116,13 @@ def test_a_table_and_a_movie_made_by_numpys_numbers_are_saved(
     assert open_stack(files.movie).n_frames == 12
 
 
+def test_large_numbers_of_a_training_may_be_typed_as_powers_of_ten() -> None:
+    typed = TrainingSettings(epochs=1e2, max_frames=1e4, first_frame=2e1, last_frame=1e3)  # type: ignore[arg-type]
+    assert repr(typed) == repr(
+        TrainingSettings(epochs=100, max_frames=10_000, first_frame=20, last_frame=1000)
+    )
+
+
 @pytest.mark.parametrize(
     ("settings", "words"),
     [
@@ -178,7 +185,12 @@ def test_an_array_is_taken_wherever_a_movie_is(
 
 
 @pytest.mark.parametrize(
-    "movie", [[np.zeros((4, 4)), np.zeros((4, 5))], torch.zeros((3, 4, 4), device="meta")]
+    "movie",
+    [
+        [np.zeros((4, 4)), np.zeros((4, 5))],
+        torch.zeros((3, 4, 4), device="meta"),
+        torch.ones((3, 4, 4), requires_grad=True),
+    ],
 )
 def test_what_is_no_array_gets_a_sentence(movie: Any) -> None:
     with pytest.raises(BlinkspotError, match="The movie is no array"):

@@ -32,6 +32,8 @@ _WHOLE = (
     "last_frame",
     "seed",
 )
+# Those that are typed as 1e4, too.
+_LARGE = ("epochs", "max_frames", "first_frame", "last_frame")
 _NUMBERS = ("minutes", "learning_rate", "min_relative_signal")
 
 
@@ -119,6 +121,10 @@ class TrainingSettings:
 
     def __post_init__(self) -> None:
         make_plain(self)
+        for name in _LARGE:
+            value = getattr(self, name)
+            if isinstance(value, float) and value.is_integer():
+                object.__setattr__(self, name, int(value))
         check_kinds(self, "Training settings:", _WHOLE, _NUMBERS)
         _check(
             self.network in NETWORKS, f"network must be one of {', '.join(NETWORKS)}, not {self.network!r}"

@@ -256,7 +256,7 @@ def as_stack(movie: Any) -> Stack:
     if not (hasattr(movie, "shape") and _is_numpy_type(getattr(movie, "dtype", None))):
         try:
             movie = np.asarray(movie)
-        except (TypeError, ValueError) as error:
+        except (RuntimeError, TypeError, ValueError) as error:  # the first: torch's, of what has a gradient
             raise BlinkspotError(
                 "The movie is no array: give frames of one size, in the processor's memory."
             ) from error
