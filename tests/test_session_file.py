@@ -219,6 +219,23 @@ def test_a_file_whose_name_is_no_utf_8_is_found_again(contents, tmp_path):
     assert "is left out" in (folder / "commands.sh").read_text(encoding="utf-8")
 
 
+@pytest.mark.parametrize("with_movies", [False, True])
+def test_an_array_that_another_program_can_no_longer_read_keeps_nothing_else_from_being_saved(
+    contents, tmp_path, with_movies
+):
+    class Closed:
+        shape, dtype = (6, 16, 20), np.dtype(np.uint16)
+
+        def __getitem__(self, where):
+            raise ValueError("seek of closed file")
+
+    held, remarks = dataclasses.replace(contents, movies={**contents.movies, "CELLS": Stack(Closed())}), []
+    _, record = read_session(finish(write_session(held, tmp_path / "s", with_movies, remarks)))
+    assert remarks == ["The movie 'CELLS' cannot be read: seek of closed file."]
+    assert (record.movies[1].identity, record.movies[1].file) == (None, None)
+    assert Path(record.models[0].file).is_file()
+
+
 def test_a_link_to_the_data_is_kept_so_that_it_may_lead_elsewhere_on_another_machine(contents, tmp_path):
     project = tmp_path / "project"
     project.mkdir()

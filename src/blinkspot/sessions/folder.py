@@ -159,7 +159,7 @@ class _Writing:
         if camera is not None:
             camera_file = yield from self._saved("cameras", movie.name, ".toml", camera.save)
         file = None
-        if is_written:
+        if is_written and identity is not None:
             file = yield from self._pixels(movie.name, stack, camera, stack.metadata.get("provenance"))
         return dataclasses.replace(
             movie, identity=identity, camera_file=camera_file, file=file, relative=self._relative(movie.path)
@@ -183,7 +183,7 @@ class _Writing:
         """Return which movie it is; None where it cannot be read by now, which is said."""
         try:
             return (yield from self._waited_for(partial(movie_identity, stack, dtype), weight))
-        except (BlinkspotError, OSError) as error:
+        except Exception as error:  # of whatever reads an array of another program, whose file is closed, say
             self.remarks.append(f"The movie {name!r} cannot be read: {str(error).rstrip('.')}.")
             return None
 
