@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -22,11 +23,7 @@ def plain(value: Any) -> Any:
         return value.item()
     if isinstance(value, np.ndarray):
         return plain(value.tolist())
-    if isinstance(value, dict):
-        return {plain(name): plain(entry) for name, entry in value.items()}
-    if type(value) in (list, tuple):
-        return type(value)(plain(entry) for entry in value)
-    return value
+    return _within(value, plain)
 
 
 def encodable(value: Any) -> Any:
@@ -40,10 +37,15 @@ def encodable(value: Any) -> Any:
     """
     if isinstance(value, str):
         return value.encode("utf-8", "backslashreplace").decode("utf-8")
+    return _within(value, encodable)
+
+
+def _within(value: Any, change: Callable[[Any], Any]) -> Any:
+    """Change what lists and dictionaries hold."""
     if isinstance(value, dict):
-        return {encodable(name): encodable(entry) for name, entry in value.items()}
+        return {change(name): change(entry) for name, entry in value.items()}
     if type(value) in (list, tuple):
-        return type(value)(encodable(entry) for entry in value)
+        return type(value)(change(entry) for entry in value)
     return value
 
 
