@@ -22,6 +22,10 @@ if "PYTEST_XDIST_WORKER_COUNT" in os.environ:
     _AT_A_TIME = int(os.environ["PYTEST_XDIST_WORKER_COUNT"])
     os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // _AT_A_TIME)))
 
+# The tests' viewers neither read napari's settings nor reset those of whoever runs them, nor write a file
+# each time a dock is opened. napari looks once, when it is imported.
+os.environ["NAPARI_CONFIG"] = ""
+
 SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 
 
@@ -112,6 +116,14 @@ def patience(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) ->
     """A job that is slow on a machine with other work is not taken for one whose disk does not answer."""
     if request.path.name.startswith("test_plugin"):
         monkeypatch.setattr("blinkspot.plugin.jobs.running._PATIENCE_S", 30.0)
+
+
+@pytest.fixture(autouse=True)
+def shortcuts_not_told(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have a viewer's welcome, which is not shown, not tell its shortcuts anew for each of 176 keys bound."""
+    if request.path.name.startswith("test_plugin"):
+        welcome = "napari._qt.widgets.qt_welcome.QtWelcomeWidget"
+        monkeypatch.setattr(f"{welcome}.refresh", lambda *_: None, raising=False)
 
 
 @pytest.fixture(scope="module", autouse=True)
