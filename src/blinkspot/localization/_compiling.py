@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 ScalarT = TypeVar("ScalarT", bound=np.generic)
+ConstantT = TypeVar("ConstantT", bool, int)
 FunctionT = TypeVar("FunctionT", bound=Callable[..., Any])
 
 
@@ -19,6 +20,7 @@ FunctionT = TypeVar("FunctionT", bound=Callable[..., Any])
 SHARED = tuple(
     Path(__file__).parent / name
     for name in (
+        "_copying.py",
         "fitting/kernel_maths.py",
         "fitting/gaussian_model.py",
         "fitting/gaussian_solver.py",
@@ -62,6 +64,14 @@ def read_only(values: NDArray[ScalarT]) -> NDArray[ScalarT]:
     view = values.view()
     view.setflags(write=False)
     return view
+
+
+def one_of_many(constant: ConstantT) -> ConstantT:
+    """Return a constant that compiled functions may be called with as with any other of its kind.
+
+    numba compiles a function anew, for seconds, for each True, False or whole number that stands in a call.
+    """
+    return cast(ConstantT, np.array(constant)[()])
 
 
 def _watch_shared(dispatcher: Any) -> None:

@@ -19,13 +19,16 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from blinkspot.localization._compiling import compiled
+from blinkspot.localization._compiling import compiled, one_of_many
+from blinkspot.localization._copying import put
 
 Float32Array = NDArray[np.float32]
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 
 _CENTRE, _NEAR, _FAR = np.float32(6 / 16), np.float32(4 / 16), np.float32(1 / 16)
+# How far the pixels that are weighed together lie apart in k1, and with a zero between its taps.
+_FINE, _COARSE = one_of_many(1), one_of_many(2)
 # Pixels on either side that the wider smoothing looks at.
 _MOST_REACH = 4
 # Pixels of a row that are looked over at once for any that is high enough.
@@ -203,13 +206,13 @@ def _smooth(
     reach = 2 * spacing
     for y in range(height):
         line[:reach] = source[y, 0]
-        line[reach : reach + width] = source[y]
+        put(source[y], line[reach : reach + width])
         line[reach + width : width + 2 * reach] = source[y, width - 1]
         _weigh(line, spacing, between[(y + reach) * width : (y + reach + 1) * width])
     end = (height + reach) * width
     for y in range(reach):
-        between[y * width : (y + 1) * width] = between[reach * width : (reach + 1) * width]
-        between[end + y * width : end + (y + 1) * width] = between[end - width : end]
+        put(between[reach * width : (reach + 1) * width], between[y * width : (y + 1) * width])
+        put(between[end - width : end], between[end + y * width : end + (y + 1) * width])
     # One below the other, rows are a line whose pixels lie a width apart.
     _weigh(between, spacing * width, target.reshape(-1))
 
@@ -243,8 +246,8 @@ def _filter(
     smooth: Float32Array,
 ) -> tuple[float, float]:
     """Fill F and V2; return std(F1) and the largest absolute pixel. The rest is scratch space."""
-    _smooth(picture, 1, line, between, response)
-    _smooth(response, 2, line, between, smooth)
+    _smooth(picture, _FINE, line, between, response)
+    _smooth(response, _COARSE, line, between, smooth)
     sums[:] = 0.0
     for y in range(picture.shape[0]):
         _add_finest(picture[y], response[y], sums[0], sums[1], sums[2])

@@ -12,8 +12,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from blinkspot.localization._compiling import compiled
+from blinkspot.localization._copying import put, put_all
 from blinkspot.localization.astigmatism.height_model import N_PARAMETERS, axis_shares, linearize, width_at
-from blinkspot.localization.fitting.kernel_maths import factorize, inverse_diagonal, solve_damped
+from blinkspot.localization.fitting.kernel_maths import (
+    EXPECTED,
+    OBSERVED,
+    factorize,
+    inverse_diagonal,
+    solve_damped,
+)
 
 FloatArray = NDArray[np.float64]
 
@@ -57,7 +64,7 @@ def _minimize(
     gradient, trial_gradient, step, trial = vectors[0], vectors[1], vectors[2], vectors[3]
     curvature, trial_curvature, factor = matrices[0], matrices[1], matrices[2]
     depth = 0.5 * (curves[0, 2] + curves[1, 2])
-    loss = linearize(window, extra, curves, False, parameters, shares, gradient, curvature)
+    loss = linearize(window, extra, curves, OBSERVED, parameters, shares, gradient, curvature)
     newton = True
     damping = FIRST_DAMPING
     for _ in range(MAX_STEPS):
@@ -66,7 +73,7 @@ def _minimize(
         if not solve_damped(curvature, damping, gradient, 4 if on_floor else 5, factor, step):
             if newton:
                 newton = False
-                linearize(window, extra, curves, True, parameters, shares, gradient, curvature)
+                linearize(window, extra, curves, EXPECTED, parameters, shares, gradient, curvature)
             else:
                 damping *= 10.0
                 if not damping < LARGEST_DAMPING:
@@ -87,14 +94,16 @@ def _minimize(
         # Strong damping makes any step small.
         arrived = damping <= 1.0 and largest < TOLERANCE
         if newton and damping <= FIRST_DAMPING and largest < NEWTON_TOLERANCE:
-            parameters[:] = trial
+            put(trial, parameters)
             return True
-        trial_loss = linearize(window, extra, curves, False, trial, shares, trial_gradient, trial_curvature)
+        trial_loss = linearize(
+            window, extra, curves, OBSERVED, trial, shares, trial_gradient, trial_curvature
+        )
         if trial_loss <= loss:
             loss = trial_loss
-            parameters[:] = trial
-            gradient[:] = trial_gradient
-            curvature[:] = trial_curvature
+            put(trial, parameters)
+            put(trial_gradient, gradient)
+            put_all(trial_curvature, curvature)
             newton = True
             damping *= 0.1
         else:
@@ -243,7 +252,7 @@ def fit_windows(
         if not 0.0 < largest < np.inf:
             continue
         if extra.size > 0:
-            known[:] = extra[top:bottom, left:right]
+            put_all(extra[top:bottom, left:right], known)
         floor = FLOOR * largest
         row, column = rows[index] - top, columns[index] - left
         _guess_position(start_picture[top:bottom, left:right], row, column, parameters)
@@ -257,7 +266,7 @@ def fit_windows(
             continue
         result = results[index]
         result[0], result[1] = x, y
-        result[2:5] = parameters[2:]
+        put(parameters[2:], result[2:5])
         if factorize(matrices[0], 0.0, N_PARAMETERS, matrices[2]):
             inverse_diagonal(matrices[2], N_PARAMETERS, vectors[0], result[N_PARAMETERS:])
             converged[index] = True

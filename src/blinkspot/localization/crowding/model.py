@@ -19,8 +19,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from blinkspot.localization._compiling import compiled
+from blinkspot.localization._copying import put, put_all
 from blinkspot.localization.fitting.gaussian_model import pixel_shares
-from blinkspot.localization.fitting.kernel_maths import solve_damped
+from blinkspot.localization.fitting.kernel_maths import EXPECTED, OBSERVED, solve_damped
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -225,7 +226,7 @@ def minimize(
     curvature, trial_curvature = np.empty((size, size)), np.empty((size, size))
     factor = np.empty((size, size))
     trial = np.empty(last + 1)
-    loss = linearize(pixels, False, how, parameters, unknown, gradient, curvature)
+    loss = linearize(pixels, OBSERVED, how, parameters, unknown, gradient, curvature)
     newton = True
     damping = FIRST_DAMPING
     converged = False
@@ -234,7 +235,7 @@ def minimize(
         if not solve_damped(curvature, damping, gradient, size - 1 if on_floor else size, factor, step):
             if newton:
                 newton = False
-                linearize(pixels, True, how, parameters, unknown, gradient, curvature)
+                linearize(pixels, EXPECTED, how, parameters, unknown, gradient, curvature)
             else:
                 damping *= 10.0
                 if not damping < LARGEST_DAMPING:
@@ -258,15 +259,15 @@ def minimize(
                 return loss, j
         arrived = damping <= 1.0 and largest < TOLERANCE
         if newton and damping <= FIRST_DAMPING and largest < NEWTON_TOLERANCE:
-            parameters[:] = trial
+            put(trial, parameters)
             converged = True
             break
-        trial_loss = linearize(pixels, False, how, trial, unknown, trial_gradient, trial_curvature)
+        trial_loss = linearize(pixels, OBSERVED, how, trial, unknown, trial_gradient, trial_curvature)
         if trial_loss <= loss:
             loss = trial_loss
-            parameters[:] = trial
-            gradient[:] = trial_gradient
-            curvature[:] = trial_curvature
+            put(trial, parameters)
+            put(trial_gradient, gradient)
+            put_all(trial_curvature, curvature)
             newton = True
             damping *= 0.1
         else:
@@ -289,8 +290,8 @@ def minimize(
 def without(parameters: FloatArray, j: int) -> FloatArray:
     """Return the parameters of all emitters but number ``j``, and of the background."""
     fewer = np.empty(parameters.size - PER_EMITTER)
-    fewer[: 4 * j] = parameters[: 4 * j]
-    fewer[4 * j :] = parameters[4 * j + 4 :]
+    put(parameters[: 4 * j], fewer[: 4 * j])
+    put(parameters[4 * j + 4 :], fewer[4 * j :])
     return fewer
 
 
@@ -300,7 +301,8 @@ def means_of(pixels: Pixels, parameters: FloatArray, means: FloatArray) -> None:
     rows, columns, _, extra = pixels
     n = parameters.size // PER_EMITTER
     height, width = rows.max() + 1, columns.max() + 1
-    means[:] = parameters[parameters.size - 1] + extra
+    for i in range(means.size):
+        means[i] = parameters[parameters.size - 1] + extra[i]
     x_shares, y_shares = np.empty((8, width + 1)), np.empty((8, height + 1))
     for j in range(n):
         sigma = parameters[4 * j + 2]

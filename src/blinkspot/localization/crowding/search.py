@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from blinkspot.localization._compiling import compiled
+from blinkspot.localization._copying import put
 from blinkspot.localization.crowding.misfit import misfit, poorness_of
 from blinkspot.localization.crowding.model import (
     CONVERGED,
@@ -28,7 +29,7 @@ from blinkspot.localization.crowding.model import (
     without,
 )
 from blinkspot.localization.crowding.pixels import gather
-from blinkspot.localization.fitting.kernel_maths import factorize, inverse_diagonal
+from blinkspot.localization.fitting.kernel_maths import OBSERVED, factorize, inverse_diagonal
 
 N_RESULTS = 16
 
@@ -76,7 +77,7 @@ def _with_one_more(
     """Return a start with one emitter more: at a place, or by splitting emitter j in its direction."""
     n = parameters.size // PER_EMITTER
     more = np.empty(parameters.size + PER_EMITTER)
-    more[: 4 * n] = parameters[: 4 * n]
+    put(parameters[: 4 * n], more[: 4 * n])
     more[4 * n + 4] = parameters[4 * n]
     if split:
         along, down = x - parameters[4 * j], y - parameters[4 * j + 1]
@@ -178,7 +179,7 @@ def _variances(pixels: Pixels, how: How, parameters: FloatArray, variances: Floa
     unknown = unknowns(parameters.size // PER_EMITTER, how[3])
     size = unknown[-1] + 1
     gradient, curvature, factor = np.empty(size), np.empty((size, size)), np.empty((size, size))
-    linearize(pixels, False, how, parameters, unknown, gradient, curvature)
+    linearize(pixels, OBSERVED, how, parameters, unknown, gradient, curvature)
     if not factorize(curvature, 0.0, size, factor):
         return False
     diagonal, column = np.empty(size), np.empty(size)

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from blinkspot.localization._compiling import compiled
+from blinkspot.localization._copying import put_all
 from blinkspot.localization.fitting.gaussian_model import (
     MOST_PARAMETERS,
     FloatArray,
@@ -18,7 +19,7 @@ from blinkspot.localization.fitting.gaussian_model import (
     pixel_shares,
 )
 from blinkspot.localization.fitting.gaussian_solver import minimize
-from blinkspot.localization.fitting.kernel_maths import factorize, inverse_diagonal, solve_factored
+from blinkspot.localization.fitting.kernel_maths import EXPECTED, factorize, inverse_diagonal, solve_factored
 
 N_RESULTS = 12
 
@@ -74,7 +75,7 @@ def _variances(
         for row in range(window.shape[0]):
             for column in range(window.shape[1]):
                 weights[row, column] *= weights[row, column] * max(variance[row, column] + missing, 0.0)
-        linearize(window, extra, weights, False, True, sigma_prior, parameters, scratch, unit, spread)
+        linearize(window, extra, weights, poisson, EXPECTED, sigma_prior, parameters, scratch, unit, spread)
     if not factorize(curvature, 0.0, n, factor):
         return False
     if poisson:
@@ -213,7 +214,7 @@ def fit_windows(
         if not (0.0 < largest < np.inf and start_high > start_low):
             continue
         if extra.size > 0:
-            known[:] = extra[top:bottom, left:right]
+            put_all(extra[top:bottom, left:right], known)
         if not poisson:
             least = max(total / window.size, SMALLEST_WEIGHED * largest)
             for row in range(shape[0]):

@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from blinkspot.localization._compiling import compiled
+from blinkspot.localization._copying import put, put_all
 from blinkspot.localization.fitting.gaussian_model import FloatArray, Scratch, linearize
-from blinkspot.localization.fitting.kernel_maths import solve_damped
+from blinkspot.localization.fitting.kernel_maths import EXPECTED, OBSERVED, solve_damped
 
 # A Gaussian narrower than this has all its light in one pixel; one wider than half the window is background.
 SMALLEST_SIGMA_PX = 0.3
@@ -48,7 +49,7 @@ def minimize(
     gradient, trial_gradient, step, trial = vectors[0, :n], vectors[1, :n], vectors[2, :n], vectors[3, :n]
     curvature, trial_curvature, factor = matrices[0, :n, :n], matrices[1, :n, :n], matrices[2, :n, :n]
     loss = linearize(
-        window, extra, weights, poisson, False, sigma_prior, parameters, scratch, gradient, curvature
+        window, extra, weights, poisson, OBSERVED, sigma_prior, parameters, scratch, gradient, curvature
     )
     newton = True
     damping = FIRST_DAMPING
@@ -64,7 +65,7 @@ def minimize(
                     extra,
                     weights,
                     poisson,
-                    True,
+                    EXPECTED,
                     sigma_prior,
                     parameters,
                     scratch,
@@ -93,14 +94,14 @@ def minimize(
         # Strong damping makes any step small.
         arrived = damping <= 1.0 and largest < TOLERANCE
         if newton and damping <= FIRST_DAMPING and largest < NEWTON_TOLERANCE:
-            parameters[:] = trial
+            put(trial, parameters)
             return _plausible(parameters, rows, columns)
         trial_loss = linearize(
             window,
             extra,
             weights,
             poisson,
-            False,
+            OBSERVED,
             sigma_prior,
             trial,
             scratch,
@@ -109,9 +110,9 @@ def minimize(
         )
         if trial_loss <= loss:
             loss = trial_loss
-            parameters[:] = trial
-            gradient[:] = trial_gradient
-            curvature[:] = trial_curvature
+            put(trial, parameters)
+            put(trial_gradient, gradient)
+            put_all(trial_curvature, curvature)
             newton = True
             damping *= 0.1
         else:

@@ -7,9 +7,12 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from blinkspot.localization._compiling import compiled
+from blinkspot.localization._compiling import compiled, one_of_many
 
 FloatArray = NDArray[np.float64]
+
+# Which curvature of a loss is asked for: the expected one, never negative, or its second derivatives.
+EXPECTED, OBSERVED = one_of_many(True), one_of_many(False)
 
 _INVERSE_LOG_2, _LOG_2 = 1.4426950408889634, 0.6931471805599453
 _LOG_2_HIGH, _LOG_2_LOW = float.fromhex("0x1.62e42fee00000p-1"), float.fromhex("0x1.a39ef35793c76p-33")

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from blinkspot.localization._compiling import compiled, read_only
+from blinkspot.localization._copying import put
 from blinkspot.localization.table import LocalizationTable
 from blinkspot.paced import gathered, in_parts, waited_for
 from blinkspot.progress import Progress, Stopwatch
@@ -94,7 +95,7 @@ def _sort_frames(
                 here[j + 1] = other
                 j -= 1
             here[j + 1] = row
-        rows[begin:end] = here
+        put(here, rows[begin:end])
 
 
 def compile_ordering() -> None:

@@ -10,11 +10,13 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from blinkspot.localization._compiling import compiled
+from blinkspot.localization._compiling import compiled, one_of_many
 from blinkspot.localization.detection import ROUNDING, Candidates
 
 Float32Array = NDArray[np.float32]
 
+# How far the pixels that are weighed together lie apart, at either scale.
+_FINE, _COARSE = one_of_many(1), one_of_many(2)
 # Half the longer kernel: the part of the extended frame that is repeated, and of the zeros around it.
 MARGIN = 4
 
@@ -101,8 +103,8 @@ def _wavelet_filter(pixels: Float32Array) -> tuple[Float32Array, float]:
         for x in range(-MARGIN, width + MARGIN):
             nearest = pixels[min(max(y, 0), height - 1), min(max(x, 0), width - 1)]
             extended[y + 2 * MARGIN, x + 2 * MARGIN] = nearest
-    first = _smoothed(extended, 1)
-    second = _smoothed(first, 2)
+    first = _smoothed(extended, _FINE)
+    second = _smoothed(first, _COARSE)
     response = np.empty_like(pixels)
     finest = np.empty_like(pixels)
     total = 0.0

@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from blinkspot.localization._compiling import compiled
+from blinkspot.localization._copying import put, put_all
 from blinkspot.localization.thunderstorm.error_function import error_function
 from blinkspot.localization.thunderstorm.trust_region import dot, factorize, scaled_length, step_within
 
@@ -171,7 +172,7 @@ def minimize_squares(
         gain = 0.0
         while gain < SMALLEST_ACCEPTED_GAIN:
             damping = step_within(matrices, target, free_scales, n, region, damping, vectors, step)
-            parameters[:] = last
+            put(last, parameters)
             for i in range(n):
                 parameters[free[i]] += step[i]
             step_length = scaled_length(free_scales, step, n)
@@ -208,7 +209,7 @@ def minimize_squares(
                 if arrived or n_steps >= MAX_STEPS:
                     return True
             else:
-                parameters[:] = last
+                put(last, parameters)
             small = FINE_TOLERANCE * scaled_length(scales, parameters, N_PARAMETERS)
             unchanged = abs(reduction) <= FINE_TOLERANCE and expected <= FINE_TOLERANCE and gain <= 2.0
             if unchanged or region <= small:
@@ -254,7 +255,7 @@ def fit_squares(
     for index in range(rows.size):
         top, left = rows[index] - radius_px, columns[index] - radius_px
         window = pixels[WINDOW].reshape((side, side))
-        window[:] = pixels_adu[top : top + side, left : left + side]
+        put_all(pixels_adu[top : top + side, left : left + side], window)
         low, high = window.min(), window.max()
         pixels[ROOT_WEIGHTS] = 1.0
         if weighted:

@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from blinkspot.localization._compiling import compiled
+from blinkspot.localization._copying import put, put_all
 from blinkspot.localization.thunderstorm.error_function import error_function
 
 FloatArray = NDArray[np.float64]
@@ -90,7 +91,7 @@ def _spread(
     """Make the simplex of a point, its last corner, and one step from it along each axis."""
     value = _evaluate(start, window, shares, means)
     for corner in range(N_CORNERS):
-        corners[corner] = start
+        put(start, corners[corner])
         values[corner] = value
     for parameter in range(N_PARAMETERS):
         corner = AXES[parameter]
@@ -232,7 +233,7 @@ def maximize_likelihood(
                 squares += (values[corner] - mean) ** 2
             if squares <= TOLERANCE:
                 break
-        point[:] = corners[best]
+        put(corners[best], point)
         if evaluations > MAX_EVALUATIONS:
             return evaluations
         used = _improves_nearby(point, values[best], window, shares, means)
@@ -278,7 +279,7 @@ def fit_likelihood(
     point = np.empty(N_PARAMETERS)
     for index in range(rows.size):
         top, left = rows[index] - radius_px, columns[index] - radius_px
-        window[:] = photons[top : top + side, left : left + side]
+        put_all(photons[top : top + side, left : left + side], window)
         low = window.min()
         point[:2] = 0.0
         point[2] = initial_sigma_px

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from blinkspot.localization._compiling import compiled
+from blinkspot.localization._copying import put
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -147,7 +148,7 @@ def step_within(
     """
     factor, damped = matrices[0], matrices[1]
     gradient, roots, row = vectors[0], vectors[1], vectors[2]
-    step[:n] = target[:n]
+    put(target[:n], step[:n])
     _solve_triangle(factor, step, n)
     length = scaled_length(scales, step, n)
     excess = length - region
