@@ -119,11 +119,16 @@ def patience(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) ->
 
 
 @pytest.fixture(autouse=True)
-def shortcuts_not_told(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Have a viewer's welcome, which is not shown, not tell its shortcuts anew for each of 176 keys bound."""
+def napari_in_less_time(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Spare the windows of tests what takes napari a fifth of their time and what no test looks at.
+
+    Its welcome, which is not shown, tells all shortcuts anew for each of 176 keys bound. And each event of Qt
+    goes through Python, so that a menu bar that is hidden comes up under the mouse.
+    """
     if request.path.name.startswith("test_plugin"):
         welcome = "napari._qt.widgets.qt_welcome.QtWelcomeWidget"
         monkeypatch.setattr(f"{welcome}.refresh", lambda *_: None, raising=False)
+        monkeypatch.delattr("napari._qt.qt_main_window._QtMainWindow.eventFilter", raising=False)
 
 
 @pytest.fixture(scope="module", autouse=True)
