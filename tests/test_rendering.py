@@ -65,7 +65,7 @@ def test_an_empty_table_gives_an_empty_picture():
     assert render(table_of([])).shape == (1, 1)
 
 
-@pytest.mark.parametrize("pixel", [0.0, -1.0, float("nan"), 1e-9])
+@pytest.mark.parametrize("pixel", [0.0, -1.0, float("nan"), 1e-9, 1e-300, 5e-324])
 def test_impossible_pictures_are_refused(pixel):
     with pytest.raises(BlinkspotError):
         render(table_of([(1e4, 1e4)]), pixel)

@@ -435,6 +435,8 @@ def test_scale_bars_that_do_not_fit_are_refused(tmp_path):
     for name, length, words in (
         ("p.png", 1000.0, "1 µm does not fit into a picture that is 400 nm wide"),
         ("p.png", 1.0, "does not fit"),
+        ("p.png", np.nan, "does not fit"),
+        ("p.png", -np.inf, "does not fit"),
         ("p.tif", 100.0, "into .png files only"),
     ):
         with pytest.raises(BlinkspotError, match=words):

@@ -207,6 +207,13 @@ def test_pairs_in_successive_frames_are_all_counted(n, seed, reach):
     np.testing.assert_array_equal(counts, expected)
 
 
+def test_a_pair_just_within_reach_is_in_the_last_bin():
+    reach = 117.4  # the next number below it times 1000 / 117.4 is 1000, rounded
+    places = np.array([[0.0, 0.0], [np.nextafter(reach, 0.0), 0.0]])
+    counts = finish(successor_distances(table_of(np.array([0, 1]), places), reach, 1000))
+    assert counts[-1] == counts.sum() == 1
+
+
 @pytest.mark.parametrize("precision_nm", [2.0, 12.0, 45.0])
 def test_the_precision_is_that_of_the_errors(precision_nm):
     blinks = 8000
@@ -312,6 +319,7 @@ def test_what_cannot_be_measured_is_one_sentence(table, settings, words):
         {"splits": 0},
         {"pixel_size_nm": -1.0},
         {"largest_distance_nm": math.nan},
+        {"largest_distance_nm": 1e300},
         {"seed": -1},
     ],
 )

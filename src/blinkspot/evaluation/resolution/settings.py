@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-import numpy as np
-
 from blinkspot.errors import BlinkspotError
 from blinkspot.plain_values import make_plain
 
 Split = Literal["blocks", "odd-even", "localizations"]
 SPLITS: tuple[Split, ...] = get_args(Split)
+# A millimetre: far beyond any field.
+_LARGEST_NM = 1e6
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,9 @@ class ResolutionSettings:
             raise BlinkspotError(f"The number of splits must lie between 1 and 1000, not {self.splits}.")
         for name in ("pixel_size_nm", "largest_distance_nm"):
             value = getattr(self, name)
-            if value is not None and not (np.isfinite(value) and value > 0):
-                raise BlinkspotError(f"The resolution's {name} must be above 0 nm, not {value}.")
+            if value is not None and not 0 < value <= _LARGEST_NM:
+                raise BlinkspotError(
+                    f"The resolution's {name} must be above 0 nm, up to {_LARGEST_NM:g}, not {value}."
+                )
         if self.seed < 0:
             raise BlinkspotError(f"The resolution's seed must be 0 or more, not {self.seed}.")

@@ -73,4 +73,5 @@ def _count(
                 break
             distance = np.hypot(x[j] - x[i], y[j] - y[i])
             if distance < largest:
-                counts[int(distance * per_nm)] += 1
+                # Just below the largest, rounding may end in the bin after the last.
+                counts[min(int(distance * per_nm), counts.size - 1)] += 1

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -27,7 +29,8 @@ def add_scale_bar(rgb: Rgb, pixel_size_nm: float, length_nm: float) -> None:
         If the bar is shorter than a pixel, or too long for the picture.
     """
     height, width, _ = rgb.shape
-    length = round(length_nm / pixel_size_nm)
+    # What is no number fits nowhere, and cannot be rounded.
+    length = round(length_nm / pixel_size_nm) if math.isfinite(length_nm / pixel_size_nm) else 0
     if not 1 <= length <= _LONGEST_BAR_PART * width:
         raise BlinkspotError(
             f"A scale bar of {length_text(length_nm)} does not fit into a picture that is "

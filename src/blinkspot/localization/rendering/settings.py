@@ -17,6 +17,8 @@ RenderMethod = Literal["histogram", "ash", "gaussian"]
 DEFAULT_PIXEL_SIZE_NM = 20.0
 MOST_SHIFTS = 20
 LARGEST_PICTURE_PIXELS = 4e8
+# No picture has as many pixels along a side: lengths beyond would be no numbers any more.
+_LONGEST_SIDE_PX = 1e12
 
 
 @dataclass(frozen=True)
@@ -127,12 +129,12 @@ class Grid:
         if extent_nm is None:
             y, x = table.column("y_nm"), table.column("x_nm")
             furthest = (max(float(y.max()), 0.0), max(float(x.max()), 0.0)) if len(table) else (0.0, 0.0)
-            height, width = (math.floor(length / pixel_size_nm) + 1 for length in furthest)
+            height, width = (math.floor(_in_pixels(length, pixel_size_nm)) + 1 for length in furthest)
         else:
             if not all(_is_positive(length) for length in extent_nm):
                 raise BlinkspotError(f"The picture's height and width must be above 0 nm, not {extent_nm}.")
             # A rounding error must not add a row.
-            height, width = (math.ceil(length / pixel_size_nm - 1e-6) for length in extent_nm)
+            height, width = (math.ceil(_in_pixels(length, pixel_size_nm) - 1e-6) for length in extent_nm)
         return cls(max(height, 1), max(width, 1), pixel_size_nm)
 
     def check_fits(self, bytes_per_pixel: int) -> None:
@@ -151,6 +153,11 @@ class Grid:
             f"A picture of {self.width} x {self.height} pixels of {self.pixel_size_nm:g} nm is too large "
             f"(it needs {needed / 1e9:.3g} GB of memory): choose a larger pixel."
         )
+
+
+def _in_pixels(length_nm: float, pixel_size_nm: float) -> float:
+    """Return a length in pixels; of all that are too long for any picture the same."""
+    return length_nm / pixel_size_nm if length_nm < _LONGEST_SIDE_PX * pixel_size_nm else _LONGEST_SIDE_PX
 
 
 def _is_positive(value: float) -> bool:
