@@ -27,7 +27,7 @@ from blinkspot.localization.processing.drift import (
 from blinkspot.localization.processing.drift.files import drift_paths
 from blinkspot.localization.processing.drift.picture import check_picture_path
 from blinkspot.localization.processing.step import RECORD
-from blinkspot.localization.table_files.pixel_size import known_pixel_size_nm
+from blinkspot.localization.table_files.pixel_size import checked_pixel_size_nm, known_pixel_size_nm
 
 _SEARCH = ("method", "segment_frames", "largest_shift_nm")
 
@@ -90,10 +90,12 @@ def drift(
     given = read_table(table)
     if pixel_size_nm is None:
         pixel_size_nm = known_pixel_size_nm(given.provenance)
-    if save is not None and save.suffix.lower() == ".txt" and pixel_size_nm is None:
-        raise BlinkspotError(
-            f"{save} will be in camera pixels: give the size of one, above 0 nm, with --pixel-size-nm."
-        )
+    if save is not None and save.suffix.lower() == ".txt":
+        if pixel_size_nm is None:
+            raise BlinkspotError(
+                f"{save} will be in camera pixels: give the size of one, above 0 nm, with --pixel-size-nm."
+            )
+        checked_pixel_size_nm(pixel_size_nm)
     if undo:
         result, drifted = without_correction(given), given
     else:

@@ -244,8 +244,8 @@ def _stated_pixel_size_nm(source: Path, documents: list[dict[str, Any]]) -> floa
         return checked_pixel_size_nm(stated)
     except BlinkspotError as error:
         raise BlinkspotError(
-            f"The metadata {source} state the pixel size {in_brief(stated, 40)!r}, which is no number above "
-            "0 nm: correct them, or give it (pixel_size_nm; --pixel-size-nm of blinkspot convert)."
+            f"The metadata {source} state the pixel size {in_brief(stated, 40)!r}, which is no number from "
+            "1 to 100,000 nm: correct them, or give it (pixel_size_nm; --pixel-size-nm of blinkspot convert)."
         ) from error
 
 

@@ -17,6 +17,7 @@ from blinkspot.files.whole_files import written_together
 from blinkspot.localization.processing.drift.curve import Drift
 from blinkspot.localization.table_files.csv_rows import check_row_lengths, headings_of
 from blinkspot.localization.table_files.csv_text import provenance_path
+from blinkspot.localization.table_files.pixel_size import checked_pixel_size_nm
 
 _COLUMNS = ("frame", "x [nm]", "y [nm]")
 _LARGEST_NM = 1e12
@@ -164,4 +165,4 @@ def _pixel_size(path: Path, pixel_size_nm: float | None) -> float:
         raise BlinkspotError(
             f"The drift {path} is in camera pixels: give the size of one, above 0 nm, with --pixel-size-nm."
         )
-    return float(pixel_size_nm)
+    return checked_pixel_size_nm(pixel_size_nm)
