@@ -35,6 +35,7 @@ from blinkspot.localization.processing import (
     process,
     recorded_steps,
 )
+from blinkspot.plugin.layers.table_shown import PictureChoice
 from blinkspot.plugin.molecules import molecules_steps
 from blinkspot.plugin.session import session_of
 from blinkspot.plugin.widgets import file_dialogs
@@ -94,6 +95,22 @@ def test_the_picture_is_the_backend_s_and_follows_the_filter(qtbot, viewer, dock
     wait_for_count(qtbot, dock, int((table().column("photons") >= 300).sum()))
     qtbot.wait(400)
     assert [each.name for each in viewer.layers if "molecules" in each.name] == []
+
+
+def test_the_picture_of_a_table_without_a_movie_holds_every_molecule_left_wherever_a_step_has_put_it(
+    tmp_path,
+):
+    (tmp_path / "t.csv").write_text('"frame","x [nm]","y [nm]"\n1,100,100\n2,400,2000\n3,4000,300\n')
+    (tmp_path / "drift.csv").write_text('"frame","x [nm]","y [nm]"\n1,0,0\n3,-1000,0\n')
+    opened = finish(molecules_steps.read(tmp_path / "t.csv", None))
+    whole = opened.history.table
+    (moved,) = finish(molecules_steps.apply(whole, [("loaded_drift", {"path": str(tmp_path / "drift.csv")})]))
+    for molecules in (whole, moved):
+        shown = finish(molecules_steps.show(molecules, "", opened, 0, PictureChoice(20.0, "histogram")))
+        assert shown.picture.data.sum() == 3
+        np.testing.assert_array_equal(
+            shown.picture.data, finish(draw(molecules, RenderSettings("histogram", 20.0)))
+        )
 
 
 @pytest.mark.parametrize("what", ["filtered", "drawn"])

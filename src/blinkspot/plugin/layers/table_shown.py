@@ -63,14 +63,17 @@ class Picture:
 
 
 def drawn(
-    table: LocalizationTable, extent_nm: tuple[float, float], pixel_size_nm: float, choice: PictureChoice
+    table: LocalizationTable,
+    extent_nm: tuple[float, float] | None,
+    pixel_size_nm: float,
+    choice: PictureChoice,
 ) -> Generator[Progress, None, Picture]:
     """Draw the super-resolved picture of a table.
 
     Parameters
     ----------
-    extent_nm : (height, width)
-        Of the movie.
+    extent_nm : (height, width) or None
+        Of the movie; None: as the table tells it, else so much that every molecule is in it.
     pixel_size_nm : float
         Of the movie.
     """

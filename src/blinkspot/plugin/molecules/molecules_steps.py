@@ -43,14 +43,11 @@ class Opened:
         In the sample, of the pixels in which the points' layer counts.
     knows_pixels : bool
         Whether these are the pixels of the movie; else they are micrometres.
-    extent_nm : (height, width)
-        Of the movie, or else of what holds every molecule.
     """
 
     history: StepHistory
     pixel_size_nm: float
     knows_pixels: bool
-    extent_nm: tuple[float, float]
 
 
 @dataclass(frozen=True)
@@ -126,12 +123,7 @@ def _opened(table: LocalizationTable, pixel_size_nm: float | None) -> Opened:
     from blinkspot.localization.table_files.pixel_size import known_pixel_size_nm
 
     known = known_pixel_size_nm(table.provenance) if pixel_size_nm is None else pixel_size_nm
-    extent = table.movie_extent_nm
-    if extent is None:
-        y, x = table.column("y_nm"), table.column("x_nm")
-        extent = (float(y.max()), float(x.max())) if len(table) else (1.0, 1.0)
-        extent = (max(extent[0], 1.0), max(extent[1], 1.0))
-    return Opened(StepHistory(table), known or _MICROMETRE_NM, known is not None, extent)
+    return Opened(StepHistory(table), known or _MICROMETRE_NM, known is not None)
 
 
 def _pixel_size_nm(table: LocalizationTable, places: NDArray[Any]) -> float | None:
@@ -278,7 +270,7 @@ def show(
     points = Points(places, features, frames)
     picture = None
     if choice is not None:
-        picture = yield from drawn(table, opened.extent_nm, opened.pixel_size_nm, choice)
+        picture = yield from drawn(table, None, opened.pixel_size_nm, choice)
     return Shown(of, frame, table, points, picture)
 
 
