@@ -71,7 +71,7 @@ class Merge(_Linking):
 
     A localization belongs to the molecule within ``radius_nm`` whose mean position so far is nearest, if the
     molecule was found at most ``dark_frames`` + 1 frames before; a molecule is found at most once a frame
-    (:mod:`.linking`). The row has
+    (:mod:`.linking`). Distances are those in x and y. The row has
 
     - ``frame``: the first one;
     - ``x_nm``, ``y_nm``, ``z_nm``: means weighted by 1 / uncertainty^2, of the axis where the table has the
