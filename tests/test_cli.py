@@ -455,7 +455,10 @@ def test_compare_calibrates_by_the_model(work: Path, command: Command, tmp_path:
 def test_compare_holds_photons_out(work: Path, command: Command, tmp_path: Path) -> None:
     movies = (work / "movie.tif", work / "denoised.tif")
     model = ("-m", work / "a model", "--held-out")
-    answer = command("compare", *movies, "-o", tmp_path / "report", *model, "--json").answer
+    truth = ("--truth", work / "movie_truth.csv", "--tolerance-nm", 80)
+    answer = command("compare", *movies, "-o", tmp_path / "report", *model, *truth, "--json").answer
+    # What is estimated is beside what the truth tells of the same distance.
+    assert answer["provenance"]["settings"]["held_out"]["tolerance_nm"] == answer["tolerance_nm"] == 80
     held_out = answer["checks"]["held_out"]
     page = (tmp_path / "report" / "index.html").read_text()
     if "not_measured" in held_out:

@@ -27,7 +27,8 @@ from blinkspot.evaluation import (
     write_report,
 )
 from blinkspot.evaluation.report import writing
-from blinkspot.evaluation.report.page import calibration_sentence
+from blinkspot.evaluation.report.drawings import drawings_of
+from blinkspot.evaluation.report.page import calibration_sentence, page_of
 from blinkspot.evaluation.report.pictures import _smaller
 from blinkspot.evaluation.residuals.verdict import verdict as residual_verdict
 from blinkspot.localization import read_table
@@ -304,5 +305,15 @@ def test_held_out_photons_are_in_the_page(movies, tmp_path):
     assert check.routes[0].thresholds[4] == pytest.approx(1.0)
     assert f"{100 * share.value:.1f} % ({100 * share.low:.1f} % to {100 * share.high:.1f} %)" in text
     assert "Hold photons out" not in text
+    assert "the same by the truth" in text
+    farther = dataclasses.replace(check, settings=dataclasses.replace(check.settings, tolerance_nm=80.0))
+    comparison = dataclasses.replace(
+        comparison, checks=dataclasses.replace(comparison.checks, held_out=farther)
+    )
+    text = " ".join(
+        Page(page_of(comparison, dict.fromkeys(drawings_of(comparison), (b"", b"")))).text.split()
+    )
+    assert "not within 80 nm of one" in text
+    assert "by the truth, not within 50 nm of one" in text
     figures = json.loads((tmp_path / "report" / "scores.json").read_text(), parse_constant=pytest.fail)
     assert figures["checks"]["held_out"] == json.loads(json.dumps(check.as_dict()))

@@ -353,7 +353,9 @@ def compare(
     settings = ComparisonSettings(
         localizer=localizer,
         tolerance_nm=tolerance_nm,
-        held_out=held_out_settings(localizer, held_out_minutes) if held_out else None,
+        held_out=held_out_settings(localizer, held_out_minutes, tolerance_nm=tolerance_nm)
+        if held_out
+        else None,
     )
     known = None if truth is None else read_table(truth)
     denoiser = None if model is None else _loaded(model)

@@ -14,6 +14,7 @@ from blinkspot.evaluation.held_out import HeldOut, HeldOutSettings, check_held_o
 from blinkspot.evaluation.residuals import Residuals, check_residuals
 from blinkspot.evaluation.resolution import Resolution, measure_resolution
 from blinkspot.evaluation.route_names import RouteName
+from blinkspot.evaluation.scoring.scores import DEFAULT_TOLERANCE_NM
 from blinkspot.localization import LocalizerSettings
 from blinkspot.movies.stack import Stack
 from blinkspot.progress import Progress, Stopwatch
@@ -62,7 +63,10 @@ class Checks:
 
 
 def held_out_settings(
-    localizer: LocalizerSettings | None = None, minutes: float | None = None, seed: int = 1
+    localizer: LocalizerSettings | None = None,
+    minutes: float | None = None,
+    seed: int = 1,
+    tolerance_nm: float = DEFAULT_TOLERANCE_NM,
 ) -> HeldOutSettings:
     """Return settings of a held-out check that suit a comparison.
 
@@ -77,6 +81,8 @@ def held_out_settings(
         Train models on the kept parts alone, for so long each, instead of applying the given one to them.
     seed : int
         Seed of the splits.
+    tolerance_nm : float
+        That of the comparison: what lies farther from its molecule is misplaced.
 
     Raises
     ------
@@ -85,7 +91,12 @@ def held_out_settings(
     """
     localizer = LocalizerSettings() if localizer is None else localizer
     lowest = localizer.threshold / _STEP**_STEPS_BELOW
-    return HeldOutSettings(localizer=replace(localizer, threshold=lowest), minutes=minutes, seed=seed)
+    return HeldOutSettings(
+        localizer=replace(localizer, threshold=lowest),
+        minutes=minutes,
+        tolerance_nm=tolerance_nm,
+        seed=seed,
+    )
 
 
 def weight_of_checks(settings: ComparisonSettings) -> float:
