@@ -29,7 +29,7 @@ from blinkspot.evaluation import (
 from blinkspot.evaluation.report import writing
 from blinkspot.evaluation.report.drawings import drawings_of
 from blinkspot.evaluation.report.page import calibration_sentence, page_of
-from blinkspot.evaluation.report.pictures import _smaller
+from blinkspot.evaluation.report.pictures import _smaller, reconstruction_wipe
 from blinkspot.evaluation.residuals.verdict import verdict as residual_verdict
 from blinkspot.localization import read_table
 from blinkspot.movies.stack import Stack
@@ -289,6 +289,16 @@ def test_a_large_picture_is_shown_smaller():
     smaller = _smaller(picture)
     assert smaller.shape == (2, 933)
     assert smaller[1, 2] == picture[3:6, 6:9].mean()
+
+
+def test_the_super_resolved_pictures_of_a_large_field_are_as_bright_as_those_of_a_small_one(with_truth):
+    sparse = np.zeros((40, 2801), np.float32)
+    sparse[::9, ::90] = 1.0
+    routes = [dataclasses.replace(route, picture=sparse) for route in with_truth.routes]
+    large = dataclasses.replace(with_truth, **{route.name: route for route in routes}, truth_picture=sparse)
+    for each in reconstruction_wipe(large).pictures:
+        shown = Image.open(io.BytesIO(base64.b64decode(each.source.partition(",")[2])))
+        assert np.unique(np.asarray(shown)).tolist() == [0, 255]
 
 
 def test_held_out_photons_are_in_the_page(movies, tmp_path):

@@ -65,21 +65,22 @@ class Wipe:
 def reconstruction_wipe(comparison: Comparison) -> Wipe:
     """Make the super-resolved pictures of all routes, and of the truth, brightness as the square root."""
     named: list[tuple[str, str, NDArray[np.float32], int]] = [
-        (route.name, capital(ROUTE_TITLES[route.name]), route.picture, len(route.table))
+        (route.name, capital(ROUTE_TITLES[route.name]), _smaller(route.picture), len(route.table))
         for route in comparison.routes
     ]
     if comparison.truth is not None and comparison.truth_picture is not None:
-        named.append(("truth", "Truth", comparison.truth_picture, len(comparison.truth)))
+        named.append(("truth", "Truth", _smaller(comparison.truth_picture), len(comparison.truth)))
+    # Of what is shown: the means of a large picture, mostly empty, are far below its own values.
     white = white_of([picture for _, _, picture, _ in named])
     pictures = tuple(
         ShownPicture(
             name,
             f"{title}: {count:,} localizations" if name != "truth" else f"{title}: {count:,} molecules",
-            _coloured(np.sqrt(np.clip(_smaller(picture) / white, 0.0, 1.0)), "inferno"),
+            _coloured(np.sqrt(np.clip(picture / white, 0.0, 1.0)), "inferno"),
         )
         for name, title, picture, count in named
     )
-    height, width = _smaller(named[0][2]).shape
+    height, width = named[0][2].shape
     return Wipe(pictures, width, height, *_bar(comparison))
 
 
