@@ -265,6 +265,15 @@ def test_napari_saves_a_picture_with_the_size_of_its_pixels(viewer, tmp_path, un
             assert unit == 3  # centimetres
 
 
+@pytest.mark.parametrize(("kind", "brightest"), [(np.float32, 1.0), (np.uint16, 65535)])
+def test_colours_of_another_type_are_saved_as_they_are_seen(tmp_path, kind, brightest):
+    picture = np.arange(20 * 3, dtype=np.uint8).reshape(4, 5, 3)
+    # A little brighter, which rounds to the same: the lower bits of 16 alone would be others.
+    seen = ((picture + 0.3) * (brightest / 255.0)).astype(kind)
+    write_image(str(tmp_path / "p.tif"), seen, {"name": "p", "rgb": True})
+    np.testing.assert_array_equal(tifffile.imread(tmp_path / "p.tif"), picture)
+
+
 def test_a_coloured_picture_is_saved_in_its_colours(viewer, tmp_path):
     picture = np.random.default_rng(0).integers(0, 255, (20, 30, 3)).astype(np.uint8)
     viewer.add_image(picture, name="p", rgb=True, metadata={ROLE: "picture"})

@@ -114,7 +114,8 @@ def save_pixels(
     Parameters
     ----------
     values : (H, W) or (H, W, 3)
-        Written as float32, or as colours of uint8.
+        Written as float32, or as colours of uint8: of floats from 0 to 1, of whole numbers up to the largest
+        of their type.
     path : path
     pixel_size_nm : float or None
         None where it is not known.
@@ -126,10 +127,18 @@ def save_pixels(
     BlinkspotError
         If the file exists or cannot be written.
     """
-    pixels = np.asarray(values, np.uint8 if values.ndim == 3 else np.float32)
+    pixels = _in_eight_bits(values) if values.ndim == 3 else np.asarray(values, np.float32)
     about = json.dumps({**(provenance or {}), "picture_pixel_size_nm": pixel_size_nm})
     with written_whole(path, pixels.nbytes) as temporary:
         _write_tiff(pixels, temporary, about, pixel_size_nm)
+
+
+def _in_eight_bits(colours: NDArray[Any]) -> NDArray[np.uint8]:
+    if colours.dtype == np.uint8:
+        return colours
+    brightest = np.iinfo(colours.dtype).max if colours.dtype.kind in "iu" else 1.0
+    part = np.clip(np.nan_to_num(np.asarray(colours, np.float64)) / brightest, 0.0, 1.0)
+    return np.rint(255.0 * part).astype(np.uint8)
 
 
 def _how_shown(
