@@ -467,6 +467,21 @@ def test_fiducials_that_are_not_there() -> None:
         finish(drift_of_fiducials(sample(0)))
 
 
+def test_whichever_molecule_of_a_dense_sample_shines_is_no_fiducial() -> None:
+    rng = np.random.default_rng(3)
+    frames, places = np.repeat(np.arange(150), 30), rng.uniform(0.0, 3200.0, (4500, 2))
+    with pytest.raises(BlinkspotError, match="by more than 100 nm from frame to frame: these are other"):
+        finish(drift_of_fiducials(table_of(frames, places, 150), radius_nm=500.0))
+    with pytest.raises(BlinkspotError, match="x 1600, y 1600 nm scatters by"):
+        finish(drift_of_fiducials(table_of(frames, places, 150), [(1600.0, 1600.0)], 500.0))
+    # Nor does it count beside one; a fast drift is no scatter.
+    bead = np.array([1000.0, 1000.0]) + np.outer(np.arange(150), [5.0, 0.0])
+    both = table_of(np.concatenate([frames, np.arange(150)]), np.concatenate([places, bead]), 150)
+    found = finish(drift_of_fiducials(both, radius_nm=500.0))
+    assert len(found.places_nm) == 1
+    np.testing.assert_allclose(found.drift.x_nm, 5.0 * np.arange(150), atol=3.0)
+
+
 # -- steps
 
 

@@ -34,6 +34,10 @@ _TOLERATED_NM = 10.0
 _SPIKE = 6.0
 _MEDIAN_FRAMES = 7
 _MAD_OF_NORMAL = 0.6745
+# What scatters by more than this part of the reach, and by so much, is whichever molecule shines within it:
+# those of a dense sample do by a quarter of it or more.
+_LARGEST_NOISE = 0.2
+_USUAL_NOISE_NM = 20.0
 _LEAST_SCATTER_NM = 0.1
 
 
@@ -88,7 +92,8 @@ def drift_of_fiducials(
     Raises
     ------
     BlinkspotError
-        If a position has no fiducial, none is found, or the movie is too short to look for them.
+        If a position has no fiducial, none is found, what is found scatters as other molecules within the
+        radius do, or the movie is too short to look for them.
     """
     if len(table) == 0:
         raise BlinkspotError("A table without molecules has no fiducials.")
@@ -114,12 +119,24 @@ def drift_of_fiducials(
     )
     tracks: list[FloatArray] = []
     followed: list[FloatArray] = []
+    largest_noise_nm = max(_LARGEST_NOISE * radius_nm, _USUAL_NOISE_NM)
+    n_loose = 0
     for number, (first, place) in enumerate(seeds):
         track = np.full((n_frames, 2), np.nan)
         _follow(starts, places, first, place[0], place[1], radius_nm, _FOLLOWED, track)
         presence = float(np.isfinite(track[:, 0]).mean())
         if presence >= least_presence:
-            if not any(_is_same(track, other) for other in followed):
+            noise_nm = _noise_nm(track)
+            if noise_nm > largest_noise_nm:
+                if len(positions_nm):
+                    x_nm, y_nm = positions_nm[number]
+                    raise BlinkspotError(
+                        f"What lies at x {x_nm:g}, y {y_nm:g} nm scatters by {noise_nm:.0f} nm from frame to "
+                        f"frame, as other molecules within {radius_nm:g} nm do: it is no fiducial; leave it "
+                        "out, or give a shorter reach."
+                    )
+                n_loose += 1
+            elif not any(_is_same(track, other) for other in followed):
                 followed.append(track)
                 tracks.append(_without_spikes(track))
         elif len(positions_nm):
@@ -129,6 +146,12 @@ def drift_of_fiducials(
                 "frames: leave it out, or ask for less presence."
             )
         yield stopwatch.at(0.9 * (number + 1) / len(seeds))
+    if not tracks and n_loose:
+        raise BlinkspotError(
+            f"What is found within {radius_nm:g} nm in {100 * least_presence:.0f} % of the frames scatters "
+            f"by more than {largest_noise_nm:.0f} nm from frame to frame: these are other molecules, and no "
+            "fiducials; give a shorter reach, or find the drift from the molecules."
+        )
     if not tracks:
         raise BlinkspotError(
             f"No fiducial is found in {100 * least_presence:.0f} % of the frames: give their positions, "
@@ -268,10 +291,7 @@ def _common(tracks: FloatArray) -> Tracked:
 
 def _solved(tracks: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
     """Return drift (n_frames, 2; NaN where nothing is found), places (n, 2) and noise variances (n, 2)."""
-    # The median of squared differences holds against jumps; 0.455 is that of chi squared with one freedom.
-    differences = np.diff(tracks, axis=1)
-    variances = np.nanmedian(differences**2, axis=1) / (2.0 * 0.455)
-    variances = np.where(np.isfinite(variances), np.maximum(variances, _LEAST_SCATTER_NM**2), 1.0)
+    variances = _noise_variances(tracks)
     weights = np.isfinite(tracks) / variances[:, None]
     sums = weights.sum(axis=0)
     places = np.nanmean(tracks, axis=1)
@@ -281,3 +301,22 @@ def _solved(tracks: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
             drift = np.nansum(weights * (tracks - places[:, None]), axis=0) / sums
         places = np.nanmean(tracks - drift, axis=1)
     return drift, places, variances
+
+
+def _noise_nm(track: FloatArray) -> float:
+    """Return by how much a track (n_frames, 2) scatters from frame to frame along an axis, less its drift."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # where no two successive frames have it
+        drift = np.nan_to_num(np.nanmedian(np.diff(track, axis=0), axis=0))
+    still = track - drift * np.arange(len(track))[:, None]
+    return float(np.sqrt(_noise_variances(still).mean()))
+
+
+def _noise_variances(tracks: FloatArray) -> FloatArray:
+    """Return how much tracks (..., n_frames, 2) scatter from frame to frame, nm^2, shape (..., 2)."""
+    # The median of squared differences holds against jumps; 0.455 is that of chi squared with one freedom.
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # where no two successive frames have it
+        variances = np.nanmedian(np.diff(tracks, axis=-2) ** 2, axis=-2) / (2.0 * 0.455)
+    known: FloatArray = np.where(np.isfinite(variances), np.maximum(variances, _LEAST_SCATTER_NM**2), 1.0)
+    return known
