@@ -322,6 +322,7 @@ def test_axes_are_weighted_by_their_own_uncertainty():
     row = finish(Merge().apply(table)).data.iloc[0]
     assert (row.x_nm, row.y_nm, row.z_nm) == pytest.approx((1.0, 3.0, 2.0))
     assert row.uncertainty_x_nm == pytest.approx(math.sqrt(0.75))
+    assert row.uncertainty_nm == pytest.approx(math.sqrt(0.75))  # the root mean square of both axes
     assert row.uncertainty_z_nm == pytest.approx(math.sqrt(2))
     assert np.isnan(row.p_value)
 

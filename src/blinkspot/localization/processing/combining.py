@@ -11,6 +11,7 @@ from blinkspot.localization._compiling import compiled, read_only
 from blinkspot.localization.processing.correlation import Correlated
 from blinkspot.localization.processing.linking import Links, localizations_in, usable_uncertainties
 from blinkspot.localization.table import LocalizationTable
+from blinkspot.localization.table_files.axes import mean_over_axes
 from blinkspot.paced import in_parts
 from blinkspot.progress import Progress, Stopwatch
 
@@ -61,6 +62,11 @@ def combine(
         fill = _filler(table, links, name, correlated, localizations, result)
         yield from in_parts(fill, n, clock, span)
         columns[name] = result
+    if {"uncertainty_x_nm", "uncertainty_y_nm"} <= columns.keys():
+        # Each axis is weighted by its own, so that of both follows from these where they are known.
+        of_axes = mean_over_axes("uncertainty_nm", columns["uncertainty_x_nm"], columns["uncertainty_y_nm"])
+        follows = np.isfinite(of_axes) & (np.diff(links.starts) > 1)
+        columns["uncertainty_nm"] = np.where(follows, of_axes, columns["uncertainty_nm"])
     if "p_value" in table.data.columns:
         columns["p_value"] = np.full(n, np.nan)
     columns["detections"] = np.diff(links.starts).astype(np.float64)

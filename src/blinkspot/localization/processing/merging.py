@@ -78,7 +78,8 @@ class Merge(_Linking):
       axes' own; a localization without an uncertainty weighs as the median one, and a row that was merged
       before as the localizations in it;
     - ``uncertainty_nm`` and those of the axes: of these means; 1 / sqrt(sum 1 / u^2) where the localizations
-      are independent, more where they are correlated (:mod:`.correlation`); NaN where one is not known;
+      are independent, more where they are correlated (:mod:`.correlation`); NaN where one is not known; where
+      both axes have their own, ``uncertainty_nm`` is their root mean square;
     - ``photons``: the sum;
     - ``sigma_nm`` and those of the axes: means weighted by photons; ``background_photons``, ``deviance``:
       means over the localizations, since each frame shows the background equally well;
