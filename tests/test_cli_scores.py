@@ -143,6 +143,11 @@ def test_compare_refuses_movies_that_are_exchanged_and_warns_of_a_wrong_camera(
     other = command("compare", movie, smooth, "-o", tmp_path / "other", "--electrons-per-adu", "5", "--json")
     assert other.status == 0
     assert any("movie.tif not the movie as recorded" in each for each in other.words)
+    photons = tmp_path / "in_photons.tif"
+    tifffile.imwrite(photons, tifffile.imread(smooth) - 100.0)
+    assert command("compare", movie, photons, "-o", tmp_path / "none").refuses("neither in photons nor")
+    on_it = ("--denoised", photons, "--fit-on", "denoised")
+    assert command("localize", movie, "-o", tmp_path / "none.csv", *on_it).refuses("neither in photons nor")
     right = command("compare", movie, smooth, "-o", tmp_path / "right", "--json")
     assert right.status == 0
     assert not any("Warning" in each for each in right.words)

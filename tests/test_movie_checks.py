@@ -7,7 +7,7 @@ import pytest
 
 from blinkspot.camera import Camera
 from blinkspot.errors import BlinkspotError
-from blinkspot.movies.checks import check_camera, check_finite, check_movie
+from blinkspot.movies.checks import check_camera, check_denoised, check_finite, check_movie
 from blinkspot.movies.stack import Stack, as_stack, open_stack
 
 RNG = np.random.default_rng(5)
@@ -108,6 +108,16 @@ def test_camera_that_makes_light_negative(offset: float, fits: bool) -> None:
 
 
 @pytest.mark.filterwarnings("error")
+def test_a_denoised_movie_in_photons_is_refused() -> None:
+    camera, noisy = Camera(offset_adu=100.0), as_stack(GOOD)
+    smooth = np.broadcast_to(GOOD.mean(axis=0), GOOD.shape)
+    check_denoised(as_stack(smooth), noisy, camera)
+    check_denoised(as_stack(smooth - 21.0), noisy, camera)  # dark, a little below the offset
+    check_denoised(as_stack(smooth[1:] - 100.0), noisy, camera)  # of another length, which others say
+    with pytest.raises(BlinkspotError, match="neither in photons nor without"):
+        check_denoised(as_stack(smooth - 100.0), noisy, camera)
+
+
 def test_photons_beyond_all_number() -> None:
     huge = as_stack(GOOD.astype(np.float32) * 1e34)
     with pytest.raises(BlinkspotError, match="beyond all number: correct the camera"):

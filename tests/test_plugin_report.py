@@ -160,12 +160,19 @@ def test_a_folder_that_holds_something_is_left_alone(qtbot, viewer, dock, folder
 
 
 @pytest.mark.parametrize(
-    ("shift_adu", "offset_adu", "words"),
-    [(-5000.0, 100.0, "mostly negative"), (0.0, 5000.0, "less than no light")],
+    ("shift_adu", "offset_adu", "denoised_shift_adu", "words"),
+    [
+        (-5000.0, 100.0, 0.0, "mostly negative"),
+        (0.0, 5000.0, 0.0, "less than no light"),
+        (0.0, 100.0, -1000.0, "neither in photons nor without the offset"),
+    ],
 )
-def test_a_movie_of_no_light_is_refused(qtbot, viewer, dock, folder, shift_adu, offset_adu, words):
+def test_a_movie_of_no_light_is_refused(
+    qtbot, viewer, dock, folder, shift_adu, offset_adu, denoised_shift_adu, words
+):
     source = add_movie(viewer, data=np.array(movie(), np.float32) + shift_adu)
-    dock.denoised.choose(viewer.add_image(np.array(movie(), np.float32), name="by others"))
+    by_others = np.array(movie(), np.float32) + denoised_shift_adu
+    dock.denoised.choose(viewer.add_image(by_others, name="by others"))
     dock.camera.fields["offset_adu"].setValue(offset_adu)
     assert dock.movies.layer is source
     with notifications() as shown:

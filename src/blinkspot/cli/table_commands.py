@@ -47,7 +47,7 @@ from blinkspot.localization import (
 from blinkspot.localization.astigmatism import AstigmatismCalibration
 from blinkspot.localization.fitting.molecules import FitMethod
 from blinkspot.localization.settings import Preset, Widths
-from blinkspot.movies.checks import check_camera, check_movie
+from blinkspot.movies.checks import check_camera, check_denoised, check_movie
 from blinkspot.movies.recorded import is_denoised, open_denoised, open_recorded
 from blinkspot.movies.stack import Stack, open_stack
 
@@ -162,6 +162,8 @@ def localize(
     check_movie(movie)
     used = find_camera(given, *(each for each in (movie, guide) if each is not None))
     check_camera(movie, used)
+    if guide is not None and fit_on == "denoised":
+        check_denoised(guide, movie, used)
     if false_per_frame is not None:
         contradiction = noise_contradiction(movie, used)
         if contradiction is not None:
@@ -349,6 +351,7 @@ def compare(
     check_movie(movie)
     used = find_camera(given, movie, restored)
     check_camera(movie, used)
+    check_denoised(restored, movie, used)
     localizer = LocalizerSettings(fit=fit)
     settings = ComparisonSettings(
         localizer=localizer,

@@ -23,6 +23,8 @@ _SAMPLE_PIXELS = 1 << 24
 # Maps and movie resemble one another where their correlation is this many standard errors above 0.
 _RESEMBLANCE = 8.0
 _NEIGHBOURHOOD_PX = 5
+# A denoiser may put a dark movie a little below zero, of which most pixels have no noise at all.
+_LEAST_BELOW_ELECTRONS = 1.0
 
 
 def check_movie(stack: Stack) -> None:
@@ -87,10 +89,7 @@ def check_camera(stack: Stack, camera: Camera) -> None:
             f"With an offset of {camera.offset_adu:g} ADU and {camera.electrons_per_adu:g} electrons per ADU "
             f"the photons of {stack.name_within} are beyond all number: correct the camera."
         )
-    # Differences of neighbours hold the noise but hardly the scene; their median is blind to molecules.
-    steps = np.diff(photoelectrons, axis=2)
-    noise = 1.4826 * float(np.median(np.abs(steps))) / np.sqrt(2.0)
-    if float(np.median(photoelectrons)) < -noise:
+    if float(np.median(photoelectrons)) < -_noise_of(photoelectrons):
         negative = 100.0 * float(np.mean(photoelectrons < 0))
         level = float(np.median(photoelectrons)) / camera.photoelectrons_per_adu + camera.offset_adu
         raise BlinkspotError(
@@ -98,6 +97,42 @@ def check_camera(stack: Stack, camera: Camera) -> None:
             f"{stack.name_within} would hold less than no light: its median is {level:g} ADU, and the offset "
             "must lie below that."
         )
+
+
+def check_denoised(denoised: Stack, noisy: Stack, camera: Camera) -> None:
+    """Check that a denoised movie is in the unit of the noisy one, ADU: else fits on it find nothing.
+
+    Parameters
+    ----------
+    denoised, noisy : Stack
+        The movie, denoised by whatever program, and as recorded; of other shapes nothing is checked.
+    camera : Camera
+        Its camera.
+
+    Raises
+    ------
+    BlinkspotError
+        If most of the denoised movie would hold less than no light, by more than half of the noise of the
+        noisy one.
+    """
+    if denoised.shape != noisy.shape:
+        return  # which is said where they are read together
+    indices = _sample_indices(denoised)
+    smooth = denoised.selected(indices)
+    noise = _noise_of(camera.photoelectrons(noisy.selected(indices)))
+    if float(np.median(camera.photoelectrons(smooth))) < -max(0.5 * noise, _LEAST_BELOW_ELECTRONS):
+        median = float(np.median(smooth))
+        raise BlinkspotError(
+            f"Most of the denoised movie {denoised.name_within} would hold less than no light: its median is "
+            f"{median:g}, below the offset of {camera.offset_adu:g} ADU. Give it in the ADU of the noisy "
+            "movie, neither in photons nor without the offset or the background."
+        )
+
+
+def _noise_of(photoelectrons: NDArray[Any]) -> float:
+    """Return the standard deviation of the noise of frames, (T, Y, X)."""
+    # Differences of neighbours hold the noise but hardly the scene; their median is blind to molecules.
+    return 1.4826 * float(np.median(np.abs(np.diff(photoelectrons, axis=2)))) / float(np.sqrt(2.0))
 
 
 def check_maps(stack: Stack, maps: CameraMaps) -> None:

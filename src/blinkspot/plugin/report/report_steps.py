@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from blinkspot.camera import Camera
 from blinkspot.files.whole_files import check_new_folder
-from blinkspot.movies.checks import check_camera, check_movie
+from blinkspot.movies.checks import check_camera, check_denoised, check_movie
 from blinkspot.movies.stack import Stack
 from blinkspot.plugin import backend
 from blinkspot.progress import Progress
@@ -76,6 +76,8 @@ def report(task: ReportTask) -> Generator[Progress, None, Reported]:
     check_new_folder(task.folder)
     yield from backend.meanwhile(partial(check_movie, task.noisy), "looking at the movie")
     yield from backend.meanwhile(partial(check_camera, task.noisy, task.camera), "looking at the movie")
+    look = partial(check_denoised, task.denoised, task.noisy, task.camera)
+    yield from backend.meanwhile(look, "looking at the denoised movie")
     if task.model is not None:
         yield from backend.loading()
     evaluation = yield from backend.meanwhile(backend.evaluation, "preparing")
