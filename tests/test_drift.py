@@ -154,7 +154,9 @@ def test_picassos_file_is_in_pixels_and_a_line_a_frame(tmp_path: Path) -> None:
     # As numpy writes them for Picasso, also with z.
     np.savetxt(tmp_path / "z.txt", [[0.0, 0.1, 7.0], [0.5, 0.0, 7.0]], newline="\r\n")
     np.testing.assert_allclose(read_drift(tmp_path / "z.txt", 100.0).positions_nm, [[0.0, 10.0], [50.0, 0.0]])
-    with pytest.raises(BlinkspotError, match="--pixel-size-nm"):
+    with pytest.raises(
+        BlinkspotError, match="--pixel-size-nm, or beside the table in napari's Molecules dock"
+    ):
         read_drift(tmp_path / "d.txt")
 
 

@@ -296,6 +296,13 @@ def test_the_super_resolved_pictures_of_a_large_field_are_as_bright_as_those_of_
     sparse[::9, ::90] = 1.0
     routes = [dataclasses.replace(route, picture=sparse) for route in with_truth.routes]
     large = dataclasses.replace(with_truth, **{route.name: route for route in routes}, truth_picture=sparse)
+    # Of one localization, too.
+    one = dataclasses.replace(
+        large.noisy, table=large.noisy.table.chosen(np.arange(len(large.noisy.table)) < 1)
+    )
+    titles = [each.title for each in reconstruction_wipe(dataclasses.replace(large, noisy=one)).pictures]
+    assert titles[0] == "Noisy: 1 localization"
+    assert titles[1].endswith(" localizations")
     for each in reconstruction_wipe(large).pictures:
         shown = Image.open(io.BytesIO(base64.b64decode(each.source.partition(",")[2])))
         assert np.unique(np.asarray(shown)).tolist() == [0, 255]

@@ -190,6 +190,8 @@ def test_tables_that_do_not_tell_are_refused():
         uncertainty_calibration(truth, truth)
     with pytest.raises(BlinkspotError, match=r"Only 0 localizations .* within 1e-06 nm"):
         uncertainty_calibration(found, truth, 1e-6)
+    with pytest.raises(BlinkspotError, match="Only 0 localizations"):
+        uncertainty_calibration(found.chosen(np.zeros(len(found), bool)), truth)
     few = found.chosen(np.arange(len(found)) < 30)
     with pytest.raises(BlinkspotError, match="50 are needed"):
         uncertainty_calibration(few, truth)

@@ -75,7 +75,7 @@ def reconstruction_wipe(comparison: Comparison) -> Wipe:
     pictures = tuple(
         ShownPicture(
             name,
-            f"{title}: {count:,} localizations" if name != "truth" else f"{title}: {count:,} molecules",
+            f"{title}: {_counted(count, 'molecule' if name == 'truth' else 'localization')}",
             _coloured(np.sqrt(np.clip(picture / white, 0.0, 1.0)), "inferno"),
         )
         for name, title, picture, count in named
@@ -107,6 +107,10 @@ def frame_wipe(comparison: Comparison) -> Wipe:
     )
     height, width = _smaller(example.noisy).shape
     return Wipe(pictures, width, height, *_bar(comparison), mark)
+
+
+def _counted(count: int, what: str) -> str:
+    return f"{count:,} {what}{'' if count == 1 else 's'}"
 
 
 def _bar(comparison: Comparison) -> tuple[float, str]:

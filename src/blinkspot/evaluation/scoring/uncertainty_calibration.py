@@ -186,7 +186,7 @@ def _paired_errors(
     matching: Matching,
     is_dropped: np.ndarray[Any, np.dtype[np.bool_]],
 ) -> PairedErrors:
-    if not found.knows("uncertainty_nm"):
+    if len(found) and not found.knows("uncertainty_nm"):
         raise BlinkspotError(
             "The table reports no uncertainties, so there is nothing to compare with the errors: "
             "localize the movie with blinkspot, or give a table with uncertainties."
