@@ -29,7 +29,7 @@ from blinkspot.evaluation import (
 from blinkspot.evaluation.report import writing
 from blinkspot.evaluation.report.drawings import drawings_of
 from blinkspot.evaluation.report.page import calibration_sentence, page_of
-from blinkspot.evaluation.report.pictures import _smaller, reconstruction_wipe
+from blinkspot.evaluation.report.pictures import Wipe, _smaller, reconstruction_wipe
 from blinkspot.evaluation.residuals.verdict import verdict as residual_verdict
 from blinkspot.localization import read_table
 from blinkspot.movies.stack import Stack
@@ -238,6 +238,13 @@ def test_the_pictures_under_the_slider_are_the_routes(folder, with_truth):
         assert (shown[bright] == shown.max()).all()
     # The scale bar: 1 um in a movie of 40 pixels of 100 nm.
     assert 'style="width: 25.000%"><b>1 µm</b>' in html
+
+
+@pytest.mark.parametrize(
+    ("size_px", "shown_px"), [((64, 64), 700), ((1200, 900), 1200), ((16, 512), 44), ((1000, 2000), 700)]
+)
+def test_pictures_are_shown_no_higher_than_one_scrolls(size_px, shown_px):
+    assert Wipe((), *size_px, 25.0, "1 µm").shown_width_px == shown_px
 
 
 def test_the_slider_is_there_for_keyboards_and_without_script_nothing_is_hidden(folder):

@@ -279,9 +279,17 @@ def test_progress_never_falls_and_ends_whole():
 def test_tables_that_are_fitted_on_a_denoised_movie_and_single_splits_are_marked():
     table = blinking(3000, 10.0, 1).with_provenance({"settings": {"fit_on": "denoised"}})
     found = finish(measure_resolution(table, ResolutionSettings("localizations", splits=1)))
-    assert [
+    assert all(
         word in sentence for word, sentence in zip(("denoised", "both halves"), found.warnings, strict=True)
-    ]
+    )
+
+
+def test_nothing_is_said_of_a_nena_that_was_not_measured():
+    every_other = blinking(3000, 10.0, 1).with_provenance({"settings": {"fit_on": "denoised"}})
+    every_other = every_other.chosen(every_other.column("frame") % 2 == 0)
+    found = finish(measure_resolution(every_other, ResolutionSettings(pixel_size_nm=10.0)))
+    assert found.nena.precision_nm is None
+    assert found.warnings == ()
 
 
 @pytest.mark.parametrize(

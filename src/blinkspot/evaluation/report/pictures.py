@@ -18,6 +18,8 @@ from blinkspot.evaluation.route_names import ROUTE_TITLES
 
 # Wider ones would make the page heavy, and no screen shows them whole.
 _MOST_PIXELS_WIDE = 1400
+# On the page small pictures are enlarged to this width, but tall ones to no more than this height.
+_USUAL_WIDTH, _LARGEST_HEIGHT = 700, 1400
 
 
 @dataclass(frozen=True)
@@ -60,6 +62,12 @@ class Wipe:
     bar_percent: float
     bar_text: str
     mark_percent: tuple[float, float, float, float] | None = None
+
+    @property
+    def shown_width_px(self) -> int:
+        """How wide it is shown at the most, in pixels of the page."""
+        width = max(self.width_px, _USUAL_WIDTH)
+        return min(width, math.ceil(_LARGEST_HEIGHT * self.width_px / self.height_px))
 
 
 def reconstruction_wipe(comparison: Comparison) -> Wipe:

@@ -85,7 +85,7 @@ def measure_resolution(
         frames=int(np.ptp(frame)) + 1,
         ring_correlation=rings,
         nena=neighbours,
-        warnings=tuple(_warnings(table, settings)),
+        warnings=tuple(_warnings(table, settings, neighbours)),
         provenance=provenance(
             "resolution", camera=None, settings=settings, seed=settings.seed, table=table.provenance
         ),
@@ -100,10 +100,11 @@ def _stated_nm(table: LocalizationTable) -> float | None:
     return median if median > 0 else None
 
 
-def _warnings(table: LocalizationTable, settings: ResolutionSettings) -> list[str]:
+def _warnings(table: LocalizationTable, settings: ResolutionSettings, neighbours: Nena) -> list[str]:
     found = []
     made_with = table.provenance.get("settings")
-    if isinstance(made_with, dict) and made_with.get("fit_on") == "denoised":
+    is_correlated = isinstance(made_with, dict) and made_with.get("fit_on") == "denoised"
+    if is_correlated and neighbours.precision_nm is not None:
         found.append(
             "The molecules were fitted on a denoised movie: where its model saw neighbouring frames, errors "
             "of successive frames are alike, and NeNA is too small."
