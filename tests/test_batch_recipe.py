@@ -6,6 +6,7 @@ import dataclasses
 import json
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 from hypothesis import given
@@ -206,6 +207,21 @@ def test_paths_are_seen_from_the_folder_of_the_recipe(tmp_path: Path) -> None:
     assert recipe.camera.given().settings == {"offset_adu": 90.0, "em_gain": 2.0}
     (step,) = recipe.process
     assert dataclasses.asdict(step)["path"] == str(tmp_path / "drift.csv")  # type: ignore[call-overload]
+
+
+def test_paths_of_a_recipe_hold_wherever_it_is_done(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A worker of a cluster has a folder of its own."""
+    monkeypatch.setattr("blinkspot.denoising.Denoiser.load", lambda path: Mock())
+    (tmp_path / "drift.csv").write_text("frame,x [nm],y [nm]\n1,0,0\n", encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    for key in ("models", "start_from"):
+        text = f"[train]\n{key} = 'model.blinkspot'\n[denoise]\n[localize]\n"
+        recipe = recipe_of(Path(), f"{text}[[process]]\nstep = 'loaded_drift'\npath = 'drift.csv'\n")
+        assert recipe.train is not None
+        file = recipe.train.models if key == "models" else recipe.train.start_from
+        assert file == tmp_path / "model.blinkspot"
+        (step,) = recipe.process
+        assert dataclasses.asdict(step)["path"] == str(tmp_path / "drift.csv")  # type: ignore[call-overload]
 
 
 def test_a_mark_at_the_beginning_and_a_movie_for_a_recipe(tmp_path: Path) -> None:

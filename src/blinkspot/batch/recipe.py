@@ -249,7 +249,7 @@ def _read_train(table: RecipeTable | None) -> TrainRecipe | None:
     if models not in ("each", "all"):
         for key in table.without("models").values:
             raise table.error("has no effect where models is a file: leave it out.", key)
-        file = table.recipe.parent / models
+        file = table.file(models)
         try:
             Denoiser.load(file)
         except BlinkspotError as error:
@@ -310,7 +310,7 @@ def _read_step(path: Path, number: int, entry: dict[str, Any]) -> Step:
         raise table.error(f"must be one of {', '.join(STEPS)}, not {shown(name)}.", "step")
     step = table.without("step").read(STEPS[name])
     if isinstance(step, LoadedDrift):
-        step = dataclasses.replace(step, path=str(path.parent / step.path))
+        step = dataclasses.replace(step, path=str(table.file(step.path)))
         if not Path(step.path).is_file():
             raise table.error(f"there is no file {step.path}.", "path")
     return step

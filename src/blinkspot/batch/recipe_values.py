@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import os
 import types
 from collections.abc import Iterable
 from pathlib import Path
@@ -101,9 +102,14 @@ class RecipeTable:
         made, wanted = _as(hint, value)
         if wanted is not None:
             raise self.error(f"must be {wanted}, not {shown(value)}.", key)
-        if isinstance(made, Path):
-            return self.recipe.parent / made
-        return made
+        return self.file(made) if isinstance(made, Path) else made
+
+    def file(self, path: str | Path) -> Path:
+        """Return a path of the table, which is seen from the recipe's folder, as it is seen from anywhere.
+
+        What is done by it may be done in another folder: by a worker of a cluster, say.
+        """
+        return Path(os.path.abspath(self.recipe.parent / path))
 
 
 def _as(hint: Any, value: Any) -> tuple[Any, str | None]:
