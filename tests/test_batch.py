@@ -369,6 +369,7 @@ def test_one_model_for_all_is_trained_on_the_frames_of_all(movies: Path) -> None
     assert alone.model_steps is not None
     assert model.provenance["steps"] >= 1.5 * alone.model_steps
     assert summary.rows[0].figures.model_steps == summary.rows[2].figures.model_steps
+    assert summary.rows[2].warnings[0].startswith("The training ended before its validation loss had settled")
     assert run(recipe, movies, movies / "out").rows[0].state == "skipped"
     # The model as a file: other movies may come, and it stays.
     text = RECIPE.replace(TRAIN, "models = 'out/model.blinkspot'\n")

@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from batches import RECIPE, names_in, recipe_in, results, run
+from batches import RECIPE, TRAIN, names_in, recipe_in, results, run
 
 from blinkspot.batch import BatchProgress, Summary, tasks
 from blinkspot.batch.cluster import run_on_cluster
@@ -81,6 +81,32 @@ def test_a_worker_killed_midway_changes_nothing(
     assert [row.warnings for row in summary.rows] == [row.warnings for row in whole.rows]
     # Here or there, what is done is done.
     assert [row.state for row in run(recipe, movies, movies / "there").rows][::2] == ["skipped", "skipped"]
+
+
+def test_a_model_for_all_of_which_nothing_is_made(cluster: Any, movies: Path, one_thread: None) -> None:
+    """It is waited for, what speaks against it is said, and where it fails the rest is done."""
+    text = f"[camera]\nfile = 'a_camera.toml'\n[train]\nmodels = 'all'\n{TRAIN}"
+    notes: list[str] = []
+    summary = on_cluster(
+        cluster,
+        recipe_in(movies, text),
+        movies,
+        movies / "there",
+        lambda progress: notes.append(progress.note),
+    )
+    whole = run(recipe_in(movies, text), movies, movies / "here")
+    assert [(row.state, row.figures, row.warnings) for row in summary.rows] == [
+        (row.state, row.figures, row.warnings) for row in whole.rows
+    ]
+    assert [row.state for row in summary.rows] == ["done", "failed", "done"]
+    assert results(movies / "there") == results(movies / "here")
+    assert f"a.tif: {summary.rows[0].warnings[0]}" in notes
+    text += "first_frame = 500\n[denoise]\n[localize]\ncandidates_from = 'raw'\n"
+    summary = on_cluster(cluster, recipe_in(movies, text), movies, movies / "there")
+    whole = run(recipe_in(movies, text), movies, movies / "here")
+    assert [(row.why, row.figures) for row in summary.rows] == [(row.why, row.figures) for row in whole.rows]
+    assert summary.rows[0].why.startswith("no model for all movies: Frames 500 to 79 cannot be learned from")
+    assert (summary.rows[0].figures.molecules or 0) > 20
 
 
 def test_stopped_and_gone_on_with(

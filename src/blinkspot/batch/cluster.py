@@ -30,7 +30,9 @@ from blinkspot.batch.running import (
     output_folder,
     said,
     shared_model,
+    told,
     waited,
+    without_model,
 )
 from blinkspot.batch.scheduler import Client, Watch, connect, farewell
 from blinkspot.batch.steps import BatchStep, Denoise, Localize
@@ -133,17 +135,19 @@ class _Cluster:
                 if path in failures:
                     raise BlinkspotError(failures[path])
                 plan: MoviePlan = yield from noted(waited(partial(self._planner.plan, path, shared)), about)
-                if plan.to_do:
+                is_to_do = bool(plan.to_do) or training is not None
+                if is_to_do:
                     self._submit_movie(plan, training, priority=-number)
             except Exception as error:
                 rows[path] = Row(path, state="failed", why=sentence_of(error))
-                yield said(f"{path.name} failed: {rows[path].why}", about)
+                yield from told(rows[path], about)
                 continue
             for note in plan.notes:
                 yield said(f"{path.name}: {note}", about)
-            if not plan.to_do:
+            if not is_to_do:
                 row = Row(path, plan.folder.path, plan.n_frames, state="skipped")
                 rows[path] = yield from noted(looked_at(row, plan), about)
+                yield from told(rows[path], about)
         yield from self._collect(rows)
         return tuple(rows[path] for path in self._paths)
 
@@ -158,8 +162,8 @@ class _Cluster:
             for future in list(waiting) if is_lost else ended:
                 row = waiting.pop(future).row(_result(future), self._watch.lost if is_lost else "")
                 rows[row.movie] = row
-                if row.why and not is_lost:
-                    yield said(f"{row.movie.name} failed: {row.why}", row.movie.name)
+                if not is_lost:
+                    yield from told(row, row.movie.name)
             note = self._watch.lost if is_lost else self._watch.look()
             yield dataclasses.replace(self._progress(clock), note=note)
             time.sleep(_PATIENCE_S)
@@ -189,7 +193,7 @@ class _Cluster:
             made[step.target] = _submit_step(step, before, submit)
             steps.append((step, made[step.target]))
         figures = submit(tasks.read_figures, plan, *made.values())
-        self._movies[figures] = _SubmittedMovie(plan, steps)
+        self._movies[figures] = _SubmittedMovie(plan, training, steps)
 
     def _progress(self, clock: Stopwatch) -> BatchProgress:
         done = sum(future.done() for future in self._all)
@@ -214,9 +218,10 @@ def _submit_step(step: BatchStep, before: list[Future], submit: Any) -> Future:
 
 @dataclass
 class _SubmittedMovie:
-    """The futures of one movie: the last one of each step."""
+    """The futures of one movie: of the training that all share, and the last one of each step."""
 
     plan: MoviePlan
+    training: Future | None
     steps: list[tuple[BatchStep, Future]]
 
     def row(self, figures: Outcome, lost: str) -> Row:
@@ -225,9 +230,11 @@ class _SubmittedMovie:
         if lost:
             return Row(plan.movie, plan.folder.path, plan.n_frames, state="failed", why=lost)
         outcomes = [(step, _result(future)) for step, future in self.steps]
-        failures = [outcome.failure for _, outcome in outcomes if outcome.failure]
+        lacking = "" if self.training is None else _result(self.training).failure
         # What was not done because of a failure repeats it.
-        why = " ".join(dict.fromkeys(failures)) or figures.failure
+        failures = dict.fromkeys([lacking, *(outcome.failure for _, outcome in outcomes)])
+        said_so = [without_model(each) if each == lacking else each for each in failures if each]
+        why = " ".join(said_so) or figures.failure
         return Row(
             plan.movie,
             plan.folder.path,

@@ -73,7 +73,9 @@ class MoviePlan:
 
     def warnings(self) -> tuple[str, ...]:
         """Return what was said against trusting the results that are there, each sentence once."""
-        return tuple(dict.fromkeys(each for step in self.steps for each in kept_warnings(step.target)))
+        # The training of a model that all movies share is none of a movie's steps.
+        made = [*([] if self.model is None else [self.model]), *(step.target for step in self.steps)]
+        return tuple(dict.fromkeys(each for path in made for each in kept_warnings(path)))
 
     def result_of(self, kind: type[BatchStep]) -> Path | None:
         """Return what the step of a kind makes; None where there is none."""

@@ -85,7 +85,7 @@ def run_batch(
             yield said(note, "all movies")
         planner = Planner(recipe, folder)
         about = "all movies"
-        shared, failures = yield from noted(_prepared(planner, recipe, paths), about)
+        shared, failures, lacking = yield from noted(_prepared(planner, recipe, paths), about)
         rows = []
         for note in () if shared is None else shared.notes:
             yield said(f"The camera of all movies: {note}", about)
@@ -94,11 +94,8 @@ def run_batch(
             if path in failures:
                 rows.append(Row(path, state="failed", why=failures[path]))
             else:
-                rows.append((yield from _row(planner, path, shared, about)))
-            for warning in rows[-1].warnings:
-                yield said(f"{path.name}: {warning}", about)
-            if rows[-1].why:
-                yield said(f"{path.name} failed: {rows[-1].why}", about)
+                rows.append((yield from _row(planner, path, shared, lacking, about)))
+            yield from told(rows[-1], about)
         summary: Summary = yield from noted(
             waited(partial(write_summary, tuple(rows), folder, recipe)), about
         )
@@ -170,29 +167,49 @@ def shared_model(
     try:
         shared: SharedModel | None = yield from waited(partial(planner.shared_model, together.movies))
     except Exception as error:
-        return None, {**_without_model(together.movies, error), **together.left_out}
+        without = dict.fromkeys(together.movies, without_model(sentence_of(error)))
+        return None, {**without, **together.left_out}
     return shared, together.left_out
 
 
-def _without_model(movies: Sequence[Path], error: Exception) -> dict[Path, str]:
-    return dict.fromkeys(movies, f"no model for all movies: {sentence_of(error)}")
+def without_model(why: str) -> str:
+    """Return what is said of each movie where the model that all share cannot be made."""
+    return f"no model for all movies: {why}"
 
 
 def _prepared(
     planner: Planner, recipe: Recipe, paths: list[Path]
-) -> Generator[Progress, None, tuple[SharedModel | None, dict[Path, str]]]:
-    """Make the model that all movies share; return it, and why which movies cannot be done."""
+) -> Generator[Progress, None, tuple[SharedModel | None, dict[Path, str], str | None]]:
+    """Make the model that all movies share.
+
+    Returns
+    -------
+    shared : SharedModel or None
+    failures : dict
+        Why which movies cannot be done.
+    lacking : str or None
+        Why the model could not be trained; empty where it was, now, and None where nothing was to be trained.
+    """
     shared, failures = yield from shared_model(planner, recipe, paths)
+    if shared is None or shared.training is None or is_there(shared.path):
+        return shared, failures, None
     try:
-        if shared is not None and shared.training is not None and not is_there(shared.path):
-            yield from shared.training.run()
+        yield from shared.training.run()
     except Exception as error:
-        return None, {**_without_model(paths, error), **failures}
-    return shared, failures
+        return shared, failures, without_model(sentence_of(error))
+    return shared, failures, ""
+
+
+def told(row: Row, about: str) -> Iterator[BatchProgress]:
+    """Say what speaks against trusting a movie's results, and why it failed."""
+    for warning in row.warnings:
+        yield said(f"{row.movie.name}: {warning}", about)
+    if row.why:
+        yield said(f"{row.movie.name} failed: {row.why}", about)
 
 
 def _row(
-    planner: Planner, path: Path, shared: SharedModel | None, about: str
+    planner: Planner, path: Path, shared: SharedModel | None, lacking: str | None, about: str
 ) -> Generator[BatchProgress, None, Row]:
     """Do what is left to do with a movie, and tell what came out."""
     began = time.perf_counter()
@@ -203,7 +220,7 @@ def _row(
         row = dataclasses.replace(row, folder=plan.folder.path, frames=plan.n_frames)
         for note in plan.notes:
             yield said(f"{path.name}: {note}", about)
-        failures = yield from _done(plan, about)
+        failures = yield from _done(plan, lacking, about)
         state: State = "failed" if failures else ("done" if failures is not None else "skipped")
         row = dataclasses.replace(row, state=state, why=" ".join(failures or ()))
     except Exception as error:
@@ -214,11 +231,13 @@ def _row(
     return (yield from noted(looked_at(row, plan), about))
 
 
-def _done(plan: MoviePlan, about: str) -> Generator[BatchProgress, None, list[str] | None]:
+def _done(
+    plan: MoviePlan, lacking: str | None, about: str
+) -> Generator[BatchProgress, None, list[str] | None]:
     """Do what is left to do; return what failed, or None where there was nothing to do."""
     to_do = plan.to_do
-    failures: list[str] = []
-    missing: set[Path] = set()
+    failures = [lacking] if lacking else []
+    missing = {plan.model} if lacking else set()
     for step in to_do:
         if missing & set(step.needs):
             missing.add(step.target)
@@ -228,7 +247,7 @@ def _done(plan: MoviePlan, about: str) -> Generator[BatchProgress, None, list[st
         except Exception as error:
             failures.append(sentence_of(error))
             missing.add(step.target)
-    return failures if to_do else None
+    return failures if to_do or lacking is not None else None
 
 
 def looked_at(row: Row, plan: MoviePlan) -> Generator[Progress, None, Row]:
