@@ -19,11 +19,14 @@ import pytest
 from batches import RECIPE, STEPS, TRAIN, names_in, recipe_in, results, run
 
 from blinkspot.batch import run_batch
+from blinkspot.batch.plan import Planner
+from blinkspot.camera import Camera
 from blinkspot.denoising import Denoiser
 from blinkspot.errors import BlinkspotError
 from blinkspot.localization import read_table
 from blinkspot.movies.stack import open_stack, write_stack
 from blinkspot.progress import finish
+from blinkspot.provenance import provenance
 
 pytest_plugins = ["batches", "commands"]
 
@@ -408,6 +411,24 @@ def test_movies_that_one_model_cannot_have_in_common(movies: Path) -> None:
     assert "not finite numbers" in nan.why
     whole = run(recipe, movies, movies / "alone", "a b")
     assert whole.rows[0].figures.model_steps == a.figures.model_steps
+
+
+def test_a_movie_of_another_camera_has_no_part_in_the_model_for_all(movies: Path) -> None:
+    """Nor does the camera depend on which movie is the first one to be given."""
+    frames = open_stack(movies / "a.tif").frames(0, 40)
+    write_stack(movies / "plain.tif", frames)
+    other = Camera(offset_adu=90, electrons_per_adu=12, em_gain=300)
+    write_stack(movies / "other.tif", frames, provenance=provenance("simulate", camera=other))
+    planner = Planner(recipe_in(movies, f"[train]\nmodels = 'all'\n{TRAIN}"), movies)
+    shared, left_out = planner.shared_model([movies / f"{name}.tif" for name in ("plain", "a", "other")])
+    assert shared is not None
+    assert shared.training is not None
+    assert shared.camera == Camera.load(movies / "a_camera.toml")
+    assert shared.training.movies == (movies / "plain.tif", movies / "a.tif")
+    (why,) = left_out.values()
+    assert why.startswith(
+        "the model for all movies is trained for another camera (its offset_adu is 100, not"
+    )
 
 
 @pytest.fixture

@@ -20,6 +20,7 @@ from scipy.optimize import minimize
 from blinkspot.camera import MAPPED, Camera
 from blinkspot.camera.maps import CameraMaps, read_maps
 from blinkspot.camera_from_movie.estimate import estimate_camera, estimate_offset, estimate_slope, noise_ratio
+from blinkspot.camera_from_movie.finding import GivenCamera, find_camera
 from blinkspot.denoising import Denoiser, Training, TrainingSettings
 from blinkspot.errors import BlinkspotError
 from blinkspot.localization import Localizer, LocalizerSettings
@@ -412,6 +413,21 @@ def test_transposed_maps_are_told(blinking: tuple[np.ndarray, CameraMaps]) -> No
         check_camera(movie, Camera(maps=maps.transposed()))
     # Of maps that fit neither way nothing is said: a dim movie may not show its camera.
     check_camera(movie, Camera(maps=typical_maps(seed=9)))
+
+
+def test_what_is_stated_goes_before_the_maps_of_another_camera(
+    blinking: tuple[np.ndarray, CameraMaps],
+) -> None:
+    movie, like = as_stack(blinking[0]), Camera(maps=blinking[1])
+
+    def found(**stated: float) -> Camera:
+        return find_camera(GivenCamera(stated), movie, say=str, named=str, like=like).camera
+
+    assert found().maps == found(offset_adu=like.offset_adu, em_gain=1.0).maps == like.maps
+    for stated in ({"offset_adu": 80.0}, {"electrons_per_adu": 0.9}):
+        camera = found(**stated)
+        assert camera == dataclasses.replace(like, maps=None, **stated)
+        assert like.differences(camera) == ["it has maps"]
 
 
 def test_size_of_maps_is_checked(blinking: tuple[np.ndarray, CameraMaps]) -> None:

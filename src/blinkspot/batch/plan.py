@@ -98,35 +98,58 @@ class Planner:
         self._given: GivenCamera = recipe.camera.given()
         self._taken: set[Path] = set()
 
-    def shared_model(self, movies: Sequence[Path]) -> SharedModel | None:
+    def shared_model(self, movies: Sequence[Path]) -> tuple[SharedModel | None, dict[Path, str]]:
         """Return the model that all movies share; None where there is none, or each has its own.
 
         Parameters
         ----------
         movies : sequence of Path
-            All that it can be trained on.
+            All that it can be trained on, as far as their frames go.
+
+        Returns
+        -------
+        shared : SharedModel or None
+        left_out : dict
+            A sentence on each movie that it is not trained on as its file contradicts the model's camera,
+            which is that of the first one; what that does not state, the others' files may.
 
         Raises
         ------
         BlinkspotError
-            If the movies are of different kinds, or the camera of the first one is not known.
+            If the movies are of different kinds, or their camera is not known.
         """
         train = self._recipe.train
         if train is None or train.models == "each":
-            return None
+            return None, {}
         if isinstance(train.models, Path):
             model = opened_model(train.models)
-            return SharedModel(train.models, _digest(train.models), model.camera)
+            return SharedModel(train.models, _digest(train.models), model.camera), {}
         opened_movies(tuple(movies))  # says where they cannot be joined
         notes: list[str] = []
-        camera = self._found(opened_movie(movies[0]), None, notes).camera
+        opened = [opened_movie(path) for path in movies]
+        camera = find_camera(self._given, *opened, say=notes.append, named=camera_key).camera
+        left_out = {path: why for path in movies if (why := self._contradicts(path, camera))}
+        movies = [path for path in movies if path not in left_out]
         identities = [movie_identity(opened_movie(path)) for path in movies]
         content = [Train.name, identities, camera.as_dict(), _train_settings(train)]
         folder = ResultFolder(self._output)
         key = folder.model_key(key_of(content), self._folders())
         path = folder.claim(Train.name, key, "model.blinkspot", _train_settings(train))
         training = Train(tuple(movies), camera, train.settings, train.start_from, path)
-        return SharedModel(path, key, camera, training, tuple(notes))
+        return SharedModel(path, key, camera, training, tuple(notes)), left_out
+
+    def _contradicts(self, path: Path, camera: Camera) -> str:
+        """Say why a movie is not of the camera of the model for all; empty where it may be."""
+        try:
+            differences = camera.differences(self._found(opened_movie(path), camera, []).camera)
+        except BlinkspotError as error:
+            return str(error)
+        if not differences:
+            return ""
+        return (
+            f"the model for all movies is trained for another camera ({differences[0]}): give {path.name} "
+            "to a batch of its own, or correct the camera."
+        )
 
     def plan(self, path: Path, shared: SharedModel | None) -> MoviePlan:
         """Return what is to be done with a movie, and give all results their names.

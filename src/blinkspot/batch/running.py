@@ -165,11 +165,10 @@ def shared_model(
     if not together.movies:
         return None, together.left_out
     try:
-        shared: SharedModel | None = yield from waited(partial(planner.shared_model, together.movies))
+        shared, others = yield from waited(partial(planner.shared_model, together.movies))
     except Exception as error:
-        without = dict.fromkeys(together.movies, without_model(sentence_of(error)))
-        return None, {**without, **together.left_out}
-    return shared, together.left_out
+        shared, others = None, dict.fromkeys(together.movies, without_model(sentence_of(error)))
+    return shared, {**others, **together.left_out}
 
 
 def without_model(why: str) -> str:

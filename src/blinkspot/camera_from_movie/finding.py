@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -168,7 +169,8 @@ def find_camera(
     settings = {**read, **given.settings}
     if read:
         say(f"From the movie's file: {_listed(read)}.")
-    if given.maps is None and any(_made_with_maps(movie) for movie in movies):
+    has_maps = given.maps is not None or (like is not None and like.maps is not None)
+    if not has_maps and any(_made_with_maps(movie) for movie in movies):
         say(
             "The movie's file was made with maps of an sCMOS camera: "
             f"give them with {named('maps')} to use them here."
@@ -194,8 +196,8 @@ def find_camera(
 
 
 def _like(like: Camera, given: GivenCamera, movie: Stack, settings: dict[str, float]) -> FoundCamera:
-    """Take what is not stated from another camera."""
-    if like.maps is not None and given.maps is None:
+    """Take what is not stated from another camera; its maps where nothing that is stated contradicts them."""
+    if like.maps is not None and given.maps is None and _may_be_of_maps(settings, like):
         stated = {name: value for name, value in settings.items() if name not in MAPPED}
         given = GivenCamera(given.settings, like.maps)
     else:
@@ -206,6 +208,13 @@ def _like(like: Camera, given: GivenCamera, movie: Stack, settings: dict[str, fl
         if name not in stated and name != "maps" and (given.maps is None or name not in MAPPED)
     }
     return FoundCamera(given.camera(movie, {**stated, **from_other}), tuple(from_other))
+
+
+def _may_be_of_maps(settings: Mapping[str, float], like: Camera) -> bool:
+    """Tell whether what is stated of a camera is what the maps of another one amount to."""
+    amounts = dataclasses.replace(like, maps=None)
+    stated = {name: value for name, value in settings.items() if name in MAPPED}
+    return not amounts.differences(Camera.from_dict({**amounts.as_dict(), **stated}))
 
 
 def _estimated(settings: Mapping[str, float], movie: Stack, say: Say, named: Named) -> dict[str, float]:
