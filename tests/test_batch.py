@@ -431,6 +431,17 @@ def test_a_movie_of_another_camera_has_no_part_in_the_model_for_all(movies: Path
     )
 
 
+def test_results_count_whatever_the_file_of_the_maps_is_called(movies: Path) -> None:
+    maps = np.stack([np.full((32, 32), value, np.float32) for value in (100.0, 4.0, 2.0)])
+    found = []
+    for name in ("chip.npy", "moved.npy"):
+        np.save(movies / name, maps)
+        text = f"[camera]\nmaps = '{name}'\nem_gain = 150\n[train]\n[denoise]\n[localize]\n"
+        plan = Planner(recipe_in(movies, text), movies).plan(movies / "a.tif", None)
+        found.append([step.target for step in plan.steps])
+    assert found[0] == found[1]
+
+
 @pytest.fixture
 def few_simulations(monkeypatch: pytest.MonkeyPatch) -> None:
     """Uncertainties are calibrated on as few simulated frames as can be."""

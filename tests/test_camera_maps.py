@@ -22,6 +22,7 @@ from blinkspot.camera.maps import CameraMaps, read_maps
 from blinkspot.camera_from_movie.estimate import estimate_camera, estimate_offset, estimate_slope, noise_ratio
 from blinkspot.camera_from_movie.finding import GivenCamera, find_camera
 from blinkspot.denoising import Denoiser, Training, TrainingSettings
+from blinkspot.denoising.training.checkpoint import identity_of
 from blinkspot.errors import BlinkspotError
 from blinkspot.localization import Localizer, LocalizerSettings
 from blinkspot.localization.fitting.molecules import fit_molecules
@@ -190,6 +191,21 @@ def test_record_says_which_maps() -> None:
     with pytest.raises(BlinkspotError, match="does not hold them"):
         Camera.from_dict(record)
     assert "maps" not in Camera().as_dict()
+
+
+def test_a_camera_is_the_same_whatever_the_file_of_its_maps_is_called(tmp_path: Path) -> None:
+    """A training, a table or a batch goes on with it."""
+    camera = Camera(em_gain=2.0, maps=dataclasses.replace(typical_maps(), source="chip.npy"))
+    camera.save(tmp_path / "saved.toml")
+    again = Camera.load(tmp_path / "saved.toml")
+    assert again.as_dict() != camera.as_dict()
+    assert json.loads(json.dumps(camera.identity())) == again.identity()
+    movie = as_stack(np.random.default_rng(0).poisson(9.0, (6, 96, 96)).astype(np.uint16))
+    settings = TrainingSettings()
+    assert identity_of(movie, camera, settings, None) == identity_of(movie, again, settings, None)
+    others = (Camera(em_gain=3.0, maps=camera.maps), Camera(em_gain=2.0, maps=typical_maps(1)), Camera())
+    assert all(other.identity() != camera.identity() for other in others)
+    assert Camera().identity() == Camera().as_dict()
 
 
 # -- maps of a part, transposed, moved

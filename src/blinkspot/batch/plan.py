@@ -131,7 +131,7 @@ class Planner:
         left_out = {path: why for path in movies if (why := self._contradicts(path, camera))}
         movies = [path for path in movies if path not in left_out]
         identities = [movie_identity(opened_movie(path)) for path in movies]
-        content = [Train.name, identities, camera.as_dict(), _train_settings(train)]
+        content = [Train.name, identities, camera.identity(), _train_settings(train)]
         folder = ResultFolder(self._output)
         key = folder.model_key(key_of(content), self._folders())
         path = folder.claim(Train.name, key, "model.blinkspot", _train_settings(train))
@@ -263,7 +263,7 @@ class _MoviePlanner:
 
     def _key(self, step: str, name: str, settings: Any, *made_of: str | None) -> str:
         """Return the key of a step: all that decides about the result."""
-        return key_of([step, name, settings, self.identity, self.camera.as_dict(), *made_of])
+        return key_of([step, name, settings, self.identity, self.camera.identity(), *made_of])
 
     def _claim(self, step: str, name: str, settings: Any, *made_of: str | None) -> tuple[Path, str]:
         """Return the file of a step, and its key."""

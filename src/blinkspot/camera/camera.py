@@ -241,6 +241,13 @@ class Camera:
             }
         return values
 
+    def identity(self) -> dict[str, Any]:
+        """Return what tells the camera from others, JSON-ready: of maps their values, not their file."""
+        if self.maps is None:
+            return self.as_dict()
+        values = {name: getattr(self, name) for name in NUMBERS if name not in MAPPED}
+        return {**values, "maps": {"digest": self.maps.digest, "shape": list(self.maps.shape)}}
+
     @classmethod
     def from_dict(cls, values: dict[str, Any], source: str = "the camera") -> Camera:
         """Make a camera from named values; names left out take their defaults.

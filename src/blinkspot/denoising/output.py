@@ -80,7 +80,7 @@ class DenoisedFile:
                 "estimate": estimate,
                 "unit": units,
                 "range of frames": [self._start, self._stop],
-                "camera": denoiser.camera.as_dict(),
+                "camera": denoiser.camera.identity(),
                 "version of napari-blinkspot": record["version"],
             },
             restart=restart,

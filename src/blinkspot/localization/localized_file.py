@@ -57,7 +57,7 @@ class LocalizedFile:
             "movie": movie_identity(movie),
             "denoised movie": None if denoised is None else movie_identity(denoised),
             "setting of the localizer": localizer.settings.used(),
-            "camera": localizer.camera.as_dict(),
+            "camera": localizer.camera.identity(),
             "version of napari-blinkspot": package_version(),
         }
         self._rows = KeptRows(self._path, identity, movie.n_frames, restart=restart)

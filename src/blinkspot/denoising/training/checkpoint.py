@@ -146,7 +146,7 @@ def identity_of(
     """Return what a checkpoint must share with the training that goes on from it, JSON-ready."""
     return {
         "settings": json.loads(json.dumps(dataclasses.asdict(settings))),  # as it is read
-        "camera": camera.as_dict(),
+        "camera": camera.identity(),
         "movie": movie_identity(movie),
         "start": {"weights": None if start is None else start.digest()},
     }

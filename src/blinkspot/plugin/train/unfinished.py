@@ -123,7 +123,7 @@ def find(
             numbers = backend.read_checkpoint(path)
         except BlinkspotError:  # of another version, or damaged
             continue
-        if numbers["camera"] != json.loads(json.dumps(camera.as_dict())):
+        if numbers["camera"] != camera.identity():
             continue
         digest = numbers["start"]["weights"]
         start = None if digest is None else next((one for one in models if one.digest() == digest), None)
