@@ -120,6 +120,20 @@ def test_what_is_done_is_not_touched(done: Path, command: Command) -> None:
     assert {path: path.stat().st_mtime_ns for path in (done / "out").glob("?/*")} == before
 
 
+def test_what_was_kept_to_go_on_with_goes_once_the_result_is_there(done: Path) -> None:
+    """A step that was begun on a cluster may have ended here, or the other way round."""
+    before = names_in(done / "out" / "a")
+    kept = [(".denoised.tif.blocks", "0.npy"), (".localizations.csv.0a1b2c3d.unfinished", "rows.float64")]
+    for folder, name in kept:
+        (done / "out" / "a" / folder).mkdir()
+        (done / "out" / "a" / folder / name).write_bytes(bytes(8))
+    other = done / "out" / "a" / ".denoised-2.tif.blocks"  # of a step that has not ended
+    other.mkdir()
+    run(recipe_in(done), done, done / "out", "a")
+    assert names_in(done / "out" / "a") == {*before, other.name}
+    other.rmdir()
+
+
 def test_a_changed_step_is_done_again_beside_the_old_one(done: Path, tmp_path: Path) -> None:
     folder = tmp_path / "moved"
     shutil.copytree(done, folder)  # another place, the same movies

@@ -160,10 +160,12 @@ class _Cluster:
             # Asked afterwards: with the scheduler, dask drops all futures.
             is_lost = self._watch.is_lost
             for future in list(waiting) if is_lost else ended:
-                row = waiting.pop(future).row(_result(future), self._watch.lost if is_lost else "")
+                movie = waiting.pop(future)
+                row = movie.row(_result(future), self._watch.lost if is_lost else "")
                 rows[row.movie] = row
                 if not is_lost:
                     yield from told(row, row.movie.name)
+                    yield from noted(waited(movie.plan.folder.clear_leftovers), row.movie.name)
             note = self._watch.lost if is_lost else self._watch.look()
             yield dataclasses.replace(self._progress(clock), note=note)
             time.sleep(_PATIENCE_S)

@@ -13,6 +13,7 @@ import hashlib
 import itertools
 import json
 import os
+import shutil
 import uuid
 from collections.abc import Sequence
 from pathlib import Path
@@ -20,6 +21,7 @@ from typing import Any
 
 from blinkspot.errors import BlinkspotError
 from blinkspot.files.part_folders import clear_left
+from blinkspot.files.unfinished_files import remove_unfinished
 from blinkspot.files.whole_files import reach_disk
 from blinkspot.localization import table_paths
 from blinkspot.provenance import package_version
@@ -148,7 +150,8 @@ class ResultFolder:
     def clear_leftovers(self) -> None:
         """Remove the beginnings of files that killed processes have left; what was whole gets its name.
 
-        Not what is kept to go on with: checkpoints, unfinished files and blocks of frames.
+        Not what is kept to go on with, checkpoints, unfinished files and blocks of frames, before it has come
+        to its end: a step that was begun on a cluster may have ended here, or the other way round.
         """
         if not self.path.is_dir():
             return
@@ -160,8 +163,10 @@ class ResultFolder:
                 with contextlib.suppress(OSError):
                     entry.unlink()
         for name in (entry["name"] for entry in self._results if is_there(self.path / entry["name"])):
-            with contextlib.suppress(OSError):
+            with contextlib.suppress(OSError, BlinkspotError):
                 checkpoint_path(self.path / name).unlink(missing_ok=True)
+                shutil.rmtree(blocks_path(self.path / name), ignore_errors=True)
+                remove_unfinished(self.path / name)
 
     @property
     def _results(self) -> list[dict[str, Any]]:
@@ -259,6 +264,11 @@ def keep_warnings(path: Path, warnings: list[str]) -> None:
 def checkpoint_path(model: Path) -> Path:
     """Return where the training of a model is kept until it has ended."""
     return model.with_name(f".{model.name}.checkpoint")
+
+
+def blocks_path(target: Path) -> Path:
+    """Return the folder in which blocks of a movie or a table are kept until they are put together."""
+    return target.with_name(f".{target.name}.blocks")
 
 
 def kept_warnings(path: Path) -> list[str]:

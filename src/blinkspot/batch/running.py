@@ -220,6 +220,7 @@ def _row(
         for note in plan.notes:
             yield said(f"{path.name}: {note}", about)
         failures = yield from _done(plan, lacking, about)
+        yield from noted(waited(plan.folder.clear_leftovers), about)
         state: State = "failed" if failures else ("done" if failures is not None else "skipped")
         row = dataclasses.replace(row, state=state, why=" ".join(failures or ()))
     except Exception as error:

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from blinkspot.batch.failures import sentence_of
 from blinkspot.batch.figures import Figures, figures_of
 from blinkspot.batch.plan import MoviePlan
-from blinkspot.batch.result_folder import is_there
+from blinkspot.batch.result_folder import blocks_path, is_there
 from blinkspot.batch.steps import BatchStep, Denoise, Localize, Train
 from blinkspot.errors import BlinkspotError
 from blinkspot.files.whole_files import written_whole
@@ -281,17 +281,12 @@ def _asked_by(stop: str) -> IsStopped:
     return is_set
 
 
-def _blocks_folder(step: Denoise | Localize) -> Path:
-    return step.target.with_name(f".{step.target.name}.blocks")
-
-
 def _block_path(step: Denoise | Localize, block: Block) -> Path:
-    return _blocks_folder(step) / f"{block[0]:09d}-{block[1]:09d}.npy"
+    return blocks_path(step.target) / f"{block[0]:09d}-{block[1]:09d}.npy"
 
 
 def _keep(made: NDArray[Any], step: Denoise | Localize, block: Block) -> None:
-    folder = _blocks_folder(step)
-    folder.mkdir(exist_ok=True)
+    blocks_path(step.target).mkdir(exist_ok=True)
     path = _block_path(step, block)
     try:
         with written_whole(path) as temporary:
@@ -310,4 +305,4 @@ def _kept(step: Denoise | Localize, block: Block) -> NDArray[Any]:
 def clear_blocks(step: BatchStep) -> None:
     """Remove the blocks of a step that is done."""
     if isinstance(step, (Denoise, Localize)):
-        shutil.rmtree(_blocks_folder(step), ignore_errors=True)
+        shutil.rmtree(blocks_path(step.target), ignore_errors=True)
