@@ -169,6 +169,7 @@ def test_offset_moves_the_maps_and_the_movie_tells_where_to(
     told = command("camera", scmos, *options, "--json").answer
     assert told["offset_adu"] == pytest.approx(float(advice), abs=0.06) == pytest.approx(100.0, abs=1.2)
     assert told["electrons_per_adu"] == pytest.approx(0.5, rel=0.01)
+    assert command("camera", scmos, *options, "--offset-adu", 90).refuses("leave out --offset-adu")
     used, words = camera_used(command, scmos, tmp_path / "b.csv", *options, "--offset-adu", advice)
     assert used["offset_adu"] == pytest.approx(float(advice), abs=1e-4)
     assert "noise" not in words

@@ -73,6 +73,8 @@ def camera(
     given = typed.given()
     gain = Camera.from_dict({**movie.camera_hints, **given.settings}).em_gain
     if given.maps is not None:
+        if offset_adu is not None:
+            raise BlinkspotError("With maps the offset is what is estimated: leave out --offset-adu.")
         estimate = estimate_offset(movie, given.camera(movie, {"em_gain": gain}))
     else:
         estimate = estimate_camera(movie) if offset_adu is None else estimate_slope(movie, offset_adu)
