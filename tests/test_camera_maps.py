@@ -274,7 +274,10 @@ def test_npy_and_tiff_there_and_back(maps: CameraMaps, tmp_path_factory: pytest.
     folder = tmp_path_factory.mktemp("maps")
     maps.save(folder / "maps.npy")
     tifffile.imwrite(folder / "maps.tif", maps.as_array(), photometric="minisblack")
-    for name in ("maps.npy", "maps.tif"):
+    with tifffile.TiffWriter(folder / "appended.tif") as file:
+        for one in maps.as_array():
+            file.write(one, contiguous=False)
+    for name in ("maps.npy", "maps.tif", "appended.tif"):
         read = read_maps(folder / name)
         assert read == maps
         assert read.source == name

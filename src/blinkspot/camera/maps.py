@@ -196,7 +196,7 @@ def read_maps(path: str | os.PathLike[str]) -> CameraMaps:
     if suffix not in (".npy", *_TIFF_SUFFIXES):
         raise BlinkspotError(f"The maps {path} must be a NumPy file (.npy) or a TIFF of three pages (.tif).")
     try:
-        values = _array(path) if suffix == ".npy" else read_pictures(path)
+        values = _array(path) if suffix == ".npy" else read_pictures(path, joined=True)
     except BlinkspotError:
         raise
     except OSError as error:

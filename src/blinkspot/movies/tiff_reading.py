@@ -17,7 +17,7 @@ from blinkspot.errors import BlinkspotError, in_brief
 from blinkspot.movies.lazy_frames import EncodedFrames, JoinedFrames, LazyFrames, RawFrames
 from blinkspot.movies.metadata import read_metadata
 from blinkspot.safety.micro_manager import check_micro_manager
-from blinkspot.safety.tiff import check_layout, check_ome, safe_decode
+from blinkspot.safety.tiff import are_pages_of_one, check_layout, check_ome, safe_decode
 from blinkspot.safety.tiff_page_kinds import Kind, PageKinds, check_alike
 from blinkspot.safety.tiff_page_list import check_before_opening, check_pages, check_pages_from_start
 from blinkspot.safety.tiff_sorting import sort_many_pages_quickly
@@ -135,7 +135,7 @@ def _series(tif: tifffile.TiffFile, path: Path) -> list[tifffile.TiffPageSeries]
     every = tif.series
     if not every:
         raise BlinkspotError(f"{path} holds no pictures: it is empty or was cut short.")
-    if len(every) > 1 and all(one.ndim == 2 and one.keyframe.hash == every[0].keyframe.hash for one in every):
+    if len(every) > 1 and are_pages_of_one(every):
         return list(every)  # a page was appended per frame, each declared as a picture of its own
     movies = [one for one in every if one.ndim > 2]
     if len(movies) > 1:

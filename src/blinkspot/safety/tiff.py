@@ -6,7 +6,7 @@ tifffile believes what a file says of itself; what follows is looked at before t
 from __future__ import annotations
 
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, cast
 from xml.etree import ElementTree
@@ -119,8 +119,14 @@ def check_layout(page: tifffile.TiffPage, shape: tuple[int, int, int], path: Pat
         )
 
 
-def read_pictures(path: Path) -> NDArray[Any]:
+def read_pictures(path: Path, *, joined: bool = False) -> NDArray[Any]:
     """Read the pictures of a small TIFF file, such as a mask, whole.
+
+    Parameters
+    ----------
+    path : Path
+    joined : bool
+        Read all pages where each is declared as a picture of its own, and they are alike; else the first.
 
     Returns
     -------
@@ -140,20 +146,32 @@ def read_pictures(path: Path) -> NDArray[Any]:
         check_pages(tif, path)
         sort_many_pages_quickly(tif)
         check_ome(tif, path)
-        series = tif.series[0]
-        dtype = np.dtype(series.dtype)
-        height, width = series.keyframe.imagelength, series.keyframe.imagewidth
-        check_layout(series.keyframe, (max(1, len(series)), height, width), path)
-        check_piece(series.shape, dtype, path, "pictures")
-        kind = _PICTURES.get(series.keyframe.compression)
-        for page in cast(list[tifffile.TiffPage], series.pages):
-            for offset, count in zip(page.dataoffsets, page.databytecounts, strict=True):
-                if not 0 <= count <= tif.filehandle.size - offset:
-                    raise ValueError("a part of a picture lies beyond the end of the file")
-                if kind is not None:
-                    tif.filehandle.seek(offset)
-                    check_picture(tif.filehandle.read(count), dtype.itemsize, (kind,))
-        return np.asarray(series.asarray())
+        first, every = tif.series[0], list(tif.series)
+        if not (joined and len(every) > 1 and are_pages_of_one(every)):
+            return _read_series(tif, first, path)
+        check_piece((len(every), *first.shape), np.dtype(first.dtype), path, "pictures")
+        return np.stack([_read_series(tif, one, path) for one in every])
+
+
+def are_pages_of_one(series: Sequence[tifffile.TiffPageSeries]) -> bool:
+    """Tell whether pages were appended one by one, each declared as a picture of its own, and are alike."""
+    return all(one.ndim == 2 and one.keyframe.hash == series[0].keyframe.hash for one in series)
+
+
+def _read_series(tif: tifffile.TiffFile, series: tifffile.TiffPageSeries, path: Path) -> NDArray[Any]:
+    dtype = np.dtype(series.dtype)
+    height, width = series.keyframe.imagelength, series.keyframe.imagewidth
+    check_layout(series.keyframe, (max(1, len(series)), height, width), path)
+    check_piece(series.shape, dtype, path, "pictures")
+    kind = _PICTURES.get(series.keyframe.compression)
+    for page in cast(list[tifffile.TiffPage], series.pages):
+        for offset, count in zip(page.dataoffsets, page.databytecounts, strict=True):
+            if not 0 <= count <= tif.filehandle.size - offset:
+                raise ValueError("a part of a picture lies beyond the end of the file")
+            if kind is not None:
+                tif.filehandle.seek(offset)
+                check_picture(tif.filehandle.read(count), dtype.itemsize, (kind,))
+    return np.asarray(series.asarray())
 
 
 def safe_decode(page: tifffile.TiffPage) -> Decode:
