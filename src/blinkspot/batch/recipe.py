@@ -214,7 +214,7 @@ def read_recipe(path: str | os.PathLike[str]) -> Recipe:
         None if "denoise" not in tables else tables["denoise"].read(DenoiseRecipe),
         _read_localize(tables.get("localize"), "denoise" in tables),
         _read_steps(path, steps),
-        None if "resolution" not in tables else tables["resolution"].read(ResolutionSettings),
+        _read_resolution(tables.get("resolution")),
         _read_compare(tables.get("compare")),
         _read_check(tables.get("check")),
         text,
@@ -290,11 +290,28 @@ def _read_localize(table: RecipeTable | None, denoises: bool) -> LocalizeRecipe 
         except BlinkspotError as error:
             raise table.error(str(error), "astigmatism") from error
     settings = table.without(*own).read(LocalizerSettings, astigmatism=calibration)
+    if settings.false_per_frame is not None:
+        table.refuse_idle("beside false_per_frame", "threshold")
+    if settings.preset == "thunderstorm":
+        table.refuse_idle("with ThunderSTORM's analysis, whose widths are free", "widths")
+    if calibration is not None:
+        table.refuse_idle("beside astigmatism", "initial_sigma_px", "fit_window_px")
     candidates_from = keys.candidates_from or ("denoised" if denoises else "raw")
     if settings.fit_on == "denoised" and candidates_from == "raw":
         key = "fit_on" if keys.candidates_from is None else "candidates_from"
         raise table.error("fits on the denoised movie need candidates from it, and a [denoise] table.", key)
     return LocalizeRecipe(settings, candidates_from, keys.format)
+
+
+def _read_resolution(table: RecipeTable | None) -> ResolutionSettings | None:
+    if table is None:
+        return None
+    settings = table.read(ResolutionSettings)
+    if settings.split == "odd-even":
+        table.refuse_idle("with the split 'odd-even'", "splits", "seed")
+    if settings.split == "localizations":
+        table.refuse_idle("with the split 'localizations'", "frames_per_block")
+    return settings
 
 
 def _read_steps(path: Path, entries: Any) -> tuple[Step, ...]:
@@ -327,8 +344,8 @@ def _read_compare(table: RecipeTable | None) -> ComparisonSettings | None:
     if table is None:
         return None
     keys = table.read(_CompareKeys)
-    if keys.held_out_minutes is not None and not keys.held_out:
-        raise table.error("has no effect without held_out = true: leave it out.", "held_out_minutes")
+    if not keys.held_out:
+        table.refuse_idle("without held_out = true", "held_out_minutes")
     localizer = LocalizerSettings(fit=keys.fit)
     try:
         held_out = held_out_settings(localizer, keys.held_out_minutes) if keys.held_out else None

@@ -61,6 +61,24 @@ class RecipeTable:
             if key not in names:
                 raise self.error(f"there is no such key; known are {', '.join(names)}.", key)
 
+    def refuse_idle(self, why: str, *keys: str) -> None:
+        """Refuse keys that another one puts out of use, as the commands do with their options.
+
+        Parameters
+        ----------
+        why : str
+            What puts them out of use: ``"beside astigmatism"``.
+        *keys : str
+
+        Raises
+        ------
+        BlinkspotError
+            If one of them is there.
+        """
+        for key in keys:
+            if key in self.values:
+                raise self.error(f"has no effect {why}: leave it out.", key)
+
     def read(self, kind: type[KindT], **more: Any) -> KindT:
         """Make a dataclass of this table.
 
