@@ -10,7 +10,8 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +19,13 @@ import numpy as np
 import pytest
 from batches import RECIPE, STEPS, TRAIN, names_in, recipe_in, results, run
 
-from blinkspot.batch import run_batch
+from blinkspot.batch import run_batch, steps
 from blinkspot.batch.plan import Planner
+from blinkspot.batch.result_folder import kept_warnings
 from blinkspot.camera import Camera
 from blinkspot.denoising import Denoiser
 from blinkspot.errors import BlinkspotError
+from blinkspot.evaluation import ComparisonSettings
 from blinkspot.localization import read_table
 from blinkspot.movies.stack import open_stack, write_stack
 from blinkspot.progress import finish
@@ -483,6 +486,27 @@ def test_a_camera_from_each_movies_file_and_reports(movies: Path, few_simulation
     assert row.figures.frc_resolution_nm == resolution["ring_correlation"]["resolution_nm"]
     model = Denoiser.load(made / "model.blinkspot")
     assert model.camera.em_gain == 150.0  # which stands in the movie's file
+
+
+def test_noise_that_contradicts_the_camera_of_a_comparison_is_kept(
+    movies: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The command warns of it, too."""
+
+    def written(found: Any, folder: Path) -> Iterator[None]:
+        yield
+        folder.mkdir()
+
+    monkeypatch.setattr(steps, "compare", lambda *given: iter(()))
+    monkeypatch.setattr(steps, "write_report", written)
+    monkeypatch.setattr(steps, "opened_model", lambda path: None)
+    camera = Camera.load(movies / "a_camera.toml")
+    for name, gain, said in (("right", 150.0, 0), ("wrong", 300.0, 1)):
+        target = movies / name
+        used = replace(camera, em_gain=gain)
+        movie = movies / "a.tif"
+        finish(steps.Compare(movie, movie, movie, used, ComparisonSettings(), target).run())
+        assert sum("check offset, electrons per ADU" in each for each in kept_warnings(target)) == said
 
 
 def test_fits_on_a_denoised_movie_too_few_to_be_calibrated(movies: Path, few_simulations: None) -> None:

@@ -344,6 +344,8 @@ class Compare:
         movie, denoised = opened_movie(self.movie), opened_denoised(self.denoised)
         yield from _waited(partial(check_movie, movie))
         yield from _waited(partial(check_camera, movie, self.camera))
+        contradiction = yield from _waited(partial(noise_contradiction, movie, self.camera))
+        keep_warnings(self.target, [] if contradiction is None else [contradiction])
         model = yield from _waited(partial(opened_model, self.model))
         found = yield from compare(movie, denoised, self.camera, None, self.settings, model)
         yield from write_report(found, self.target)
