@@ -446,6 +446,10 @@ def test_a_movie_of_another_camera_has_no_part_in_the_model_for_all(movies: Path
     assert why.startswith(
         "the model for all movies is trained for another camera (its offset_adu is 100, not"
     )
+    # A movie of its name has another folder.
+    shutil.copy(movies / "a.tif", movies / "model.blinkspot.tif")
+    plan = planner.plan(movies / "model.blinkspot.tif", shared)
+    assert (shared.path.name, plan.folder.path.name) == ("model.blinkspot", "model.blinkspot-2")
 
 
 def test_results_count_whatever_the_file_of_the_maps_is_called(movies: Path) -> None:

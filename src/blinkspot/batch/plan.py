@@ -135,6 +135,7 @@ class Planner:
         folder = ResultFolder(self._output)
         key = folder.model_key(key_of(content), self._folders())
         path = folder.claim(Train.name, key, "model.blinkspot", _train_settings(train))
+        self._taken.add(path)  # on a cluster, folders are made before it is there
         training = Train(tuple(movies), camera, train.settings, train.start_from, path)
         return SharedModel(path, key, camera, training, tuple(notes)), left_out
 
