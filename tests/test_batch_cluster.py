@@ -324,7 +324,15 @@ def test_versions_that_differ_are_one_sentence(monkeypatch: pytest.MonkeyPatch) 
 def test_workers_that_cannot_do_it_say_why(movies: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tasks, "_asked_by", lambda stop: lambda: False)
     step = Denoise(
-        movies / "a.tif", 40, 32 * 32, movies / "m", None, "posterior-mean", "adu", "cpu", movies / "t.tif"
+        movies / "a.tif",
+        40,
+        32 * 32,
+        movies / "b.tif",
+        None,
+        "posterior-mean",
+        "adu",
+        "cpu",
+        movies / "t.tif",
     )
     order = Order("stop", package_version())
     elsewhere = Path("/only/there")
@@ -332,6 +340,8 @@ def test_workers_that_cannot_do_it_say_why(movies: Path, monkeypatch: pytest.Mon
     assert f"does not see {elsewhere / 'a.tif'}: movies and results must lie on a disk" in unseen.failure
     unseen = tasks.check_denoising(replace(step, target=elsewhere / "t.tif"), order)
     assert f"does not see {elsewhere}: " in unseen.failure
+    unseen = tasks.check_denoising(replace(step, model=elsewhere / "m"), order)
+    assert f"does not see {elsewhere / 'm'}: " in unseen.failure
     older = tasks.check_denoising(step, replace(order, version="0.0.1"))
     assert f"has napari-blinkspot {package_version()}, and the batch was started by 0.0.1" in older.failure
 

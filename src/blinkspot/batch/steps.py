@@ -96,8 +96,8 @@ class Train:
 
     @property
     def needs(self) -> tuple[Path, ...]:
-        """Results of other steps that it is made of."""
-        return ()
+        """Results of other steps, or models, that it is made of."""
+        return () if self.start_from is None else (self.start_from,)
 
     @property
     def checkpoint(self) -> Path:

@@ -241,7 +241,7 @@ def _check_worker(order: Order, step: BatchStep | None) -> None:
             f"A worker on {gethostname()} has napari-blinkspot {own}, and the batch was started by "
             f"{order.version}: install the same version wherever a worker runs."
         )
-    for path in () if step is None else (*step.movies_read, step.target.parent):
+    for path in () if step is None else (*step.movies_read, *step.needs, step.target.parent):
         if not path.exists():
             raise BlinkspotError(
                 f"A worker on {gethostname()} does not see {path}: movies and results must lie on a disk "
