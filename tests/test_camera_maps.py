@@ -168,6 +168,10 @@ def test_differences_are_named() -> None:
     assert plain.differences(Camera(maps=maps)) == ["it has no maps of its pixels"]
     assert Camera(maps=maps).differences(plain) == ["it has maps"]
     assert Camera(maps=maps).differences(Camera(em_gain=2.0, maps=maps)) == ["its em_gain is 1, not 2"]
+    # Of the same maps at another level, the level is told, and may differ as that of a camera without maps.
+    by_level = [Camera(maps=maps.moved_to(offset)) for offset in (100.0, 100.9, 90.0)]
+    assert by_level[0].differences(by_level[1]) == []
+    assert by_level[0].differences(by_level[2]) == ["its offset_adu is 100, not 90"]
 
 
 def test_maps_cannot_be_changed() -> None:

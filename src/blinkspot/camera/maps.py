@@ -34,6 +34,8 @@ _MAPS = {
     "variance_adu2": ("variance", "ADU^2", 0.0, 1e12),
     "adu_per_electron": ("gain", "ADU per electron", 1e-6, 1e6),
 }
+# What is lost of an offset where it is moved to and fro, ADU.
+_ROUNDED_ADU = 1e-3
 _TIFF_SUFFIXES = (".tif", ".tiff")
 
 
@@ -153,6 +155,18 @@ class CameraMaps:
         The pattern of a chip lasts; its baseline moves with temperature and read-out mode.
         """
         return replace(self, offset_adu=self.offset_adu + np.float32(offset_adu - self.mean_offset_adu))
+
+    def differ_by_level(self, other: CameraMaps) -> bool:
+        """Tell whether other maps differ from these by their level alone; see :meth:`moved_to`."""
+        # One pixel has no pattern to be known by.
+        if self.shape != other.shape or self.shape == (1, 1) or self == other:
+            return False
+        moved = other.moved_to(self.mean_offset_adu)
+        return (
+            np.array_equal(self.variance_adu2, other.variance_adu2)
+            and np.array_equal(self.adu_per_electron, other.adu_per_electron)
+            and np.allclose(self.offset_adu, moved.offset_adu, rtol=1e-6, atol=_ROUNDED_ADU)
+        )
 
     def as_array(self) -> FloatArray:
         """Return offset, variance and gain as one array of float32, (3, Y, X)."""
