@@ -376,6 +376,29 @@ def test_a_damaged_result_is_named(movies: Path, command: Command, content: str)
     assert json.loads(path.read_text(encoding="utf-8"))["ring_correlation"] == whole
 
 
+def test_a_damaged_denoised_movie_is_named_also_where_nothing_is_to_do(done: Path, tmp_path: Path) -> None:
+    shutil.copytree(done / "out", tmp_path / "out")
+    (tmp_path / "out" / "a" / "denoised.tif").write_bytes(b"")
+    (row,) = run(recipe_in(done), done, tmp_path / "out", "a").rows
+    assert row.state == "failed"
+    assert "denoised.tif is damaged, or cannot be read: move it away" in row.why
+
+
+def test_a_movie_that_was_renamed_keeps_its_results(movies: Path) -> None:
+    recipe = recipe_in(movies, "[camera]\nfile = 'a_camera.toml'\n[localize]\n")
+    run(recipe, movies, movies / "out", "a")
+    # A copy is a movie of its own, as long as the other one is there.
+    shutil.copy(movies / "a.tif", movies / "copy.tif")
+    (row,) = run(recipe, movies, movies / "out", "copy").rows
+    assert (row.state, row.folder) == ("done", movies / "out" / "copy")
+    (movies / "a.tif").rename(movies / "c.tif")
+    notes: list[str] = []
+    job = run_batch(recipe, [movies / "c.tif"], movies / "out")
+    (row,) = finish(job, lambda progress: notes.append(progress.note)).rows
+    assert (row.state, row.folder) == ("skipped", movies / "out" / "a")
+    assert any(note.startswith("c.tif: its results are in the folder a, after the name") for note in notes)
+
+
 def test_one_model_for_all_is_trained_on_the_frames_of_all(movies: Path) -> None:
     recipe = recipe_in(movies, RECIPE.replace("[train]", "[train]\nmodels = 'all'"))
     summary = run(recipe, movies, movies / "out")

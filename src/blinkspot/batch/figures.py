@@ -12,9 +12,10 @@ from typing import Any
 from blinkspot.batch.opened import opened_model
 from blinkspot.batch.plan import MoviePlan
 from blinkspot.batch.result_folder import is_there
-from blinkspot.batch.steps import Check, Compare, Localize, MeasureResolution, Process
+from blinkspot.batch.steps import Check, Compare, Denoise, Localize, MeasureResolution, Process
 from blinkspot.errors import BlinkspotError
 from blinkspot.localization import read_table
+from blinkspot.movies.stack import open_stack
 
 
 @dataclass(frozen=True)
@@ -62,6 +63,9 @@ def figures_of(plan: MoviePlan) -> Figures:
     found: dict[str, Any] = {}
     if plan.model is not None and plan.model.exists():
         found |= _read(plan.model, _of_model)
+    denoised = plan.result_of(Denoise)
+    if denoised is not None and is_there(denoised):
+        found |= _read(denoised, _of_denoised)
     table = plan.result_of(Process) or plan.result_of(Localize)
     if table is not None and is_there(table):
         found |= _read(table, _of_table)
@@ -100,6 +104,11 @@ def _of_model(path: Path) -> dict[str, Any]:
         "model_steps": _of_type(made_by.get("steps"), int),
         "settled": _of_type(made_by.get("settled"), bool),
     }
+
+
+def _of_denoised(path: Path) -> dict[str, Any]:
+    open_stack(path)  # raises where it is damaged
+    return {}
 
 
 def _of_table(path: Path) -> dict[str, Any]:

@@ -8,6 +8,7 @@ import hashlib
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -185,6 +186,21 @@ class Planner:
                 found.append(ResultFolder(record.parent))
         return found
 
+    def _of_renamed(self, identity: dict[str, Any]) -> list[ResultFolder]:
+        """Return the folders of a movie that had another name before: nothing is where it was."""
+        return [
+            folder
+            for folder in self._before
+            if folder.movie is not None
+            and folder.movie.get("identity") == identity
+            and folder.path not in self._taken
+            and not os.path.lexists(str(folder.movie.get("path")))
+        ]
+
+    @cached_property
+    def _before(self) -> list[ResultFolder]:
+        return self._folders()
+
     def _folder_of(self, path: Path, identity: dict[str, Any], notes: list[str]) -> ResultFolder:
         """Return the folder that a movie has had before, or a new one; each belongs to one movie."""
         stem = path.stem if path.is_file() else path.name.removesuffix(".zarr")
@@ -212,8 +228,13 @@ class Planner:
         if damaged is not None and not known:
             raise damaged  # it may be the movie's own: hours of work that would be done again
         same_place = [folder for folder in known if folder.movie and folder.movie.get("path") == where]
-        chosen = (same_place or known or [ResultFolder(free)])[0]
+        renamed = [] if known else self._of_renamed(identity)
+        chosen = (same_place or known or renamed or [ResultFolder(free)])[0]
         self._taken.add(chosen.path)
+        if renamed:
+            notes.append(
+                f"its results are in the folder {chosen.path.name}, after the name that it had before."
+            )
         if chosen.movie is None:
             chosen.belong_to({"path": where, "identity": identity})
             if in_the_way:
