@@ -127,12 +127,14 @@ class Planner:
             return SharedModel(train.models, _digest(train.models), model.camera), {}
         opened_movies(tuple(movies))  # says where they cannot be joined
         notes: list[str] = []
-        opened = [opened_movie(path) for path in movies]
-        camera = find_camera(self._given, *opened, say=notes.append, named=camera_key).camera
-        left_out = {path: why for path in movies if (why := self._contradicts(path, camera))}
-        movies = [path for path in movies if path not in left_out]
-        identities = [movie_identity(opened_movie(path)) for path in movies]
-        content = [Train.name, identities, camera.identity(), _train_settings(train)]
+        opened = {path: opened_movie(path) for path in movies}
+        camera = find_camera(self._given, *opened.values(), say=notes.append, named=camera_key).camera
+        contradictions = {path: self._contradiction(path, opened[path], camera) for path in movies}
+        left_out = {path: why for path, why in contradictions.items() if why}
+        known = {path: movie_identity(movie) for path, movie in opened.items() if path not in left_out}
+        # In whatever order they are given, and whatever they are called, the model is the same.
+        movies = sorted(known, key=lambda path: str(known[path]["pixels"]))
+        content = [Train.name, [known[path] for path in movies], camera.identity(), _train_settings(train)]
         folder = ResultFolder(self._output)
         key = folder.model_key(key_of(content), self._folders())
         path = folder.claim(Train.name, key, "model.blinkspot", _train_settings(train))
@@ -140,10 +142,10 @@ class Planner:
         training = Train(tuple(movies), camera, train.settings, train.start_from, path)
         return SharedModel(path, key, camera, training, tuple(notes)), left_out
 
-    def _contradicts(self, path: Path, camera: Camera) -> str:
+    def _contradiction(self, path: Path, movie: Stack, camera: Camera) -> str:
         """Say why a movie is not of the camera of the model for all; empty where it may be."""
         try:
-            differences = camera.differences(self._found(opened_movie(path), camera, []).camera)
+            differences = camera.differences(self._found(movie, camera, []).camera)
         except BlinkspotError as error:
             return str(error)
         if not differences:
