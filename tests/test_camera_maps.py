@@ -272,6 +272,23 @@ def test_maps_of_several_sizes_are_refused() -> None:
 # -- files
 
 
+@pytest.mark.parametrize(
+    ("offset", "words"),
+    [
+        (np.ones((1, 4, 4)), r"three pictures of one size, not of the shapes \(1, 4, 4\)"),
+        (1.0, r"three pictures of one size, not of the shapes \(\)"),
+        (np.ones((4, 4), complex), "offset map must be a picture of real numbers"),
+        ("chip.npy", "offset map must be a picture of real numbers, not 'chip.npy'"),
+        ([[1, 2], [3]], "offset map must be a picture of real numbers"),
+        (np.ma.masked_greater(np.ones((4, 4)), 0.5), "16 of its pixels do not"),
+    ],
+)
+def test_what_is_no_picture_gets_a_sentence(offset: object, words: str) -> None:
+    other = np.ones(np.shape(offset) if isinstance(offset, (np.ndarray, float)) else (4, 4))
+    with pytest.raises(BlinkspotError, match=words):
+        CameraMaps(offset, other, other)  # type: ignore[arg-type]
+
+
 @given(maps=any_maps())
 @settings(max_examples=20)
 def test_npy_and_tiff_there_and_back(maps: CameraMaps, tmp_path_factory: pytest.TempPathFactory) -> None:

@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from blinkspot.errors import BlinkspotError
+from blinkspot.errors import BlinkspotError, in_brief
 from blinkspot.files.whole_files import written_whole
 from blinkspot.safety.limits import check_piece
 from blinkspot.safety.tiff import read_pictures
@@ -68,13 +68,13 @@ class CameraMaps:
     source: str | None = None
 
     def __post_init__(self) -> None:
-        for name in _MAPS:
-            with np.errstate(over="ignore"):
-                values = np.array(getattr(self, name), dtype=np.float32, order="C")
+        for name, (word, *_) in _MAPS.items():
+            values = _picture(getattr(self, name), word)
             values.setflags(write=False)
             object.__setattr__(self, name, values)
         shapes = {name: getattr(self, name).shape for name in _MAPS}
-        if len(set(shapes.values())) > 1 or len(self.shape) != 2 or 0 in self.shape:
+        first = shapes["offset_adu"]
+        if len(set(shapes.values())) > 1 or len(first) != 2 or 0 in first:
             raise BlinkspotError(
                 f"The camera's maps of offset, variance and gain must be three pictures of one size, not of "
                 f"the shapes {', '.join(map(str, shapes.values()))}."
@@ -190,6 +190,23 @@ class CameraMaps:
         content = io.BytesIO()
         np.save(content, self.as_array())
         return content.getvalue()
+
+
+def _picture(given: Any, word: str) -> FloatArray:
+    """Return a map as an array of its own; NaN where it is masked, which is refused as such."""
+    try:
+        masked = np.ma.getmask(given)
+        values = np.asarray(given)
+        if values.dtype.kind not in "fiu":
+            raise TypeError("no real numbers")
+        with np.errstate(over="ignore"):
+            picture = np.array(values, dtype=np.float32, order="C")
+    except (TypeError, ValueError, RuntimeError) as error:  # each kind of array has its own
+        raise BlinkspotError(
+            f"The camera's {word} map must be a picture of real numbers, not {in_brief(given, 40)!r}."
+        ) from error
+    picture[masked] = np.nan
+    return picture
 
 
 def read_maps(path: str | os.PathLike[str]) -> CameraMaps:
