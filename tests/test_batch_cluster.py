@@ -346,6 +346,22 @@ def test_workers_that_cannot_do_it_say_why(movies: Path, monkeypatch: pytest.Mon
     assert f"has napari-blinkspot {package_version()}, and the batch was started by 0.0.1" in older.failure
 
 
+def test_a_disk_that_fails_is_tried_again_whoever_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    order = Order("stop", package_version())
+    monkeypatch.setattr(tasks, "_asked_by", lambda _: lambda: False)
+
+    def outcome_of(cause: Exception | None) -> tasks.Outcome:
+        def fail() -> Any:
+            yield
+            raise BlinkspotError("It could not be written.") from cause
+
+        return tasks._outcome(fail, order, ())
+
+    assert outcome_of(None).failure == outcome_of(ValueError()).failure == "It could not be written."
+    with pytest.raises(BlinkspotError):  # by which dask tries it again
+        outcome_of(OSError(5, "Input/output error"))
+
+
 def test_a_worker_that_hears_nothing_goes_on_and_one_that_is_closing_ends(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -265,7 +265,7 @@ def _result(future: Future) -> Outcome:
         return Outcome(failure="The cluster has dropped it: run the same command again.")
     if type(error).__name__ == "KilledWorker":
         return Outcome(failure="Its workers died, several in a row: look for a lack of memory in their logs.")
-    if isinstance(error, OSError):
+    if isinstance(error, (OSError, BlinkspotError)):
         return Outcome(failure=sentence_of(error))
     # All other errors of a task are among what it returns: this one could not be begun.
     words = " ".join(str(error).split()).split(". ")[0][:100]

@@ -226,9 +226,9 @@ def _outcome(
     try:
         _check_worker(order, step)
         outcome = _driven(job(), _asked_by(order.stop))
-    except OSError:
-        raise
     except Exception as error:
+        if isinstance(error, OSError) or isinstance(error.__cause__, OSError):
+            raise
         return Outcome(failure=sentence_of(error), seconds=time.perf_counter() - began)
     return dataclasses.replace(outcome, seconds=outcome.seconds + time.perf_counter() - began)
 
