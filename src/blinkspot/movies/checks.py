@@ -112,20 +112,23 @@ def check_denoised(denoised: Stack, noisy: Stack, camera: Camera) -> None:
     Raises
     ------
     BlinkspotError
-        If most of the denoised movie would hold less than no light, by more than half of the noise of the
-        noisy one.
+        If most of the denoised movie would hold less than no light, and less than the noisy one does by more
+        than half of its noise.
     """
     if denoised.shape != noisy.shape:
         return  # which is said where they are read together
     indices = _sample_indices(denoised)
     smooth = denoised.selected(indices)
-    noise = _noise_of(camera.photoelectrons(noisy.selected(indices)))
-    if float(np.median(camera.photoelectrons(smooth))) < -max(0.5 * noise, _LEAST_BELOW_ELECTRONS):
+    recorded = camera.photoelectrons(noisy.selected(indices))
+    # An offset a little too high, which :func:`check_camera` allows, puts both movies below zero.
+    lowest = min(float(np.median(recorded)), 0.0) - max(0.5 * _noise_of(recorded), _LEAST_BELOW_ELECTRONS)
+    if float(np.median(camera.photoelectrons(smooth))) < lowest:
+        name = "" if denoised.path is None else f" {denoised.path}"
         median = float(np.median(smooth))
         raise BlinkspotError(
-            f"Most of the denoised movie {denoised.name_within} would hold less than no light: its median is "
-            f"{median:g}, below the offset of {camera.offset_adu:g} ADU. Give it in the ADU of the noisy "
-            "movie, neither in photons nor without the offset or the background."
+            f"Most of the denoised movie{name} would hold less than no light: its median is "
+            f"{median:g}, below the offset of {camera.offset_adu:g} ADU. Give it in the ADU "
+            "of the noisy movie, neither in photons nor without the offset or the background."
         )
 
 
