@@ -410,6 +410,17 @@ def test_the_table_is_exported_as_thunderstorm_csv(qtbot, viewer, dock, tmp_path
     assert "exists already" in shown[0][1]
 
 
+def test_fits_on_a_denoised_movie_in_photons_are_refused(qtbot, viewer, dock):
+    in_photons = np.array(movie(), np.float32) - CAMERA.offset_adu
+    add_movie(viewer)
+    dock.denoised.choose(viewer.add_image(in_photons, name="by others"))
+    dock.options.fit_on.setCurrentIndex(1)
+    with notifications() as shown:
+        click(qtbot, dock.run_button)
+        qtbot.waitUntil(lambda: bool(shown), timeout=5000)
+    assert "neither in photons nor without the offset" in shown[0][1]
+
+
 def test_the_model_of_the_window_makes_uncertainties_true(qtbot, viewer, dock, monkeypatch):
     monkeypatch.setattr("blinkspot.evaluation.denoised_fits.simulated_errors.ERRORS_WANTED", 400)
     layer = add_movie(viewer)

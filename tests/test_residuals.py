@@ -324,10 +324,12 @@ def test_a_denoised_movie_of_another_shape_is_refused():
         checked(noisy, CAMERA.adu(light[:-1]))
 
 
-def test_a_denoised_movie_brighter_than_any_camera_is_refused():
+def test_a_denoised_movie_in_another_unit_is_refused():
     noisy, light, _ = movie_of_spots(8)
     with pytest.raises(BlinkspotError, match="no camera gives"):
         checked(noisy, light * 1e25)
+    with pytest.raises(BlinkspotError, match="neither in photons nor without the offset"):
+        checked(noisy, light)
 
 
 @pytest.mark.parametrize(

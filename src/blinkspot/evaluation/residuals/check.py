@@ -19,7 +19,7 @@ from blinkspot.evaluation.residuals.standardised import (
     by_model,
     white_residual,
 )
-from blinkspot.movies.checks import check_camera, check_movie
+from blinkspot.movies.checks import check_camera, check_denoised, check_movie
 from blinkspot.movies.stack import Stack, as_stack
 from blinkspot.paced import waited_for
 from blinkspot.progress import Progress, Stopwatch
@@ -64,7 +64,7 @@ def check_residuals(
     ------
     BlinkspotError
         If the movie cannot be used, the model is of another camera, or the denoised movie of another shape or
-        the noisy one itself.
+        the noisy one itself, or not in its ADU.
     """
     settings = settings or ResidualSettings()
     noisy = as_stack(noisy)
@@ -85,6 +85,7 @@ def check_residuals(
                 f"The noisy movie has the shape {noisy.shape} (frames, height, width) and the denoised one "
                 f"{denoised.shape}: give the denoised version of the same movie."
             )
+        yield from waited_for(lambda: check_denoised(denoised, noisy, camera), clock)
         parts, source = by_denoised(noisy, denoised, camera), denoised.metadata.get("provenance")
     moments = Moments((noisy.height, noisy.width), min(settings.largest_lag, noisy.n_frames - 1))
     found, white = Maxima(), Maxima()

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from blinkspot.camera import Camera
 from blinkspot.camera_from_movie.estimate import noise_contradiction
+from blinkspot.movies.checks import check_denoised
 from blinkspot.movies.stack import Stack
 from blinkspot.plugin import backend
 from blinkspot.plugin.layers.table_shown import Picture, PictureChoice, drawn, places_px
@@ -84,6 +85,11 @@ def localize(
         How the pictures are drawn.
     model : Denoiser, optional
         What denoised the movie, for true uncertainties of fits on it.
+
+    Raises
+    ------
+    BlinkspotError
+        As :meth:`Localizer.localize` does, and where fits on the denoised movie would find it dark.
     """
     yield Progress("preparing", 0, 1, 0.0)
     localization = backend.localization()
@@ -95,6 +101,9 @@ def localize(
             contradiction = yield from backend.meanwhile(question, "looking at the noise")
             if contradiction is not None:
                 yield NoiseWarning(f"Warning: {contradiction}")
+        if denoised is not None and localizer.settings.fit_on == "denoised":
+            look = partial(check_denoised, denoised, movie, camera)
+            yield from backend.meanwhile(look, "looking at the denoised movie")
         for progress in (job := Returning(localizer.localize(movie, denoised))):
             yield dataclasses.replace(progress, step=f"localizing the {name} movie")
         table, remark = job.result, ""
