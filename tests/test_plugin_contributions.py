@@ -274,6 +274,16 @@ def test_colours_of_another_type_are_saved_as_they_are_seen(tmp_path, kind, brig
     np.testing.assert_array_equal(tifffile.imread(tmp_path / "p.tif"), picture)
 
 
+@pytest.mark.parametrize(("kind", "brightest"), [(np.int64, 255), (np.float64, 255.0), (np.uint16, 4095)])
+def test_colours_that_do_not_fill_their_type_are_saved_as_napari_shows_them(
+    viewer, tmp_path, kind, brightest
+):
+    picture = np.linspace(0, 255, 4 * 5 * 3).round().astype(np.uint8).reshape(4, 5, 3)
+    viewer.add_image((picture * (brightest / 255)).round().astype(kind), name="p", rgb=True)
+    viewer.layers.save(str(tmp_path / "p.tif"), plugin="napari-blinkspot")
+    np.testing.assert_array_equal(tifffile.imread(tmp_path / "p.tif"), picture)
+
+
 def test_a_coloured_picture_is_saved_in_its_colours(viewer, tmp_path):
     picture = np.random.default_rng(0).integers(0, 255, (20, 30, 3)).astype(np.uint8)
     viewer.add_image(picture, name="p", rgb=True, metadata={ROLE: "picture"})

@@ -108,37 +108,40 @@ def save_pixels(
     path: str | os.PathLike[str],
     pixel_size_nm: float | None,
     provenance: dict[str, Any] | None = None,
+    limits: tuple[float, float] | None = None,
 ) -> None:
     """Write a picture that is already there as a new TIFF.
 
     Parameters
     ----------
     values : (H, W) or (H, W, 3)
-        Written as float32, or as colours of uint8: of floats from 0 to 1, of whole numbers up to the largest
-        of their type.
+        Written as float32, or as colours of uint8.
     path : path
     pixel_size_nm : float or None
         None where it is not known.
     provenance : dict, optional
         JSON-ready.
+    limits : (float, float), optional
+        Between which values colours that are not of uint8 are seen; else floats from 0 to 1, whole numbers
+        from 0 to the largest of their type.
 
     Raises
     ------
     BlinkspotError
         If the file exists or cannot be written.
     """
-    pixels = _in_eight_bits(values) if values.ndim == 3 else np.asarray(values, np.float32)
+    pixels = _in_eight_bits(values, limits) if values.ndim == 3 else np.asarray(values, np.float32)
     about = json.dumps({**(provenance or {}), "picture_pixel_size_nm": pixel_size_nm})
     with written_whole(path, pixels.nbytes) as temporary:
         _write_tiff(pixels, temporary, about, pixel_size_nm)
 
 
-def _in_eight_bits(colours: NDArray[Any]) -> NDArray[np.uint8]:
+def _in_eight_bits(colours: NDArray[Any], limits: tuple[float, float] | None) -> NDArray[np.uint8]:
     if colours.dtype == np.uint8:
         return colours
-    brightest = np.iinfo(colours.dtype).max if colours.dtype.kind in "iu" else 1.0
-    part = np.clip(np.nan_to_num(np.asarray(colours, np.float64)) / brightest, 0.0, 1.0)
-    return np.rint(255.0 * part).astype(np.uint8)
+    darkest, brightest = limits or (0.0, np.iinfo(colours.dtype).max if colours.dtype.kind in "iu" else 1.0)
+    seen = np.clip(np.nan_to_num(np.asarray(colours, np.float64), nan=darkest), darkest, brightest)
+    return np.rint(255.0 * (seen - darkest) / (brightest - darkest)).astype(np.uint8)
 
 
 def _how_shown(

@@ -50,7 +50,7 @@ def write_image(path: str, data: Any, attributes: dict[str, Any]) -> list[str]:
         )
     pixel_size_nm = _of_scale(attributes)
     if is_picture:
-        _write_picture(path, np.asarray(data), pixel_size_nm, made_by)
+        _write_picture(path, np.asarray(data), pixel_size_nm, made_by, attributes.get("contrast_limits"))
     else:
         if isinstance(data, WindowFrames):
             data.check_whole()
@@ -59,12 +59,18 @@ def write_image(path: str, data: Any, attributes: dict[str, Any]) -> list[str]:
     return [path]
 
 
-def _write_picture(path: str, data: Any, pixel_size_nm: float | None, made_by: dict[str, Any] | None) -> None:
+def _write_picture(
+    path: str,
+    data: Any,
+    pixel_size_nm: float | None,
+    made_by: dict[str, Any] | None,
+    limits: tuple[float, float] | None,
+) -> None:
     if Path(path).suffix.lower() not in (".tif", ".tiff"):
         raise BlinkspotError(f"A single picture is written as TIFF: choose another name than {path}.")
     from blinkspot.localization.rendering.picture_files import save_pixels  # importing it takes a second
 
-    save_pixels(data[..., :3] if data.ndim == 3 else data, path, pixel_size_nm, made_by)
+    save_pixels(data[..., :3] if data.ndim == 3 else data, path, pixel_size_nm, made_by, limits)
 
 
 def _provenance(data: Any, metadata: Mapping[str, Any]) -> dict[str, Any] | None:
