@@ -17,7 +17,7 @@ from blinkspot.denoising.training.checkpoint import read_checkpoint, write_check
 from blinkspot.denoising.training.kept_training import discard_checkpoint_of_finished
 from blinkspot.errors import BlinkspotError
 from blinkspot.movies.identity import movie_identity
-from blinkspot.movies.stack import as_stack
+from blinkspot.movies.stack import as_stack, open_stack
 
 pytest_plugins = ["commands"]
 
@@ -151,6 +151,23 @@ def test_only_its_own_checkpoint_is_discarded_beside_a_finished_model(
     write_checkpoint(kept, numbers, tensors)  # as a kill right after the naming leaves it
     discard_checkpoint_of_finished(model)
     assert kept.exists() == stays
+
+
+def test_the_checkpoint_beside_a_finished_model_of_a_camera_with_maps_is_known(
+    work: Path, command: Command, kept: Path, tmp_path: Path
+) -> None:
+    model, (numbers, tensors) = kept.with_suffix(""), read_checkpoint(kept)
+    kept.unlink()
+    shape = open_stack(work / "movie.tif").shape[1:]
+    np.save(tmp_path / "maps.npy", np.stack([np.full(shape, value, np.float32) for value in (100, 2, 1)]))
+    line = training(work, model)
+    at = line.index("--camera")
+    assert command(*line[:at], "--maps", tmp_path / "maps.npy", *line[at + 2 :]).status == 0
+    finished = Denoiser.load(model)
+    own = {"camera": finished.camera.identity(), "noise_ratio": finished.provenance["noise_ratio"]}
+    write_checkpoint(kept, {**numbers, **own}, tensors)
+    discard_checkpoint_of_finished(model)
+    assert not kept.exists()
 
 
 @pytest.mark.parametrize("name", ["", ".", ".."])

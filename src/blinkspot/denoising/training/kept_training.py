@@ -70,7 +70,8 @@ def discard_checkpoint_of_finished(model: Path) -> None:
         return
     # What is damaged is not taken for that model's.
     with contextlib.suppress(BlinkspotError, AttributeError, KeyError, TypeError, ValueError):
-        made, (kept, _) = Denoiser.load(model).provenance, read_checkpoint(checkpoint)
+        denoiser, (kept, _) = Denoiser.load(model), read_checkpoint(checkpoint)
+        made = {**denoiser.provenance, "camera": denoiser.camera.identity()}
         asked_for = json.loads(json.dumps(TrainingSettings(**kept["settings"]).chosen))
         # The last of these, a measured number, tells one movie from another.
         names = ("finished", "asked_for", "camera", "noise_ratio")
