@@ -397,6 +397,10 @@ def test_a_movie_that_was_renamed_keeps_its_results(movies: Path) -> None:
     (row,) = finish(job, lambda progress: notes.append(progress.note)).rows
     assert (row.state, row.folder) == ("skipped", movies / "out" / "a")
     assert any(note.startswith("c.tif: its results are in the folder a, after the name") for note in notes)
+    # Also when another movie has got the old name.
+    shutil.copy(movies / "b.tif", movies / "a.tif")
+    (row,) = run(recipe, movies, movies / "out", "c").rows
+    assert (row.state, row.folder) == ("skipped", movies / "out" / "a")
 
 
 def test_one_model_for_all_is_trained_on_the_frames_of_all(movies: Path) -> None:

@@ -188,15 +188,15 @@ class Planner:
                 found.append(ResultFolder(record.parent))
         return found
 
-    def _of_renamed(self, identity: dict[str, Any]) -> list[ResultFolder]:
-        """Return the folders of a movie that had another name before: nothing is where it was."""
+    def _of_renamed(self, identity: dict[str, Any], where: str) -> list[ResultFolder]:
+        """Return the folders of a movie that had another name before: nothing else is where it was."""
         return [
             folder
             for folder in self._before
             if folder.movie is not None
             and folder.movie.get("identity") == identity
             and folder.path not in self._taken
-            and not os.path.lexists(str(folder.movie.get("path")))
+            and (folder.movie.get("path") == where or not os.path.lexists(str(folder.movie.get("path"))))
         ]
 
     @cached_property
@@ -230,10 +230,12 @@ class Planner:
         if damaged is not None and not known:
             raise damaged  # it may be the movie's own: hours of work that would be done again
         same_place = [folder for folder in known if folder.movie and folder.movie.get("path") == where]
-        renamed = [] if known else self._of_renamed(identity)
+        renamed = [] if known else self._of_renamed(identity, where)
         chosen = (same_place or known or renamed or [ResultFolder(free)])[0]
         self._taken.add(chosen.path)
         if renamed:
+            # Another movie may get the old name.
+            chosen.belong_to({"path": where, "identity": identity})
             notes.append(
                 f"its results are in the folder {chosen.path.name}, after the name that it had before."
             )
