@@ -476,6 +476,11 @@ def test_whichever_molecule_of_a_dense_sample_shines_is_no_fiducial() -> None:
         finish(drift_of_fiducials(table_of(frames, places, 150), radius_nm=500.0))
     with pytest.raises(BlinkspotError, match="x 1600, y 1600 nm scatters by"):
         finish(drift_of_fiducials(table_of(frames, places, 150), [(1600.0, 1600.0)], 500.0))
+    # Dim beads scatter by as much, alone within a longer reach.
+    dim = table_of(np.arange(150), rng.normal(1000.0, 30.0, (150, 2)), 150)
+    with pytest.raises(BlinkspotError, match="or a longer one if it is a dim bead"):
+        finish(drift_of_fiducials(dim, [(1000.0, 1000.0)], 100.0))
+    assert len(finish(drift_of_fiducials(dim, [(1000.0, 1000.0)], 200.0)).places_nm) == 1
     # Nor does it count beside one; a fast drift is no scatter.
     bead = np.array([1000.0, 1000.0]) + np.outer(np.arange(150), [5.0, 0.0])
     both = table_of(np.concatenate([frames, np.arange(150)]), np.concatenate([places, bead]), 150)

@@ -132,8 +132,8 @@ def drift_of_fiducials(
                     x_nm, y_nm = positions_nm[number]
                     raise BlinkspotError(
                         f"What lies at x {x_nm:g}, y {y_nm:g} nm scatters by {noise_nm:.0f} nm from frame to "
-                        f"frame, as other molecules within {radius_nm:g} nm do: it is no fiducial; leave it "
-                        "out, or give a shorter reach."
+                        f"frame, as other molecules within {radius_nm:g} nm do: leave it out, or give a "
+                        "shorter reach, or a longer one if it is a dim bead."
                     )
                 n_loose += 1
             elif not any(_is_same(track, other) for other in followed):
@@ -150,7 +150,8 @@ def drift_of_fiducials(
         raise BlinkspotError(
             f"What is found within {radius_nm:g} nm in {100 * least_presence:.0f} % of the frames scatters "
             f"by more than {largest_noise_nm:.0f} nm from frame to frame: these are other molecules, and no "
-            "fiducials; give a shorter reach, or find the drift from the molecules."
+            "fiducials; give a shorter reach, a longer one if they are dim beads, or find the drift from the "
+            "molecules."
         )
     if not tracks:
         raise BlinkspotError(
