@@ -40,8 +40,9 @@ from blinkspot.plain_values import encodable
 FloatArray = NDArray[np.float32]
 
 # Wider than any camera, so that a slip of the keyboard is told at once.
+PIXEL_SIZES_NM = (1.0, 1e5)
 _LIMITS = {
-    "pixel_size_nm": (1.0, 1e5),
+    "pixel_size_nm": PIXEL_SIZES_NM,
     "offset_adu": (-1e6, 1e6),
     "electrons_per_adu": (1e-6, 1e6),
     "em_gain": (1.0, 1e5),

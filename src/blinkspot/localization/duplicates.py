@@ -42,8 +42,7 @@ def without_duplicates(
     starts = np.concatenate([[0], np.flatnonzero(np.diff(frame)) + 1, [n]])
     kept = np.ones(n, dtype=np.bool_)
     x, y = (read_only(np.ascontiguousarray(each, np.float64)) for each in positions.T)
-    down, strongest_first = np.lexsort((y, frame)), np.lexsort((-strength, frame))
-    _strike_duplicates(x, y, down, strongest_first, distance, starts, kept)
+    _strike_duplicates(x, y, -np.asarray(strength, np.float64), distance, starts, kept)
     return np.flatnonzero(kept)
 
 
@@ -51,25 +50,27 @@ def without_duplicates(
 def _strike_duplicates(
     x: FloatArray,
     y: FloatArray,
-    down: IntArray,
-    strongest_first: IntArray,
+    weakness: FloatArray,
     distance: float,
     starts: IntArray,
     kept: NDArray[np.bool_],
 ) -> None:
-    """Strike who is near a stronger one of its frame; frames begin at ``starts`` in all orders."""
-    place = np.empty(down.size, dtype=np.int64)
-    for i in range(down.size):
-        place[down[i]] = i
     for frame in range(starts.size - 1):
         first, last = starts[frame], starts[frame + 1]
-        for index in strongest_first[first:last]:
+        if last - first < 2:
+            continue
+        # Neighbours are sought up and down from each, in order of y. A copy can be written to, as weakness
+        # can: numba compiles one sorting for both.
+        down = first + np.argsort(y[first:last].copy(), kind="mergesort")
+        place = np.empty(last - first, dtype=np.int64)
+        for i in range(down.size):
+            place[down[i] - first] = i
+        for index in first + np.argsort(weakness[first:last], kind="mergesort"):
             if not kept[index]:
                 continue
-            # Neighbours are sought up and down from each, in order of y.
             for step in (-1, 1):
-                i = place[index] + step
-                while first <= i < last and abs(y[down[i]] - y[index]) < distance:
+                i = place[index - first] + step
+                while 0 <= i < down.size and abs(y[down[i]] - y[index]) < distance:
                     other = down[i]
                     off_x, off_y = x[other] - x[index], y[other] - y[index]
                     if off_x * off_x + off_y * off_y < distance * distance:

@@ -6,10 +6,8 @@ import math
 from pathlib import Path
 from typing import Any
 
+from blinkspot.camera.camera import PIXEL_SIZES_NM
 from blinkspot.errors import BlinkspotError, in_brief
-
-# As of a camera: a pixel in micrometres, taken for nm, would put all molecules a thousand times too far.
-_SMALLEST_NM, _LARGEST_NM = 1.0, 1e5
 
 
 def checked_pixel_size_nm(value: Any) -> float:
@@ -26,9 +24,10 @@ def checked_pixel_size_nm(value: Any) -> float:
         pixel_size_nm = math.nan
     if not (math.isfinite(pixel_size_nm) and pixel_size_nm > 0):
         raise BlinkspotError(f"The pixel size must be a number above 0 nm, not {in_brief(value, 60)}.")
-    if not _SMALLEST_NM <= pixel_size_nm <= _LARGEST_NM:
+    smallest, largest = PIXEL_SIZES_NM
+    if not smallest <= pixel_size_nm <= largest:
         raise BlinkspotError(
-            f"The pixel size must be from {_SMALLEST_NM:g} to {_LARGEST_NM:,.0f} nm, not {pixel_size_nm:g}: "
+            f"The pixel size must be from {smallest:g} to {largest:,.0f} nm, not {pixel_size_nm:g}: "
             "give that of the movie, in nm."
         )
     return pixel_size_nm

@@ -161,7 +161,7 @@ def _check_suffix(path: Path) -> None:
 
 
 def _pixel_size(path: Path, pixel_size_nm: float | None) -> float:
-    if pixel_size_nm is None or not (np.isfinite(pixel_size_nm) and pixel_size_nm > 0):
+    if pixel_size_nm is None:
         raise BlinkspotError(
             f"The drift {path} is in camera pixels: give the size of one, above 0 nm, with --pixel-size-nm, "
             "or beside the table in napari's Molecules dock."
