@@ -97,38 +97,26 @@ def light_pages_only(request: pytest.FixtureRequest) -> Iterator[None]:
 
 
 @pytest.fixture(autouse=True)
-def own_cameras(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Tests of the window never see, or touch, the cameras that their user has remembered."""
-    if request.path.name.startswith("test_plugin"):
-        monkeypatch.setattr("blinkspot.plugin.camera.keeper.cameras_folder", lambda: tmp_path / "cameras")
+def window_of_its_own(request: pytest.FixtureRequest) -> None:
+    """Tests of the window touch nothing of their user's, and are spared what takes long and nobody looks at.
 
-
-@pytest.fixture(autouse=True)
-def own_trainings(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Tests of the window never see, or touch, the unfinished trainings of their user."""
-    if request.path.name.startswith("test_plugin"):
-        folder = tmp_path / "trainings"
-        monkeypatch.setattr("blinkspot.plugin.train.unfinished.trainings_folder", lambda: folder)
-
-
-@pytest.fixture(autouse=True)
-def patience(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A job that is slow on a machine with other work is not taken for one whose disk does not answer."""
-    if request.path.name.startswith("test_plugin"):
-        monkeypatch.setattr("blinkspot.plugin.jobs.running._PATIENCE_S", 30.0)
-
-
-@pytest.fixture(autouse=True)
-def napari_in_less_time(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Spare the windows of tests what takes napari a fifth of their time and what no test looks at.
-
-    Its welcome, which is not shown, tells all shortcuts anew for each of 176 keys bound. And each event of Qt
-    goes through Python, so that a menu bar that is hidden comes up under the mouse.
+    They have no remembered cameras and unfinished trainings but their own. A job that is slow on a machine
+    with other work is not taken for one whose disk does not answer. napari's welcome, which is not shown,
+    tells no shortcuts, as it does anew for each of 176 keys bound; and Qt's events do not go through Python
+    so that a menu bar that is hidden comes up under the mouse. Garbage, which napari seeks whenever a layer
+    is removed and at the end of each test, is sought among what the test makes.
     """
-    if request.path.name.startswith("test_plugin"):
-        welcome = "napari._qt.widgets.qt_welcome.QtWelcomeWidget"
-        monkeypatch.setattr(f"{welcome}.refresh", lambda *_: None, raising=False)
-        monkeypatch.delattr("napari._qt.qt_main_window._QtMainWindow.eventFilter", raising=False)
+    if not request.path.name.startswith("test_plugin"):
+        return
+    folder, monkeypatch = request.getfixturevalue("tmp_path"), request.getfixturevalue("monkeypatch")
+    monkeypatch.setattr("blinkspot.plugin.camera.keeper.cameras_folder", lambda: folder / "cameras")
+    monkeypatch.setattr("blinkspot.plugin.train.unfinished.trainings_folder", lambda: folder / "trainings")
+    monkeypatch.setattr("blinkspot.plugin.jobs.running._PATIENCE_S", 30.0)
+    welcome = "napari._qt.widgets.qt_welcome.QtWelcomeWidget"
+    monkeypatch.setattr(f"{welcome}.refresh", lambda *_: None, raising=False)
+    monkeypatch.delattr("napari._qt.qt_main_window._QtMainWindow.eventFilter", raising=False)
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -136,17 +124,6 @@ def little_to_collect() -> None:
     """Have garbage sought among what the tests of a file make, not among the million objects of before."""
     gc.collect()
     gc.freeze()
-
-
-@pytest.fixture(autouse=True)
-def less_to_collect(request: pytest.FixtureRequest) -> None:
-    """Have it sought among what a test of the window makes.
-
-    napari seeks it whenever a layer is removed, and at the end of each test.
-    """
-    if request.path.name.startswith("test_plugin"):
-        gc.collect()
-        gc.freeze()
 
 
 @pytest.fixture
