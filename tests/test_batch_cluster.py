@@ -15,6 +15,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -22,7 +23,7 @@ import pytest
 from batches import RECIPE, TRAIN, names_in, recipe_in, results, run
 
 from blinkspot.batch import BatchProgress, Summary, tasks
-from blinkspot.batch.cluster import run_on_cluster
+from blinkspot.batch.cluster import _result, run_on_cluster
 from blinkspot.batch.scheduler import Watch, connect, farewell
 from blinkspot.batch.steps import Denoise
 from blinkspot.batch.tasks import Order
@@ -358,8 +359,10 @@ def test_a_disk_that_fails_is_tried_again_whoever_says_so(monkeypatch: pytest.Mo
         return tasks._outcome(fail, order, ())
 
     assert outcome_of(None).failure == outcome_of(ValueError()).failure == "It could not be written."
-    with pytest.raises(BlinkspotError):  # by which dask tries it again
+    with pytest.raises(BlinkspotError) as raised:  # by which dask tries it again
         outcome_of(OSError(5, "Input/output error"))
+    ended: Any = SimpleNamespace(status="error", exception=lambda: raised.value)
+    assert _result(ended).failure == "It could not be written."
 
 
 def test_a_worker_that_hears_nothing_goes_on_and_one_that_is_closing_ends(
