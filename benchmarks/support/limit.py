@@ -77,9 +77,9 @@ def photon_limit(
     """
     clean = clean_frames(truth, settings, movie.n_frames)
     used = movie.n_frames if frames is None else min(frames, movie.n_frames)
-    kind, first, second = _observed(movie.frames(0, used), settings.camera, law)
+    kind, first, second = observed(movie.frames(0, used), settings.camera, law)
     random = np.random.default_rng(seed)
-    lowest, highest = _prior(settings)
+    lowest, highest = prior_range(settings)
     pictures = np.empty((used, *movie.shape[1:]), np.float32)
     squares = np.empty((used, 4))  # of the pooled mean without sampling noise, the two chains, first halves
     for frame in range(used):
@@ -109,7 +109,7 @@ def photon_limit(
     return Limit(figures[0], error, *figures[1:], frames=pictures)
 
 
-def _observed(adu: NDArray[Any], camera: Camera, law: str) -> tuple[int, FloatArray, FloatArray]:
+def observed(adu: NDArray[Any], camera: Camera, law: str) -> tuple[int, FloatArray, FloatArray]:
     """Return the law of the noise and what it needs of each pixel; see ``support.posterior``."""
     photoelectrons = camera.photoelectrons(adu).astype(np.float64)
     if law == "quasi-Poisson":
@@ -123,7 +123,7 @@ def _observed(adu: NDArray[Any], camera: Camera, law: str) -> tuple[int, FloatAr
     return BINNED_POISSON, np.maximum(0.0, np.ceil(lower_edge)), np.ceil(upper_edge) - 1.0
 
 
-def _prior(settings: SimulationSettings) -> tuple[FloatArray, FloatArray]:
+def prior_range(settings: SimulationSettings) -> tuple[FloatArray, FloatArray]:
     """Return the lowest and the highest x, y, sigma (pixels) and photons."""
     height, width = settings.shape_px
     sigmas = np.array(settings.fwhm_nm) / FWHM_PER_SIGMA / settings.camera.pixel_size_nm
@@ -144,7 +144,7 @@ def _starts(
             molecules.column("photons"),
         ]
     )
-    lowest, highest = _prior(settings)
+    lowest, highest = prior_range(settings)
     scattered = random.uniform(lowest, highest, truth.shape)
     scattered[:, :2] = truth[:, :2] + random.normal(0.0, _SCATTER_PX, (len(truth), 2))
     # A truth file's rounding may put a molecule just outside its range.

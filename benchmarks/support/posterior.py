@@ -16,9 +16,10 @@ FloatArray = NDArray[np.float64]
 
 QUASI_POISSON, EM_REGISTER, BINNED_POISSON = 0, 1, 2
 RADIUS_SIGMAS = 5.0
-_WIDEST_PX = 48
-_WANTED_ACCEPTANCE = 0.35
-_FAR = 0.1  # share of the moves that go much farther than the others, from one mode to another
+WIDEST_PX = 48
+WANTED_ACCEPTANCE = 0.35
+LEAST_MEAN = 1e-9  # photoelectrons: moves leave as little by rounding
+FAR = 0.1  # share of the moves that go much farther than the others, from one mode to another
 
 
 @numba.njit(cache=True, fastmath=True)
@@ -66,19 +67,19 @@ def log_likelihood(kind: int, first: float, second: float, mean: float) -> float
 
 
 @numba.njit(cache=True)
-def _shares(centre: float, sigma: float, start: int, stop: int, shares: FloatArray) -> None:
+def shares(centre: float, sigma: float, start: int, stop: int, out: FloatArray) -> None:
     """Write the part of a spot's light on each pixel of a row; pixel i spans i - 0.5 to i + 0.5."""
     scale = 1.0 / (sigma * math.sqrt(2.0))
     edge = RADIUS_SIGMAS / math.sqrt(2.0)
     before = math.erf(min(edge, max(-edge, (start - 0.5 - centre) * scale)))
     for pixel in range(start, stop):
         after = math.erf(min(edge, max(-edge, (pixel + 0.5 - centre) * scale)))
-        shares[pixel - start] = 0.5 * (after - before)
+        out[pixel - start] = 0.5 * (after - before)
         before = after
 
 
 @numba.njit(cache=True)
-def _span(old: float, old_sigma: float, new: float, new_sigma: float, size: int) -> tuple[int, int]:
+def span(old: float, old_sigma: float, new: float, new_sigma: float, size: int) -> tuple[int, int]:
     """Return the first pixel, and the one after the last, that two versions of a spot light."""
     low = min(old - RADIUS_SIGMAS * old_sigma, new - RADIUS_SIGMAS * new_sigma)
     high = max(old + RADIUS_SIGMAS * old_sigma, new + RADIUS_SIGMAS * new_sigma)
@@ -128,10 +129,10 @@ def sample_frame(
     columns, old_columns = np.empty(width), np.empty(width)
     for i in range(len(state)):
         x, y, sigma, photons = state[i]
-        top, bottom = _span(y, sigma, y, sigma, height)
-        left, right = _span(x, sigma, x, sigma, width)
-        _shares(y, sigma, top, bottom, rows)
-        _shares(x, sigma, left, right, columns)
+        top, bottom = span(y, sigma, y, sigma, height)
+        left, right = span(x, sigma, x, sigma, width)
+        shares(y, sigma, top, bottom, rows)
+        shares(x, sigma, left, right, columns)
         for r in range(top, bottom):
             for c in range(left, right):
                 mean[r, c] += photons * rows[r - top] * columns[c - left]
@@ -145,13 +146,13 @@ def sample_frame(
     steps[:, 0] = 0.1
     steps[:, 1] = 0.1 * (highest[3] - lowest[3])
     steps[:, 2] = 0.1 * (highest[2] - lowest[2])
-    new_mean, new_logs = np.empty((_WIDEST_PX, _WIDEST_PX)), np.empty((_WIDEST_PX, _WIDEST_PX))
+    new_mean, new_logs = np.empty((WIDEST_PX, WIDEST_PX)), np.empty((WIDEST_PX, WIDEST_PX))
     pictures = np.zeros((2, height, width))
     for sweep in range(burn_in + sweeps):
         for i in range(len(state)):
             for move in range(n_kinds):
                 x, y, sigma, photons = state[i]
-                far = np.random.random() < _FAR  # noqa: NPY002
+                far = np.random.random() < FAR  # noqa: NPY002
                 step = steps[i, move] * (8.0 if far else 1.0)
                 if move == 0:
                     new_x, new_y = x + step * np.random.randn(), y + step * np.random.randn()  # noqa: NPY002
@@ -172,13 +173,13 @@ def sample_frame(
                     and lowest[3] <= new_photons <= highest[3]
                 )
                 if possible:
-                    top, bottom = _span(y, sigma, new_y, new_sigma, height)
-                    left, right = _span(x, sigma, new_x, new_sigma, width)
-                    if bottom - top <= _WIDEST_PX and right - left <= _WIDEST_PX:
-                        _shares(y, sigma, top, bottom, old_rows)
-                        _shares(x, sigma, left, right, old_columns)
-                        _shares(new_y, new_sigma, top, bottom, rows)
-                        _shares(new_x, new_sigma, left, right, columns)
+                    top, bottom = span(y, sigma, new_y, new_sigma, height)
+                    left, right = span(x, sigma, new_x, new_sigma, width)
+                    if bottom - top <= WIDEST_PX and right - left <= WIDEST_PX:
+                        shares(y, sigma, top, bottom, old_rows)
+                        shares(x, sigma, left, right, old_columns)
+                        shares(new_y, new_sigma, top, bottom, rows)
+                        shares(new_x, new_sigma, left, right, columns)
                         # Photons are scaled with the width, which a symmetric step does not pay for.
                         gain = math.log(new_sigma / sigma) if move == 2 else 0.0
                         for r in range(bottom - top):
@@ -187,7 +188,7 @@ def sample_frame(
                                     new_photons * rows[r] * columns[c]
                                     - photons * old_rows[r] * old_columns[c]
                                 )
-                                value = max(value, 1e-9)
+                                value = max(value, LEAST_MEAN)
                                 new_mean[r, c] = value
                                 new_logs[r, c] = log_likelihood(
                                     kind, first[top + r, left + c], second[top + r, left + c], value
@@ -200,7 +201,7 @@ def sample_frame(
                             state[i, 0], state[i, 1] = new_x, new_y
                             state[i, 2], state[i, 3] = new_sigma, new_photons
                 if sweep < burn_in and not far:
-                    towards = (1.0 if accepted else 0.0) - _WANTED_ACCEPTANCE
+                    towards = (1.0 if accepted else 0.0) - WANTED_ACCEPTANCE
                     steps[i, move] *= math.exp(towards / math.sqrt(1.0 + 0.1 * sweep))
         if sweep >= burn_in:
             pictures[2 * (sweep - burn_in) // sweeps] += mean
