@@ -77,6 +77,23 @@ def test_variance_of_counts_is_their_mean(camera: Camera, level: float) -> None:
     assert counts.var() == pytest.approx(counts.mean(), rel=0.015)
 
 
+@pytest.mark.parametrize("level", [5.0, 40.0])
+def test_rounding_to_steps_of_several_electrons_is_noise(level: float) -> None:
+    """Read noise makes it so; whole electrons alone are rounded alike again and again."""
+    camera = Camera(offset_adu=414.0, electrons_per_adu=3.6, read_noise_electrons=1.5)
+    rng = np.random.default_rng(12)
+    electrons = rng.poisson(level, 400_000) + rng.normal(0.0, camera.read_noise_electrons, 400_000)
+    adu = np.rint(electrons / camera.electrons_per_adu + camera.offset_adu)
+    counts = camera.with_rounding().counts(adu).astype(float)
+    assert counts.mean() == pytest.approx(level + 1.5**2 + 3.6**2 / 12.0, rel=0.01)
+    assert counts.var() == pytest.approx(counts.mean(), rel=0.015)
+
+
+@pytest.mark.parametrize("camera", [EMCCD, SCMOS, Camera()], ids=["EM-CCD", "sCMOS", "photons"])
+def test_steps_below_a_photoelectron_tell_single_ones_apart(camera: Camera) -> None:
+    assert camera.with_rounding() == camera
+
+
 @given(camera=cameras)
 def test_named_values_there_and_back(camera: Camera) -> None:
     assert Camera.from_dict(camera.as_dict()) == camera

@@ -28,7 +28,7 @@ class Foretelling:
     """Stands for a model: foretells the same mean and variance of each frame."""
 
     def __init__(self, mean, variance, *, knows_variance=True, noise_ratio=1.0):
-        self.camera = CAMERA
+        self.camera = self.noise_camera = CAMERA
         self.provenance = {"noise_ratio": noise_ratio}
         self.knows_variance = knows_variance
         self.mean, self.variance = mean.astype(np.float32), variance.astype(np.float32)

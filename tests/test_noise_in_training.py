@@ -114,3 +114,17 @@ def test_the_denoised_movie_keeps_the_light():
         told, counted = (movie.reshape(60, -1)[1::2, places] for movie in (denoised, noisy))
         error = float(np.sqrt(2.0 * counted.mean() / counted.size))
         assert told.mean() == pytest.approx(counted.mean(), abs=4.0 * error)
+
+
+def test_steps_of_several_electrons_are_noise_that_the_camera_makes_and_not_the_light():
+    """Taken for light, the noise of rounding would come through: its variance is a tenth of the photons'."""
+    steps = Camera(offset_adu=100.0, electrons_per_adu=3.6, read_noise_electrons=1.5)
+    frames, clean = simulated(camera=steps, background_photons=10.0)
+    told = trained(frames, steps, epochs=20)
+    # Values of this type may never have been rounded.
+    taken_for_light = trained(frames.astype(np.float32), steps, epochs=20)
+    assert told.best.noise_camera == steps.with_rounding()
+    assert told.best.camera == taken_for_light.best.noise_camera == steps
+    assert error_of(told, clean) < 0.9 * error_of(taken_for_light, clean)
+    blind = np.concatenate([chunk.frames for chunk in told.best.denoise(told.movie, estimate="blind")])
+    assert blind.mean() == pytest.approx(clean.mean(), rel=0.01)

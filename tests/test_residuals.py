@@ -39,6 +39,7 @@ class Known:
 
     def __init__(self, mean: np.ndarray, alpha: float, camera: Camera = CAMERA) -> None:
         self.mean, self.alpha, self.camera = mean.astype(np.float32), alpha, camera
+        self.noise_camera = camera.with_rounding()
         self.provenance = {"network": "known"}
 
     def check_matches(self, movie: Stack, camera: Camera) -> None:
@@ -107,6 +108,17 @@ def test_a_variance_that_is_wrong_by_a_factor_is_told(factor):
     found = checked(noisy, model)
     assert found.variance == pytest.approx(factor, rel=0.02)
     assert "its variance is" in found.as_dict()["verdict"]
+
+
+def test_rounding_to_steps_of_several_electrons_is_foretold_by_the_model():
+    camera = Camera(offset_adu=100.0, electrons_per_adu=3.6, read_noise_electrons=1.5)
+    random = np.random.default_rng(5)
+    light = np.broadcast_to(random.uniform(3.0, 20.0, (SIZE, SIZE)), (FRAMES, SIZE, SIZE))
+    electrons = random.poisson(light) + random.normal(0.0, 1.5, light.shape)
+    noisy = np.rint(electrons / 3.6 + 100.0)
+    found = checked(noisy, Known(light + 1.5**2 + 3.6**2 / 12.0, 1e6, camera), camera)
+    assert found.variance == pytest.approx(1.0, abs=5.0 * found.variance_error)
+    assert float(found.mean_map.mean()) == pytest.approx(0.0, abs=0.01)
 
 
 def test_structure_that_stands_still_is_told():

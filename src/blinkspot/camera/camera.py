@@ -198,6 +198,19 @@ class Camera:
         """Turn ADU into counts, whose variance equals their mean (float32, may be negative)."""
         return self.counts_from_photoelectrons(self.photoelectrons(adu))
 
+    def with_rounding(self) -> Camera:
+        """Return the camera with the noise of rounding to whole ADU as a part of its read noise.
+
+        Steps of more than a photoelectron add the variance of a uniform law, a twelfth of a step squared
+        (Sheppard 1898, Proc. London Math. Soc. 29:353). Smaller ones tell single photoelectrons apart and add
+        next to nothing, and the variance that maps hold was measured behind them: such cameras stay as they
+        are.
+        """
+        if self.maps is not None or self.photoelectrons_per_adu <= 1.0:
+            return self
+        noise = math.hypot(self.read_noise_electrons, self.electrons_per_adu / math.sqrt(12.0))
+        return dataclasses.replace(self, read_noise_electrons=min(noise, _LIMITS["read_noise_electrons"][1]))
+
     def window(self, top: int, left: int, height: int, width: int) -> Camera:
         """Return the camera of a part of the frames: the same where there are no maps.
 

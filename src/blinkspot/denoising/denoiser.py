@@ -60,7 +60,7 @@ class PredictedChunk:
     start : int
         Number of the first frame.
     mean, variance : ndarray of float32, (n, Y, X)
-        Of each pixel's count as :meth:`blinkspot.camera.Camera.counts` has it; counts, and counts squared.
+        Of each pixel's count as :attr:`Denoiser.noise_camera` has it; counts, and counts squared.
     progress : Progress
         How far the job is.
     """
@@ -92,7 +92,12 @@ class Denoiser:
         self.network_name = network_name
         self.camera = camera
         self.provenance = record
-        self._stream = FrameStream(model.eval().requires_grad_(False), camera)
+        self._stream = FrameStream(model.eval().requires_grad_(False), self.noise_camera)
+
+    @property
+    def noise_camera(self) -> Camera:
+        """The camera whose counts the network sees: with the noise of rounding where it was trained so."""
+        return self.camera.with_rounding() if self.provenance.get("rounded") else self.camera
 
     @property
     def _model(self) -> PriorNetwork:
@@ -372,7 +377,7 @@ class Denoiser:
         if estimate == "posterior-variance":
             squared: FloatArray = (self.camera.excess_noise_factor**2 * estimated).numpy()
             return squared
-        return self.camera.photoelectrons_from_counts(estimated.numpy())
+        return self.noise_camera.photoelectrons_from_counts(estimated.numpy())
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the model as one new file (safetensors, its description in the header).

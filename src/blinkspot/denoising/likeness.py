@@ -154,7 +154,7 @@ def _foretold(denoiser: Denoiser, movie: Stack, index: int) -> Generator[Progres
         yield chunk.progress
         if len(chunk.mean):
             mean, variance = chunk.mean[0].astype(np.float64), chunk.variance[0].astype(np.float64)
-    z = denoiser.camera.counts(movie.frames(index, index + 1))[0].astype(np.float64)
+    z = denoiser.noise_camera.counts(movie.frames(index, index + 1))[0].astype(np.float64)
     light = float(z.sum() / mean.sum()), float(np.sqrt(variance.sum()) / mean.sum())
     squares = (z - mean) ** 2 / variance
     kept = (mean >= _FEWEST_COUNTS) & (squares <= np.quantile(squares, 1.0 - _STRUCK))

@@ -115,6 +115,15 @@ class Training:
         """Neighbouring frames that the model sees on each side; None until they are chosen."""
         return self._used.context_frames
 
+    @property
+    def _rounded(self) -> bool:
+        """Whether the movie's values were rounded to whole ADU."""
+        return self.movie.dtype.kind in "iu"
+
+    @property
+    def _noise_camera(self) -> Camera:
+        return self.camera.with_rounding() if self._rounded else self.camera
+
     @cached_property
     def identity(self) -> dict[str, Any]:
         """What a checkpoint must share with this training for it to go on from there, JSON-ready."""
@@ -190,7 +199,7 @@ class Training:
             with undamaged(self._resumed_from):
                 self._take(resumed[0])
         source, context_frames = yield from choose_crops(
-            self.movie, self.camera, self.settings, self._used, workers, self.device
+            self.movie, self._noise_camera, self.settings, self._used, workers, self.device
         )
         self._used = dataclasses.replace(self._used, context_frames=context_frames)
         # Validation crops have random numbers of their own: the same for any length of training.
@@ -330,6 +339,7 @@ class Training:
             device=self.device.type,
             threads=torch.get_num_threads(),
             noise_ratio=self._noise_ratio,
+            rounded=self._rounded,
             residual_ratio=self._residual.settled,
             started_from=None if self._start is None else self._start.provenance,
         )

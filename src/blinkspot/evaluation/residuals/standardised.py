@@ -61,7 +61,7 @@ class ResidualFrames:
 def by_model(noisy: Stack, denoiser: Denoiser) -> Generator[ResidualFrames, None, None]:
     """Compare each count with what the model says of it from the other pixels."""
     for chunk in denoiser.predict(noisy):
-        counts = denoiser.camera.counts(noisy.frames(chunk.start, chunk.start + len(chunk.mean)))
+        counts = denoiser.noise_camera.counts(noisy.frames(chunk.start, chunk.start + len(chunk.mean)))
         residual = standardised(counts, chunk.mean, chunk.variance)
         yield ResidualFrames(chunk.start, residual, chunk.mean, chunk.variance, chunk.progress)
 

@@ -31,5 +31,5 @@ def residual_by_model(denoiser: Denoiser, movie: Stack, index: int) -> FrameResi
     """Compare each count of a frame with what the model says of it from the other pixels."""
     chunks = (chunk for chunk in denoiser.predict(movie, index, index + 1) if len(chunk.mean))
     expected = next(chunks)
-    counts = denoiser.camera.counts(movie.frame(index))
+    counts = denoiser.noise_camera.counts(movie.frame(index))
     return FrameResidual(index, standardised(counts, expected.mean[0], expected.variance[0]))
