@@ -13,7 +13,16 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from .posterior import FAR, LEAST_MEAN, WANTED_ACCEPTANCE, WIDEST_PX, log_likelihood, shares, span
+from .posterior import (
+    FAR,
+    LEAST_MEAN,
+    QUASI_POISSON,
+    WANTED_ACCEPTANCE,
+    WIDEST_PX,
+    log_likelihood,
+    shares,
+    span,
+)
 
 FloatArray = NDArray[np.float64]
 
@@ -41,6 +50,14 @@ def value_at(picture: FloatArray, x: float, y: float) -> float:
     upper = (1.0 - right) * picture[row, column] + right * picture[row, column + 1]
     lower = (1.0 - right) * picture[row + 1, column] + right * picture[row + 1, column + 1]
     return (1.0 - down) * upper + down * lower
+
+
+@numba.njit(cache=True, fastmath=True)
+def _log_ratio(kind: int, first: float, second: float, mean: float, before: float) -> float:
+    """Return by how much a pixel's log-likelihood changes with its mean."""
+    if kind == QUASI_POISSON:  # with one logarithm in place of two
+        return first * math.log(mean / before) - (mean - before) / second
+    return log_likelihood(kind, first, second, mean) - log_likelihood(kind, first, second, before)
 
 
 @numba.njit(cache=True)
@@ -192,8 +209,7 @@ def sample_movie(
                                 value = max(value, LEAST_MEAN)
                                 new_mean[frame - start, r, c] = value
                                 one, other = first[frame, top + r, left + c], second[frame, top + r, left + c]
-                                gain += log_likelihood(kind, one, other, value)
-                                gain -= log_likelihood(kind, one, other, before)
+                                gain += _log_ratio(kind, one, other, value, before)
                     accepted = gain >= 0.0 or np.random.random() < math.exp(gain)  # noqa: NPY002
                     if accepted:
                         for frame in range(start, stop):
