@@ -209,6 +209,7 @@ def test_a_cell_is_one_piece_about_the_middle_the_same_from_its_seed():
         (-np.eye(3), "0 or more"),
         (np.full((2, 2), np.nan), "not finite"),
         (np.ones((2, 2, 2)), "one grey picture"),
+        ([["a"]], "one grey picture of real numbers"),
     ],
 )
 def test_masks_that_are_none_are_refused(values, words):

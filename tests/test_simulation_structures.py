@@ -13,11 +13,14 @@ from scipy.stats import kstest, norm, poisson
 from blinkspot.errors import BlinkspotError
 from blinkspot.evaluation.simulation import (
     NAMED_STRUCTURES,
+    Cell,
     Clusters,
     Field,
     Filaments,
+    GaussianProfile,
     Grids,
     Rings,
+    SmoothField,
     Tubes,
     read_mask,
 )
@@ -132,11 +135,47 @@ def test_molecules_on_filaments_are_spread_by_length():
         (Rings, {"per_um2": -1.0}, "rings' per_um2"),
         (Grids, {"spacing_nm": math.nan}, "grids' spacing_nm"),
         (Clusters, {"seed": -1}, "clusters' seed"),
+        (Rings, {"seed": "a"}, "rings' seed must be a whole number, not 'a'"),
+        (Tubes, {"length_um": None}, "tubes' length_um must be a number, not None"),
+        (Grids, {"rows": 1.5}, "grids' rows must be a whole number, not 1.5"),
+        (Cell, {"roughness": 0.5}, "cell's roughness must lie between 0 and 0.3, not 0.5"),
+        (SmoothField, {"contrast": "1"}, "smooth field's contrast must be a number, not '1'"),
+        (SmoothField, {"correlation_um": 1e300}, "smooth field's correlation_um must be from 0.001"),
+        (GaussianProfile, {"fwhm_um": 1e-300}, "Gaussian profile's fwhm_um must be from 0.001"),
+        (GaussianProfile, {"fwhm_um": 1.0, "centre_um": (math.nan, 1.0)}, "centre_um must be two numbers"),
+        (GaussianProfile, {"fwhm_um": 1.0, "centre_um": (1.0,)}, "centre_um must be two numbers"),
     ],
 )
 def test_structures_out_of_range_are_refused(kind, settings, words):
     with pytest.raises(BlinkspotError, match=words):
         kind(**settings)
+
+
+@pytest.mark.parametrize(
+    ("structure", "words"),
+    [
+        (Rings(per_um2=1e4), "1.4e\\+06 times in the field, of at most 100,000: choose a lower per_um2"),
+        (Grids(rows=10_000, columns=10_000), "sites, of at most 20,000,000: choose smaller grids"),
+        (Tubes(length_um=1e9), "segments, of at most 20,000,000: choose shorter tubes"),
+        (Grids(spacing_nm=1e5), "No part of the structure lies in the field"),
+    ],
+)
+def test_structures_that_a_field_cannot_hold_are_refused(structure, words):
+    with pytest.raises(BlinkspotError, match=words):
+        structure.places_in(FIELD)
+
+
+def test_sites_of_grids_larger_than_the_field_lie_in_it():
+    places_nm = drawn(Grids(rows=50, columns=50, spacing_nm=400.0))
+    assert FIELD.contains(*places_nm.T).all()
+
+
+@pytest.mark.parametrize("correlation_um", [1.5, 3.0, 100.0, 1e6])
+def test_a_smooth_field_is_smooth_however_small_it_is(correlation_um):
+    picture = SmoothField(correlation_um=correlation_um).on_pixels(Field((32, 32), 100.0))
+    assert np.ptp(picture) == pytest.approx(0.8)
+    # A single wave over the field rises by a tenth of its range in a pixel.
+    assert max(np.abs(np.diff(picture, axis=axis)).max() for axis in (0, 1)) < 0.1 * np.ptp(picture)
 
 
 def test_two_rings_of_another_seed_lie_elsewhere():

@@ -12,7 +12,7 @@ import typer
 from blinkspot.camera import MAPPED, NUMBERS, Camera
 from blinkspot.camera_from_movie.finding import GivenCamera
 from blinkspot.cli.camera_options import CameraOptions, takes_camera_options
-from blinkspot.cli.console import answer, run
+from blinkspot.cli.console import answer, run, say
 from blinkspot.cli.idle_options import refuse_idle
 from blinkspot.cli.movie_commands import Json
 from blinkspot.errors import BlinkspotError
@@ -156,10 +156,13 @@ def simulate(
     if illumination == _NONE or (illumination is None and base.illumination is None):
         refuse_idle(context, "without --illumination", "even_background")
     size_px = base.size_px if size is None else _size(size)
-    seen = replace(base, size_px=size_px, camera=_camera(base.camera, camera.given(), size_px))
+    # The preset's molecules may be too many for such a field, and those that are asked for not.
+    seen = replace(
+        base, size_px=size_px, camera=_camera(base.camera, camera.given(), size_px), density_per_um2=0.0
+    )
     given: dict[str, Any] = {
         "frames": frames,
-        "density_per_um2": density_per_um2,
+        "density_per_um2": base.density_per_um2 if density_per_um2 is None else density_per_um2,
         "photons": _pair("--photons", photons),
         "fwhm_nm": _pair("--fwhm-nm", fwhm_nm),
         "mean_on_frames": mean_on_frames,
@@ -236,6 +239,11 @@ def _camera(preset: Camera, given: GivenCamera, size_px: int | tuple[int, int]) 
         maps = maps.window(*given.window, height, width)
     if "offset_adu" in given.settings:
         maps = maps.moved_to(given.settings["offset_adu"])
+    if preset.em_gain > 1 and "em_gain" not in given.settings:
+        say(
+            f"The preset's EM gain of {preset.em_gain:g} multiplies the electrons before the maps do: give "
+            "--em-gain 1 for a camera without EM register."
+        )
     numbers = {name: value for name, value in settings.items() if name not in MAPPED}
     return Camera.from_dict({**numbers, "maps": maps})
 

@@ -16,10 +16,9 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.ndimage import gaussian_filter
 
 from blinkspot.errors import BlinkspotError
-from blinkspot.evaluation.simulation.checks import check_above_0, check_part, check_seed
+from blinkspot.evaluation.simulation.checks import check_above_0, check_part, check_seed, check_size_um
 from blinkspot.evaluation.simulation.field import Field
 from blinkspot.evaluation.simulation.structure import Independent, Places, Structure
 from blinkspot.evaluation.simulation.widths import FWHM_PER_SIGMA
@@ -28,6 +27,7 @@ FloatArray = NDArray[np.float64]
 
 
 _LOBES = 5  # of a cell's outline
+_FARTHEST_UM = 1e9
 
 
 class Mask(Structure):
@@ -83,7 +83,10 @@ class MaskImage(Mask):
 
     def __init__(self, values: ArrayLike, source: str | None = None) -> None:
         name = "The mask" if source is None else f"The mask {source}"
-        grey = np.array(values, dtype=np.float64)
+        try:
+            grey = np.array(values, dtype=np.float64)
+        except (TypeError, ValueError) as error:
+            raise BlinkspotError(f"{name} must be one grey picture of real numbers ({error}).") from error
         if grey.ndim != 2 or grey.size == 0:
             raise BlinkspotError(f"{name} must be one grey picture, not an array of shape {grey.shape}.")
         if not np.isfinite(grey).all() or grey.min() < 0:
@@ -156,9 +159,9 @@ class Cell(Mask):
     edge: float = 0.06
 
     def __post_init__(self) -> None:
-        check_seed(self.seed, "cell's")
+        check_seed(self, "cell's")
         check_above_0(self, "cell's", "radius", "edge")
-        check_part(self.roughness, "cell's roughness", 0.3)
+        check_part(self, "cell's", "roughness", 0.3)
 
     def on_pixels(self, field: Field) -> FloatArray:
         """Return its mean over each pixel of the frames, (Y, X); it is taken at the pixels' centres."""
@@ -196,6 +199,22 @@ class GaussianProfile(Mask):
 
     def __post_init__(self) -> None:
         check_above_0(self, "Gaussian profile's", "fwhm_um")
+        check_size_um(self.fwhm_um, "Gaussian profile's fwhm_um")
+        if self.centre_um is not None:
+            self._check_centre()
+
+    def _check_centre(self) -> None:
+        centre = self.centre_um
+        if (
+            not isinstance(centre, (list, tuple))
+            or len(centre) != 2
+            or any(type(place) not in (int, float) or not abs(place) < _FARTHEST_UM for place in centre)
+        ):
+            raise BlinkspotError(
+                "The Gaussian profile's centre_um must be two numbers, x and y in micrometres, not "
+                f"{centre!r}."
+            )
+        object.__setattr__(self, "centre_um", tuple(centre))
 
     def on_pixels(self, field: Field) -> FloatArray:
         """Return its mean over each pixel of the frames, (Y, X); it is taken at the pixels' centres."""
@@ -214,7 +233,8 @@ class GaussianProfile(Mask):
 class SmoothField(Mask):
     """A smooth random field: light from above and below the focus.
 
-    White noise under a Gaussian filter, scaled so that it runs from ``1 - contrast`` to 1.
+    White noise under a Gaussian filter, scaled so that it runs from ``1 - contrast`` to 1. Where the filter
+    is wider than the field, one wave over all of it is left.
 
     Attributes
     ----------
@@ -231,19 +251,24 @@ class SmoothField(Mask):
     contrast: float = 0.8
 
     def __post_init__(self) -> None:
-        check_seed(self.seed, "smooth field's")
+        check_seed(self, "smooth field's")
         check_above_0(self, "smooth field's", "correlation_um")
-        check_part(self.contrast, "smooth field's contrast")
+        check_size_um(self.correlation_um, "smooth field's correlation_um")
+        check_part(self, "smooth field's", "contrast")
 
     def on_pixels(self, field: Field) -> FloatArray:
         """Return its mean over each pixel of the frames, (Y, X); it is taken at the pixels' centres."""
         noise = np.random.default_rng(self.seed).standard_normal(field.shape_px)
-        sigma_px = 1e3 * self.correlation_um / field.pixel_size_nm
-        smooth = gaussian_filter(noise, sigma_px, mode="wrap")
-        spread = float(np.ptp(smooth))
-        if spread == 0.0:
-            return np.ones(field.shape_px)
-        scaled: FloatArray = 1.0 - self.contrast * (smooth.max() - smooth) / spread
+        pixel_um = 1e-3 * field.pixel_size_nm
+        height, width = field.shape_px
+        squared = np.fft.fftfreq(height, pixel_um)[:, np.newaxis] ** 2 + np.fft.rfftfreq(width, pixel_um) ** 2
+        # By the spectrum: a filter that is cut off leaves steps of a field that is no wider. Each wave over
+        # the longest one, lest all be lost in rounding: the field is scaled anyhow, its mean has no say.
+        longest = squared[squared > 0].min()
+        passed = np.exp(-2.0 * (math.pi * self.correlation_um) ** 2 * np.maximum(squared - longest, 0.0))
+        passed[0, 0] = 0.0
+        smooth = np.fft.irfft2(np.fft.rfft2(noise) * passed, field.shape_px)
+        scaled: FloatArray = 1.0 - self.contrast * (smooth.max() - smooth) / np.ptp(smooth)
         return scaled
 
 

@@ -13,10 +13,19 @@ from blinkspot.evaluation.simulation.field import Field
 from blinkspot.evaluation.simulation.masks import Mask
 from blinkspot.evaluation.simulation.structure import Structure
 from blinkspot.plain_values import check_kinds, make_plain
+from blinkspot.safety.limits import MOST_BYTES_AT_ONCE, MOST_FRAMES
 
 LARGEST_NUMBER_OF_MOLECULES = 1e5
 LARGEST_NUMBER_OF_FLUOROPHORES = 2e6
 LARGEST_NUMBER_OF_PHOTONS = 1e9
+# Numbers beyond are slips, and would overflow.
+_AT_MOST = {
+    "background_photons": LARGEST_NUMBER_OF_PHOTONS,
+    "clock_induced_charge_electrons": LARGEST_NUMBER_OF_PHOTONS,
+    "mean_on_frames": 1e12,
+    "mean_off_frames": 1e12,
+    "motion_nm_per_sqrt_frame": 1e9,
+}
 
 _NOT_NEGATIVE = (
     "density_per_um2",
@@ -28,6 +37,8 @@ _NOT_NEGATIVE = (
     "motion_nm_per_sqrt_frame",
     "min_truth_photons",
 )
+# Of float32, as the movie without noise is written.
+_MOST_PIXELS = MOST_BYTES_AT_ONCE // 4
 _PAIRS = ("fwhm_nm", "photons", "drift_nm_per_frame")
 
 
@@ -122,13 +133,12 @@ class SimulationSettings:
             value = getattr(self, name)
             if not (math.isfinite(value) and value >= 0):
                 raise BlinkspotError(f"The simulation's {name} must be 0 or more, not {value}.")
-        self._check_blinking()
-        for name in ("background_photons", "clock_induced_charge_electrons"):
-            if getattr(self, name) > LARGEST_NUMBER_OF_PHOTONS:
+        for name, largest in _AT_MOST.items():
+            if getattr(self, name) > largest:
                 raise BlinkspotError(
-                    f"The simulation's {name} must be at most {LARGEST_NUMBER_OF_PHOTONS:g}, "
-                    f"not {getattr(self, name):g}."
+                    f"The simulation's {name} must be at most {largest:g}, not {getattr(self, name):g}."
                 )
+        self._check_blinking()
         for name in ("fwhm_nm", "photons"):
             low, high = getattr(self, name)
             if not 0 < low <= high <= LARGEST_NUMBER_OF_PHOTONS:
@@ -177,6 +187,11 @@ class SimulationSettings:
         if min(self.shape_px) < 8:
             raise BlinkspotError(
                 f"A simulated frame must be at least 8 pixels high and wide, not {self.size_px}."
+            )
+        if self.frames > MOST_FRAMES or math.prod(self.shape_px) > _MOST_PIXELS:
+            raise BlinkspotError(
+                f"A simulated movie may have {MOST_FRAMES:,} frames of {_MOST_PIXELS:,} pixels, as any that "
+                f"is read, not {self.frames:,} of {math.prod(self.shape_px):,}."
             )
         maps = self.camera.maps
         if maps is not None and maps.shape != self.shape_px:

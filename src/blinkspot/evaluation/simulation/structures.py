@@ -21,7 +21,9 @@ FloatArray = NDArray[np.float64]
 
 _SEGMENT_NM = 50.0
 _SEGMENTS_PER_RING = 60
+_NOTHING_IN_THE_FIELD = "No part of the structure lies in the field: choose larger frames, or more of it."
 _MOST_ELEMENTS = 100_000
+_MOST_PARTS = 20_000_000
 
 
 @dataclass(frozen=True)
@@ -53,7 +55,7 @@ class Tubes(Structure):
     diameter_nm: float = 40.0
 
     def __post_init__(self) -> None:
-        check_seed(self.seed, "tubes'")
+        check_seed(self, "tubes'")
         check_above_0(self, "tubes'", "per_um2", "length_um", "persistence_um", "diameter_nm")
 
     def places_in(self, field: Field) -> Places:
@@ -61,6 +63,7 @@ class Tubes(Structure):
         random = np.random.default_rng(self.seed)
         middles_nm = _scattered(field, self.per_um2, random)
         steps = max(1, round(1e3 * self.length_um / _SEGMENT_NM / 2.0))
+        _check_parts(2 * steps * len(middles_nm), "segments", "shorter tubes, or fewer of them")
         turn = math.sqrt(_SEGMENT_NM / (1e3 * self.persistence_um))
         return _OnLines(_curves(middles_nm, steps, turn, random), self.diameter_nm, field)
 
@@ -94,7 +97,7 @@ class Rings(Structure):
     diameter_nm: float = 300.0
 
     def __post_init__(self) -> None:
-        check_seed(self.seed, "rings'")
+        check_seed(self, "rings'")
         check_above_0(self, "rings'", "per_um2", "diameter_nm")
 
     def places_in(self, field: Field) -> Places:
@@ -134,21 +137,26 @@ class Grids(Structure):
     spacing_nm: float = 20.0
 
     def __post_init__(self) -> None:
-        check_seed(self.seed, "grids'")
-        check_above_0(self, "grids'", "per_um2", "rows", "columns", "spacing_nm")
+        check_seed(self, "grids'")
+        check_above_0(self, "grids'", "per_um2", "spacing_nm", whole=("rows", "columns"))
 
     def places_in(self, field: Field) -> Places:
-        """Return the sites of those grids that lie wholly in a field."""
+        """Return the sites of grids that lie wholly in a field; of those larger than it, what lies there."""
         random = np.random.default_rng(self.seed)
         half_nm = 0.5 * self.spacing_nm * math.hypot(self.rows - 1, self.columns - 1)
         centres_nm = _scattered(field, self.per_um2, random, half_nm)
+        _check_parts(self.rows * self.columns * len(centres_nm), "sites", "smaller grids, or fewer of them")
         angle = random.uniform(0.0, 2.0 * math.pi, len(centres_nm))[:, np.newaxis]
         column, row = np.meshgrid(np.arange(self.columns), np.arange(self.rows))
         u = self.spacing_nm * (column.ravel() - (self.columns - 1) / 2.0)
         v = self.spacing_nm * (row.ravel() - (self.rows - 1) / 2.0)
         x_nm = centres_nm[:, :1] + u * np.cos(angle) - v * np.sin(angle)
         y_nm = centres_nm[:, 1:] + u * np.sin(angle) + v * np.cos(angle)
-        return _Sites(np.column_stack([x_nm.ravel(), y_nm.ravel()]))
+        sites_nm = np.column_stack([x_nm.ravel(), y_nm.ravel()])
+        sites_nm = sites_nm[field.contains(*sites_nm.T)]
+        if not len(sites_nm):
+            raise BlinkspotError(_NOTHING_IN_THE_FIELD)
+        return _Sites(sites_nm)
 
 
 @dataclass(frozen=True)
@@ -170,7 +178,7 @@ class Clusters(Structure):
     sigma_nm: float = 60.0
 
     def __post_init__(self) -> None:
-        check_seed(self.seed, "clusters'")
+        check_seed(self, "clusters'")
         check_above_0(self, "clusters'", "per_um2", "sigma_nm")
 
     def places_in(self, field: Field) -> Places:
@@ -187,9 +195,7 @@ class _OnLines(Independent):
         middle_nm = segments[:, :2] + segments[:, 2:] / 2.0
         self._segments = segments[field.contains(*middle_nm.T)]
         if not len(self._segments):
-            raise BlinkspotError(
-                "No part of the structure lies in the field: choose larger frames, or more of it."
-            )
+            raise BlinkspotError(_NOTHING_IN_THE_FIELD)
         lengths = np.hypot(*self._segments[:, 2:].T)
         self._normals = np.column_stack([-self._segments[:, 3], self._segments[:, 2]]) / lengths[:, None]
         self._cumulated = np.cumsum(lengths)
@@ -242,10 +248,25 @@ def _scattered(
     field: Field, per_um2: float, random: np.random.Generator, margin_nm: float = 0.0
 ) -> FloatArray:
     """Return at least one place in the field, x and y, nm, (n, 2); off the border if there is room."""
-    number = random.poisson(min(per_um2 * field.area_um2, _MOST_ELEMENTS))
+    mean = per_um2 * field.area_um2
+    if mean > _MOST_ELEMENTS:
+        raise BlinkspotError(
+            f"The structure would be there {mean:.2g} times in the field, of at most {_MOST_ELEMENTS:,}: "
+            "choose a lower per_um2."
+        )
+    number = random.poisson(mean)
     sizes_nm = np.array(field.extent_nm[::-1])
     margins_nm = np.minimum(margin_nm, sizes_nm / 2.0)
     return random.uniform(margins_nm, sizes_nm - margins_nm, (max(1, number), 2))
+
+
+def _check_parts(number: int, what: str, instead: str) -> None:
+    """Refuse a structure that would take gigabytes."""
+    if number > _MOST_PARTS:
+        raise BlinkspotError(
+            f"The structure would have {float(number):.2g} {what}, of at most {_MOST_PARTS:,}: "
+            f"choose {instead}."
+        )
 
 
 def _curves(middles_nm: FloatArray, steps: int, turn: float, random: np.random.Generator) -> FloatArray:
