@@ -19,6 +19,7 @@ from blinkspot.localization.table_files.csv_rows import check_row_lengths, headi
 from blinkspot.localization.table_files.values import checked_numbers
 
 _ROWS_AT_A_TIME = 20_000
+_TEN_DIGITS = 1e10
 # Java's signs for NaN and infinity, and what remains of them in an encoding that lacks them.
 _NOT_KNOWN = ("\ufffd", "∞", "-∞", "?")
 
@@ -44,6 +45,7 @@ def read_text(path: Path) -> pd.DataFrame:
             raise BlinkspotError(
                 f"The table {path} has more than one column {in_brief(twice[0], 60)!r}: leave one out."
             )
+        _check_separator(path, headings)
         check_row_lengths(path, len(headings), "table")
         return pd.read_csv(
             path, skipinitialspace=True, encoding="utf-8-sig", index_col=False, na_values=list(_NOT_KNOWN)
@@ -59,6 +61,16 @@ def read_text(path: Path) -> pd.DataFrame:
         ) from error
 
 
+def _check_separator(path: Path, headings: list[str]) -> None:
+    """Refuse a text that is separated otherwise, as spreadsheets do where numbers have commas in them."""
+    for sign, name in ((";", "semicolons"), ("\t", "tabs")):
+        if len(headings) == 1 and sign in headings[0]:
+            raise BlinkspotError(
+                f"The table {path} has its values between {name}, and not commas: save it as comma-separated "
+                "values, with points in its numbers."
+            )
+
+
 def numbers(path: Path, heading: str, values: pd.Series[Any], required: bool) -> NDArray[np.float64]:
     """Return a column of text as numbers, NaN where an optional value is not known.
 
@@ -67,6 +79,8 @@ def numbers(path: Path, heading: str, values: pd.Series[Any], required: bool) ->
     BlinkspotError
         If there is a word where a number should be, or a required number is missing.
     """
+    if values.dtype.kind in "bO":
+        values = values.map(_word)
     try:
         found = pd.to_numeric(values, errors="coerce").to_numpy(dtype=np.float64)
     except OverflowError as error:
@@ -83,12 +97,18 @@ def numbers(path: Path, heading: str, values: pd.Series[Any], required: bool) ->
     return checked_numbers(path, heading, found, required)
 
 
+def _word(value: Any) -> Any:
+    """Return a truth value, which pandas makes of the word and would take for 0 or 1, as the word it was."""
+    return str(value) if isinstance(value, bool) else value
+
+
 def write_text(
     columns: dict[str, NDArray[Any]], path: Path, provenance: dict[str, Any], quoting: int
 ) -> None:
     """Write columns by heading as a new CSV file, and the provenance beside it.
 
-    Numbers have ten significant digits; what is not known is left empty.
+    Numbers have ten significant digits, those of a column of very large ones all; what is not known is left
+    empty.
 
     Raises
     ------
@@ -99,7 +119,7 @@ def write_text(
     headings = io.StringIO()
     csv.writer(headings, quoting=quoting, lineterminator="\n").writerow(columns)  # type: ignore[arg-type]
     rows = len(next(iter(columns.values())))
-    line = ",".join(["%.10g"] * len(columns)) + "\n"
+    line = ",".join(map(_format, columns.values())) + "\n"
     with written_together((path, beside)) as (temporary, temporary_beside):
         with temporary.open("w", encoding="utf-8", newline="") as file:
             file.write(headings.getvalue())
@@ -110,6 +130,11 @@ def write_text(
                 # One format for many rows: several times faster than row by row.
                 file.write((line * len(some) % tuple(some.ravel().tolist())).replace("nan", ""))
         temporary_beside.write_text(json.dumps(provenance, indent=2) + "\n", encoding="utf-8")
+
+
+def _format(values: NDArray[Any]) -> str:
+    """Return how a column is written: whole numbers of more than ten digits may tell molecules apart."""
+    return "%.16g" if np.any(np.abs(values) >= _TEN_DIGITS) else "%.10g"
 
 
 def read_provenance(path: Path) -> dict[str, Any]:

@@ -64,6 +64,7 @@ _FIELDS = {
 }
 _IN_PIXELS = ("x", "y", "sx", "sy", "lpx", "lpy")
 _WHOLE = ("n", "group")
+_WHOLE_IN_FLOAT32 = 2**24
 # For what Picasso has no field, our name is one.
 _OURS = tuple(name for name in (*COLUMNS, *OPTIONAL_COLUMNS) if name not in _FIELDS)
 _BY_FIELD = {
@@ -180,7 +181,8 @@ def _type(field: str, values: NDArray[Any]) -> str:
         return "u4"
     if field in _WHOLE and np.array_equal(values, np.floor(values)) and np.all(np.abs(values) < 2**31):
         return "i4"
-    return "f4"
+    # What float32 rounds would be one molecule with another.
+    return "f8" if field in _WHOLE and np.any(np.abs(values) > _WHOLE_IN_FLOAT32) else "f4"
 
 
 def _records(fields: Columns, types: dict[str, str]) -> NDArray[Any]:
@@ -231,7 +233,7 @@ def _columns(path: Path, records: NDArray[Any], pixel_size_nm: float) -> Columns
             name = "detections"
         if name is None:
             continue
-        if records.dtype[field].kind not in "fiub":
+        if records.dtype[field].kind not in "fiu":
             raise BlinkspotError(f"The table {path} has no numbers in its field {field!r}.")
         values = records[field].astype(np.float64)
         values = checked_numbers(path, field, values, name in REQUIRED_COLUMNS)

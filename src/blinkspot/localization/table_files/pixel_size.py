@@ -19,7 +19,7 @@ def checked_pixel_size_nm(value: Any) -> float:
         If it is not a number from 1 to 100,000.
     """
     try:
-        pixel_size_nm = float(value)
+        pixel_size_nm = math.nan if isinstance(value, bool) else float(value)
     except (OverflowError, TypeError, ValueError):
         pixel_size_nm = math.nan
     if not (math.isfinite(pixel_size_nm) and pixel_size_nm > 0):

@@ -42,13 +42,14 @@ def checked_frames(path: Path, values: NDArray[np.float64], first: int) -> NDArr
     Raises
     ------
     BlinkspotError
-        If they are not whole numbers from ``first`` to a hundred million.
+        If they are not whole numbers from ``first`` on, or the last is beyond what a table holds.
     """
-    wrong = np.flatnonzero((values < first) | (values != np.floor(values)) | (values > LAST_FRAME))
+    last = LAST_FRAME + first
+    wrong = np.flatnonzero((values < first) | (values != np.floor(values)) | (values > last))
     if len(wrong):
         raise BlinkspotError(
             f"The table {path} has the frame {values[wrong[0]]:g} in data row {wrong[0] + 1}: "
-            f"frames must be whole numbers from {first} to {LAST_FRAME:,}."
+            f"frames must be whole numbers from {first} to {last:,}."
         )
     return values - first
 
