@@ -32,6 +32,20 @@ def test_what_would_be_taken_for_something_else_gets_one_sentence(tmp_path, text
     assert "\n" not in str(caught.value)
 
 
+def test_the_bkgstd_of_molecules_that_thunderstorm_merged_is_that_of_a_frame(tmp_path):
+    # ThunderSTORM's MergingOperations: intensity and bkgstd are summed, offset is the mean.
+    (tmp_path / "merged.csv").write_text(
+        "id,frame,x [nm],y [nm],intensity [photon],offset [photon],bkgstd [photon],detections\n"
+        "1,1,100,200,900,5,12,3\n2,4,300,200,400,6,4,1\n3,9,300,200,400,6,4,\n"
+    )
+    merged = read_table(tmp_path / "merged.csv")
+    assert merged.column("background_std_photons").tolist() == [4.0, 4.0, 4.0]
+    assert merged.column("background_photons").tolist() == [5.0, 6.0, 6.0]
+    assert merged.column("photons").tolist() == [900.0, 400.0, 400.0]
+    merged.save(tmp_path / "ours.csv")
+    assert read_table(tmp_path / "ours.csv").column("background_std_photons").tolist() == [4.0, 4.0, 4.0]
+
+
 def test_truth_values_of_picasso_are_no_numbers(tmp_path):
     locs = np.zeros(2, [("frame", "u4"), ("x", "?"), ("y", "f4")])
     with h5py.File(tmp_path / "t.hdf5", "w") as file:

@@ -5,7 +5,9 @@ Frames count from 1; positions are in nm from the first pixel's corner, as in a 
 What the versions differ in (read from ThunderSTORM's source): up to 1.3 the uncertainty is called
 ``uncertainty``, since 2014 ``uncertainty_xy``, and 3-D tables have ``uncertainty_z``. An elliptical Gaussian
 has ``sigma1`` and ``sigma2`` in place of ``sigma``: along x and y, unless an ``angle`` stands beside them.
-The user may choose other units in the window of results: lengths in ``px`` or ``um``, light in ``ADU``.
+The user may choose other units in the window of results: lengths in ``px`` or ``um``, light in ``ADU``. Its
+merging, which writes ``detections``, sums ``bkgstd`` over them as it does ``intensity``, but takes the mean
+of ``offset``.
 """
 
 from __future__ import annotations
@@ -13,6 +15,7 @@ from __future__ import annotations
 import csv
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from blinkspot.errors import BlinkspotError
@@ -62,7 +65,8 @@ def read(path: Path, text: pd.DataFrame, pixel_size_nm: float | None) -> Localiz
     Columns may be in any order. Those that a :class:`LocalizationTable` does not know are left out: ``id``;
     ``chi2``, a sum of squared residuals, weighted or not as the fitter was, which compares with nothing of
     ours; ``angle``, with which ``sigma1`` and ``sigma2`` give the mean width alone; ``z_rel``; and the
-    distances to the truth. Lengths in micrometres are converted, and those in pixels where the pixel size is
+    distances to the truth. The ``bkgstd`` of molecules that ThunderSTORM merged becomes the mean over their
+    localizations. Lengths in micrometres are converted, and those in pixels where the pixel size is
     known.
 
     Parameters
@@ -102,6 +106,12 @@ def read(path: Path, text: pd.DataFrame, pixel_size_nm: float | None) -> Localiz
                 "it needs at least 'frame', 'x [nm]' and 'y [nm]'."
             )
     known["frame"] = checked_frames(path, known["frame"], 1)
+    # Our own tables have no id, and that of a frame already.
+    if "id" in titles and {"background_std_photons", "detections"} <= known.keys():
+        detections = known["detections"]
+        known["background_std_photons"] = known["background_std_photons"] / np.where(
+            detections > 0, detections, 1.0
+        )
     known = with_means(known)
     if "angle" in titles:
         known = {name: values for name, values in known.items() if name not in ("sigma_x_nm", "sigma_y_nm")}
