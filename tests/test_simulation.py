@@ -255,6 +255,8 @@ def test_another_background_leaves_the_molecules_in_place():
         ({"fwhm_nm": (0.0, 100.0)}, "fwhm_nm"),
         ({"seed": -1}, "seed"),
         ({"frames": 10**8}, "10,000,000 frames"),
+        ({"camera": {"pixel_size_nm": 100.0}}, "camera must be a Camera, not"),
+        ({"illuminates_background": "no"}, "illuminates_background must be True or False"),
         ({"size_px": 10_000, "density_per_um2": 0.0}, "67,108,864 pixels, as any that is read"),
         ({"motion_nm_per_sqrt_frame": 1e308}, "motion_nm_per_sqrt_frame must be at most"),
         ({"mean_on_frames": 1e308}, "mean_on_frames must be at most"),
@@ -265,6 +267,11 @@ def test_another_background_leaves_the_molecules_in_place():
 def test_settings_out_of_range_are_refused(changes, word):
     with pytest.raises(BlinkspotError, match=word):
         SimulationSettings(**changes)
+
+
+def test_a_chunk_has_a_frame():
+    with pytest.raises(BlinkspotError, match="chunk_frames must be 1 or more, not -5"):
+        next(simulate(SimulationSettings(), -5))
 
 
 def test_files_hold_what_was_simulated(tmp_path):

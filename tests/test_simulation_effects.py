@@ -210,6 +210,8 @@ def test_a_cell_is_one_piece_about_the_middle_the_same_from_its_seed():
         (np.full((2, 2), np.nan), "not finite"),
         (np.ones((2, 2, 2)), "one grey picture"),
         ([["a"]], "one grey picture of real numbers"),
+        (np.ones((3, 3), complex), "one grey picture of real numbers"),
+        (np.ma.masked_equal([[1, 2], [0, 1]], 0), "masked or not finite"),
     ],
 )
 def test_masks_that_are_none_are_refused(values, words):

@@ -156,9 +156,12 @@ def simulate(
     if illumination == _NONE or (illumination is None and base.illumination is None):
         refuse_idle(context, "without --illumination", "even_background")
     size_px = base.size_px if size is None else _size(size)
+    given_camera = camera.given()
+    if camera.camera is not None or given_camera.maps is not None:
+        _say_em_gain(base.camera, given_camera)
     # The preset's molecules may be too many for such a field, and those that are asked for not.
     seen = replace(
-        base, size_px=size_px, camera=_camera(base.camera, camera.given(), size_px), density_per_um2=0.0
+        base, size_px=size_px, camera=_camera(base.camera, given_camera, size_px), density_per_um2=0.0
     )
     given: dict[str, Any] = {
         "frames": frames,
@@ -228,6 +231,15 @@ def _mask(option: str, word: str, names: list[str]) -> Mask | None:
     return read_mask(word)
 
 
+def _say_em_gain(preset: Camera, given: GivenCamera) -> None:
+    """Say that the preset's EM register stays where another camera is given without a word of one."""
+    if preset.em_gain > 1 and "em_gain" not in given.settings:
+        say(
+            f"The camera that is given states no EM gain, so that of the preset stays, {preset.em_gain:g}: "
+            "give --em-gain 1 for a camera without EM register."
+        )
+
+
 def _camera(preset: Camera, given: GivenCamera, size_px: int | tuple[int, int]) -> Camera:
     """Return the preset's camera with what is given of another one."""
     settings: dict[str, Any] = {name: getattr(preset, name) for name in NUMBERS} | dict(given.settings)
@@ -239,11 +251,6 @@ def _camera(preset: Camera, given: GivenCamera, size_px: int | tuple[int, int]) 
         maps = maps.window(*given.window, height, width)
     if "offset_adu" in given.settings:
         maps = maps.moved_to(given.settings["offset_adu"])
-    if preset.em_gain > 1 and "em_gain" not in given.settings:
-        say(
-            f"The preset's EM gain of {preset.em_gain:g} multiplies the electrons before the maps do: give "
-            "--em-gain 1 for a camera without EM register."
-        )
     numbers = {name: value for name, value in settings.items() if name not in MAPPED}
     return Camera.from_dict({**numbers, "maps": maps})
 

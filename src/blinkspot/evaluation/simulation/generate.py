@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from blinkspot.errors import BlinkspotError
 from blinkspot.evaluation.forward_model import record, spots_image
 from blinkspot.evaluation.simulation.background import Background
 from blinkspot.evaluation.simulation.motion import TINY_PHOTONS, Light, Movement
@@ -84,8 +85,10 @@ def simulate(
     Raises
     ------
     BlinkspotError
-        If no part of the structure lies in the field.
+        If no part of the structure lies in the field, or ``chunk_frames`` is below 1.
     """
+    if chunk_frames is not None and chunk_frames < 1:
+        raise BlinkspotError(f"chunk_frames must be 1 or more, not {chunk_frames}.")
     height, width = settings.shape_px
     chunk = chunk_frames or max(1, _PIXELS_PER_CHUNK // (height * width))
     # Streams of their own, so that a change of the camera or the background leaves the molecules in place.

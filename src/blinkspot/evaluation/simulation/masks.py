@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from blinkspot.errors import BlinkspotError
+from blinkspot.errors import BlinkspotError, in_brief
 from blinkspot.evaluation.simulation.checks import check_above_0, check_part, check_seed, check_size_um
 from blinkspot.evaluation.simulation.field import Field
 from blinkspot.evaluation.simulation.structure import Independent, Places, Structure
@@ -84,14 +84,20 @@ class MaskImage(Mask):
     def __init__(self, values: ArrayLike, source: str | None = None) -> None:
         name = "The mask" if source is None else f"The mask {source}"
         try:
-            grey = np.array(values, dtype=np.float64)
+            masked, given = np.ma.getmask(values), np.asarray(values)
+            if given.dtype.kind not in "fiub":
+                raise TypeError("no real numbers")
+            grey = np.array(given, dtype=np.float64)
         except (TypeError, ValueError) as error:
-            raise BlinkspotError(f"{name} must be one grey picture of real numbers ({error}).") from error
+            raise BlinkspotError(
+                f"{name} must be one grey picture of real numbers, not {in_brief(values, 40)!r}."
+            ) from error
+        grey[masked] = np.nan
         if grey.ndim != 2 or grey.size == 0:
             raise BlinkspotError(f"{name} must be one grey picture, not an array of shape {grey.shape}.")
         if not np.isfinite(grey).all() or grey.min() < 0:
             raise BlinkspotError(
-                f"{name} must hold numbers of 0 or more, and some are negative or not finite."
+                f"{name} must hold numbers of 0 or more, and some are negative, masked or not finite."
             )
         if grey.max() == 0:
             raise BlinkspotError(f"{name} is dark everywhere: a mask is bright where there is something.")

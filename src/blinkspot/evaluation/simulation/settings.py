@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from blinkspot.camera import Camera
-from blinkspot.errors import BlinkspotError
+from blinkspot.errors import BlinkspotError, in_brief
 from blinkspot.evaluation.simulation.field import Field
 from blinkspot.evaluation.simulation.masks import Mask
 from blinkspot.evaluation.simulation.structure import Structure
@@ -173,6 +173,15 @@ class SimulationSettings:
             ):
                 raise BlinkspotError(f"The simulation's {name} must be two numbers, not {pair!r}.")
             object.__setattr__(self, name, tuple(pair))
+        if not isinstance(self.camera, Camera):
+            raise BlinkspotError(
+                f"The simulation's camera must be a Camera, not {in_brief(self.camera, 40)!r}."
+            )
+        if not isinstance(self.illuminates_background, bool):
+            raise BlinkspotError(
+                "The simulation's illuminates_background must be True or False, not "
+                f"{self.illuminates_background!r}."
+            )
         for name, kind in (("structure", Structure), ("background_mask", Mask), ("illumination", Mask)):
             value = getattr(self, name)
             if value is not None and not isinstance(value, kind):
