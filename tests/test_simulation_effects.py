@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import math
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -493,6 +494,20 @@ def test_many_spots_are_drawn_as_few_are(monkeypatch):
     many = spots_image(*spots, (40, 60), 100.0)
     monkeypatch.setattr(forward_model, "_FEW_SPOTS", 10_000)
     np.testing.assert_allclose(many, spots_image(*spots, (40, 60), 100.0), atol=1e-11)
+
+
+@pytest.mark.parametrize("widest_nm", [170.0, 3900.0, 6000.0, 1e9])
+def test_many_spots_however_wide_take_little_memory(monkeypatch, widest_nm):
+    random = np.random.default_rng(1)
+    limits = ((-900, 7000), (-900, 5000), (40, widest_nm), (1, 9))
+    spots = [random.uniform(low, high, 3000) for low, high in limits]
+    tracemalloc.start()
+    many = spots_image(*spots, (400, 600), 100.0)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 1 << 30
+    monkeypatch.setattr(forward_model, "_FEW_SPOTS", 10_000)
+    np.testing.assert_allclose(many, spots_image(*spots, (400, 600), 100.0), atol=1e-10)
 
 
 def test_structures_are_the_same_in_every_movie():

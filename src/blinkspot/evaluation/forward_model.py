@@ -14,9 +14,11 @@ FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 
 SPOT_RADIUS_SIGMAS = 5.0
-# Of few spots the sum of outer products over the whole image is quicker, of many one over windows.
+# Of few spots, or wide ones, the sum of outer products over the whole image is quicker, of many one over
+# windows.
 _FEW_SPOTS = 1000
 _SPOTS_TOGETHER = 4096
+_VALUES_TOGETHER = 1 << 24
 
 
 def spots_image(
@@ -45,11 +47,14 @@ def spots_image(
         Photons.
     """
     height, width = shape_px
-    if len(photons) > _FEW_SPOTS:
+    if len(photons) > _FEW_SPOTS and _window_px(sigma_nm, pixel_size_nm) < min(shape_px):
         return _many_spots_image(x_nm, y_nm, sigma_nm, photons, shape_px, pixel_size_nm)
-    rows = _shares(y_nm, sigma_nm, np.arange(height + 1), pixel_size_nm)
-    columns = _shares(x_nm, sigma_nm, np.arange(width + 1), pixel_size_nm)
-    image: FloatArray = (rows * photons[:, np.newaxis]).T @ columns
+    image = np.zeros(shape_px)
+    for start in range(0, len(photons), _SPOTS_TOGETHER):
+        part = slice(start, start + _SPOTS_TOGETHER)
+        rows = _shares(y_nm[part], sigma_nm[part], np.arange(height + 1), pixel_size_nm)
+        columns = _shares(x_nm[part], sigma_nm[part], np.arange(width + 1), pixel_size_nm)
+        image += (rows * photons[part, np.newaxis]).T @ columns
     return image
 
 
@@ -99,13 +104,14 @@ def _many_spots_image(
     """Return the same image as :func:`spots_image`, from a window around each spot."""
     height, width = shape_px
     # Spots that lie just beyond the border reach into it: windows fall on an image with a margin.
-    margin = math.ceil(2.0 * SPOT_RADIUS_SIGMAS * float(sigma_nm.max()) / pixel_size_nm) + 1
+    margin = _window_px(sigma_nm, pixel_size_nm)
     padded = (height + 2 * margin, width + 2 * margin)
     image = np.zeros(padded[0] * padded[1])
-    for start in range(0, len(photons), _SPOTS_TOGETHER):
-        part = slice(start, start + _SPOTS_TOGETHER)
+    together = max(1, min(_SPOTS_TOGETHER, _VALUES_TOGETHER // margin**2))
+    for start in range(0, len(photons), together):
+        part = slice(start, start + together)
         sigma = sigma_nm[part]
-        pixels = np.arange(math.ceil(2.0 * SPOT_RADIUS_SIGMAS * float(sigma.max()) / pixel_size_nm) + 2)
+        pixels = np.arange(_window_px(sigma, pixel_size_nm) + 1)
         first_row, rows = _window(y_nm[part], sigma, pixels, height, pixel_size_nm)
         first_column, columns = _window(x_nm[part], sigma, pixels, width, pixel_size_nm)
         light = (rows * photons[part, np.newaxis])[:, :, np.newaxis] * columns[:, np.newaxis, :]
@@ -114,6 +120,11 @@ def _many_spots_image(
         places = first[:, np.newaxis, np.newaxis] + within
         image += np.bincount(places.ravel(), light.ravel(), len(image))
     return image.reshape(padded)[margin:-margin, margin:-margin]
+
+
+def _window_px(sigma_nm: FloatArray, pixel_size_nm: float) -> int:
+    """Return the side of a window that holds any of some spots, pixels."""
+    return math.ceil(2.0 * SPOT_RADIUS_SIGMAS * float(sigma_nm.max()) / pixel_size_nm) + 1
 
 
 def _window(
