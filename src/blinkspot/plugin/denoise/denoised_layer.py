@@ -17,6 +17,7 @@ from blinkspot.plugin.denoise.denoising_steps import DenoisingTask, FramesReady
 from blinkspot.plugin.layers.lineage import Ancestor
 from blinkspot.plugin.layers.live_layer import add_result
 from blinkspot.plugin.layers.movies import (
+    DONE,
     PROVENANCE,
     ROLE,
     STACK,
@@ -85,16 +86,34 @@ class GrowingLayer:
         self._ready = ready.stop
         if self.layer is None:
             done = Stack(self._data[: ready.stop - self._request.task.start])
-            self.layer = add_denoised(self._viewer, self._session, self._request, self._data, done)
+            more = None if self._is_whole else done.n_frames
+            self.layer = add_denoised(
+                self._viewer, self._session, self._request, self._data, done, done_so_far=more
+            )
             self._name = self.layer.name
-        elif ready.start <= frame_shown(self._viewer, self._request.source) < ready.stop:
+            return
+        self._count()
+        if ready.start <= frame_shown(self._viewer, self._request.source) < ready.stop:
             redraw(self.layer)
+
+    @property
+    def _is_whole(self) -> bool:
+        return self._ready == self._request.task.stop
+
+    def _count(self) -> None:
+        """Have it known of the layer how many frames are there, as long as others are still to come."""
+        assert self.layer is not None
+        if self._is_whole:
+            self.layer.metadata.pop(DONE, None)
+        else:
+            self.layer.metadata[DONE] = self._ready - self._request.task.start
 
     def cut(self) -> None:
         """Keep only the frames that are done, and say so in the name, unless the user has given another."""
         task = self._request.task
-        if self.layer is None or self._ready == task.stop:
+        if self.layer is None or self._is_whole:
             return
+        self.layer.metadata.pop(DONE, None)
         done = dataclasses.replace(task, stop=self._ready)
         self.layer.data = self._data[: done.shape[0]].copy()
         if self.layer.name == self._name:
@@ -109,6 +128,7 @@ def add_denoised(
     data: Any,
     done: Stack,
     stack: Stack | None = None,
+    done_so_far: int | None = None,
 ) -> Image:
     """Add the layer of a denoised movie, named after its source and lying where the source lies.
 
@@ -122,8 +142,12 @@ def add_denoised(
         Those of them that there are; a variance is displayed accordingly.
     stack : Stack, optional
         The file behind ``data``, where there is one.
+    done_so_far : int, optional
+        How many frames there are, where the others are still to come.
     """
     metadata: dict[str, Any] = {PROVENANCE: request.task.provenance}
+    if done_so_far is not None:
+        metadata[DONE] = done_so_far
     if stack is not None:
         metadata |= {STACK: stack, STACK_DATA: data}
     where = request.place.of_frames(request.task.start)

@@ -81,7 +81,9 @@ class MoviePair(QWidget):
 
     def _choose_denoised(self) -> None:
         self.denoised.refresh()
-        self.denoised.choose(self._session.denoised_of(self.movies.layer, self._viewer.layers))
+        # A single frame may be newer, but is no movie that could be chosen.
+        among = [layer for layer in self._viewer.layers if may_be_denoised(layer)]
+        self.denoised.choose(self._session.denoised_of(self.movies.layer, among))
 
     def _on_denoised_added(self, layer: Layer) -> None:
         if self._session.denoised_of(self.movies.layer, [layer]) is not None:

@@ -31,6 +31,8 @@ TABLE = "blinkspot_table"
 UNIT = "blinkspot_unit"
 """Key of a layer's metadata, for denoised frames: unit of the values, ``"ADU"``, ``"photons"`` or
 ``"ADU^2"``."""
+DONE = "blinkspot_done"
+"""Key of a layer's metadata, while its frames are denoised: how many there are so far."""
 
 FloatArray = NDArray[np.float64]
 
@@ -73,6 +75,38 @@ def stack_of(layer: Image) -> Stack:
     """
     stack = stack_behind(layer.data, layer.metadata)
     return as_stack(layer.data) if stack is None else stack
+
+
+def whole_stack_of(layer: Image) -> Stack:
+    """Return the denoised movie behind a layer.
+
+    Raises
+    ------
+    BlinkspotError
+        If the layer's data is no movie, or frames of it are still to come.
+    """
+    check_whole(layer.name, layer.metadata)
+    return stack_of(layer)
+
+
+def check_whole(name: str, metadata: Mapping[str, Any]) -> None:
+    """Check that no frames of a layer are still to come: until then they are black.
+
+    Raises
+    ------
+    BlinkspotError
+        If some are.
+    """
+    if DONE in metadata:
+        raise BlinkspotError(
+            f"{name!r} is denoised just now, and has its first {metadata[DONE]} frames only: wait for the "
+            "rest, or cancel that in the Denoise dock."
+        )
+
+
+def has_frame(layer: Image, index: int) -> bool:
+    """Whether a frame of a denoised movie is there, and not still to come."""
+    return index < int(layer.metadata.get(DONE, layer.data.shape[0]))
 
 
 def stack_behind(data: Any, metadata: Mapping[str, Any]) -> Stack | None:

@@ -22,7 +22,7 @@ from blinkspot.plugin.docks.opener import OpenButton
 from blinkspot.plugin.jobs.notify import warn
 from blinkspot.plugin.jobs.running import End, Outcome
 from blinkspot.plugin.layers.lineage import Ancestor, TableOrigin
-from blinkspot.plugin.layers.movies import Place, stack_of, why_not_a_movie
+from blinkspot.plugin.layers.movies import Place, stack_of, whole_stack_of, why_not_a_movie
 from blinkspot.plugin.layers.tables import table_of
 from blinkspot.plugin.localize import localizing_steps
 from blinkspot.plugin.localize.layers import add_localizations
@@ -178,7 +178,7 @@ class LocalizeDock(Dock):
         if target in (_NOISY, _BOTH):
             tasks[_NOISY] = None
         if target in (_DENOISED, _BOTH):
-            tasks[_DENOISED] = stack_of(denoised)
+            tasks[_DENOISED] = whole_stack_of(denoised)
         return tasks
 
     def _run(self) -> None:

@@ -16,7 +16,7 @@ from blinkspot.camera import Camera
 from blinkspot.errors import BlinkspotError
 from blinkspot.plugin.comparing.view import ComparisonView
 from blinkspot.plugin.jobs.latest_only import LatestOnly
-from blinkspot.plugin.layers.movies import frame_index, frame_shown, stack_of, why_not_a_movie
+from blinkspot.plugin.layers.movies import frame_index, frame_shown, has_frame, stack_of, why_not_a_movie
 from blinkspot.plugin.localize import localizing_steps
 from blinkspot.plugin.localize.markers import PreviewMarkers
 from blinkspot.plugin.localize.marking.looks import legend
@@ -133,6 +133,8 @@ class LocalizePreview(QObject):
         self._follow_drawing(layer, denoised)
         self._markers.begin(layer, denoised)
         denoised_index = None if denoised is None else frame_index(self._viewer, denoised)
+        if denoised is not None and denoised_index is not None and not has_frame(denoised, denoised_index):
+            denoised_index = None
         question = localizing_steps.PreviewQuestion(
             camera=camera,
             settings=settings,

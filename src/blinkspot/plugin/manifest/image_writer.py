@@ -13,7 +13,7 @@ import pint
 from blinkspot.errors import BlinkspotError
 from blinkspot.movies.writing import write_stack
 from blinkspot.plugin.denoise.on_the_fly.window_frames import WindowFrames
-from blinkspot.plugin.layers.movies import PROVENANCE, ROLE, stack_behind
+from blinkspot.plugin.layers.movies import PROVENANCE, ROLE, check_whole, stack_behind
 
 
 def write_image(path: str, data: Any, attributes: dict[str, Any]) -> list[str]:
@@ -37,11 +37,12 @@ def write_image(path: str, data: Any, attributes: dict[str, Any]) -> list[str]:
     Raises
     ------
     BlinkspotError
-        If the layer is neither, or the file exists or cannot be written.
+        If the layer is neither, or has frames still to come, or the file exists or cannot be written.
     """
     name, is_rgb = attributes.get("name", ""), bool(attributes.get("rgb"))
     shape = getattr(data, "shape", ())
     metadata = attributes.get("metadata", {})
+    check_whole(name, metadata)
     made_by = _provenance(data, metadata)
     is_picture = len(shape) == 2 or (is_rgb and len(shape) == 3)
     if not is_picture and (is_rgb or len(shape) != 3):

@@ -19,7 +19,7 @@ from blinkspot.plugin.docks.movie_pair import MoviePair
 from blinkspot.plugin.docks.opener import OpenButton
 from blinkspot.plugin.jobs.running import End, Outcome
 from blinkspot.plugin.layers.lineage import Ancestor, Reported
-from blinkspot.plugin.layers.movies import stack_of, why_not_a_movie
+from blinkspot.plugin.layers.movies import stack_of, whole_stack_of, why_not_a_movie
 from blinkspot.plugin.layers.tables import table_of
 from blinkspot.plugin.molecules.truth_layer import truth_choice, truth_of
 from blinkspot.plugin.report import report_steps
@@ -126,7 +126,7 @@ class ReportDock(Dock):
                 raise BlinkspotError("There is no denoised movie yet: denoise it in the Denoise dock.")
             task = report_steps.ReportTask(
                 noisy=stack_of(layer),
-                denoised=stack_of(denoised),
+                denoised=whole_stack_of(denoised),
                 camera=self.camera.checked_camera(),
                 truth=None
                 if truth is None

@@ -21,7 +21,7 @@ from blinkspot.plugin.camera.record import CameraRecord
 from blinkspot.plugin.dock_settings import CALIBRATION
 from blinkspot.plugin.layers.layer_choice import is_source
 from blinkspot.plugin.layers.lineage import AnyAncestor
-from blinkspot.plugin.layers.movies import PROVENANCE, ROLE, stack_of, why_not_a_movie
+from blinkspot.plugin.layers.movies import DONE, PROVENANCE, ROLE, stack_of, why_not_a_movie
 from blinkspot.plugin.layers.table_shown import PictureChoice
 from blinkspot.plugin.layers.tables import table_of
 from blinkspot.plugin.localize.localizing_steps import read_calibration
@@ -96,9 +96,8 @@ class _Collecting:
         for layer in viewer.layers:
             if _is_recorded(layer):
                 self._add_movie(layer)
-        growing = _layers_in_the_making(session)
         for layer in viewer.layers:
-            if _is_denoised(layer) and layer not in growing:
+            if _is_denoised(layer) and DONE not in layer.metadata:
                 self._add_denoised(layer)
         models = tuple(self._models())
         for layer in viewer.layers:
@@ -305,12 +304,6 @@ class _Collecting:
                 None if truth is None else truth.name,
                 each.holds_out,
             )
-
-
-def _layers_in_the_making(session: Session) -> list[Layer]:
-    """Return the layers that a denoising fills at the moment: half a movie is none."""
-    dock = session.docks.get("Denoise")
-    return list(dock.job_layers) if dock is not None and dock.runner.busy else []
 
 
 def _is_made_again(denoised: DenoisedMovie, gone: DenoisedMovie) -> bool:
