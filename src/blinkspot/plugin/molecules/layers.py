@@ -14,6 +14,7 @@ from blinkspot.plugin.layers.layer_list import put_above, selection_kept
 from blinkspot.plugin.layers.movies import PROVENANCE, ROLE, TABLE, Place
 from blinkspot.plugin.layers.rings import NO_PLACES, add_rings
 from blinkspot.plugin.layers.table_shown import Picture, PictureChoice
+from blinkspot.plugin.layers.world import data_at
 from blinkspot.plugin.molecules.molecules_steps import Opened, Points, Shown
 from blinkspot.plugin.session import session_of
 
@@ -141,7 +142,7 @@ def add_file(
 
 def frame_at(viewer: ViewerModel, layer: Layer) -> int:
     """Return the frame of a layer of molecules that the viewer shows."""
-    return max(0, round(float(layer.world_to_data(viewer.dims.point[-layer.ndim :])[0])))
+    return max(0, round(float(data_at(viewer, layer, viewer.dims.point)[0])))
 
 
 def show_left(viewer: ViewerModel, source: PointsLayer, work: Work, shown: Shown, *, anew: bool) -> None:

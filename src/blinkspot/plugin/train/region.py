@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from blinkspot.errors import BlinkspotError
 from blinkspot.movies.checks import SMALLEST_SIDE_PX
+from blinkspot.plugin.layers.world import data_at, world_of
 
 Region = tuple[int, int, int, int]
 """First row, first column, height and width, pixels."""
@@ -47,8 +48,8 @@ def region_drawn(viewer: ViewerModel, layer: Image) -> Region:
 def _to_movie(viewer: ViewerModel, layer: Image, shapes: Shapes, corner: ArrayLike) -> NDArray[np.float64]:
     """Return row and column of the movie at a point of a Shapes layer."""
     world = np.array(viewer.dims.point, dtype=float)
-    world[-2:] = np.asarray(shapes.data_to_world(corner))[-2:]
-    return np.asarray(layer.world_to_data(world[-3:]), float)[-2:]
+    world[-2:] = world_of(viewer, shapes, corner)[-2:]
+    return data_at(viewer, layer, world)[-2:]
 
 
 def _region(layer: Image, corners: ArrayLike, what: str) -> Region:

@@ -13,6 +13,7 @@ from qtpy.QtWidgets import QMainWindow
 
 from blinkspot.plugin.layers.movies import ROLE
 from blinkspot.plugin.layers.table_shown import places_px
+from blinkspot.plugin.layers.world import data_at, units_in_world, world_of
 from blinkspot.plugin.molecules.layers import Work, frame_at
 from blinkspot.plugin.molecules.molecules_steps import Left
 from blinkspot.plugin.molecules.table_view.canvas_clicks import CanvasClicks
@@ -100,10 +101,11 @@ class TableLink(QObject):
         if self._of is None or self.panel is None or self._of[0] not in self._viewer.layers:
             return
         layer, work, left = self._of
-        _, y, x = layer.world_to_data(position[-3:])
+        _, y, x = data_at(self._viewer, layer, position)
         pixel_nm = work.opened.pixel_size_nm
         place_nm = (float(y) + 0.5) * pixel_nm, (float(x) + 0.5) * pixel_nm
-        within_nm = _NEAR_SCREEN_PX / self._viewer.scene.camera.zoom / abs(float(layer.scale[-1])) * pixel_nm
+        pixel_in_world = abs(float(layer.scale[-1])) * units_in_world(self._viewer, layer)[-1]
+        within_nm = _NEAR_SCREEN_PX / self._viewer.scene.camera.zoom / pixel_in_world * pixel_nm
         frame, row = frame_at(self._viewer, layer), None
         if layer.visible or (work.points is not None and work.points.visible):
             row = nearest_row(left.table, left.rows, place_nm, within_nm, frame)
@@ -125,7 +127,7 @@ class TableLink(QObject):
         (place,) = places_px(table, work.opened.pixel_size_nm, np.array([row]))
         self._marked = (table, row)
         self.window.show(layer, place, window_px(table.provenance))
-        world, dims = layer.data_to_world(place), self._viewer.dims
+        world, dims = world_of(self._viewer, layer, place), self._viewer.dims
         first = dims.ndim - len(world)
         for axis in dims.not_displayed:
             if axis >= first:
