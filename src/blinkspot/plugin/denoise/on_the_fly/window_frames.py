@@ -33,6 +33,11 @@ class WindowFrames(LazyFrames):
     frames : DenoisedFrames
         What computes them.
 
+    Attributes
+    ----------
+    is_awaited : bool
+        Whether the frame that the window's thread has read last was still to come.
+
     Signals
     -------
     looked_at : int, bool
@@ -47,6 +52,7 @@ class WindowFrames(LazyFrames):
     def __init__(self, frames: DenoisedFrames) -> None:
         super().__init__(frames.shape, frames.dtype)
         self.computed = frames
+        self.is_awaited = False
         self._window = threading.get_ident()
 
     def read(self, start: int, stop: int) -> FloatArray:
@@ -56,6 +62,7 @@ class WindowFrames(LazyFrames):
             return self.computed.read(start, stop)
         if stop == start + 1:
             found = self.computed.cached(start)
+            self.is_awaited = found is None
             self.looked_at.emit(start, found is not None)
             return self._what_there_is(start, stop) if found is None else found[None].copy()
         self.many_looked_at.emit()
