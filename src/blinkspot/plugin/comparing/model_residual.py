@@ -5,7 +5,6 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-import numpy as np
 from napari.layers import Image
 from qtpy.QtCore import QObject, Signal  # type: ignore[attr-defined]
 
@@ -96,8 +95,7 @@ class ModelResidual(QObject):
             self.layer.events.visible.connect(self.renew)
         else:
             self.layer.data = answer.frame[None]
-            place = Place.of(self.source).of_frames(answer.index)
-            self.layer.translate, self.layer.affine = place["translate"], np.asarray(place["affine"])
+            Place.of(self.source).put(self.layer, answer.index)
 
     def _on_removed(self, event: object) -> None:
         if not self.is_shown:

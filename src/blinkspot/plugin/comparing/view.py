@@ -110,7 +110,7 @@ class ComparisonView:
             self.restore()
             raise
         if whole and was_in_grid != arrangement.in_grid:
-            viewer.reset_view()
+            viewer.fit_to_view()
         self.changed.emit(True)
 
     def lay_over(self, overlays: Pair | None) -> None:

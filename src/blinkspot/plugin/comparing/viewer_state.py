@@ -77,7 +77,7 @@ def shows_everything(viewer: ViewerModel, tolerance: float = 1.05) -> bool:
     """Whether a viewer shows all that is in it: its zoom is at most ``tolerance`` times the one that does."""
     camera = viewer.scene.camera
     zoom, centre = camera.zoom, camera.center
-    viewer.reset_view()
+    viewer.fit_to_view()
     fits = zoom <= camera.zoom * tolerance
     camera.zoom, camera.center = zoom, centre
     return bool(fits)

@@ -16,6 +16,7 @@ from blinkspot.errors import BlinkspotError
 from blinkspot.movies.checks import SMALLEST_SIDE_PX
 from blinkspot.movies.stack import Stack, as_stack
 from blinkspot.movies.tiff_reading import check_pixel_type
+from blinkspot.plugin.layers.world import data_at
 
 STACK = "blinkspot_stack"
 """Key of a layer's metadata: the :class:`Stack` behind it."""
@@ -58,6 +59,8 @@ def why_not_a_movie(layer: Layer) -> str | None:
     if min(height, width) < SMALLEST_SIDE_PX:
         least = f"{SMALLEST_SIDE_PX} x {SMALLEST_SIDE_PX}"
         return f"{name} has frames of {height} x {width} pixels: at least {least} are needed."
+    if isinstance(layer.data, np.ma.MaskedArray) and np.ma.is_masked(layer.data):
+        return f"{name} has pixels that are masked: fill them first, by their neighbours."
     try:
         check_pixel_type(np.dtype(layer.data.dtype), name)
     except BlinkspotError as error:
@@ -182,13 +185,13 @@ def contrast_limits(stack: Stack) -> tuple[float, float]:
 
 def frame_index(viewer: ViewerModel, layer: Layer) -> int | None:
     """Return the index of the layer's frame that the viewer shows; None where it shows none of them."""
-    index = round(float(layer.world_to_data(viewer.dims.point)[0]))
+    index = round(float(data_at(viewer, layer, viewer.dims.point)[0]))
     return index if 0 <= index < layer.data.shape[0] else None
 
 
 def frame_shown(viewer: ViewerModel, layer: Layer) -> int:
     """Return the index of the layer's frame that the viewer shows, or of the one nearest to that."""
-    index = round(float(layer.world_to_data(viewer.dims.point)[0]))
+    index = round(float(data_at(viewer, layer, viewer.dims.point)[0]))
     return min(max(index, 0), int(layer.data.shape[0]) - 1)
 
 
@@ -223,6 +226,15 @@ class Place:
     def of_frames(self, start: int) -> dict[str, Any]:
         """Return layer arguments for frames of the movie from index ``start`` on."""
         return self._arguments([0, 1, 2], offset=np.array([start, 0.0, 0.0]), pixels=1.0)
+
+    def put(self, layer: Layer, start: int) -> None:
+        """Have a layer of frames of the movie lie there, the first of which has the index ``start``."""
+        where = self.of_frames(start)
+        layer.units = where["units"]
+        for name in ("scale", "translate", "affine"):
+            # Each has the layer drawn anew.
+            if not np.array_equal(np.asarray(getattr(layer, name)), where[name]):
+                setattr(layer, name, where[name])
 
     def of_picture(self, pixels: float) -> dict[str, Any]:
         """Return layer arguments for a picture (Y, X) of the whole field.

@@ -6,6 +6,7 @@ from napari.components import ViewerModel
 from napari.layers import Image, Points
 
 from blinkspot.plugin.comparing.view import ComparisonView
+from blinkspot.plugin.layers.movies import Place
 from blinkspot.plugin.layers.rings import NO_PLACES, add_rings
 from blinkspot.plugin.localize.marking.looks import DENOISED_COLOUR, LOOKS, NOISY_COLOUR
 from blinkspot.plugin.localize.marking.states import Marked
@@ -42,12 +43,19 @@ class PreviewMarkers:
             self.noisy = self._circles(noisy, "noisy", NOISY_COLOUR, _NOISY_DIAMETER_PX)
             if denoised is not None:
                 self.denoised = self._circles(noisy, "denoised", DENOISED_COLOUR, _DENOISED_DIAMETER_PX)
-        elif self._hidden:
-            self._set_visible(True)
         else:
-            return
+            self._put_there(noisy)
+            if not self._hidden:
+                return
+            self._set_visible(True)
         self._hidden = False
         self.arrange()
+
+    def _put_there(self, movie: Image) -> None:
+        """Have the layers lie where their movie lies by now."""
+        for layer in (self.noisy, self.denoised):
+            if layer is not None:
+                Place.of(movie).put(layer, 0)
 
     @property
     def exist(self) -> bool:
