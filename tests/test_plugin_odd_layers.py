@@ -1,13 +1,17 @@
 """What a user does to layers of a movie: moves them, masks their pixels, has napari set their contrast."""
 
+import gc
+
 import numpy as np
 import pytest
-from test_plugin_helpers import add_movie, model, movie, open_dock
+from test_plugin_helpers import add_movie, model, movie, open_dock, wait_for_workers
 
+from blinkspot.localization import Localizer
 from blinkspot.plugin.comparing.view import CURTAIN, FLIP
 from blinkspot.plugin.denoise.on_the_fly.contrast import keep_contrast
 from blinkspot.plugin.denoise.on_the_fly.window_frames import WindowFrames
 from blinkspot.plugin.layers.movies import PROVENANCE, why_not_a_movie
+from blinkspot.plugin.localize import localizing_steps
 from blinkspot.plugin.session import session_of
 
 
@@ -96,3 +100,23 @@ def test_the_residual_follows_a_movie_that_is_moved(qtbot, viewer):
     layer.scale = (1.0, 0.5, 0.5)
     viewer.dims.set_current_step(0, 7)
     qtbot.waitUntil(lambda: lies_where(viewer.layers["movie residual"], layer, 7), timeout=30_000)
+
+
+def test_widths_are_learned_once_of_a_movie_that_is_in_no_file_and_do_not_keep_it(qtbot, viewer, monkeypatch):
+    learned, learn = [], Localizer.learn_width
+    monkeypatch.setattr(Localizer, "learn_width", lambda *arguments: learned.append(1) or learn(*arguments))
+    data = movie().copy()
+    dock = open_dock(viewer, "Localize")
+    add_movie(viewer, data=data)
+    dock.preview.box.setChecked(True)
+    for frame in (3, 9):
+        viewer.dims.set_current_step(0, frame)
+        qtbot.waitUntil(lambda frame=frame: f"Frame {frame}:" in dock.preview.counts.text(), timeout=60_000)
+    assert learned == [1]
+    known = localizing_steps._widths[0][0]
+    assert known() is data
+    del data
+    viewer.layers.clear()
+    wait_for_workers(qtbot)
+    gc.collect()
+    assert known() is None

@@ -26,12 +26,15 @@ class _QuestionWorker(WorkerBase):  # type: ignore[misc]
 
     def __init__(self, question: Callable[[], Any], generation: int) -> None:
         super().__init__()
-        self._question = question
+        self._question: Callable[[], Any] | None = question
         self._generation = generation
 
     def work(self) -> _Answer:
+        # What it is about, movies and layers, must not stay with the worker, which superqt keeps for longer.
+        question, self._question = self._question, None
+        assert question is not None
         try:
-            return _Answer(self._generation, self._question())
+            return _Answer(self._generation, question())
         except Exception as error:
             return _Answer(self._generation, error=error)
 

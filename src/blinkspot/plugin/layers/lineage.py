@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,6 +13,7 @@ from napari.layers import Layer
 
 from blinkspot.camera import Camera
 from blinkspot.plugin.layers.movies import PROVENANCE, stack_behind
+from blinkspot.plugin.layers.reference import reference_to
 from blinkspot.plugin.layers.table_shown import PictureChoice
 
 if TYPE_CHECKING:  # importing it takes seconds
@@ -41,7 +42,7 @@ class Ancestor:
     def __init__(self, layer: Layer) -> None:
         stack = stack_behind(layer.data, layer.metadata)
         self._layer = weakref.ref(layer)
-        self._data = _reference(layer.data)
+        self._data = reference_to(layer.data)
         self._name = str(layer.name)
         self.path: Path | None = None if stack is None else stack.path
         self.shape: tuple[int, ...] = tuple(layer.data.shape)
@@ -59,14 +60,6 @@ class Ancestor:
         """Tell whether its layer is there, and still holds what it held."""
         own, data = self._layer(), self._data()
         return own is not None and own.data is data and any(layer is own for layer in layers)
-
-
-def _reference(data: Any) -> Callable[[], Any]:
-    """Return what returns some data, without keeping them, where their kind allows that."""
-    try:
-        return weakref.ref(data)
-    except TypeError:
-        return lambda: data
 
 
 class GoneAncestor:

@@ -17,6 +17,7 @@ from blinkspot.camera_from_movie.estimate import noise_contradiction
 from blinkspot.movies.checks import check_denoised
 from blinkspot.movies.stack import Stack
 from blinkspot.plugin import backend
+from blinkspot.plugin.layers.reference import reference_to
 from blinkspot.plugin.layers.table_shown import Picture, PictureChoice, drawn, places_px
 from blinkspot.plugin.localize.marking.states import Marked, marked
 from blinkspot.progress import Progress
@@ -204,19 +205,20 @@ def localize_frame(question: PreviewQuestion) -> PreviewAnswer:
     return PreviewAnswer(question.index, *states, truth is not None)
 
 
-_widths: list[tuple[Stack, Camera, Any, PsfWidth]] = []
+# A movie is known by its data, which must not stay in memory for this: an array gets a stack anew each time.
+_widths: list[tuple[Callable[[], Any], Camera, Any, PsfWidth]] = []
 
 
 def _known_width(localizer: Localizer, movie: Stack) -> PsfWidth:
     """Learn the widths of a movie's molecules once, not for each frame and threshold that is looked at."""
     settings = replace(localizer.settings, threshold=1.0, false_per_frame=None)
-    for known_movie, camera, known_settings, width in _widths:
-        if known_movie is movie and (camera, known_settings) == (localizer.camera, settings):
+    for known_data, camera, known_settings, width in _widths:
+        if known_data() is movie.data and (camera, known_settings) == (localizer.camera, settings):
             return width
     for _ in (job := Returning(localizer.learn_width(movie))):
         pass
     del _widths[_MOST_WIDTHS - 1 :]
-    _widths.insert(0, (movie, localizer.camera, settings, job.result))
+    _widths.insert(0, (reference_to(movie.data), localizer.camera, settings, job.result))
     width_learned: PsfWidth = job.result
     return width_learned
 

@@ -212,5 +212,7 @@ class LocalizePreview(QObject):
             self._markers.arrange()
 
     def _on_layer_removed(self, event: object) -> None:
-        if self.box.isChecked() and not self._markers.exist and self._markers.noisy is not None:
+        if not self._markers.exist and self._markers.noisy is not None:
             self.end()
+            # They keep the movie that they mark, which may be gone, too.
+            self._markers.remove()
