@@ -2,20 +2,15 @@
 
 import numpy as np
 import pytest
-from test_plugin_helpers import (
-    add_movie,
-    click,
-    model,
-    movie,
-    open_dock,
-    wait_for_end,
-)
+from test_plugin_helpers import add_movie, click, gated, model, movie, notifications, open_dock, wait_for_end
 
 from blinkspot.errors import BlinkspotError
 from blinkspot.movies.stack import Stack
+from blinkspot.plugin.denoise import denoising_steps
 from blinkspot.plugin.denoise.denoised_layer import GrowingLayer, Request
 from blinkspot.plugin.denoise.denoising_steps import DenoisingTask, FramesReady
 from blinkspot.plugin.layers.movies import DONE, Place
+from blinkspot.plugin.localize import localizing_steps
 from blinkspot.plugin.manifest.image_writer import write_image
 from blinkspot.plugin.saved_sessions.contents import contents_of
 from blinkspot.plugin.session import session_of
@@ -92,3 +87,21 @@ def test_a_single_denoised_frame_does_not_leave_another_movie_s_version_chosen(q
     for source, denoised in zip((*movies, movies[0]), (*versions, versions[0]), strict=True):
         dock.movies.choose(source)
         assert dock.denoised.layer is denoised
+
+
+def test_a_movie_that_is_given_other_data_meanwhile_is_told(qtbot, viewer, monkeypatch):
+    session_of(viewer).add_model("trained", model())
+    denoise, localize = open_dock(viewer, "Denoise"), open_dock(viewer, "Localize")
+    layer = add_movie(viewer)
+    gates = gated(monkeypatch, denoising_steps, "check"), gated(monkeypatch, localizing_steps, "drawn")
+    for dock, gate in zip((denoise, localize), gates, strict=True):
+        with notifications() as told:
+            click(qtbot, dock.run_button)
+            layer.data = movie().copy()
+            gate.set()
+            wait_for_end(qtbot, dock)
+        assert sum("was given other data while" in message for _, message in told) == 1
+    with notifications() as told:
+        click(qtbot, denoise.run_button)
+        wait_for_end(qtbot, denoise)
+    assert not any("other data" in message for _, message in told)

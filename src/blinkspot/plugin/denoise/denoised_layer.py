@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from blinkspot.camera import FloatArray
 from blinkspot.movies.stack import Stack
 from blinkspot.plugin.denoise.denoising_steps import DenoisingTask, FramesReady
+from blinkspot.plugin.jobs.notify import warn
 from blinkspot.plugin.layers.lineage import Ancestor
 from blinkspot.plugin.layers.live_layer import add_result
 from blinkspot.plugin.layers.movies import (
@@ -26,6 +27,8 @@ from blinkspot.plugin.layers.movies import (
     Place,
     contrast_limits,
     frame_shown,
+    stack_of,
+    why_not_a_movie,
 )
 from blinkspot.plugin.layers.redrawing import redraw
 from blinkspot.plugin.session import Session
@@ -58,6 +61,16 @@ class Request:
         what = "posterior variance" if self.task.is_variance else "denoised"
         frames = " (as you look)" if self.on_the_fly else self.task.frames_text
         return f"{self.source.name} {what}{frames}"
+
+
+def tell_if_other(request: Request, layer: Image) -> None:
+    """Warn where the movie was given other data while it was denoised: the result is none of these."""
+    source, movie = request.source, request.task.movie
+    if why_not_a_movie(source) is not None or stack_of(source).data is not movie.data:
+        warn(
+            f"{source.name!r} was given other data while it was denoised: {layer.name!r} is of what it held "
+            "before. Denoise it again."
+        )
 
 
 class GrowingLayer:

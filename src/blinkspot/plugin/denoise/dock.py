@@ -14,7 +14,7 @@ from qtpy.QtWidgets import QComboBox, QFormLayout, QPushButton, QSpinBox
 from blinkspot.errors import BlinkspotError
 from blinkspot.movies.stack import Stack
 from blinkspot.plugin.denoise import denoising_steps
-from blinkspot.plugin.denoise.denoised_layer import GrowingLayer, Request, add_denoised
+from blinkspot.plugin.denoise.denoised_layer import GrowingLayer, Request, add_denoised, tell_if_other
 from blinkspot.plugin.denoise.denoising_into_file import Begun, IntoFile
 from blinkspot.plugin.denoise.denoising_steps import DenoisingTask
 from blinkspot.plugin.denoise.leftovers_button import LeftoversButton
@@ -252,9 +252,11 @@ class DenoiseDock(Dock):
         request, growing, into = self._running, self._growing, self._into
         self._running = self._growing = self._into = None
         self._refresh()
+        layer: Image | None = None
         if growing is not None and growing.layer is not None and self.in_viewer(growing.layer):
             growing.cut()
-            self.job_bar.say(f"{growing.layer.name!r} is in the layer list.")
+            layer = growing.layer
+            self.job_bar.say(f"{layer.name!r} is in the layer list.")
         elif isinstance(outcome.result, Stack) and request is not None and self.in_viewer(request.source):
             stack = outcome.result
             layer = add_denoised(self.viewer, self.session, request, stack.as_dask(), stack, stack)
@@ -264,6 +266,8 @@ class DenoiseDock(Dock):
             self.job_bar.say(f"{layer.name!r} is in the layer list: a frame is denoised when you look at it.")
         elif isinstance(outcome.result, Path):
             self.job_bar.say(f"Saved as {outcome.result}.")
+        if request is not None and layer is not None:
+            tell_if_other(request, layer)
         if outcome.end is End.FAILED:
             self.job_bar.say(outcome.message)
         if into is not None:

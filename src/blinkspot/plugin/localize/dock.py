@@ -218,6 +218,11 @@ class LocalizeDock(Dock):
             source, place, origin = self._localized
             if self.in_viewer(source):
                 self._show_localized(source, place, outcome.result, origin)
+                if origin.movie is not None and not origin.movie.is_among([source]):
+                    warn(
+                        f"{source.name!r} was given other data while it was localized: the molecules are of "
+                        "what it held before. Localize it again."
+                    )
         self._refresh()
 
     def _show_localized(
