@@ -510,6 +510,17 @@ def test_many_spots_however_wide_take_little_memory(monkeypatch, widest_nm):
     np.testing.assert_allclose(many, spots_image(*spots, (400, 600), 100.0), atol=1e-10)
 
 
+def test_many_spots_in_a_strip_are_drawn_from_windows():
+    """A window higher than the strip is still far smaller than all of it."""
+    random = np.random.default_rng(1)
+    spots = [random.uniform(low, high, 3000) for low, high in ((0, 204_800), (0, 1200), (130, 131), (1, 9))]
+    tracemalloc.start()
+    spots_image(*spots, (12, 2048), 100.0)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 1 << 26
+
+
 def test_structures_are_the_same_in_every_movie():
     field = Field((64, 64), 100.0)
     for structure in (Tubes(seed=2), Filaments(seed=2)):

@@ -47,7 +47,7 @@ def spots_image(
         Photons.
     """
     height, width = shape_px
-    if len(photons) > _FEW_SPOTS and _window_px(sigma_nm, pixel_size_nm) < min(shape_px):
+    if len(photons) > _FEW_SPOTS and _window_px(sigma_nm, pixel_size_nm) ** 2 < height * width:
         return _many_spots_image(x_nm, y_nm, sigma_nm, photons, shape_px, pixel_size_nm)
     image = np.zeros(shape_px)
     for start in range(0, len(photons), _SPOTS_TOGETHER):
