@@ -31,6 +31,7 @@ from blinkspot.evaluation import PRESETS, HeldOutSettings, check_held_out, simul
 from blinkspot.evaluation.forward_model import recorded_adu, spots_image
 from blinkspot.evaluation.held_out import picture_sentence, sentence
 from blinkspot.evaluation.held_out.background import FRAMES_TOGETHER, BackgroundMeter
+from blinkspot.evaluation.held_out.check import _denoise as denoise_part
 from blinkspot.evaluation.held_out.estimates import false_beside_simulated, false_molecules, true_shares
 from blinkspot.evaluation.held_out.false_share import DIMMEST, fit_mixture, log_density
 from blinkspot.evaluation.held_out.full_light import (
@@ -655,6 +656,26 @@ def test_routes_of_a_denoised_movie(simulated) -> None:
         assert light == pytest.approx(0.5 * camera.photoelectrons(movie[:40, :48, :48]).mean(), rel=0.05)
         folder = kept.denoised.path.parent
     assert not folder.exists()
+
+
+@pytest.mark.parametrize("dtype", [np.uint16, np.float32])
+def test_what_is_trained_on_a_part_knows_the_noise_of_rounding(monkeypatch, dtype) -> None:
+    """The part's values are no whole ADU, but as noisy as those of the movie."""
+    given = []
+
+    def training(noisy, camera, _):
+        given.append((camera, camera.counts(noisy.frames(0, 60)).astype(float)))
+        raise InterruptedError
+
+    monkeypatch.setattr("blinkspot.denoising.Training", training)
+    kept = KeptMovie(Thinning(as_stack(flat(STEPS, 6.0).astype(dtype)), STEPS, 0.5, 1))
+    with pytest.raises(InterruptedError):
+        finish(denoise_part(kept, None, HeldOutSettings(minutes=1.0)))
+    camera, counts = given[0]
+    if dtype == np.uint16:
+        assert counts.var() == pytest.approx(counts.mean(), rel=0.02)
+    else:  # these may never have been rounded
+        assert camera == kept.camera
 
 
 def test_a_model_for_another_camera_is_refused(simulated) -> None:

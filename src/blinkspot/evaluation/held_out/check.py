@@ -184,7 +184,9 @@ def _denoise(
         # A model that has seen the movie would have seen the held-out part: only its build is taken over.
         build = {} if model is None else model.architecture
         chosen = TrainingSettings(minutes=settings.minutes, seed=settings.seed, **build)
-        trained = yield from Training(kept.noisy, kept.camera, chosen).run()
+        # The movie's own model knows the noise of rounding, too, but by the type of the values.
+        camera = kept.camera if is_whole else kept.thinning.kept_noise_camera
+        trained = yield from Training(kept.noisy, camera, chosen).run()
         yield from kept.denoise(trained, trained_here=True)
     elif model is not None:
         yield from kept.denoise(model, trained_here=is_whole)

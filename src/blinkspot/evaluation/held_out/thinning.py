@@ -111,6 +111,13 @@ class Thinning:
         return _with_read_variance(self.camera, self.kept_share)
 
     @property
+    def kept_noise_camera(self) -> Camera:
+        """The same with p times the noise of rounding, which the kept part's values do not show any more."""
+        is_rounded = self.movie.dtype.kind in "iu"
+        camera = self.camera.with_rounding() if is_rounded else self.camera
+        return _with_read_variance(camera, self.kept_share)
+
+    @property
     def kept(self) -> Stack:
         """The kept part as a movie in ADU of :attr:`kept_camera`, thinned when it is read."""
         return Stack(_KeptFrames(self), axes_guessed=False, metadata=self.movie.metadata)
