@@ -8,7 +8,7 @@ import pytest
 from blinkspot.camera import Camera
 from blinkspot.camera.maps import CameraMaps
 from blinkspot.denoising import Training, TrainingSettings
-from blinkspot.evaluation import PRESETS, simulate
+from blinkspot.evaluation import PRESETS, check_held_out, simulate
 from blinkspot.movies.stack import as_stack
 from blinkspot.progress import finish
 
@@ -128,3 +128,16 @@ def test_steps_of_several_electrons_are_noise_that_the_camera_makes_and_not_the_
     assert error_of(told, clean) < 0.9 * error_of(taken_for_light, clean)
     blind = np.concatenate([chunk.frames for chunk in told.best.denoise(told.movie, estimate="blind")])
     assert blind.mean() == pytest.approx(clean.mean(), rel=0.01)
+
+
+def test_the_noise_of_rounding_does_not_speak_against_the_camera():
+    """It more than doubles the variance here."""
+    steps = Camera(offset_adu=100.0, electrons_per_adu=6.0, read_noise_electrons=1.0)
+    random = np.random.default_rng(3)
+    electrons = random.poisson(1.5, (60, 48, 48)) + random.normal(0.0, 1.0, (60, 48, 48))
+    frames = np.rint(electrons / 6.0 + 100.0).astype(np.uint16)
+    training = trained(frames, steps, epochs=1)
+    assert training.best.provenance["noise_ratio"] == pytest.approx(1.0, abs=0.1)
+    assert not [warning for warning in training.warnings if "settings predict" in warning]
+    training.best.check_matches(frames, steps)
+    assert not finish(check_held_out(frames[:20], steps)).warnings

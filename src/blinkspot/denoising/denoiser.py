@@ -259,7 +259,7 @@ class Denoiser:
         check_movie(movie)
         check_camera(movie, self.camera)
         check_length(movie.n_frames, self.context_frames)
-        excess = noise_ratio(movie, self.camera) / self.provenance.get("noise_ratio", 1.0)
+        excess = noise_ratio(movie, self.noise_camera) / self.provenance.get("noise_ratio", 1.0)
         if not 0.5 <= excess <= 2.0:
             raise BlinkspotError(
                 f"The noise of {movie.name_within} has {excess:.2g} times the variance that the model's "

@@ -191,7 +191,7 @@ class Training:
         self, workers: Workers, checkpoint: Path | None, resumed: _Kept | None
     ) -> Generator[Progress, None, Denoiser]:
         if resumed is None:
-            found = yield from look_at(self.movie, self.camera, self._used)
+            found = yield from look_at(self.movie, self._noise_camera, self._used)
             self._used, self._noise_ratio = found.settings, found.noise_ratio
             self._warn_of(found.warnings + self._start_warnings())
             self._residual = ResidualCheck()
