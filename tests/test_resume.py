@@ -11,6 +11,7 @@ from blinkspot import progress
 from blinkspot.camera import Camera
 from blinkspot.denoising import Denoiser, Training, TrainingSettings
 from blinkspot.denoising.calibration import Calibration
+from blinkspot.denoising.training.checkpoint import read_checkpoint, write_checkpoint
 from blinkspot.denoising.training.training_state import TrainingState
 from blinkspot.errors import BlinkspotError
 from blinkspot.evaluation import PRESETS, simulate
@@ -76,6 +77,28 @@ def test_a_checkpoint_keeps_the_best_model_so_far(movie, tmp_path):
     np.testing.assert_array_equal(resumed.best.denoise_frame(movie, 3), stopped.best.denoise_frame(movie, 3))
     assert resumed.best.provenance == stopped.best.provenance
     run.close()
+
+
+def test_a_training_begun_without_the_noise_of_rounding_goes_on_without_it(movie, tmp_path, monkeypatch):
+    """A checkpoint of an older version: its best model's losses and bias are those of its counts."""
+    steps = Camera(offset_adu=100.0, electrons_per_adu=3.6)
+    with monkeypatch.context() as older:
+        older.setattr(Camera, "with_rounding", lambda camera: camera)
+        whole = Training(movie, steps, QUICK)
+        finish(whole.run())
+        run = Training(movie, steps, QUICK).run(checkpoint=tmp_path / "c")
+        for _ in range(60):
+            next(run)
+        run.close()
+    numbers, tensors = read_checkpoint(tmp_path / "c")
+    for each in (numbers, numbers["best"]):
+        each.pop("rounded", None)
+    write_checkpoint(tmp_path / "c", numbers, tensors)
+    resumed = Training(movie, steps, QUICK)
+    finish(resumed.run(resume=tmp_path / "c"))
+    assert resumed.best.noise_camera == steps
+    expected = whole.best.weights()
+    assert all(torch.equal(value, expected[name]) for name, value in resumed.best.weights().items())
 
 
 def test_minutes_already_spent_count(movie, tmp_path):

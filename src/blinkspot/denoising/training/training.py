@@ -104,6 +104,7 @@ class Training:
             start.check_can_learn(self.settings.loss)
             start.check_keeps(self.settings.chosen)
             self._used = dataclasses.replace(self._used, **start.architecture)
+        self._rounded = self.movie.dtype.kind in "iu"
         self._noise_ratio = 1.0
         self._residual = ResidualCheck()
         self._state: TrainingState | None = None
@@ -114,11 +115,6 @@ class Training:
     def context_frames(self) -> int | None:
         """Neighbouring frames that the model sees on each side; None until they are chosen."""
         return self._used.context_frames
-
-    @property
-    def _rounded(self) -> bool:
-        """Whether the movie's values were rounded to whole ADU."""
-        return self.movie.dtype.kind in "iu"
 
     @property
     def _noise_camera(self) -> Camera:
@@ -373,6 +369,7 @@ class Training:
             "used": dataclasses.asdict(self._used),
             "scaling": dataclasses.asdict(learner.model.scaling),
             "noise_ratio": self._noise_ratio,
+            "rounded": self._rounded,
             **self._residual.as_dict(),
             "warnings": list(self.warnings),
             "best": best,
@@ -388,6 +385,8 @@ class Training:
             blind_spot_radius_px=int(used["blind_spot_radius_px"]),
         )
         self._noise_ratio = float(numbers["noise_ratio"])
+        # Begun by a version that did not know that noise, it goes on with the counts it has learned.
+        self._rounded = bool(numbers.get("rounded", False))
         self._residual = ResidualCheck.from_dict(numbers)
         self._warn_of([str(warning) for warning in numbers["warnings"]])
 
