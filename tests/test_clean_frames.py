@@ -175,3 +175,16 @@ def test_ghosts_are_counted_where_no_molecule_explains_them(support: Any) -> Non
     assert rates.adjacent == pytest.approx(1 / 4)
     # The first blink has distances 5 to 10 on either side of it, and so has the second: 24 dark frames.
     assert rates.chance == pytest.approx(1 / 24)
+
+
+def test_a_long_blink_is_sampled_as_a_short_one_is(support: Any) -> None:
+    """A movie without any blink: the one that is said to be there shines for next to no time."""
+    shape, factor, background = (90, 16, 16), 2.0, 15.0
+    first, second = np.full(shape, background / factor), np.full(shape, factor)
+    everywhere = np.ones(shape[1:])
+    blink = np.array([[8.0, 8.0, 1.3, 1500.0, 2.0, 88.0]])
+    limits = np.array([7.5, 7.5, 1.2, 500.0]), np.array([8.5, 8.5, 1.6, 1500.0])
+    chain = support("blink_posterior").sample_movie(
+        0, first, second, background * everywhere, blink, everywhere, everywhere, *limits, 30.0, 200, 20, 1
+    )
+    assert chain.mean() == pytest.approx(background, rel=1e-3)

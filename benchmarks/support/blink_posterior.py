@@ -29,7 +29,6 @@ FloatArray = NDArray[np.float64]
 X, Y, SIGMA, PHOTONS, ON, OFF = range(6)
 """Columns of the blinks: pixels, photons of a fully lit frame, frames since the start."""
 _MOVES = 6  # place, photons, width, begin, end, end at the same light
-_LONGEST_FRAMES = 64
 _EVERY = 2  # sweeps from one picture that is kept to the next: neighbours are alike
 
 
@@ -162,7 +161,7 @@ def sample_movie(
     steps[:, 2] = 0.1 * (highest[SIGMA] - lowest[SIGMA])
     steps[:, 3:] = 0.2
     new = np.empty(6)
-    new_mean = np.empty((_LONGEST_FRAMES, WIDEST_PX, WIDEST_PX))
+    new_mean = np.empty((n_frames, WIDEST_PX, WIDEST_PX))
     pictures = np.zeros((2, n_frames, height, width), np.float32)
     kept = np.zeros(2)
     for sweep in range(burn_in + sweeps):
@@ -182,7 +181,7 @@ def sample_movie(
                 stop = min(n_frames, math.ceil(max(blink[OFF], new[OFF])))
                 top, bottom = span(blink[Y], blink[SIGMA], new[Y], new[SIGMA], height)
                 left, right = span(blink[X], blink[SIGMA], new[X], new[SIGMA], width)
-                small = max(bottom - top, right - left) <= WIDEST_PX and stop - start <= _LONGEST_FRAMES
+                small = max(bottom - top, right - left) <= WIDEST_PX
                 if likely > 0.0 and small:
                     gain += math.log(likely / value_at(density, blink[X], blink[Y]))
                     gain -= (new[OFF] - new[ON] - blink[OFF] + blink[ON]) / mean_on_frames
