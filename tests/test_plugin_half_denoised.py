@@ -76,6 +76,21 @@ def test_the_preview_does_not_seek_in_a_frame_that_is_still_to_come(qtbot, viewe
     assert kind in dock.preview.counts.text()
 
 
+def test_both_layers_of_markers_are_removed_at_once(qtbot, viewer, window):
+    dock = window[0]
+    viewer.dims.set_current_step(0, 5)
+    dock.preview.box.setChecked(True)
+    qtbot.waitUntil(lambda: "in both" in dock.preview.counts.text(), timeout=60_000)
+    viewer.layers.selection = {viewer.layers["found in noisy"], viewer.layers["found in denoised"]}
+    viewer.layers.remove_selected()
+    assert not dock.preview.box.isChecked()
+
+    dock.preview.box.setChecked(True)
+    qtbot.waitUntil(lambda: "found in denoised" in viewer.layers, timeout=60_000)
+    viewer.layers.remove(viewer.layers["found in noisy"])
+    qtbot.waitUntil(lambda: "found in denoised" not in viewer.layers, timeout=10_000)
+
+
 def test_a_single_denoised_frame_does_not_leave_another_movie_s_version_chosen(qtbot, viewer):
     dock = open_dock(viewer, "Localize")
     session = session_of(viewer)

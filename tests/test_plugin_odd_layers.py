@@ -118,5 +118,6 @@ def test_widths_are_learned_once_of_a_movie_that_is_in_no_file_and_do_not_keep_i
     del data
     viewer.layers.clear()
     wait_for_workers(qtbot)
+    qtbot.waitUntil(lambda: dock.preview._markers.noisy is None)
     gc.collect()
     assert known() is None

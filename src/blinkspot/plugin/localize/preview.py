@@ -89,6 +89,9 @@ class LocalizePreview(QObject):
         self._then = QTimer(self)
         self._then.setSingleShot(True)
         self._then.timeout.connect(self._show_denoised)
+        self._tidying = QTimer(self)
+        self._tidying.setSingleShot(True)
+        self._tidying.timeout.connect(self._tidy)
         follow(self, viewer.dims.events.current_step, self.soon)
         follow(self, viewer.layers.events.removed, self._on_layer_removed)
         follow(self, comparison.changed, self._on_comparison_changed)
@@ -214,5 +217,10 @@ class LocalizePreview(QObject):
     def _on_layer_removed(self, event: object) -> None:
         if not self._markers.exist and self._markers.noisy is not None:
             self.end()
-            # They keep the movie that they mark, which may be gone, too.
+            # Not now: napari may be removing several layers, of which it knows the places in its list.
+            self._tidying.start()
+
+    def _tidy(self) -> None:
+        """Take away what is left of the markers: they keep the movie that they mark, which may be gone."""
+        if not self._markers.exist:
             self._markers.remove()
