@@ -7,20 +7,16 @@ Molecules are placed by a fit in the sum of those frames, of their own and the c
 """
 
 import argparse
-import dataclasses
 
 from support import print_table
-from support.paper.data_sets import DATA_SETS
+from support.paper.data_sets import SCORED_NAMES, blinking_movies
 from support.paper.models import denoised
 from support.paper.protocols import paper_scores, returned, told_f1
-from support.trainings import Movie, simulated
+from support.trainings import Movie
 
 from blinkspot import Training, TrainingSettings
 from blinkspot.cli.console import run
 from blinkspot.cli.movie_commands import training_words
-from blinkspot.evaluation import PRESETS
-
-NAMES = [data_set.name for data_set in DATA_SETS if data_set.noisy_f1 is not None]
 
 
 def of_model(movie: Movie, noisy: float, clean: float, settings: TrainingSettings) -> tuple[object, ...]:
@@ -42,7 +38,7 @@ def main() -> None:
     parser.add_argument("--frames", type=int, default=300, help="of each movie")
     parser.add_argument("--on-frames", type=float, nargs="+", default=(4.0, 8.0, 16.0), help="mean length")
     parser.add_argument("--context-frames", type=int, nargs="+", default=(0, 1, 2, 4, 6), help="each side")
-    parser.add_argument("--data-sets", nargs="+", choices=NAMES, default=NAMES, metavar="NAME")
+    parser.add_argument("--data-sets", nargs="+", choices=SCORED_NAMES, default=SCORED_NAMES, metavar="NAME")
     parser.add_argument("--train", action="store_true", help="train and score a model on each movie, too")
     parser.add_argument("--channels", type=int, help="of the models that --train makes")
     parser.add_argument("--seed", type=int, default=1)
@@ -51,27 +47,21 @@ def main() -> None:
         parser.error("--channels is of the models that --train makes")
     models = TrainingSettings(seed=options.seed, channels=options.channels)
     rows = []
-    for data_set in DATA_SETS:
-        if data_set.name not in options.data_sets:
-            continue
-        for on_frames in options.on_frames:
-            settings = dataclasses.replace(
-                PRESETS[data_set.preset], frames=options.frames, seed=options.seed, mean_on_frames=on_frames
+    asked = options.data_sets, options.on_frames, options.frames, options.seed
+    for data_set, on_frames, movie in blinking_movies(*asked):
+        noisy, clean = paper_scores(movie)[0].f1, paper_scores(movie, movie.clean)[0].f1
+        told = [returned(noisy, told_f1(movie, each), clean) for each in options.context_frames]
+        rows.append(
+            (
+                data_set.name,
+                f"{on_frames:g}",
+                f"{noisy:.3f}",
+                f"{clean:.3f}",
+                *(f"{each:.0%}" for each in told),
+                *(of_model(movie, noisy, clean, models) if options.train else ()),
             )
-            movie = simulated(f"{data_set.preset}, {on_frames:g} frames", settings)
-            noisy, clean = paper_scores(movie)[0].f1, paper_scores(movie, movie.clean)[0].f1
-            told = [returned(noisy, told_f1(movie, each), clean) for each in options.context_frames]
-            rows.append(
-                (
-                    data_set.name,
-                    f"{on_frames:g}",
-                    f"{noisy:.3f}",
-                    f"{clean:.3f}",
-                    *(f"{each:.0%}" for each in told),
-                    *(of_model(movie, noisy, clean, models) if options.train else ()),
-                )
-            )
-            print(*rows[-1], flush=True)
+        )
+        print(*rows[-1], flush=True)
     contexts = (f"{each} context frames" for each in options.context_frames)
     trained = ("denoised F1", "returned", "its context frames", "steps") if options.train else ()
     print_table(("data set", "frames on", "noisy F1", "noise-free F1", *contexts, *trained), rows)

@@ -14,20 +14,15 @@ the truth and one from a scattered start, must agree.
 """
 
 import argparse
-import dataclasses
 import math
 
 import numpy as np
 from support import print_table
 from support.blink_limit import posterior_mean_movie
 from support.limit import LAWS
-from support.paper.data_sets import BLINKING_ON_FRAMES, DATA_SETS
+from support.paper.data_sets import BLINKING_ON_FRAMES, SCORED_NAMES, blinking_movies
 from support.paper.protocols import paper_scores, returned
-from support.trainings import simulated
 
-from blinkspot.evaluation import PRESETS
-
-NAMES = [data_set.name for data_set in DATA_SETS if data_set.noisy_f1 is not None]
 WHOLE = "all"
 
 
@@ -51,51 +46,45 @@ def main() -> None:
         default=(1, 2, None),
         help=f"each side; {WHOLE}: the whole movie",
     )
-    parser.add_argument("--data-sets", nargs="+", choices=NAMES, default=NAMES, metavar="NAME")
+    parser.add_argument("--data-sets", nargs="+", choices=SCORED_NAMES, default=SCORED_NAMES, metavar="NAME")
     parser.add_argument("--law", choices=LAWS, default=LAWS[0])
     parser.add_argument("--sweeps", type=int, default=300, help="length of each chain")
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
     rows = []
-    for data_set in DATA_SETS:
-        if data_set.name not in options.data_sets:
-            continue
-        for on_frames in options.on_frames:
-            settings = dataclasses.replace(
-                PRESETS[data_set.preset], frames=options.frames, seed=options.seed, mean_on_frames=on_frames
+    asked = options.data_sets, options.on_frames, options.frames, options.seed
+    for data_set, on_frames, movie in blinking_movies(*asked):
+        noisy, clean = paper_scores(movie)[0], paper_scores(movie, movie.clean)[0]
+        for known in options.context_frames:
+            from_truth, scattered = (
+                posterior_mean_movie(
+                    movie, known, options.law, sweeps=options.sweeps, scattered=start, seed=options.seed
+                )
+                for start in (False, True)
             )
-            movie = simulated(data_set.preset, settings)
-            noisy, clean = paper_scores(movie)[0], paper_scores(movie, movie.clean)[0]
-            for known in options.context_frames:
-                from_truth, scattered = (
-                    posterior_mean_movie(
-                        movie, known, options.law, sweeps=options.sweeps, scattered=start, seed=options.seed
-                    )
-                    for start in (False, True)
+            apart = [
+                returned(noisy.f1, paper_scores(movie, each)[0].f1, clean.f1)
+                for each in (from_truth, scattered)
+            ]
+            pooled = 0.5 * (from_truth + scattered)
+            limit = paper_scores(movie, pooled)[0]
+            square = float(np.mean((pooled - movie.clean) ** 2))
+            rows.append(
+                (
+                    data_set.name,
+                    f"{on_frames:g}",
+                    WHOLE if known is None else known,
+                    f"{noisy.f1:.3f}",
+                    f"{limit.f1:.3f}",
+                    f"{clean.f1:.3f}",
+                    f"{returned(noisy.f1, limit.f1, clean.f1):.0%}",
+                    f"{apart[0]:.0%} {apart[1]:.0%}",
+                    limit.false_positives,
+                    f"{limit.rmse_nm:.1f}",
+                    f"{20.0 * math.log10(np.ptp(movie.clean)) - 10.0 * math.log10(square):.2f}",
                 )
-                apart = [
-                    returned(noisy.f1, paper_scores(movie, each)[0].f1, clean.f1)
-                    for each in (from_truth, scattered)
-                ]
-                pooled = 0.5 * (from_truth + scattered)
-                limit = paper_scores(movie, pooled)[0]
-                square = float(np.mean((pooled - movie.clean) ** 2))
-                rows.append(
-                    (
-                        data_set.name,
-                        f"{on_frames:g}",
-                        WHOLE if known is None else known,
-                        f"{noisy.f1:.3f}",
-                        f"{limit.f1:.3f}",
-                        f"{clean.f1:.3f}",
-                        f"{returned(noisy.f1, limit.f1, clean.f1):.0%}",
-                        f"{apart[0]:.0%} {apart[1]:.0%}",
-                        limit.false_positives,
-                        f"{limit.rmse_nm:.1f}",
-                        f"{20.0 * math.log10(np.ptp(movie.clean)) - 10.0 * math.log10(square):.2f}",
-                    )
-                )
-                print(*rows[-1], flush=True)
+            )
+            print(*rows[-1], flush=True)
     header = ("data set", "frames on", "context", "noisy F1", "limit F1", "noise-free F1", "returned")
     more = ("from truth, scattered", "false positives", "RMS error nm", "PSNR dB")
     print_table((*header, *more), rows)

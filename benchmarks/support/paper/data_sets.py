@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Container, Iterable, Iterator
 from dataclasses import dataclass
 
 from blinkspot.evaluation import PRESETS
@@ -45,6 +46,23 @@ DATA_SETS = (
     DataSet("yfp4, background 150", "paper-yfp4-bg150", 3, 0.886, 0.890),
     DataSet("low-light", "low-light", 0),
 )
+
+SCORED_NAMES = tuple(data_set.name for data_set in DATA_SETS if data_set.noisy_f1 is not None)
+"""Names of those that the paper scores."""
+
+
+def blinking_movies(
+    names: Container[str], on_frames: Iterable[float], frames: int, seed: int
+) -> Iterator[tuple[DataSet, float, Movie]]:
+    """Simulate some data sets, each with blinks of several mean lengths, one after the other."""
+    for data_set in DATA_SETS:
+        if data_set.name not in names:
+            continue
+        for mean in on_frames:
+            settings = dataclasses.replace(
+                PRESETS[data_set.preset], frames=frames, seed=seed, mean_on_frames=mean
+            )
+            yield data_set, mean, simulated(f"{data_set.preset}, {mean:g} frames", settings)
 
 
 def movie_of(data_set: DataSet, frames: int, seed: int, *, blinking: bool = False) -> Movie:
